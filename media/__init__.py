@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RTP: the relay between two phones (rtpengine ng protocol), sessions, codecs."""

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a switch process is told at its start; `softswitch.config` builds it from config.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = [
+    "CreditSettings",
+    "FloodSettings",
+    "Listen",
+    "RegistrationSettings",
+    "RelaySettings",
+    "SessionTimerSettings",
+    "SwitchSettings",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """A local address: `transport` is "udp" or "tcp", `host` a literal IP address."""
+
+    transport: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.transport}:{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationSettings:
+    """Limits of a registration (RFC 3261 section 10.3); all times in seconds."""
+
+    min_expires: int = 60
+    default_expires: int = 300
+    max_expires: int = 3600
+    max_contacts: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionTimerSettings:
+    """Session timers (RFC 4028): the interval that we ask for and the least that we accept, in seconds."""
+
+    expires: int = 1800
+    min_se: int = 90
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloodSettings:
+    """More than `requests` from one address in `per_seconds` bans it for `ban_seconds`; 0 requests: no limit."""
+
+    requests: int = 16
+    per_seconds: float = 2.0
+    ban_seconds: float = 300.0
+    drop_user_agents: tuple[str, ...] = ("friendly-scanner", "sipvicious", "sipcli")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditSettings:
+    """How calls lock funds; all in seconds (see docs/money.md)."""
+
+    slice_seconds: int = 30
+    warn_seconds: int = 60
+    disconnect_before_zero_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelaySettings:
+    """RTP relays spoken to in rtpengine's ng protocol, as (host, port); none: phones exchange media directly."""
+
+    addresses: tuple[tuple[str, int], ...] = ()
+    query_seconds: float = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchSettings:
+    """Everything that one switch process needs to know."""
+
+    node: str
+    domains: tuple[str, ...]
+    """AOR hosts that we serve; the first is the digest realm."""
+    listen: tuple[Listen, ...]
+    store_dsn: str
+    nonce_secret: bytes
+    """Signs digest nonces; the same on every node, so that any node accepts a challenge of another."""
+    advertise: str | None = None
+    """Address put into Via and Contact when we sit behind 1:1 NAT."""
+    registration: RegistrationSettings = field(default_factory=RegistrationSettings)
+    session_timer: SessionTimerSettings = field(default_factory=SessionTimerSettings)
+    flood: FloodSettings = field(default_factory=FloodSettings)
+    credit: CreditSettings = field(default_factory=CreditSettings)
+    relay: RelaySettings = field(default_factory=RelaySettings)
+    ring_seconds: float = 60.0
+    """How long an account's phones ring before the call counts as not answered."""
+    emergency_numbers: tuple[str, ...] = ("112", "911")
+    http: Listen | None = None
+    """Where metrics and the health check are served (transport "tcp")."""
+    drain_seconds: float = 30.0
+    """How long SIGTERM waits for running calls."""
