@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Django's settings, made from arguments: nothing here reads the environment or a file.
+
+The names in capitals do not depend on the installation; `configure` adds what does. Type checkers load this module
+as an ordinary settings module.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from psycopg.conninfo import conninfo_to_dict
+
+__all__ = ["configure"]
+
+INSTALLED_APPS = ["django.contrib.contenttypes", "billing.apps.BillingConfig"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+
+def configure(dsn: str, *, connect_timeout: float = 10.0) -> None:
+    """Point Django at the store, once per process; `dsn` is anything that libpq understands, several hosts included."""
+    settings.configure(
+        DATABASES={"default": database(dsn, connect_timeout=connect_timeout)},
+        INSTALLED_APPS=INSTALLED_APPS,
+        DEFAULT_AUTO_FIELD=DEFAULT_AUTO_FIELD,
+        TIME_ZONE=TIME_ZONE,
+        USE_TZ=USE_TZ,
+        USE_I18N=USE_I18N,
+    )
+
+
+def database(dsn: str, *, connect_timeout: float = 10.0) -> dict[str, Any]:
+    """A DSN as an entry of Django's DATABASES."""
+    options: dict[str, Any] = {key: value for key, value in conninfo_to_dict(dsn).items() if value not in {None, ""}}
+    name = options.pop("dbname", "postgres")
+    options.setdefault("connect_timeout", round(connect_timeout))
+    options.setdefault("application_name", "softswitch-billing")
+    return {"ENGINE": "django.db.backends.postgresql", "NAME": name, "OPTIONS": options}

@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The words that the switch and the billing store exchange.
+
+Money is `Decimal` with at most five decimals, in the currency of its balance or tariff. Instants are aware
+`datetime`s in UTC, durations are seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from decimal import Decimal
+
+__all__ = [
+    "AccountKind",
+    "BindingRow",
+    "CallFinish",
+    "CallStart",
+    "Direction",
+    "EndedBy",
+    "Gateway",
+    "Grant",
+    "Parties",
+    "Party",
+    "Rate",
+    "Route",
+    "Settlement",
+    "StoreError",
+    "StoreEvent",
+    "StoreRefused",
+    "StoreUnavailable",
+    "Subscriber",
+]
+
+AccountKind = Literal["debit", "credit", "subordinate", "voucher"]
+Direction = Literal["internal", "outgoing", "incoming"]
+EndedBy = Literal["caller", "callee", "funds", "admin", "timer", "media", "failure", "shutdown", "orphan"]
+Identified = Literal["account", "alias", "ani"]
+
+
+class StoreError(Exception):
+    """The billing store did not do what it was asked."""
+
+    sip_status = 500
+
+
+class StoreUnavailable(StoreError):  # noqa: N818 (a state of the store)
+    """The store cannot be reached or does not answer in time; the operation may be repeated with the same key."""
+
+    sip_status = 503
+
+
+class StoreRefused(StoreError):  # noqa: N818
+    """The store holds the request to be wrong: a broken constraint, an unknown balance. Repeating will not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class BindingRow:
+    """A contact binding of the location service (RFC 3261 section 10; RFC 3327; RFC 5626)."""
+
+    aor: str
+    """User part of the address of record: an account number or an alias."""
+    key: str
+    """Unique within the AOR: instance and reg-id, or else the normalised contact."""
+    contact: str
+    received: str | None
+    """Where requests really go when the phone is behind NAT."""
+    path: tuple[str, ...]
+    expires_at: datetime
+    q: float
+    call_id: str
+    cseq: int
+    instance: str | None
+    reg_id: int | None
+    user_agent: str
+    node: str
+    socket: str
+    """Local socket that the registration came in on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """Who may register and authenticate under a name."""
+
+    name: str
+    """The AOR user that was asked for: the account's number or an alias that allows authentication."""
+    account_id: int
+    number: str
+    password: str
+    usable: str | None
+    """None: the account is in order; else why not, such as "account blocked"."""
+    bindings: tuple[BindingRow, ...]
+
+    def __repr__(self) -> str:
+        """Without the password, so that it cannot reach a log."""
+        return f"Subscriber({self.name!r}, account {self.number!r}, {self.usable or 'usable'})"
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """An account at one end of a call, with everything that authorising needs."""
+
+    account_id: int
+    number: str
+    name: str
+    """AOR user to ring: the dialled alias if it registers by itself, else the account's number."""
+    display: str
+    customer_id: int
+    customer_name: str
+    kind: AccountKind
+    refusal: str | None
+    """Why the account may not be used, such as "account blocked"; None: it may."""
+    tariff_id: int | None
+    balance_id: int
+    currency: str
+    available: Decimal
+    """Funds that are neither spent nor locked."""
+    password: str
+    via: Identified
+    may_call: bool
+    """False for an alias that only receives (authentication not allowed)."""
+
+    def __repr__(self) -> str:
+        """Without the password, so that it cannot reach a log."""
+        return f"Party({self.number!r} as {self.name!r} via {self.via}, {self.refusal or 'usable'})"
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Both ends of a call as the store knows them; None: nobody of ours."""
+
+    caller: Party | None
+    callee: Party | None
+    bindings: tuple[BindingRow, ...]
+    """Unexpired bindings of `callee.name`, best q first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The price of calls to numbers that begin with `prefix`; prices are per minute."""
+
+    rate_id: int
+    prefix: str
+    destination: str
+    country: str
+    connect_fee: Decimal
+    first_increment: int
+    """Seconds that are charged as soon as the call is answered; at least 1."""
+    next_increment: int
+    """Seconds by which the charged time grows after that; at least 1."""
+    first_price: Decimal
+    next_price: Decimal
+    effective_from: datetime
+    effective_to: datetime | None
+    """First instant at which the rate no longer holds."""
+    blocked: bool = False
+    """Calls to this destination are refused."""
+
+    @property
+    def is_free(self) -> bool:
+        """True if a call costs nothing however long it lasts."""
+        return not (self.connect_fee or self.first_price or self.next_price)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A connection to a carrier, known by its address."""
+
+    gateway_id: int
+    name: str
+    host: str
+    port: int
+    transport: str
+    enabled: bool = True
+    inbound: bool = True
+    """Calls from its address are accepted without authentication."""
+    outbound: bool = True
+    any_port: bool = True
+    """Calls from any source port of the address are this gateway's, not only from `port`."""
+    username: str | None = None
+    password: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the credentials, so that they cannot reach a log."""
+        return f"Gateway({self.name!r}, {self.transport}:{self.host}:{self.port})"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Numbers that begin with `prefix` may leave through `gateway`, lower `order` first."""
+
+    gateway: Gateway
+    prefix: str
+    order: int
+    strip: int = 0
+    """Leading digits to remove."""
+    prepend: str = ""
+    """Digits to put before the rest."""
+
+    def number(self, dialled: str) -> str:
+        """The dialled number as this gateway wants it."""
+        return self.prepend + dialled[self.strip :]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStart:
+    """Registers a call and locks its first slice of funds."""
+
+    call_id: str
+    """Ours, unique for ever: the key under which the call is started, extended, finished and charged."""
+    account_id: int
+    """Who pays, and whose history shows the call."""
+    balance_id: int
+    caller: str
+    """Calling number (CLI)."""
+    dialled: str
+    """Called number (CLD)."""
+    direction: Direction
+    started_at: datetime
+    want: Decimal
+    """Funds to lock; 0: a free call, no balance is touched."""
+    minimum: Decimal
+    """Least lock that is of use (price of the first increment): less is refused."""
+    rate: Rate | None = None
+    """What the call is charged by; None: it is free."""
+    destination: str = ""
+    country: str = ""
+    gateway_id: int | None = None
+    sip_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Answer to a request for funds."""
+
+    locked: Decimal
+    """All that the call holds now, not only what this request added."""
+    refusal: str | None = None
+    """Why not: "funds", "concurrency" or "unknown call"; None: granted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFinish:
+    """Ends a call: what is charged and what the xDR says."""
+
+    call_id: str
+    ended_at: datetime
+    answered_at: datetime | None
+    billed_seconds: int
+    amount: Decimal
+    """The charge; never more than what is locked is taken."""
+    cause: int
+    """Q.850 cause."""
+    sip_status: int | None
+    ended_by: EndedBy
+    gateway_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How a call was settled; repeating the finish gives the same again."""
+
+    call_id: str
+    amount: Decimal
+    """What was charged."""
+    billed_seconds: int
+    currency: str
+    balance: Decimal | None
+    """The balance after the charge; None for a call that charged nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreEvent:
+    """Something changed in the store."""
+
+    kind: Literal["rates", "routes", "account", "disconnect", "resync"]
+    """Of these, "resync" says that events may have been missed: take everything anew."""
+    number: str = ""
+    """Of the account that changed."""
+    node: str = ""
+    """Where the call to disconnect lives."""
+    call_id: str = ""
+    reason: str = ""
+
+    @classmethod
+    def parse(cls, payload: str) -> StoreEvent | None:
+        """Read a NOTIFY payload; None for one of a kind that this version does not know."""
+        match payload.split(":"):
+            case ["rates"]:
+                return cls("rates")
+            case ["routes"]:
+                return cls("routes")
+            case ["account", *number]:
+                return cls("account", number=":".join(number))
+            case ["disconnect", node, call_id, *reason]:
+                return cls("disconnect", node=node, call_id=call_id, reason=":".join(reason))
+            case _:
+                return None
