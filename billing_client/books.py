@@ -110,7 +110,7 @@ class RateBook:
     def currency(self, tariff_id: int) -> str | None:
         """The currency of a tariff; None if there is no such tariff."""
         table = self.tariffs.get(tariff_id)
-        return table and table.currency
+        return None if table is None else table.currency
 
     def rate_for(self, tariff_id: int, number: str, at: datetime) -> Rate | None:
         """The rate of the longest prefix of `number` that is in force at `at`; None if there is none.
@@ -119,7 +119,7 @@ class RateBook:
         prefix alone.
         """
         table = self.tariffs.get(tariff_id)
-        return table and table.rate_for(_leading_digits(number), at)
+        return None if table is None else table.rate_for(_leading_digits(number), at)
 
 
 class RouteBook:

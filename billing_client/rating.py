@@ -16,10 +16,12 @@ import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import TYPE_CHECKING
 
+from billing_client.books import RateBook, RouteBook
+
 if TYPE_CHECKING:
     from billing_client.types import Rate
 
-__all__ = ["MONEY_STEP", "billed_seconds", "cost", "seconds_covered"]
+__all__ = ["MONEY_STEP", "RateBook", "RouteBook", "billed_seconds", "cost", "seconds_covered"]
 
 MONEY_STEP = Decimal("0.00001")
 """The smallest amount that the books hold."""
