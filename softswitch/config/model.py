@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration as typed values: what config.yaml says, defaults filled in, every value checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from softswitch.config.values import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = [
+    "Configuration",
+    "Credit",
+    "Demo",
+    "Flood",
+    "Ivr",
+    "Log",
+    "LoginAttempts",
+    "Media",
+    "Menu",
+    "MenuKey",
+    "Metrics",
+    "Portal",
+    "Registration",
+    "Security",
+    "SessionTimer",
+    "Sip",
+    "Tls",
+    "Voicemail",
+]
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """Limits of registrations, in seconds (RFC 3261 section 10.3)."""
+
+    min_expires: int = 60
+    default_expires: int = 300
+    max_expires: int = 3600
+    max_contacts: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionTimer:
+    """Session timers, in seconds (RFC 4028)."""
+
+    expires: int = 1800
+    min_se: int = 90
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """Certificate and key files, for the transports tls and wss."""
+
+    certificate: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sip:
+    """The SIP side of the switch."""
+
+    listen: tuple[Endpoint, ...] = (Endpoint("udp", "0.0.0.0", 5060), Endpoint("tcp", "0.0.0.0", 5060))
+    advertise: str | None = None
+    tls: Tls = field(default_factory=Tls)
+    registration: Registration = field(default_factory=Registration)
+    session_timer: SessionTimer = field(default_factory=SessionTimer)
+    ring_seconds: int = 60
+    drain_seconds: int = 30
+    emergency_numbers: tuple[str, ...] = ("112", "911")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flood:
+    """More than `requests` in `per_seconds` from one address bans it for `ban_seconds`."""
+
+    requests: int = 16
+    per_seconds: float = 2.0
+    ban_seconds: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginAttempts:
+    """Attempts at a PIN: in one call, and until the account's lock."""
+
+    per_call: int = 3
+    lock_after: int = 9
+    lock_seconds: int = 900
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Security:
+    """Protection against strangers."""
+
+    flood: Flood = field(default_factory=Flood)
+    drop_user_agents: tuple[str, ...] = ("friendly-scanner", "sipvicious", "sipcli")
+    login_attempts: LoginAttempts = field(default_factory=LoginAttempts)
+    nonce_secret: str | None = field(default=None, repr=False)
+    """Signs digest nonces; None: a file in data_dir that the first start writes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """The media server and the RTP relay."""
+
+    server: Endpoint = Endpoint("udp", LOOPBACK, 5080)
+    builtin_relay: bool = True
+    relays: tuple[Endpoint, ...] = ()
+    """ng addresses of other relays (rtpengine); used when the builtin one is not."""
+    control: Endpoint = Endpoint("udp", LOOPBACK, 2223)
+    """Where the builtin relay takes ng commands."""
+    listen: str = "0.0.0.0"
+    advertise: str | None = None
+    rtp_ports: tuple[int, int] = (20000, 29999)
+    timeout_seconds: int = 60
+    silent_timeout_seconds: int = 3600
+    codecs: tuple[str, ...] = ("PCMU", "PCMA", "G722", "opus")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MenuKey:
+    """What a key of an auto attendant does: exactly one of the three."""
+
+    dial: str | None = None
+    menu: str | None = None
+    app: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Menu:
+    """An auto attendant."""
+
+    greeting: str = "welcome"
+    keys: Mapping[str, MenuKey] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ivr:
+    """What callers talk to."""
+
+    language: str = "en"
+    access_numbers: Mapping[str, str] = field(default_factory=dict)
+    menus: Mapping[str, Menu] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voicemail:
+    """Mailboxes."""
+
+    keys: str = "comedian"
+    max_messages: int = 100
+    max_seconds: int = 180
+    email_from: str | None = None
+    smtp: Endpoint | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credit:
+    """How running calls lock funds, in seconds."""
+
+    slice_seconds: int = 30
+    warn_seconds: int = 60
+    disconnect_before_zero_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portal:
+    """The back office."""
+
+    listen: Endpoint = Endpoint("tcp", LOOPBACK, 8080)
+    public_url: str = "http://localhost:8080"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """Where /metrics and /health are served; None: nowhere."""
+
+    switch: Endpoint | None = Endpoint("tcp", LOOPBACK, 9091)
+    media: Endpoint | None = Endpoint("tcp", LOOPBACK, 9092)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """What the processes write to standard error, and how."""
+
+    level: str = "info"
+    format: str = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """The demo tenant of the first start, and the sample carrier that takes its outside calls."""
+
+    enabled: bool = False
+    carriers: tuple[Endpoint, ...] = (Endpoint("udp", LOOPBACK, 5070), Endpoint("udp", LOOPBACK, 5071))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """All of config.yaml."""
+
+    file: Path
+    lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
+    """Line in the file of every value that stands there, by its path such as `sip.listen[0]`."""
+    node: str
+    domains: tuple[str, ...]
+    data_dir: Path
+    store_dsn: str | None = field(default=None, repr=False)
+    """None: the embedded PostgreSQL in `data_dir`."""
+    sip: Sip = field(default_factory=Sip)
+    security: Security = field(default_factory=Security)
+    media: Media = field(default_factory=Media)
+    ivr: Ivr = field(default_factory=Ivr)
+    voicemail: Voicemail = field(default_factory=Voicemail)
+    credit: Credit = field(default_factory=Credit)
+    portal: Portal = field(default_factory=Portal)
+    metrics: Metrics = field(default_factory=Metrics)
+    log: Log = field(default_factory=Log)
+    demo: Demo = field(default_factory=Demo)

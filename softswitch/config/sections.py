@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One function a section of config.yaml: what its keys are called, how they are read and what they default to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from softswitch.config import values
+from softswitch.config.document import WrongValueError, did_you_mean
+from softswitch.config.model import (
+    Configuration,
+    Credit,
+    Demo,
+    Flood,
+    Ivr,
+    Log,
+    LoginAttempts,
+    Media,
+    Menu,
+    MenuKey,
+    Metrics,
+    Portal,
+    Registration,
+    Security,
+    SessionTimer,
+    Sip,
+    Tls,
+    Voicemail,
+)
+from softswitch.config.values import Endpoint, boolean, choice, integer, number, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from softswitch.config.document import Section
+
+__all__ = ["read_configuration"]
+
+A_DAY = 86_400
+LATER = "{0} is not served yet: listen on udp and tcp, and let a proxy in front take {0}"
+SIP_TRANSPORTS = {"udp": None, "tcp": None, **{name: LATER.format(name) for name in ("tls", "ws", "wss")}}
+UDP_ONLY = {"udp": None}
+APPLICATIONS = ("voicemail", "recharge", "balance", "calling_card", "selfcare", "conference", "echo", "menu")
+CODECS = ("PCMU", "PCMA", "G722", "opus")
+
+sip_endpoint = values.endpoint(transports=SIP_TRANSPORTS)
+udp_endpoint = values.endpoint(transports=UDP_ONLY)
+ng_endpoint = values.endpoint(transports=UDP_ONLY, parse_host=values.host)
+
+
+def read_configuration(root: Section) -> Configuration:
+    """Reads every section; what is wrong is noted in the section's document."""
+    document = root.document
+    with root:
+        return Configuration(
+            file=document.file,
+            lines=document.lines,
+            node=root.value("node", values.name, "sw1"),
+            domains=root.values("domains", values.domain, ("sip.example.com",)),
+            data_dir=_data_dir(root),
+            store_dsn=_store(root.section("store")),
+            sip=_sip(root.section("sip")),
+            security=_security(root.section("security")),
+            media=_media(root.section("media")),
+            ivr=_ivr(root.section("ivr")),
+            voicemail=_voicemail(root.section("voicemail")),
+            credit=_credit(root.section("credit")),
+            portal=_portal(root.section("portal")),
+            metrics=_metrics(root.section("metrics")),
+            log=_log(root.section("log")),
+            demo=_demo(root.section("demo")),
+        )
+
+
+def _data_dir(root: Section) -> Path:
+    """A relative directory counts from the configuration file's, not from where the command happens to be called."""
+    written = Path(root.value("data_dir", text, "./var")).expanduser()
+    return (root.document.file.parent / written).resolve()
+
+
+def _store(section: Section) -> str | None:
+    def dsn(value: str) -> str | None:
+        if value.lower() == "embedded":
+            return None
+        if not value.startswith(("postgresql://", "postgres://")):
+            hint = did_you_mean(value, ("embedded",))
+            raise WrongValueError(f'expected "embedded" or postgresql://user@host/database{hint}')
+        return value
+
+    with section:
+        return section.value("dsn", dsn, None)
+
+
+def _sip(section: Section) -> Sip:
+    plain = Sip()
+    with section:
+        with section.section("tls") as tls:
+            files = Tls(certificate=tls.value("certificate", text, None), key=tls.value("key", text, None))
+        return Sip(
+            listen=section.values("listen", sip_endpoint, plain.listen),
+            advertise=section.value("advertise", values.media_address, None),
+            tls=files,
+            registration=_registration(section.section("registration")),
+            session_timer=_session_timer(section.section("session_timer")),
+            ring_seconds=section.value("ring_seconds", integer(5, 600), plain.ring_seconds),
+            drain_seconds=section.value("drain_seconds", integer(0, A_DAY), plain.drain_seconds),
+            emergency_numbers=section.values("emergency_numbers", text, plain.emergency_numbers),
+        )
+
+
+def _registration(section: Section) -> Registration:
+    plain = Registration()
+    with section:
+        found = Registration(
+            min_expires=section.value("min_expires", integer(1, A_DAY), plain.min_expires),
+            default_expires=section.value("default_expires", integer(1, A_DAY), plain.default_expires),
+            max_expires=section.value("max_expires", integer(1, A_DAY), plain.max_expires),
+            max_contacts=section.value("max_contacts", integer(1, 100), plain.max_contacts),
+        )
+    if not found.min_expires <= found.default_expires <= found.max_expires:
+        section.document.complain_at(
+            section.path_of("default_expires"),
+            f"{found.default_expires} must lie between min_expires ({found.min_expires}) "
+            f"and max_expires ({found.max_expires})",
+        )
+    return found
+
+
+def _session_timer(section: Section) -> SessionTimer:
+    plain = SessionTimer()
+    with section:
+        found = SessionTimer(
+            expires=section.value("expires", integer(90, A_DAY), plain.expires),
+            min_se=section.value("min_se", integer(90, A_DAY), plain.min_se),
+        )
+    if found.expires < found.min_se:
+        section.document.complain_at(
+            section.path_of("expires"), f"{found.expires} is less than min_se ({found.min_se}); RFC 4028 section 4"
+        )
+    return found
+
+
+def _security(section: Section) -> Security:
+    plain = Security()
+    with section:
+        with section.section("flood") as flood:
+            limits = Flood(
+                requests=flood.value("requests", integer(0, 1_000_000), plain.flood.requests),
+                per_seconds=flood.value("per_seconds", number(0.1, 3600), plain.flood.per_seconds),
+                ban_seconds=flood.value("ban_seconds", number(0, A_DAY), plain.flood.ban_seconds),
+            )
+        with section.section("login_attempts") as login:
+            attempts = LoginAttempts(
+                per_call=login.value("per_call", integer(1, 20), plain.login_attempts.per_call),
+                lock_after=login.value("lock_after", integer(1, 1000), plain.login_attempts.lock_after),
+                lock_seconds=login.value("lock_seconds", integer(1, A_DAY), plain.login_attempts.lock_seconds),
+            )
+        return Security(
+            flood=limits,
+            drop_user_agents=section.values("drop_user_agents", text, plain.drop_user_agents),
+            login_attempts=attempts,
+            nonce_secret=section.value("nonce_secret", _secret, None),
+        )
+
+
+def _secret(value: str) -> str:
+    if len(value) < 16:
+        raise WrongValueError("is too short: at least 16 characters")
+    return value
+
+
+def _media(section: Section) -> Media:
+    plain = Media()
+    with section:
+        with section.section("server") as server:
+            server_endpoint = server.value("listen", udp_endpoint, plain.server)
+        builtin, relays = _relay(section)
+        return Media(
+            server=server_endpoint,
+            builtin_relay=builtin,
+            relays=relays,
+            control=section.value("control", udp_endpoint, plain.control),
+            listen=section.value("listen", values.ip_address, plain.listen),
+            advertise=section.value("advertise", values.media_address, None),
+            rtp_ports=section.value("rtp_ports", values.port_range, plain.rtp_ports),
+            timeout_seconds=section.value("timeout_seconds", integer(5, A_DAY), plain.timeout_seconds),
+            silent_timeout_seconds=section.value(
+                "silent_timeout_seconds", integer(5, A_DAY), plain.silent_timeout_seconds
+            ),
+            codecs=section.values("codecs", choice(*CODECS), plain.codecs),
+        )
+
+
+def _relay(section: Section) -> tuple[bool, tuple[Endpoint, ...]]:
+    """`builtin`, `off`, or the ng addresses of other relays."""
+
+    def address(value: str) -> Endpoint:
+        if ":" not in value:
+            hint = did_you_mean(value, ("builtin", "off"))
+            raise WrongValueError(f'expected builtin, off or ng addresses such as "udp:10.0.0.5:2223"{hint}')
+        return ng_endpoint(value)
+
+    def word_or_address(value: str) -> str | Endpoint:
+        return value.lower() if value.lower() in {"builtin", "off", "false", "no"} else address(value)
+
+    builtin: tuple[str | Endpoint, ...] = ("builtin",)
+    found = section.values("relay", word_or_address, builtin)
+    addresses = tuple(item for item in found if isinstance(item, Endpoint))
+    return "builtin" in found and not addresses, addresses
+
+
+def _ivr(section: Section) -> Ivr:
+    with section:
+        with section.section("access_numbers") as access:
+            numbers = {key: access.value(key, choice(*APPLICATIONS), "") for key in access.words()}
+        with section.section("menus") as written:
+            menus = {key: _menu(written.section(key)) for key in written.words()}
+            _check_menu_targets(written, menus)
+        return Ivr(language=section.value("language", values.name, "en"), access_numbers=numbers, menus=menus)
+
+
+def _menu(section: Section) -> Menu:
+    with section:
+        with section.section("keys") as keys:
+            found = {key: _menu_key(keys, key) for key in keys.words()}
+        return Menu(greeting=section.value("greeting", text, "welcome"), keys=found)
+
+
+def _menu_key(keys: Section, key: str) -> MenuKey:
+    if key not in set("0123456789*#"):
+        keys.complain(key, f'"{key}" is no key of a telephone: 0 to 9, "*" or "#"')
+    with keys.section(key) as section:
+        found = MenuKey(
+            dial=section.value("dial", text, None),
+            menu=section.value("menu", text, None),
+            app=section.value("app", choice(*APPLICATIONS), None),
+        )
+        if sum(section.has(word) for word in ("dial", "menu", "app")) != 1:
+            keys.complain(key, "needs exactly one of dial, menu and app")
+    return found
+
+
+def _check_menu_targets(section: Section, menus: dict[str, Menu]) -> None:
+    """A key may lead to a menu that is still to be written: a warning, no error."""
+    targets = ((name, key, entry.menu) for name, menu in menus.items() for key, entry in menu.keys.items())
+    for name, key, target in targets:
+        if target is not None and target not in menus:
+            path = f"{section.path_of(name)}.keys.{key}.menu"
+            section.document.warn_at(path, f'there is no menu "{target}"{did_you_mean(target, menus)}')
+
+
+def _voicemail(section: Section) -> Voicemail:
+    plain = Voicemail()
+    with section:
+        with section.section("email") as email:
+            sender = email.value("from", text, None)
+            smtp = email.value("smtp", lambda value: _tcp(value, values.host), None)
+        return Voicemail(
+            keys=section.value("keys", choice("comedian", "classic"), plain.keys),
+            max_messages=section.value("max_messages", integer(1, 10_000), plain.max_messages),
+            max_seconds=section.value("max_seconds", integer(5, 3600), plain.max_seconds),
+            email_from=sender,
+            smtp=smtp,
+        )
+
+
+def _tcp(value: str, parse_host: Callable[[str], str]) -> Endpoint:
+    return values.endpoint(transports={"tcp": None}, parse_host=parse_host)(f"tcp:{value}")
+
+
+def _credit(section: Section) -> Credit:
+    plain = Credit()
+    with section:
+        return Credit(
+            slice_seconds=section.value("slice_seconds", integer(5, 3600), plain.slice_seconds),
+            warn_seconds=section.value("warn_seconds", integer(0, 3600), plain.warn_seconds),
+            disconnect_before_zero_seconds=section.value(
+                "disconnect_before_zero_seconds", integer(0, 3600), plain.disconnect_before_zero_seconds
+            ),
+        )
+
+
+def _portal(section: Section) -> Portal:
+    plain = Portal()
+    with section:
+        return Portal(
+            listen=section.value("listen", values.http_endpoint, plain.listen),
+            public_url=section.value("public_url", values.url, plain.public_url),
+        )
+
+
+def _metrics(section: Section) -> Metrics:
+    def place(value: str) -> Endpoint | str:
+        return "off" if value.lower() in {"off", "no", "false"} else values.http_endpoint(value)
+
+    def read(key: str, default: Endpoint | None) -> Endpoint | None:
+        found = section.value(key, place, default)
+        return found if isinstance(found, Endpoint) else None
+
+    plain = Metrics()
+    with section:
+        return Metrics(switch=read("switch", plain.switch), media=read("media", plain.media))
+
+
+def _log(section: Section) -> Log:
+    plain = Log()
+    with section:
+        return Log(
+            level=section.value("level", choice("debug", "info", "warning", "error"), plain.level),
+            format=section.value("format", choice("text", "json"), plain.format),
+        )
+
+
+def _demo(section: Section) -> Demo:
+    plain = Demo()
+    with section:
+        return Demo(
+            enabled=section.value("enabled", boolean, plain.enabled),
+            carriers=section.values("carriers", udp_endpoint, plain.carriers),
+        )

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Readers of single values: text in, value out, `WrongValueError` in an administrator's words otherwise."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from softswitch.config.document import WrongValueError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = [
+    "Endpoint",
+    "boolean",
+    "choice",
+    "domain",
+    "endpoint",
+    "host",
+    "http_endpoint",
+    "integer",
+    "ip_address",
+    "media_address",
+    "name",
+    "number",
+    "port_range",
+    "text",
+    "url",
+]
+
+Number = TypeVar("Number", int, float)
+TRUE = frozenset({"true", "yes", "on"})
+FALSE = frozenset({"false", "no", "off"})
+LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a server listens or is reached: a transport ("udp", "tcp"), a host and a port."""
+
+    transport: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        shown = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.transport}:{shown}:{self.port}"
+
+
+def text(value: str) -> str:
+    """Any text but none at all."""
+    if not value.strip():
+        raise WrongValueError("is empty")
+    return value
+
+
+def name(value: str) -> str:
+    """A name of letters, digits, dots, dashes and underscores."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+        raise WrongValueError(f'"{value}" is no name: letters, digits, ".", "-" and "_", 64 at most')
+    return value
+
+
+def boolean(value: str) -> bool:
+    lowered = value.lower()
+    if lowered not in TRUE | FALSE:
+        raise WrongValueError(f'expected true or false, not "{value}"')
+    return lowered in TRUE
+
+
+def integer(least: int, most: int) -> Callable[[str], int]:
+    """Whole numbers from `least` to `most`."""
+
+    def parse(value: str) -> int:
+        if not re.fullmatch(r"-?\d{1,18}", value.strip()):
+            raise WrongValueError(f'expected a whole number, not "{value}"')
+        return _within(int(value), least, most)
+
+    return parse
+
+
+def number(least: float, most: float) -> Callable[[str], float]:
+    """Numbers from `least` to `most`; a fraction is welcome."""
+
+    def parse(value: str) -> float:
+        if not re.fullmatch(r"-?\d{1,15}(\.\d{1,9})?", value.strip()):
+            raise WrongValueError(f'expected a number, not "{value}"')
+        return _within(float(value), least, most)
+
+    return parse
+
+
+def choice(*known: str) -> Callable[[str], str]:
+    """One of a few words, written in any case."""
+    spelled = {word.lower(): word for word in known}
+
+    def parse(value: str) -> str:
+        if value.lower() not in spelled:
+            hint = did_you_mean(value, known)
+            raise WrongValueError(f'unknown value "{value}"{hint or "; known: " + ", ".join(known)}')
+        return spelled[value.lower()]
+
+    return parse
+
+
+def ip_address(value: str) -> str:
+    """A literal IPv4 or IPv6 address."""
+    try:
+        return str(ipaddress.ip_address(value.strip("[]")))
+    except ValueError:
+        raise WrongValueError(f'"{value}" is no IP address') from None
+
+
+def media_address(value: str) -> str:
+    """A literal IP address that packets can be sent to."""
+    found = ip_address(value)
+    if ipaddress.ip_address(found).is_unspecified:
+        raise WrongValueError(f'"{value}" is not an address that a phone can send to')
+    return found
+
+
+def domain(value: str) -> str:
+    """A domain name or a literal IP address, in lower case."""
+    if re.fullmatch(r"[\d.]+|\[?[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\]?", value):
+        return ip_address(value)
+    if len(value) > 253 or not all(LABEL.fullmatch(label) for label in value.rstrip(".").split(".")):
+        raise WrongValueError(f'"{value}" is no domain name')
+    return value.rstrip(".").lower()
+
+
+def host(value: str) -> str:
+    """A host name or IP address of another machine."""
+    return domain(value)
+
+
+def endpoint(
+    *, transports: Mapping[str, str | None], parse_host: Callable[[str], str] = ip_address
+) -> Callable[[str], Endpoint]:
+    """`transport:host:port`; `transports` maps each known transport to None or to why it cannot be used."""
+
+    def parse(value: str) -> Endpoint:
+        transport, separator, rest = value.partition(":")
+        if not separator or transport.isdigit():
+            raise WrongValueError(f'expected transport:address:port such as "udp:0.0.0.0:5060", not "{value}"')
+        if transport.lower() not in transports:
+            hint = did_you_mean(transport, transports) or "; known: " + ", ".join(transports)
+            raise WrongValueError(f'unknown transport "{transport}"{hint}')
+        refusal = transports[transport.lower()]
+        if refusal:
+            raise WrongValueError(refusal)
+        return _host_and_port(transport.lower(), rest, parse_host)
+
+    return parse
+
+
+def http_endpoint(value: str) -> Endpoint:
+    """`address:port` of an HTTP server."""
+    return _host_and_port("tcp", value, ip_address)
+
+
+def port_range(value: str) -> tuple[int, int]:
+    """`first-last`, at least one even port and the odd one above it."""
+    match = re.fullmatch(r"\s*(\d{1,5})\s*-\s*(\d{1,5})\s*", value)
+    if not match:
+        raise WrongValueError(f'expected a range such as "20000-29999", not "{value}"')
+    first, last = (_port(part) for part in match.groups())
+    if last <= first:
+        raise WrongValueError(f"the range ends ({last}) before it begins ({first})")
+    if last - first < 9:
+        raise WrongValueError(f"only {last - first + 1} ports: a call needs four, so 10 is the least")
+    return first, last
+
+
+def url(value: str) -> str:
+    """The address of a web page."""
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+        raise WrongValueError(f'expected an address such as "https://example.com", not "{value}"')
+    return value.rstrip("/")
+
+
+def _within(value: Number, least: float, most: float) -> Number:
+    if not least <= value <= most:
+        raise WrongValueError(f"{value:g} is out of range: {least:g} to {most:g}")
+    return value
+
+
+def _host_and_port(transport: str, value: str, parse_host: Callable[[str], str]) -> Endpoint:
+    match = re.fullmatch(r"(\[[^\]]*\]|[^:]*):(\d+)", value)
+    if not match:
+        raise WrongValueError(f'expected address:port, not "{value}" (an IPv6 address stands in brackets)')
+    return Endpoint(transport, parse_host(match[1]), _port(match[2]))
+
+
+def _port(value: str) -> int:
+    if not value.isdigit() or not 1 <= int(value) <= 65535:
+        raise WrongValueError(f"{value} is no port: 1 to 65535")
+    return int(value)
