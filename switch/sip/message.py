@@ -237,6 +237,22 @@ class Message:
         self.headers.insert(0, (name, value))
         self._changed()
 
+    def push_via(self, via: str) -> None:
+        """Put a Via line before all others; everything parsed but the Via itself stays."""
+        self.headers.insert(0, ("Via", via))
+        self._first = None
+        self._via = None
+
+    def replace_via(self, via: Via) -> None:
+        """Put `via` in the place of the topmost Via value; everything else parsed stays."""
+        for index, (name, value) in enumerate(self.headers):
+            if name == "Via":
+                below = split_list(value)[1:] if "," in value else ()
+                self.headers[index] = (name, ", ".join((str(via), *below)))
+                break
+        self._first = None
+        self._via = via
+
     def pop(self, name: str) -> str | None:
         """Remove and return the first element of a comma-separated header (Via, Route)."""
         for index, (key, value) in enumerate(self.headers):
