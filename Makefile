@@ -44,7 +44,7 @@ $(VENV)/bin/python:
 $(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Installing the pinned dependencies ..."
 	@$(PIP) install --require-hashes -r requirements.lock
-	@$(PIP) install --no-deps --no-build-isolation --no-index -e .
+	@$(PIP) install --no-deps --no-build-isolation --no-index --config-settings editable_mode=compat -e .
 	@touch $@
 
 $(VENV)/.installed-test: requirements-test.lock $(VENV)/.installed
@@ -58,7 +58,7 @@ COMPILE = $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python
 lock:
 	@test -x $(VENV)-lock/bin/uv || { sh packaging/make-venv.sh $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv; }
 	$(COMPILE) requirements.in -o requirements.lock
-	$(COMPILE) -c requirements.lock requirements-test.in -o requirements-test.lock
+	$(COMPILE) -c requirements.lock requirements.in requirements-test.in -o requirements-test.lock
 	@if grep -nE '://|--(extra-)?index|--find-links' *.lock; then echo "a lock names a host" >&2; exit 1; fi
 
 clean:
