@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The INVITE session, split by verb: calling (outgoing), answering (incoming), and the established dialog (session)."""
+
+from switch.sip.session.events import (
+    Acknowledged,
+    Answered,
+    Cancelled,
+    Ended,
+    Failed,
+    Progressed,
+    Replied,
+    Requested,
+    SessionEvent,
+)
+from switch.sip.session.incoming import IncomingInvite
+from switch.sip.session.outgoing import OutgoingInvite
+from switch.sip.session.session import Context, Outcome, Session, State
+
+__all__ = [
+    "Acknowledged",
+    "Answered",
+    "Cancelled",
+    "Context",
+    "Ended",
+    "Failed",
+    "IncomingInvite",
+    "Outcome",
+    "OutgoingInvite",
+    "Progressed",
+    "Replied",
+    "Requested",
+    "Session",
+    "SessionEvent",
+    "State",
+]
