@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The billing store and its back office: Django owns the schema, the switch reaches it through `billing_client` only."""
+"""The billing store and its back office. Django owns the schema; the switch reaches it through `billing_client`."""

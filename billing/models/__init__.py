@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables of the billing store.
+
+What Django can say about a table stands in its model; functions, triggers and storage parameters stand in the .sql
+files beside the migrations.
+"""
+
+from __future__ import annotations
+
+from billing.models.calls import ActiveCall, Node, Xdr
+from billing.models.customers import Account, Alias, Customer
+from billing.models.money import Balance, LedgerEntry
+from billing.models.pricing import Product, Rate, Tariff
+from billing.models.registrations import Binding
+from billing.models.routing import Gateway, GatewayRoute
+
+__all__ = [
+    "Account",
+    "ActiveCall",
+    "Alias",
+    "Balance",
+    "Binding",
+    "Customer",
+    "Gateway",
+    "GatewayRoute",
+    "LedgerEntry",
+    "Node",
+    "Product",
+    "Rate",
+    "Tariff",
+    "Xdr",
+]

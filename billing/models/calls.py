@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Live calls with the funds that they hold, and the records of ended ones.
+
+These tables are written for every call. They check no foreign key: each row is made by a function of the store that
+has the rows it speaks of in hand, and neither accounts nor balances are ever deleted once they were used.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q, Value
+
+from billing.models.fields import Identifier, created_at, currency, money
+
+__all__ = ["ActiveCall", "Node", "Xdr"]
+
+
+class Direction(models.TextChoices):
+    """Seen from the provider."""
+
+    INTERNAL = "internal"
+    OUTGOING = "outgoing"
+    INCOMING = "incoming"
+
+
+class Node(models.Model):
+    """One life of a switch process: a restart begins another, and settles the calls of those before it."""
+
+    name = Identifier(max_length=64)
+    started_at = created_at()
+    heartbeat_at = created_at()
+
+
+class Call(models.Model):
+    """What a live call and its record have in common."""
+
+    call_id = Identifier(max_length=64, primary_key=True)
+    node = Identifier(max_length=64)
+    account_id = models.BigIntegerField()
+    balance_id = models.BigIntegerField()
+    direction = models.CharField(max_length=8, choices=Direction.choices)
+    caller = models.CharField(max_length=255)
+    dialled = models.CharField(max_length=255)
+    destination = models.CharField(max_length=120)
+    country = models.CharField(max_length=60)
+    gateway_id = models.BigIntegerField(null=True)
+    sip_call_id = models.CharField(max_length=255)
+    started_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True)
+    currency = currency()
+    """Of the balance; empty for a call that locks no funds."""
+    rate_id = models.BigIntegerField(null=True)
+    """Null, like the terms below: the call is free."""
+    prefix = Identifier(max_length=18, null=True)
+    connect_fee = money(null=True)
+    first_increment = models.IntegerField(null=True)
+    next_increment = models.IntegerField(null=True)
+    first_price = money(null=True)
+    next_price = money(null=True)
+
+    class Meta:
+        abstract = True
+
+
+class ActiveCall(Call):
+    """A live call and the funds that it holds."""
+
+    life_id = models.BigIntegerField()
+    """The `Node` that holds the call."""
+    locked = money()
+    slice = models.IntegerField(db_default=0)
+    """Number of the last slice of funds granted; makes extending idempotent."""
+    owes = models.BooleanField(db_default=Value(False))
+    """True: the balance counts debt, so a charge adds to it."""
+    limited = models.BooleanField(db_default=Value(False))
+    """True: counts against the account's `max_calls`."""
+
+    class Meta:
+        indexes = (models.Index(name="active_call_limited", fields=("account_id",), condition=Q(limited=True)),)
+        constraints = (models.CheckConstraint(name="active_call_locked_positive", condition=Q(locked__gte=0)),)
+
+
+class Xdr(Call):
+    """The record of an ended call, written once, with the terms that it was charged by."""
+
+    ended_at = models.DateTimeField()
+    billed_seconds = models.IntegerField()
+    amount = money()
+    """What was charged; the ledger has it under the key `call:` and the call's id."""
+    cause = models.SmallIntegerField()
+    """Q.850."""
+    sip_status = models.SmallIntegerField(null=True)
+    ended_by = models.CharField(max_length=8)
+
+    class Meta:
+        verbose_name = "xDR"
+        verbose_name_plural = "xDRs"
+        indexes = (models.Index(name="xdr_history", fields=("account_id", "started_at")),)
+        constraints = (models.CheckConstraint(name="xdr_amount_positive", condition=Q(amount__gte=0)),)

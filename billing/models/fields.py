@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Column types used throughout."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models.functions import Now
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    TextField = models.CharField[str, str]
+else:
+    TextField = models.CharField
+
+__all__ = ["Identifier", "created_at", "currency", "money"]
+
+
+class Identifier(TextField):
+    """A name or key that is only compared for equality or as bytes.
+
+    Collation "C" spares locale rules at every comparison; and since its type is not spelt `varchar`, Django does not
+    add the second index with which it serves LIKE under other collations.
+    """
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        """The column's type."""
+        return f'character varying({self.max_length}) COLLATE "C"'
+
+
+def money(*, null: bool = False, default: Decimal | int | None = None) -> models.DecimalField[Any, Any]:
+    """An amount or a price per minute: numeric(20, 5)."""
+    given: dict[str, Any] = {} if default is None else {"default": Decimal(default), "db_default": Decimal(default)}
+    return models.DecimalField(max_digits=20, decimal_places=5, null=null, blank=null, **given)
+
+
+def currency() -> models.CharField[Any, Any]:
+    """An ISO 4217 code."""
+    return models.CharField(max_length=3)
+
+
+def created_at() -> models.DateTimeField[Any, Any]:
+    """The instant of insertion, by the store's clock."""
+    return models.DateTimeField(db_default=Now(), editable=False)

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gateways to carriers and the prefixes that they serve."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q, Value
+
+from billing.models.fields import Identifier
+
+__all__ = ["Gateway", "GatewayRoute"]
+
+
+class Gateway(models.Model):
+    """A connection to a carrier, known by its address."""
+
+    class Transport(models.TextChoices):
+        """How it is reached."""
+
+        UDP = "udp"
+        TCP = "tcp"
+
+    name = Identifier(max_length=64, unique=True)
+    host = models.CharField(max_length=255)
+    port = models.PositiveIntegerField(default=5060, db_default=5060)
+    transport = models.CharField(max_length=3, choices=Transport.choices, default="udp", db_default=Value("udp"))
+    enabled = models.BooleanField(default=True, db_default=Value(True))
+    inbound = models.BooleanField(default=True, db_default=Value(True))
+    outbound = models.BooleanField(default=True, db_default=Value(True))
+    any_port = models.BooleanField(default=True, db_default=Value(True))
+    username = models.CharField(max_length=64, null=True, blank=True)
+    password = models.CharField(max_length=128, null=True, blank=True)
+
+    class Meta:
+        constraints = (models.CheckConstraint(name="gateway_port", condition=Q(port__gte=1) & Q(port__lte=65535)),)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GatewayRoute(models.Model):
+    """Numbers that begin with `prefix` may leave through the gateway, lower `position` first."""
+
+    gateway = models.ForeignKey(Gateway, on_delete=models.CASCADE, related_name="routes", db_index=False)
+    prefix = Identifier(max_length=18, blank=True)
+    position = models.PositiveSmallIntegerField(default=1, db_default=1)
+    strip = models.PositiveSmallIntegerField(default=0, db_default=0)
+    prepend = models.CharField(max_length=18, blank=True, db_default=Value(""))
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(name="route_once", fields=("gateway", "prefix")),
+            models.CheckConstraint(name="route_prefix_digits", condition=Q(prefix__regex=r"^[0-9]*$")),
+        )
