@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Non-INVITE server transaction (RFC 3261 section 17.2.2 figure 8, RFC 6026 section 7.1 for transport errors)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from switch.sip.errors import LocalProtocolError
+from switch.sip.transaction.effects import RequestReceived, Send
+from switch.sip.transaction.machine import Input, Machine, State
+
+if TYPE_CHECKING:
+    from switch.sip.flow import Flow
+    from switch.sip.message import Request, Response
+    from switch.sip.timers import Timers
+    from switch.sip.transaction.effects import Effect
+    from switch.sip.transaction.machine import Counters, Key
+
+__all__ = ["NonInviteServerTransaction"]
+
+
+class NonInviteServerTransaction(Machine):
+    """One request that we received and that is neither INVITE nor ACK."""
+
+    __slots__ = ("_request", "merge_key", "response_flow")
+
+    INITIAL = State.TRYING
+    TABLE = {
+        (State.TRYING, Input.REQUEST): ("_absorb", State.TRYING),
+        (State.TRYING, Input.SEND_1XX): ("_send", State.PROCEEDING),
+        (State.TRYING, Input.SEND_FINAL): ("_complete", State.COMPLETED),
+        (State.PROCEEDING, Input.REQUEST): ("_resend", State.PROCEEDING),
+        (State.PROCEEDING, Input.SEND_1XX): ("_send", State.PROCEEDING),
+        (State.PROCEEDING, Input.SEND_FINAL): ("_complete", State.COMPLETED),
+        (State.PROCEEDING, Input.TRANSPORT_ERROR): ("_report_transport", State.PROCEEDING),
+        (State.COMPLETED, Input.REQUEST): ("_resend", State.COMPLETED),
+        (State.COMPLETED, Input.TRANSPORT_ERROR): ("_report_transport", State.COMPLETED),
+        (State.COMPLETED, Input.TIMER_J): ("_do_nothing", State.TERMINATED),
+    }
+
+    response_flow: Flow
+    """Where responses go (18.2.2, RFC 3581)."""
+    merge_key: Key | None
+    """Of the layer that owns the transaction: by what another copy of the request is known (8.2.2.2)."""
+
+    def __init__(
+        self, request: Request, flow: Flow, response_flow: Flow, key: Key, timers: Timers, counters: Counters
+    ) -> None:
+        super().__init__(key, flow, timers, counters)
+        self._request: Request | None = request
+        self.response_flow = response_flow
+        self.merge_key = None
+
+    @property
+    def request(self) -> Request:
+        """As received, with `received` and `rport` in its top Via.
+
+        Let go with the final response, because tens of thousands of answered registrations wait out timer J; raises
+        LocalProtocolError from then on.
+        """
+        if self._request is None:
+            raise LocalProtocolError("the request of an answered transaction is gone")
+        return self._request
+
+    # inputs -------------------------------------------------------------------------------------------------------
+    def start(self, now: float) -> list[Effect]:
+        """Hand the request to the transaction user."""
+        return [RequestReceived(self.request, self.flow, self)]
+
+    def receive(self, request: Request, flow: Flow, now: float) -> list[Effect]:
+        """The request again (17.2.3)."""
+        return self._run(Input.REQUEST, now)
+
+    def respond(self, response: Response, now: float) -> list[Effect]:
+        """Send a response of the transaction user."""
+        return self._run(Input.SEND_1XX if response.status < 200 else Input.SEND_FINAL, now, response)
+
+    # actions ------------------------------------------------------------------------------------------------------
+    def _absorb(self, now: float, _: None) -> list[Effect]:
+        self._counters.retransmissions_received += 1
+        return []
+
+    def _resend(self, now: float, _: None) -> list[Effect]:
+        self._counters.retransmissions_received += 1
+        self._counters.retransmissions_sent += 1
+        return [Send(self._sent, self.response_flow, self)]
+
+    def _send(self, now: float, response: Response) -> list[Effect]:
+        self._counters.responses_sent += 1
+        self._sent = response.to_bytes()
+        return [Send(self._sent, self.response_flow, self)]
+
+    def _complete(self, now: float, response: Response) -> list[Effect]:
+        self._end(Input.TIMER_J, now, 0.0 if self.flow.is_reliable else self._timers.timeout_seconds)
+        self._request = None
+        return self._send(now, response)
