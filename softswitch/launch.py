@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a program as another user that ends with its parent: `python -m softswitch.launch PARENT UID GID DIRECTORY COMMAND...`.
+"""Runs a program as another user, until its parent ends: `softswitch.launch PARENT UID GID DIRECTORY COMMAND...`.
 
 PostgreSQL refuses to run as root. Started by root it runs as a user of its own, who may be unable to enter the
 directories above the installation (a checkout below /root). Opening those directories to everybody would be a lasting
 change of somebody's machine, so the program is given the one capability that lets it pass, CAP_DAC_READ_SEARCH, and
-only then. This module is executed in a process of its own, never imported by another.
+only then.
 """
 
 from __future__ import annotations

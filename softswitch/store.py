@@ -153,7 +153,9 @@ class EmbeddedStore:
         found = self.cluster.stat()
         uid = os.geteuid()
         if made and uid not in {0, found.st_uid}:
-            raise StoreError(f"{self.cluster} belongs to user {_user_name(found.st_uid)}: start as that user or as root")
+            raise StoreError(
+                f"{self.cluster} belongs to user {_user_name(found.st_uid)}: start as that user or as root"
+            )
         if made and found.st_uid != 0:
             return Owner(found.st_uid, found.st_gid, _user_name(found.st_uid))
         return Owner(uid, os.getegid(), _user_name(uid)) if uid else _service_user()

@@ -39,8 +39,6 @@ def _claims(configuration: Configuration) -> Iterator[Claim]:
         yield Claim("switch", "metrics.switch", configuration.metrics.switch)
     if configuration.media.builtin_relay:
         yield Claim("media", "media.control", configuration.media.control)
-        if configuration.metrics.media:
-            yield Claim("media", "metrics.media", configuration.metrics.media)
     if configuration.demo.enabled:
         for index, endpoint in enumerate(configuration.demo.carriers):
             yield Claim("carrier", f"demo.carriers[{index}]", endpoint)

@@ -117,6 +117,8 @@ class Media:
     """Where the builtin relay takes ng commands."""
     listen: str = "0.0.0.0"
     advertise: str | None = None
+    listen_ipv6: str | None = None
+    advertise_ipv6: str | None = None
     rtp_ports: tuple[int, int] = (20000, 29999)
     timeout_seconds: int = 60
     silent_timeout_seconds: int = 3600
@@ -182,7 +184,6 @@ class Metrics:
     """Where /metrics and /health are served; None: nowhere."""
 
     switch: Endpoint | None = Endpoint("tcp", LOOPBACK, 9091)
-    media: Endpoint | None = Endpoint("tcp", LOOPBACK, 9092)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,8 @@ LATER = "{0} is not served yet: listen on udp and tcp, and let a proxy in front 
 SIP_TRANSPORTS = {"udp": None, "tcp": None, **{name: LATER.format(name) for name in ("tls", "ws", "wss")}}
 UDP_ONLY = {"udp": None}
 APPLICATIONS = ("voicemail", "recharge", "balance", "calling_card", "selfcare", "conference", "echo", "menu")
+IPV4 = values.ip_version(4)
+IPV6 = values.ip_version(6)
 CODECS = ("PCMU", "PCMA", "G722", "opus")
 
 sip_endpoint = values.endpoint(transports=SIP_TRANSPORTS)
@@ -99,7 +101,7 @@ def _sip(section: Section) -> Sip:
             files = Tls(certificate=tls.value("certificate", text, None), key=tls.value("key", text, None))
         return Sip(
             listen=section.values("listen", sip_endpoint, plain.listen),
-            advertise=section.value("advertise", values.media_address, None),
+            advertise=section.value("advertise", values.public_address(), None),
             tls=files,
             registration=_registration(section.section("registration")),
             session_timer=_session_timer(section.section("session_timer")),
@@ -181,8 +183,10 @@ def _media(section: Section) -> Media:
             builtin_relay=builtin,
             relays=relays,
             control=section.value("control", udp_endpoint, plain.control),
-            listen=section.value("listen", values.ip_address, plain.listen),
-            advertise=section.value("advertise", values.media_address, None),
+            listen=section.value("listen", IPV4, plain.listen),
+            advertise=section.value("advertise", values.public_address(IPV4), None),
+            listen_ipv6=section.value("listen_ipv6", IPV6, None),
+            advertise_ipv6=section.value("advertise_ipv6", values.public_address(IPV6), None),
             rtp_ports=section.value("rtp_ports", values.port_range, plain.rtp_ports),
             timeout_seconds=section.value("timeout_seconds", integer(5, A_DAY), plain.timeout_seconds),
             silent_timeout_seconds=section.value(
@@ -294,13 +298,9 @@ def _metrics(section: Section) -> Metrics:
     def place(value: str) -> Endpoint | str:
         return "off" if value.lower() in {"off", "no", "false"} else values.http_endpoint(value)
 
-    def read(key: str, default: Endpoint | None) -> Endpoint | None:
-        found = section.value(key, place, default)
-        return found if isinstance(found, Endpoint) else None
-
-    plain = Metrics()
     with section:
-        return Metrics(switch=read("switch", plain.switch), media=read("media", plain.media))
+        found = section.value("switch", place, Metrics().switch)
+        return Metrics(switch=found if isinstance(found, Endpoint) else None)
 
 
 def _log(section: Section) -> Log:

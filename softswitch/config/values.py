@@ -23,10 +23,11 @@ __all__ = [
     "http_endpoint",
     "integer",
     "ip_address",
-    "media_address",
+    "ip_version",
     "name",
     "number",
     "port_range",
+    "public_address",
     "text",
     "url",
 ]
@@ -114,12 +115,28 @@ def ip_address(value: str) -> str:
         raise WrongValueError(f'"{value}" is no IP address') from None
 
 
-def media_address(value: str) -> str:
-    """A literal IP address that packets can be sent to."""
-    found = ip_address(value)
-    if ipaddress.ip_address(found).is_unspecified:
-        raise WrongValueError(f'"{value}" is not an address that a phone can send to')
-    return found
+def ip_version(version: int) -> Callable[[str], str]:
+    """A literal address of IPv4 or of IPv6."""
+
+    def parse(value: str) -> str:
+        found = ip_address(value)
+        if ipaddress.ip_address(found).version != version:
+            raise WrongValueError(f'expected an IPv{version} address, not "{value}"')
+        return found
+
+    return parse
+
+
+def public_address(parse: Callable[[str], str] = ip_address) -> Callable[[str], str]:
+    """A literal IP address that others can send to."""
+
+    def parse_public(value: str) -> str:
+        found = parse(value)
+        if ipaddress.ip_address(found).is_unspecified:
+            raise WrongValueError(f'"{value}" is not an address that a phone can send to')
+        return found
+
+    return parse_public
 
 
 def domain(value: str) -> str:

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the ports of a configuration are free, and who has those that are not."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+
+from softswitch.config import claims
+
+if TYPE_CHECKING:
+    from softswitch.config import Claim, Configuration, Endpoint
+
+__all__ = ["TakenPort", "taken_ports"]
+
+
+@dataclass(frozen=True, slots=True)
+class TakenPort:
+    """A port that cannot be opened."""
+
+    claim: Claim
+    reason: str
+    line: int | None
+    file_name: str
+
+    def __str__(self) -> str:
+        place = f"{self.file_name}:{self.line}" if self.line else f"{self.file_name} (by default)"
+        return f"{self.claim.endpoint} {self.reason}; {place}: {self.claim.path}"
+
+
+def taken_ports(configuration: Configuration) -> list[TakenPort]:
+    """The claimed ports that cannot be opened now."""
+    found = []
+    for claim in claims(configuration):
+        reason = _refusal(claim.endpoint)
+        if reason:
+            line = configuration.lines.get(claim.path) or configuration.lines.get(claim.path.partition("[")[0])
+            found.append(TakenPort(claim, reason, line, configuration.file.name))
+    return found
+
+
+def _refusal(endpoint: Endpoint) -> str | None:
+    """Why the address cannot be bound, or None."""
+    family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
+    kind = socket.SOCK_DGRAM if endpoint.transport == "udp" else socket.SOCK_STREAM
+    with socket.socket(family, kind) as probe:
+        if kind == socket.SOCK_STREAM:  # as servers do: connections of an earlier run may linger in TIME_WAIT
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            probe.bind((endpoint.host, endpoint.port))
+            if kind == socket.SOCK_STREAM:
+                probe.listen(1)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return f"is in use{_holder(endpoint)}"
+            if error.errno == errno.EADDRNOTAVAIL:
+                return "is no address of this machine"
+            if error.errno == errno.EACCES:
+                return "needs root: ports below 1024 are privileged"
+            return f"cannot be opened: {error.strerror}"
+    return None
+
+
+def _holder(endpoint: Endpoint) -> str:
+    """` by NAME (process N)` where this user may see it."""
+    try:
+        for connection in psutil.net_connections(endpoint.transport):
+            listens = endpoint.transport == "udp" or connection.status == psutil.CONN_LISTEN
+            if listens and connection.laddr and connection.laddr.port == endpoint.port and connection.pid:
+                return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
+    except (psutil.AccessDenied, psutil.NoSuchProcess, PermissionError):
+        pass
+    return ""

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the configuration to what each process is told at its start; the composition root's only translation."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+
+from media.settings import MediaSettings
+from softswitch.store import store_dsn
+from switch.settings import (
+    CreditSettings,
+    FloodSettings,
+    Listen,
+    RegistrationSettings,
+    RelaySettings,
+    SessionTimerSettings,
+    SwitchSettings,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from softswitch.config import Configuration, Endpoint
+
+__all__ = ["CarrierSettings", "carrier_settings", "media_settings", "nonce_secret", "reachable_at", "switch_settings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarrierSettings:
+    """Where the sample carrier listens: a UDP address for each gateway that it plays."""
+
+    listen: tuple[tuple[str, int], ...]
+
+
+def switch_settings(configuration: Configuration) -> SwitchSettings:
+    sip, security, credit = configuration.sip, configuration.security, configuration.credit
+    metrics = configuration.metrics.switch
+    return SwitchSettings(
+        node=configuration.node,
+        domains=(*configuration.domains, *_own_addresses(configuration)),
+        listen=tuple(_listen(endpoint) for endpoint in sip.listen),
+        store_dsn=store_dsn(configuration),
+        nonce_secret=nonce_secret(configuration),
+        advertise=sip.advertise,
+        registration=RegistrationSettings(
+            min_expires=sip.registration.min_expires,
+            default_expires=sip.registration.default_expires,
+            max_expires=sip.registration.max_expires,
+            max_contacts=sip.registration.max_contacts,
+        ),
+        session_timer=SessionTimerSettings(expires=sip.session_timer.expires, min_se=sip.session_timer.min_se),
+        flood=FloodSettings(
+            requests=security.flood.requests,
+            per_seconds=security.flood.per_seconds,
+            ban_seconds=security.flood.ban_seconds,
+            drop_user_agents=security.drop_user_agents,
+        ),
+        credit=CreditSettings(
+            slice_seconds=credit.slice_seconds,
+            warn_seconds=credit.warn_seconds,
+            disconnect_before_zero_seconds=credit.disconnect_before_zero_seconds,
+        ),
+        relay=RelaySettings(addresses=tuple(_relay_addresses(configuration))),
+        ring_seconds=float(sip.ring_seconds),
+        emergency_numbers=sip.emergency_numbers,
+        http=_listen(metrics) if metrics else None,
+        drain_seconds=float(sip.drain_seconds),
+    )
+
+
+def media_settings(configuration: Configuration) -> MediaSettings:
+    media = configuration.media
+    return MediaSettings(
+        ng=(media.control.host, media.control.port),
+        rtp_host=media.listen,
+        advertise=media.advertise,
+        rtp_host_ipv6=media.listen_ipv6,
+        advertise_ipv6=media.advertise_ipv6,
+        rtp_ports=media.rtp_ports,
+        timeout_seconds=float(media.timeout_seconds),
+        silent_timeout_seconds=float(media.silent_timeout_seconds),
+    )
+
+
+def carrier_settings(configuration: Configuration) -> CarrierSettings:
+    return CarrierSettings(listen=tuple((one.host, one.port) for one in configuration.demo.carriers))
+
+
+def nonce_secret(configuration: Configuration) -> bytes:
+    """The key's value, or the secret in `data_dir/nonce.secret`, which the first start writes."""
+    written = configuration.security.nonce_secret
+    return written.encode() if written else _kept_secret(configuration.data_dir / "nonce.secret")
+
+
+def _kept_secret(file: Path) -> bytes:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return file.read_bytes()
+    secret = secrets.token_hex(32).encode()
+    with os.fdopen(descriptor, "wb") as target:
+        target.write(secret)
+    return secret
+
+
+def reachable_at(host: str) -> tuple[str, ...]:
+    """The addresses that other machines (or this one, last) reach a listening host at."""
+    address = ipaddress.ip_address(host)
+    if not address.is_unspecified:
+        return (host,)
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    found = [
+        ipaddress.ip_address(entry.address.partition("%")[0])
+        for entries in psutil.net_if_addrs().values()
+        for entry in entries
+        if entry.family == family
+    ]
+    usable = [candidate for candidate in found if not candidate.is_link_local]
+    return tuple(str(candidate) for candidate in sorted(usable, key=lambda candidate: candidate.is_loopback))
+
+
+def _own_addresses(configuration: Configuration) -> Iterator[str]:
+    """Our addresses are AOR hosts too: many a phone knows no domain but the address it was pointed at."""
+    hosts = [endpoint.host for endpoint in configuration.sip.listen]
+    found = [address for host in hosts for address in reachable_at(host)]
+    advertised = [configuration.sip.advertise] if configuration.sip.advertise else []
+    for address in dict.fromkeys([*advertised, *found]):
+        if address not in configuration.domains:
+            yield f"[{address}]" if ":" in address else address
+    if "127.0.0.1" in found and "localhost" not in configuration.domains:
+        yield "localhost"
+
+
+def _relay_addresses(configuration: Configuration) -> Iterator[tuple[str, int]]:
+    media = configuration.media
+    for endpoint in (media.control,) if media.builtin_relay else media.relays:
+        yield endpoint.host, endpoint.port
+
+
+def _listen(endpoint: Endpoint) -> Listen:
+    return Listen(endpoint.transport, endpoint.host, endpoint.port)
