@@ -268,8 +268,7 @@ class Settlement:
     """What was charged."""
     billed_seconds: int
     currency: str
-    balance: Decimal | None
-    """The balance after the charge; None for a call that charged nothing."""
+    """Empty for a call that locked no funds."""
 
 
 @dataclass(frozen=True, slots=True)

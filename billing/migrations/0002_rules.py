@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from django.db import migrations
 
-PARTS = ("storage", "money", "calls", "parties", "notifications")
+PARTS = ("storage", "money", "calls", "parties", "bindings", "notifications")
 
 
 def run(part: str) -> migrations.RunSQL:

@@ -51,7 +51,7 @@ class Call(models.Model):
     """Of the balance; empty for a call that locks no funds."""
     rate_id = models.BigIntegerField(null=True)
     """Null, like the terms below: the call is free."""
-    prefix = Identifier(max_length=18, null=True)
+    prefix = models.CharField(max_length=18, null=True)
     connect_fee = money(null=True)
     first_increment = models.IntegerField(null=True)
     next_increment = models.IntegerField(null=True)

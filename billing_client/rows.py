@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Between the store's rows and the types of this package."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from billing_client.books import Terms
+from billing_client.types import BindingRow, Parties, Party, Subscriber
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from asyncpg import Record
+
+    from billing_client.types import CallStart
+
+__all__ = ["binding", "binding_columns", "call_start", "parties", "subscriber", "terms"]
+
+_PARTY = itemgetter(
+    "account_id", "number", "name", "display", "customer_id", "customer_name", "kind", "refusal", "tariff_id",
+    "balance_id", "currency", "available", "password", "via", "may_call",
+)  # fmt: skip
+
+
+def binding(row: Record) -> BindingRow:
+    """A row of `billing_binding`, or of a query that has its columns."""
+    return BindingRow(
+        aor=row["aor"],
+        key=row["key"],
+        contact=row["contact"],
+        received=row["received"],
+        path=tuple(row["path"]),
+        expires_at=row["expires_at"],
+        q=row["q"],
+        call_id=row["call_id"],
+        cseq=row["cseq"],
+        instance=row["instance"],
+        reg_id=row["reg_id"],
+        user_agent=row["user_agent"],
+        node=row["node"],
+        socket=row["socket"],
+    )
+
+
+def binding_columns(rows: Iterable[BindingRow]) -> list[list[Any]]:
+    """Rows turned into the columns that `write_bindings` takes, in the order of the key so that batches of several
+    nodes lock rows alike; of several rows with one key the last counts."""
+    last = {(row.aor, row.key): row for row in rows}
+    columns: list[list[Any]] = [[] for _ in range(14)]
+    for _, row in sorted(last.items()):
+        values = (
+            row.aor, row.key, row.contact, row.received, "\n".join(row.path), row.expires_at, row.q, row.call_id,
+            row.cseq, row.instance, row.reg_id, row.user_agent, row.node, row.socket,
+        )  # fmt: skip
+        for column, value in zip(columns, values, strict=True):
+            column.append(value)
+    return columns
+
+
+def subscriber(name: str, rows: Sequence[Record]) -> Subscriber | None:
+    """The answer of the function `subscriber`."""
+    if not rows:
+        return None
+    row = rows[0]
+    return Subscriber(name, row["account_id"], row["number"], row["password"], row["usable"], _bindings(rows))
+
+
+def parties(calling: str | None, called: str, rows: Sequence[Record]) -> Parties:
+    """The answer of the function `parties`."""
+    caller = [row for row in rows if row["asked"] == calling]
+    callee = [row for row in rows if row["asked"] == called]
+    return Parties(
+        Party(*_PARTY(caller[0])) if caller else None,
+        Party(*_PARTY(callee[0])) if callee else None,
+        _bindings(callee),
+    )
+
+
+def call_start(start: CallStart, life: int, node: str) -> tuple[Any, ...]:
+    """The arguments of the function `start_call`."""
+    rate = start.rate
+    charged = (
+        (None,) * 7
+        if rate is None
+        else (rate.rate_id, rate.prefix, rate.connect_fee, rate.first_increment, rate.next_increment,
+              rate.first_price, rate.next_price)
+    )  # fmt: skip
+    return (
+        start.call_id, life, node, start.account_id, start.balance_id, start.direction, start.caller, start.dialled,
+        start.destination or (rate.destination if rate else ""), start.country or (rate.country if rate else ""),
+        start.gateway_id, start.sip_call_id, start.started_at, start.want, start.minimum, *charged,
+    )  # fmt: skip
+
+
+def terms(text: str) -> Terms:
+    """The terms of a rate as the store writes them in JSON."""
+    values = json.loads(text, parse_float=Decimal)
+    destination, country, fee, first, following, first_price, next_price, since, until, blocked = values
+    return Terms(
+        destination, country, Decimal(fee), first, following, Decimal(first_price), Decimal(next_price),
+        _instant(since), None if until is None else _instant(until), blocked,
+    )  # fmt: skip
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _bindings(rows: Sequence[Record]) -> tuple[BindingRow, ...]:
+    """The bindings of an outer join, best q first."""
+    if len(rows) == 1:
+        return () if rows[0]["aor"] is None else (binding(rows[0]),)
+    return tuple(sorted(map(binding, rows), key=lambda row: -row.q)) if rows else ()

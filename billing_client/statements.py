@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every statement that the client sends; the functions live in the store (billing/migrations/*.sql)."""
+
+from __future__ import annotations
+
+__all__ = ["HOT"]
+
+SUBSCRIBER = "SELECT * FROM subscriber($1)"
+PARTIES = "SELECT * FROM parties($1, $2)"
+START_CALL = (
+    "SELECT granted, refusal FROM start_call("
+    "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)"
+)
+EXTEND_CALL = "SELECT held, refusal FROM extend_call($1, $2, $3, $4)"
+CALLS_ANSWERED = "SELECT calls_answered($1, $2)"
+FINISH_CALL = "SELECT amount, billed_seconds, currency FROM finish_call($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+WRITE_BINDINGS = "SELECT write_bindings($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
+HEARTBEAT = "UPDATE billing_node SET heartbeat_at = now() WHERE id = $1"
+
+NODE_BEGIN = "INSERT INTO billing_node (name) VALUES ($1) RETURNING id"
+ADOPT_ORPHANS = "SELECT adopt_orphans($1, $2)"
+LIVE_CALLS = "SELECT call_id FROM billing_activecall WHERE life_id = $1"
+NODE_BINDINGS = """
+SELECT aor, key, contact, received, path::text[], expires_at, q, call_id, cseq, instance, reg_id, user_agent, node,
+       socket
+  FROM billing_binding
+ WHERE node = $1 AND expires_at > now() AND (aor, key) > ($2, $3)
+ ORDER BY aor, key LIMIT $4"""
+GATEWAYS = """
+SELECT id, name, host, port, transport, enabled, inbound, outbound, any_port, username, password FROM billing_gateway"""
+ROUTES = "SELECT gateway_id, prefix, position, strip, prepend FROM billing_gatewayroute ORDER BY id"
+TARIFFS = "SELECT id, currency, revision FROM billing_tariff"
+# Terms travel as one text each, so that a reader parses those that many rates share only once.
+RATES = """
+SELECT id, prefix,
+       json_build_array(destination, country, connect_fee, first_increment, next_increment, first_price, next_price,
+                        effective_from AT TIME ZONE 'UTC', effective_to AT TIME ZONE 'UTC', blocked)::text AS terms
+  FROM billing_rate WHERE tariff_id = $1
+ ORDER BY length(prefix), prefix, effective_from DESC"""
+
+HOT = (SUBSCRIBER, PARTIES, START_CALL, EXTEND_CALL, CALLS_ANSWERED, FINISH_CALL, WRITE_BINDINGS, HEARTBEAT)
+"""Prepared as soon as a connection opens; the others when first used."""

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The billing store as the switch sees it.
+
+Every operation is one round trip and one transaction, may be repeated safely (calls by their id, slices by their
+number), and raises `StoreUnavailable` when the store does not answer, `StoreRefused` when it objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from billing_client import rows, statements
+from billing_client.books import RateBook, RouteBook, TariffTable
+from billing_client.listener import Listener
+from billing_client.pool import Pool
+from billing_client.types import Gateway, Grant, Route, Settlement, StoreError, StoreRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from decimal import Decimal
+
+    import asyncpg
+
+    from billing_client.types import BindingRow, CallFinish, CallStart, Parties, StoreEvent, Subscriber
+
+__all__ = ["Store"]
+
+ANSWER_BATCH_SECONDS = 0.25
+RATES_AT_A_TIME = 500
+"""Few enough that decoding them does not hold up the event loop."""
+
+log = logging.getLogger(__name__)
+
+
+class Store:
+    """The door to the billing store; make one by `connect`."""
+
+    def __init__(self, dsn: str, *, node: str, connections: int, timeout_seconds: float) -> None:
+        """Use `connect`, which also opens the connections."""
+        self._dsn = dsn
+        self._node = node
+        self._timeout_seconds = timeout_seconds
+        self._name = f"softswitch {node}"
+        self._pool = Pool(
+            dsn, name=self._name, size=connections, timeout_seconds=timeout_seconds, prepare=statements.HOT
+        )
+        self._life = 0
+        self._answered: dict[str, datetime] = {}
+        self._answer_task: asyncio.Task[None] | None = None
+        self._listeners: list[Listener] = []
+
+    @classmethod
+    async def connect(cls, dsn: str, *, node: str, connections: int = 4, timeout_seconds: float = 2.0) -> Store:
+        """Open the connections and begin a life of `node`, a name that no other process uses meanwhile.
+
+        `timeout_seconds` bounds every wait for the store. Raises StoreUnavailable.
+        """
+        store = cls(dsn, node=node, connections=connections, timeout_seconds=timeout_seconds)
+        await store._pool.open()
+        try:
+            store._life = (await store._pool.fetch(statements.NODE_BEGIN, node))[0]["id"]
+        except BaseException:
+            await store._pool.close()
+            raise
+        return store
+
+    @property
+    def is_connected(self) -> bool:
+        """True if the store was within reach when last spoken to."""
+        return self._pool.is_connected
+
+    async def close(self) -> None:
+        """Write what is queued and close the connections."""
+        if self._answer_task is not None:
+            self._answer_task.cancel()
+            await asyncio.gather(self._answer_task, return_exceptions=True)
+        try:
+            await self._write_answered()
+        except StoreError as error:
+            log.warning("answers of calls were not written", extra={"reason": str(error)})
+        for listener in self._listeners:
+            await listener.stop()
+        await self._pool.close()
+
+    # Who is who
+
+    async def subscriber(self, name: str) -> Subscriber | None:
+        """Who authenticates under `name` (account number, or alias that allows it), and where they are registered."""
+        return rows.subscriber(name, await self._pool.fetch(statements.SUBSCRIBER, name))
+
+    async def parties(self, *, caller: str | None, ani: str | None, dialled: str) -> Parties:
+        """Both ends of a call: the caller by SIP name, or else by `<ani>@pstn`; the callee by number or alias."""
+        calling = caller if caller is not None or ani is None else f"{ani}@pstn"
+        return rows.parties(calling, dialled, await self._pool.fetch(statements.PARTIES, calling, dialled))
+
+    # Calls
+
+    async def start_call(self, start: CallStart) -> Grant:
+        """Register a call and lock its first slice: `want`, or what is there if that is at least `minimum`.
+
+        A refused call ("funds", "concurrency") is not registered.
+        """
+        arguments = rows.call_start(start, self._life, self._node)
+        row = (await self._pool.fetch(statements.START_CALL, *arguments))[0]
+        return Grant(row["granted"], row["refusal"])
+
+    async def extend_call(self, call_id: str, slice_number: int, want: Decimal, minimum: Decimal) -> Grant:
+        """Lock slice 1, 2, ... of a call; a number granted before is not locked again."""
+        row = (await self._pool.fetch(statements.EXTEND_CALL, call_id, slice_number, want, minimum))[0]
+        return Grant(row["held"], row["refusal"])
+
+    def call_answered(self, call_id: str, at: datetime) -> None:
+        """Note when a call was answered, for its settlement if we die; written with others, a moment later."""
+        self._answered[call_id] = at
+        if self._answer_task is None or self._answer_task.done():
+            self._answer_task = asyncio.get_running_loop().create_task(self._write_answers(), name="answered calls")
+
+    async def finish_call(self, finish: CallFinish) -> Settlement:
+        """Charge a call, free its locks and write its record, once; repeating gives the first result.
+
+        Raises StoreRefused if the call was never started.
+        """
+        self._answered.pop(finish.call_id, None)
+        found = await self._pool.fetch(
+            statements.FINISH_CALL, finish.call_id, finish.ended_at, finish.answered_at, finish.billed_seconds,
+            finish.amount, finish.cause, finish.sip_status, finish.ended_by, finish.gateway_id,
+        )  # fmt: skip
+        if not found:
+            raise StoreRefused(f"unknown call {finish.call_id}")
+        return Settlement(finish.call_id, found[0]["amount"], found[0]["billed_seconds"], found[0]["currency"])
+
+    async def live_calls(self) -> list[str]:
+        """Calls that the store holds for this life of the node; one that the switch does not know is a leftover."""
+        return [row["call_id"] for row in await self._pool.fetch(statements.LIVE_CALLS, self._life)]
+
+    async def heartbeat(self) -> None:
+        """Say that we live: calls are settled up to the last heartbeat if we die."""
+        await self._pool.fetch(statements.HEARTBEAT, self._life)
+
+    async def adopt_orphans(self) -> int:
+        """Settle the calls of this node's earlier lives up to their last heartbeat; returns how many."""
+        adopted: int = (await self._pool.fetch(statements.ADOPT_ORPHANS, self._node, self._life))[0]["adopt_orphans"]
+        return adopted
+
+    # Location service
+
+    async def write_bindings(self, upserts: Sequence[BindingRow], removals: Sequence[tuple[str, str]]) -> None:
+        """Insert or replace bindings, then remove others, given as (aor, key)."""
+        gone = sorted(removals)
+        columns = rows.binding_columns(upserts)
+        await self._pool.fetch(statements.WRITE_BINDINGS, *columns, [aor for aor, _ in gone], [key for _, key in gone])
+
+    async def node_bindings(
+        self, node: str, *, after: tuple[str, str] = ("", ""), limit: int = 1000
+    ) -> list[BindingRow]:
+        """Live bindings made on `node`, by (aor, key); ask again with the last one's as `after` until none come."""
+        found = await self._pool.fetch(statements.NODE_BINDINGS, node, *after, limit)
+        return [rows.binding(row) for row in found]
+
+    # Snapshots
+
+    async def load_rates(self, known: RateBook | None = None) -> RateBook:
+        """All tariffs as of one instant; those that did not change are taken over from `known`."""
+        tables: dict[int, TariffTable] = {}
+        async with self._pool.transaction() as connection:
+            for row in await connection.fetch(statements.TARIFFS):
+                table = known.tariffs.get(row["id"]) if known else None
+                if table is None or table.revision != row["revision"]:
+                    table = TariffTable(row["currency"], row["revision"])
+                    await _load_tariff(connection, row["id"], table)
+                tables[row["id"]] = table
+        return RateBook(tables)
+
+    async def load_routes(self) -> RouteBook:
+        """All gateways and routes as of one instant."""
+        async with self._pool.transaction() as connection:
+            gateways = {row["id"]: Gateway(*row) for row in await connection.fetch(statements.GATEWAYS)}
+            routes = [
+                Route(gateways[row[0]], *row[1:]) for row in map(tuple, await connection.fetch(statements.ROUTES))
+            ]
+        return RouteBook(gateways.values(), routes)
+
+    async def listen(self, on_event: Callable[[StoreEvent], None]) -> None:
+        """Call `on_event` for each change that the store announces; "resync" after a gap."""
+        listener = Listener(
+            self._dsn, name=f"{self._name} listener", timeout_seconds=self._timeout_seconds, on_event=on_event
+        )
+        await listener.start()
+        self._listeners.append(listener)
+
+    async def _write_answers(self) -> None:
+        """Write the queued answers, a batch at a time, until there are none."""
+        while self._answered:
+            await asyncio.sleep(ANSWER_BATCH_SECONDS)
+            try:
+                await self._write_answered()
+            except StoreError as error:
+                log.warning("answers of calls wait for the store", extra={"reason": str(error)})
+
+    async def _write_answered(self) -> None:
+        batch, self._answered = self._answered, {}
+        if not batch:
+            return
+        try:
+            await self._pool.fetch(statements.CALLS_ANSWERED, list(batch), list(batch.values()))
+        except BaseException:
+            self._answered = batch | self._answered
+            raise
+
+
+async def _load_tariff(connection: asyncpg.Connection[Any], tariff_id: int, table: TariffTable) -> None:
+    """Append the rates of a tariff in pieces, so that the event loop turns in between."""
+    parsed: dict[str, Any] = {}
+    cursor = await connection.cursor(statements.RATES, tariff_id)
+    while batch := await cursor.fetch(RATES_AT_A_TIME):
+        for rate_id, prefix, text in batch:
+            terms = parsed.get(text)
+            if terms is None:
+                terms = parsed[text] = rows.terms(text)
+            table.append(rate_id, prefix, terms)
