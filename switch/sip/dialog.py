@@ -164,7 +164,7 @@ class Dialog:
         return Request(method, uri, lines, body)
 
     def next_flow(self) -> Flow:
-        """Where the next request of this dialog goes (RFC 3261 section 8.1.2, with the NAT rules of RFC 3581 and 5626)."""
+        """Where the next request of this dialog goes (RFC 3261 section 8.1.2; behind NAT: RFC 5626)."""
         if self.flow.is_reliable or self.natted:
             return self.flow
         try:

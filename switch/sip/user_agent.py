@@ -22,11 +22,11 @@ from switch.sip.transaction import (
     InviteServerTransaction,
     RequestReceived,
     ResponseReceived,
-    Send,
     TimedOut,
     TransactionLayer,
     TransportFailed,
 )
+from switch.sip.via import MAGIC_COOKIE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -58,8 +58,6 @@ class Arrived:
     transaction: ServerTransaction
 
 
-
-
 class ResponseReceiver(Protocol):
     """What hangs on a client transaction: it gets the responses."""
 
@@ -84,9 +82,9 @@ class UserAgent:
         session_min_se: int = 90,
     ) -> None:
         timers = timers or Timers()
-        self.layer = TransactionLayer(sent_by=sent_by, new_branch=new_token, timers=timers)
+        self.layer = TransactionLayer(sent_by=sent_by, new_branch=lambda: MAGIC_COOKIE + new_token(), timers=timers)
         self._sessions: dict[DialogId, Session] = {}
-        self._timed: TimerQueue[Session | IncomingInvite | OutgoingInvite] = TimerQueue()
+        self._timed: TimerQueue[Session | IncomingInvite] = TimerQueue()
         self._new_token = new_token
         self._min_se = session_min_se
         self._context = Context(
@@ -124,15 +122,17 @@ class UserAgent:
         return self._new_token()
 
     def invite(self, request: Request, flow: Flow, *, natted: bool, owner: object) -> OutgoingInvite:
-        """Prepare an INVITE of ours; `start` sends it, and `watch` must be told when it was cancelled."""
+        """Prepare an INVITE of ours; its `start` sends it."""
         return OutgoingInvite(self._context, request, flow, natted=natted, owner=owner)
 
-    def watch(self, invite: IncomingInvite | OutgoingInvite | Session) -> None:
+    def watch(self, invite: IncomingInvite | Session) -> None:
         """A verb was called on it: its deadline may have changed."""
         self._timed.update(invite)
 
     # input ------------------------------------------------------------------------------------------------------
-    def receive(self, message: Request | Response, flow: Flow, now: float) -> list[Effect | SessionEvent | Invited | Arrived]:
+    def receive(
+        self, message: Request | Response, flow: Flow, now: float
+    ) -> list[Effect | SessionEvent | Invited | Arrived]:
         """A message from the wire."""
         return self._digest(self.layer.receive(message, flow, now), now)
 
@@ -152,11 +152,13 @@ class UserAgent:
             self._timed.update(owner)
         return out
 
-    def send_failed(self, transaction: object, now: float) -> list[Effect | SessionEvent | Invited | Arrived]:
-        """The transport could not deliver the message of a transaction."""
-        return self._digest(self.layer.transport_failed(transaction, now), now)  # type: ignore[arg-type]
+    def send_failed(self, data: bytes, now: float) -> list[Effect | SessionEvent | Invited | Arrived]:
+        """The transport could not deliver these bytes."""
+        return self._digest(self.layer.sending_failed(data, now), now)
 
-    def _digest(self, effects: Iterable[Effect | SessionEvent], now: float) -> list[Effect | SessionEvent | Invited | Arrived]:
+    def _digest(
+        self, effects: Iterable[Effect | SessionEvent], now: float
+    ) -> list[Effect | SessionEvent | Invited | Arrived]:
         out: list[Effect | SessionEvent | Invited | Arrived] = []
         for effect in effects:
             if isinstance(effect, RequestReceived):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sending a 2xx to INVITE until its ACK comes (RFC 3261 section 13.3.1.4): the session's work, not the transaction's."""
+"""Sending a 2xx to INVITE until its ACK comes (RFC 3261 section 13.3.1.4): not the transaction's work."""
 
 from __future__ import annotations
 

@@ -116,9 +116,7 @@ class IncomingInvite:
         if body:
             lines.append(("Content-Type", "application/sdp"))
             session.local_sdp = body
-        response = self.request.response(
-            status, reason, to_tag=session.dialog.local_tag, headers=lines, body=body
-        )
+        response = self.request.response(status, reason, to_tag=session.dialog.local_tag, headers=lines, body=body)
         if reliable:
             self._retransmission = Retransmission(
                 response, self.transaction, self._context.timers, now, ceiling=math.inf
@@ -207,7 +205,11 @@ class IncomingInvite:
         if waiting is not None:
             if waiting.has_expired(now):
                 return [*self.reject(504, now), Cancelled(self, self.request)]
-            return [*self._context.layer.respond(waiting.transaction, waiting.response, now)] if waiting.is_due(now) else []
+            return (
+                [*self._context.layer.respond(waiting.transaction, waiting.response, now)]
+                if waiting.is_due(now)
+                else []
+            )
         if self._last is None or self._repeat_at is None or now < self._repeat_at:
             return []
         self._repeat_at = now + _REPEAT_SECONDS

@@ -27,7 +27,6 @@ class OutgoingInvite:
     __slots__ = (
         "_cancel_headers",
         "_context",
-        "_gives_up_at",
         "_rseqs",
         "_sessions",
         "answered",
@@ -54,7 +53,6 @@ class OutgoingInvite:
         self._cancel_headers: Sequence[tuple[str, str]] = ()
         self._sessions: dict[str, Session] = {}
         self._rseqs: dict[str, int] = {}
-        self._gives_up_at: float | None = None
 
     def start(self, now: float) -> Outcome:
         """Send it."""
@@ -87,7 +85,6 @@ class OutgoingInvite:
             return []
         self.cancelled = True
         self._cancel_headers = headers
-        self._gives_up_at = now + 64 * self._context.timers.t1
         _, effects = self._context.layer.cancel(self.transaction, now, headers)
         return [*effects]
 
@@ -172,7 +169,6 @@ class OutgoingInvite:
 
     def _over(self, response: Response, *, local: bool) -> Outcome:
         self.finished = True
-        self._gives_up_at = None
         self._close_others(None)
         return [Failed(self, response, local)]
 
@@ -180,16 +176,3 @@ class OutgoingInvite:
         for session in self._sessions.values():
             if session is not winner and session.state is State.EARLY:
                 session.close()
-
-    # time -------------------------------------------------------------------------------------------------------
-    @property
-    def next_deadline(self) -> float | None:
-        """When to call `handle_timer`."""
-        return self._gives_up_at
-
-    def handle_timer(self, now: float) -> Outcome:
-        """The peer never answered the CANCEL (RFC 3261 section 9.1)."""
-        if self._gives_up_at is None or now < self._gives_up_at:
-            return []
-        self._gives_up_at = None
-        return [] if self.finished else self._over(self.request.response(487), local=True)

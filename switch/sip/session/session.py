@@ -47,7 +47,17 @@ class State(Enum):
 class Context:
     """What every session needs from the user agent that holds it."""
 
-    __slots__ = ("contact", "headers", "layer", "new_tag", "register", "session_expires", "session_min_se", "timers", "unregister")
+    __slots__ = (
+        "contact",
+        "headers",
+        "layer",
+        "new_tag",
+        "register",
+        "session_expires",
+        "session_min_se",
+        "timers",
+        "unregister",
+    )
 
     def __init__(
         self,

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Credit control of one call: which funds to lock next, and when the paid time ends. Pure: `now` is an argument."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from billing_client.rating import billed_seconds, cost, seconds_covered
+
+if TYPE_CHECKING:
+    from billing_client.types import Rate
+    from switch.settings import CreditSettings
+
+__all__ = ["Charge", "Credit"]
+
+_ZERO: Final = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a finished call costs."""
+
+    billed_seconds: int
+    amount: Decimal
+
+
+class Credit:
+    """Funds of one call, locked slice by slice.
+
+    The call never lasts longer than the locked funds pay for: `end_at` is known before the answer, and only a further
+    lock moves it.
+    """
+
+    __slots__ = ("_rate", "_settings", "answered_at", "exhausted", "locked", "paid_seconds")
+
+    def __init__(self, rate: Rate | None, settings: CreditSettings) -> None:
+        self._rate = None if rate is None or rate.is_free else rate
+        self._settings = settings
+        self.locked = _ZERO
+        self.paid_seconds: int | None = None
+        """Seconds that the locked funds pay for; None: any length."""
+        self.answered_at: float | None = None
+        self.exhausted = False
+        """The store gave less than was asked for: no further slice will come."""
+
+    @property
+    def minimum(self) -> Decimal:
+        """The least that a lock must hold: the first increment."""
+        return _ZERO if self._rate is None else cost(self._rate, self._rate.first_increment)
+
+    @property
+    def first_want(self) -> Decimal:
+        """What to lock before the call leaves: the first slice, in whole increments."""
+        return _ZERO if self._rate is None else max(self.minimum, cost(self._rate, self._settings.slice_seconds))
+
+    def next_want(self) -> tuple[Decimal, Decimal]:
+        """How much more to lock for the next slice, and the least that helps: one increment."""
+        rate = self._rate
+        if rate is None or self.paid_seconds is None:
+            return _ZERO, _ZERO
+        slice_total = cost(rate, self.paid_seconds + max(self._settings.slice_seconds, rate.next_increment))
+        one_more = cost(rate, self.paid_seconds + rate.next_increment)
+        return slice_total - self.locked, one_more - self.locked
+
+    def granted(self, locked: Decimal) -> None:
+        """The store now holds `locked` for this call in all."""
+        want = self.first_want if self.paid_seconds is None else self.locked + self.next_want()[0]
+        self.exhausted = locked < want
+        self.locked = locked
+        self.paid_seconds = None if self._rate is None else seconds_covered(self._rate, locked)
+
+    def refused(self) -> None:
+        """The store gave nothing more."""
+        self.exhausted = True
+
+    def answered(self, now: float) -> None:
+        """The callee answered: the paid time runs."""
+        self.answered_at = now
+
+    @property
+    def end_at(self) -> float | None:
+        """When the call must be hung up; None: no limit."""
+        if self.answered_at is None or self.paid_seconds is None:
+            return None
+        return self.answered_at + max(0, self.paid_seconds - self._settings.disconnect_before_zero_seconds)
+
+    @property
+    def ask_at(self) -> float | None:
+        """When to lock the next slice: early enough for the store to answer, late enough to lock little."""
+        end = self.end_at
+        if end is None or self.exhausted or self.answered_at is None:
+            return None
+        return max(self.answered_at, end - max(2.0, self._settings.slice_seconds / 3))
+
+    def charge(self, ended_at: float) -> Charge:
+        """The charge of a call that ends now: never more time than was paid for."""
+        if self.answered_at is None:
+            return Charge(0, _ZERO)
+        seconds = max(0.0, ended_at - self.answered_at)
+        if self._rate is None:
+            # at the moment of the answer a call lasts a whole second already, as it does in every carrier's records
+            return Charge(_whole(seconds), _ZERO)
+        if self.paid_seconds is not None:
+            seconds = min(seconds, float(self.paid_seconds))
+        seconds = max(seconds, _INSTANT)
+        return Charge(billed_seconds(self._rate, seconds), cost(self._rate, seconds))
+
+
+_INSTANT: Final = 1e-6
+
+
+def _whole(seconds: float) -> int:
+    return max(1, -int(-seconds // 1))

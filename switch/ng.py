@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Client of the ng protocol of rtpengine: bencoded dictionaries over UDP, each with a cookie that marks its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["NgError", "NgRelay", "NoRelay", "Relay", "RelayUnavailable", "bdecode", "bencode"]
+
+_TRY_SECONDS: Final = (0.3, 0.7, 1.5)
+
+
+class NgError(Exception):
+    """The relay refused a command; the text is its reason."""
+
+
+class RelayUnavailable(NgError):  # noqa: N818 (a state of the relay)
+    """No relay answers."""
+
+
+class Relay(Protocol):
+    """Where the media of calls goes through; session descriptions go in and come back rewritten."""
+
+    async def offer(self, call_id: str, from_tag: str, sdp: bytes) -> bytes:
+        """Pass an offer of the party `from_tag`."""
+
+    async def answer(self, call_id: str, from_tag: str, to_tag: str, sdp: bytes) -> bytes:
+        """Pass the answer of the party `to_tag` to an offer of `from_tag`."""
+
+    async def delete(self, call_id: str) -> None:
+        """Free what a call holds; harmless when it holds nothing."""
+
+    async def query(self, call_id: str) -> Mapping[str, object] | None:
+        """Statistics of a call; None: the relay does not know it (any more). Raises RelayUnavailable."""
+
+    @property
+    def carries_media(self) -> bool:
+        """False: phones send media to each other directly."""
+
+
+class NoRelay:
+    """Phones exchange media directly."""
+
+    carries_media = False
+
+    async def offer(self, call_id: str, from_tag: str, sdp: bytes) -> bytes:
+        """The offer as it is."""
+        return sdp
+
+    async def answer(self, call_id: str, from_tag: str, to_tag: str, sdp: bytes) -> bytes:
+        """The answer as it is."""
+        return sdp
+
+    async def delete(self, call_id: str) -> None:
+        """Nothing is held."""
+
+    async def query(self, call_id: str) -> Mapping[str, object] | None:
+        """Nothing is known, which means nothing here: see `carries_media`."""
+        return {}
+
+
+class NgRelay(asyncio.DatagramProtocol):
+    """Speaks to one relay or several; a call stays with the relay that its identifier selects while that answers."""
+
+    carries_media = True
+
+    def __init__(self, addresses: tuple[tuple[str, int], ...]) -> None:
+        self._addresses = addresses
+        self._waiting: dict[bytes, asyncio.Future[bytes]] = {}
+        self._chosen: dict[str, tuple[str, int]] = {}
+        self._transport: asyncio.DatagramTransport | None = None
+
+    async def start(self) -> None:
+        """Open the socket."""
+        any_host = "::" if ":" in self._addresses[0][0] else "0.0.0.0"  # noqa: S104 (only answers with our cookies count)
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(any_host, 0))
+
+    def close(self) -> None:
+        """Close the socket; open commands fail."""
+        if self._transport is not None:
+            self._transport.close()
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(RelayUnavailable("closing"))
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """An answer; strays are ignored."""
+        cookie, _, payload = data.partition(b" ")
+        future = self._waiting.get(cookie)
+        if future is not None and not future.done():
+            future.set_result(payload)
+
+    def error_received(self, exc: OSError) -> None:
+        """An ICMP error says no more than the missing answer does."""
+
+    async def offer(self, call_id: str, from_tag: str, sdp: bytes) -> bytes:
+        """See `Relay`."""
+        answer = await self._command(
+            call_id,
+            {"command": "offer", "call-id": call_id, "from-tag": from_tag, "sdp": sdp, **_REWRITE},
+        )
+        return _sdp(answer)
+
+    async def answer(self, call_id: str, from_tag: str, to_tag: str, sdp: bytes) -> bytes:
+        """See `Relay`."""
+        answer = await self._command(
+            call_id,
+            {"command": "answer", "call-id": call_id, "from-tag": from_tag, "to-tag": to_tag, "sdp": sdp, **_REWRITE},
+        )
+        return _sdp(answer)
+
+    async def delete(self, call_id: str) -> None:
+        """See `Relay`."""
+        try:
+            if call_id in self._chosen:
+                await self._command(call_id, {"command": "delete", "call-id": call_id, "delete-delay": 0})
+        except NgError:
+            pass  # its own media time-out frees it
+        finally:
+            self._chosen.pop(call_id, None)
+
+    async def query(self, call_id: str) -> Mapping[str, object] | None:
+        """See `Relay`."""
+        try:
+            return await self._command(call_id, {"command": "query", "call-id": call_id})
+        except RelayUnavailable:
+            raise
+        except NgError:
+            return None
+
+    async def ping(self) -> bool:
+        """Whether a relay answers."""
+        try:
+            return (await self._command("", {"command": "ping"})).get("result") == b"pong"
+        except NgError:
+            return False
+        finally:
+            self._chosen.pop("", None)
+
+    async def _command(self, call_id: str, command: Mapping[str, object]) -> Mapping[str, object]:
+        known = self._chosen.get(call_id)
+        first = hash(call_id) % len(self._addresses)
+        for address in (known,) if known else self._addresses[first:] + self._addresses[:first]:
+            payload = await self._exchange(address, bencode(command))
+            if payload is None:
+                continue
+            self._chosen[call_id] = address
+            answer = bdecode(payload)
+            if not isinstance(answer, dict):
+                raise NgError("malformed answer")
+            if answer.get("result") == b"error":
+                raise NgError(bytes(answer.get("error-reason", b"")).decode("utf-8", "replace"))
+            return answer
+        raise RelayUnavailable("no media relay answers")
+
+    async def _exchange(self, address: tuple[str, int], payload: bytes) -> bytes | None:
+        if self._transport is None or self._transport.is_closing():
+            return None
+        cookie = secrets.token_hex(8).encode()
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._waiting[cookie] = future
+        try:
+            for seconds in _TRY_SECONDS:
+                self._transport.sendto(cookie + b" " + payload, address)
+                done, _ = await asyncio.wait((future,), timeout=seconds)
+                if done:
+                    return future.result()
+            return None
+        finally:
+            del self._waiting[cookie]
+
+
+_REWRITE: Final[dict[str, object]] = {"replace": ["origin"], "ICE": "remove"}
+
+
+def _sdp(answer: Mapping[str, object]) -> bytes:
+    sdp = answer.get("sdp")
+    if not isinstance(sdp, bytes):
+        raise NgError("no sdp in the answer")
+    return sdp
+
+
+def bencode(value: object) -> bytes:
+    """Encode integers, text, bytes, lists and dictionaries with text keys."""
+    match value:
+        case bool():
+            raise TypeError("bencode has no booleans")
+        case int():
+            return b"i%de" % value
+        case bytes():
+            return b"%d:%s" % (len(value), value)
+        case str():
+            return bencode(value.encode())
+        case list() | tuple():
+            return b"l" + b"".join(map(bencode, value)) + b"e"
+        case dict():
+            return b"d" + b"".join(bencode(key) + bencode(value[key]) for key in sorted(value)) + b"e"
+        case _:
+            raise TypeError(f"cannot bencode {type(value).__name__}")
+
+
+def bdecode(data: bytes) -> object:
+    """Decode one value: int, bytes, list, or dict with text keys; raises NgError on anything else."""
+    try:
+        value, end = _decode(data, 0, 0)
+    except (ValueError, IndexError) as error:
+        raise NgError("malformed answer") from error
+    if end != len(data):
+        raise NgError("malformed answer")
+    return value
+
+
+def _decode(data: bytes, at: int, depth: int) -> tuple[object, int]:
+    if depth > 32:
+        raise ValueError("too deep")
+    kind = data[at : at + 1]
+    if kind == b"i":
+        end = data.index(b"e", at)
+        return int(data[at + 1 : end]), end + 1
+    if kind in (b"l", b"d"):
+        items: list[object] = []
+        at += 1
+        while data[at : at + 1] != b"e":
+            item, at = _decode(data, at, depth + 1)
+            items.append(item)
+        if kind == b"l":
+            return items, at + 1
+        names = [name.decode("utf-8", "replace") for name in items[::2] if isinstance(name, bytes)]
+        return dict(zip(names, items[1::2], strict=True)), at + 1
+    colon = data.index(b":", at)
+    length = int(data[at:colon])
+    end = colon + 1 + length
+    if length < 0 or end > len(data):
+        raise ValueError("short")
+    return data[colon + 1 : end], end
