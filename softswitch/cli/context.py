@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands share: the configuration they work on, the store behind it, and how results are shown."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from softswitch.config import Configuration, load
+from softswitch.store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+    from types import ModuleType
+
+__all__ = ["FAILED", "STORE_UNREACHABLE", "WRONG", "Column", "Shell"]
+
+FAILED = 1
+"""Exit status: what was asked for could not be done."""
+WRONG = 2
+"""Exit status: the command line or the configuration is wrong."""
+STORE_UNREACHABLE = 3
+"""Exit status: the store cannot be reached."""
+
+GOOD, BAD, QUIET = "green", "red", "dim"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: the key of the rows, its heading, and how its values read."""
+
+    key: str
+    heading: str
+    is_number: bool = False
+    grows: bool = False
+    """Wraps where the terminal is narrow; the others keep their width."""
+
+
+def console(*, to_stderr: bool = False) -> Console:
+    """A console that keeps whole lines when its output goes into a file or another program."""
+    stream = sys.stderr if to_stderr else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else 160, highlight=False, soft_wrap=False)
+
+
+@dataclass(slots=True)
+class Shell:
+    """The surroundings of one command."""
+
+    file: Path
+    out: Console = field(default_factory=console)
+    err: Console = field(default_factory=lambda: console(to_stderr=True))
+
+    def configuration(self) -> Configuration:
+        """The checked configuration; raises `ConfigurationInvalidError`."""
+        return load(self.file)
+
+    @contextmanager
+    def operations(self) -> Iterator[ModuleType]:
+        """`billing.operations`, connected to the store (an embedded one that does not run is started for the time)."""
+        with open_store(self.configuration()) as dsn:
+            from billing import operations  # Django loads where it is needed only: the other commands stay quick
+
+            operations.setup(dsn)
+            yield operations
+
+    def show(
+        self, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, as_json: bool, nothing: str
+    ) -> None:
+        """Shows rows as a table, or as a JSON list with every field; `nothing` is said of an empty table."""
+        if as_json:
+            self.json(list(rows))
+        elif not rows:
+            self.out.print(nothing, style=QUIET)
+        else:
+            self.out.print(_table(rows, columns))
+
+    def json(self, value: object) -> None:
+        """Prints a value for a script."""
+        self.out.file.write(json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n")
+
+    def done(self, text: str) -> None:
+        self.out.print(Text.assemble(("✓ ", GOOD), text))
+
+    def failed(self, text: str) -> None:
+        self.err.print(Text.assemble(("✗ ", BAD), text))
+
+
+def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    shown = [column for column in columns if any(row.get(column.key) not in {None, ""} for row in rows)]
+    for column in shown:
+        table.add_column(
+            column.heading,
+            justify="right" if column.is_number else "left",
+            no_wrap=not column.grows,
+            overflow="ellipsis" if not column.grows else "fold",
+        )
+    for row in rows:
+        table.add_row(*(Text(_readable(row.get(column.key))) for column in shown))
+    return table
+
+
+def _readable(value: object) -> str:
+    """A value as a person reads it: instants in local time, amounts with two to five decimals."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return value.astimezone().strftime("%m-%d %H:%M:%S")
+        case Decimal():
+            return amount(value)
+        case list() | tuple():
+            return ", ".join(_readable(item) for item in value)
+    return str(value)
+
+
+def amount(value: Decimal) -> str:
+    """At least two decimals, more where they say something: 1.50, 0.00125."""
+    whole, _, decimals = f"{value:f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands that show what is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from softswitch.cli.context import Column
+
+if TYPE_CHECKING:
+    from softswitch.cli.context import Shell
+
+__all__ = ["accounts", "calls", "demo", "json_option", "registrations", "xdrs"]
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print a JSON list with every field.")
+
+ACCOUNTS = (
+    Column("number", "Account"),
+    Column("customer", "Customer", grows=True),
+    Column("kind", "Kind"),
+    Column("balance", "Balance", is_number=True),
+    Column("credit_limit", "Limit", is_number=True),
+    Column("locked", "Locked", is_number=True),
+    Column("available", "Available", is_number=True),
+    Column("currency", ""),
+    Column("state", "State"),
+)
+REGISTRATIONS = (
+    Column("aor", "AOR"),
+    Column("contact", "Contact", grows=True),
+    Column("expires_in", "Expires", is_number=True),
+    Column("user_agent", "Phone", grows=True),
+    Column("node", "Node"),
+)
+CALLS = (
+    Column("call_id", "Call"),
+    Column("account", "Account"),
+    Column("caller", "From"),
+    Column("dialled", "To"),
+    Column("destination", "Destination", grows=True),
+    Column("seconds", "Seconds", is_number=True),
+    Column("locked", "Locked", is_number=True),
+    Column("node", "Node"),
+)
+XDRS = (
+    Column("started_at", "Started"),
+    Column("account", "Account"),
+    Column("caller", "From"),
+    Column("dialled", "To"),
+    Column("destination", "Destination", grows=True),
+    Column("billed_seconds", "Billed s", is_number=True),
+    Column("amount", "Amount", is_number=True),
+    Column("currency", ""),
+    Column("cause", "Q.850", is_number=True),
+    Column("ended_by", "Ended by"),
+)
+
+
+@click.command()
+@click.argument("text", required=False)
+@json_option
+@click.pass_obj
+def accounts(shell: Shell, text: str | None, as_json: bool) -> None:
+    """Accounts and their balances.
+
+    TEXT keeps those whose number or customer contains it.
+    """
+    with shell.operations() as operations:
+        rows = operations.accounts(text)
+    shell.show(rows, ACCOUNTS, as_json=as_json, nothing="No accounts.")
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def registrations(shell: Shell, as_json: bool) -> None:
+    """Phones that are registered now."""
+    with shell.operations() as operations:
+        rows = operations.registrations()
+    shell.show(rows, REGISTRATIONS, as_json=as_json, nothing="No phone is registered.")
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def calls(shell: Shell, as_json: bool) -> None:
+    """Calls that run now, with the funds they hold."""
+    with shell.operations() as operations:
+        rows = operations.calls()
+    shell.show(rows, CALLS, as_json=as_json, nothing="No calls.")
+
+
+@click.command()
+@click.argument("account", required=False)
+@click.option("--last", default=20, show_default=True, type=click.IntRange(1, 100_000), help="How many, newest first.")
+@json_option
+@click.pass_obj
+def xdrs(shell: Shell, account: str | None, last: int, as_json: bool) -> None:
+    """Call records, newest first.
+
+    ACCOUNT keeps those of one account number.
+    """
+    with shell.operations() as operations:
+        rows = operations.xdrs(account=account, limit=last)
+    shell.show(rows, XDRS, as_json=as_json, nothing="No call records.")
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def demo(shell: Shell, as_json: bool) -> None:
+    """The demo tenant: numbers, passwords and what to dial."""
+    from softswitch.cli.welcome import Welcome
+    from softswitch.demo import demo_accounts
+
+    configuration = shell.configuration()
+    with shell.operations() as operations:
+        rows = demo_accounts(operations)
+    if as_json:
+        shell.json(rows)
+        return
+    welcome = Welcome(configuration, shell.out)
+    welcome.accounts = rows
+    welcome.show(with_passwords=True)

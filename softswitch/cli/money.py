@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands that change or audit what accounts own."""
+
+from __future__ import annotations
+
+import uuid
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import yaml
+
+from softswitch.cli.context import FAILED, Column, amount
+from softswitch.cli.look import json_option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from softswitch.cli.context import Shell
+
+__all__ = ["apply", "audit", "topup"]
+
+SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "delete": ("-", "red")}
+AUDIT = (
+    Column("balance_id", "Balance", is_number=True),
+    Column("holder", "Holder", grows=True),
+    Column("amount", "Balance says", is_number=True),
+    Column("ledger", "Ledger says", is_number=True),
+    Column("difference", "Difference", is_number=True),
+)
+
+
+class Amount(click.ParamType):
+    """A positive decimal amount."""
+
+    name = "amount"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        try:
+            found = Decimal(str(value))
+        except InvalidOperation:
+            self.fail(f'"{value}" is no amount such as 10 or 7.50', param, ctx)
+        if not found.is_finite() or found <= 0:
+            self.fail(f"{value} is not more than zero", param, ctx)
+        exponent = found.as_tuple().exponent
+        if isinstance(exponent, int) and exponent < -5:
+            self.fail(f"{value} has more than five decimals", param, ctx)
+        return found
+
+
+@click.command()
+@click.argument("account")
+@click.argument("sum_", metavar="AMOUNT", type=Amount())
+@click.option("--key", help="Idempotency key: the same key twice credits once.  [default: a new one]")
+@click.option("--note", default="", help="Kept in the ledger.")
+@json_option
+@click.pass_obj
+def topup(shell: Shell, account: str, sum_: Decimal, key: str | None, note: str, as_json: bool) -> None:
+    """Add AMOUNT to the funds of ACCOUNT."""
+    with shell.operations() as operations:
+        try:
+            receipt = operations.topup(account, sum_, key or f"cli-{uuid.uuid4()}", note)
+        except operations.OperationRefused as refused:
+            raise click.ClickException(str(refused)) from refused
+    if as_json:
+        shell.json(receipt)
+        return
+    shell.done(f"{account}: {amount(sum_)} added, available now {amount(receipt['available'])} {receipt['currency']}")
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Show the difference, change nothing.")
+@json_option
+@click.pass_obj
+def apply(shell: Shell, file: Path, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Bring customers, accounts and tariffs to what a YAML FILE says.
+
+    Shows the difference first and asks. Applying the same file again changes nothing. See docs/config.md.
+    """
+    document = _document(file)
+    with shell.operations() as operations:
+        try:
+            changes = operations.apply(document, dry_run=True)
+            if as_json and (dry_run or not changes):
+                shell.json([str(change) for change in changes])
+                return
+            _show_changes(shell, changes)
+            if not changes or dry_run:
+                return
+            if not yes and not click.confirm(f"Make {_count(len(changes), 'change')}?"):
+                raise click.Abort
+            operations.apply(document, dry_run=False)
+        except operations.DocumentInvalid as invalid:
+            raise click.UsageError(f"{file.name}: {invalid}") from invalid
+    shell.done(f"{_count(len(changes), 'change')} made")
+
+
+def _document(file: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise click.UsageError(f"{file.name} is not YAML: {error}") from error
+    if not isinstance(found, dict):
+        raise click.UsageError(f'{file.name}: expected "key: value" lines')
+    return found
+
+
+def _show_changes(shell: Shell, changes: Sequence[Any]) -> None:
+    if not changes:
+        shell.out.print("Nothing to change.", style="dim")
+    for change in changes:
+        shell.out.print(str(change), markup=False)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+@click.command()
+@json_option
+@click.pass_context
+def audit(context: click.Context, as_json: bool) -> None:
+    """Compare every balance with its ledger.
+
+    Exit status 1 when they differ.
+    """
+    shell: Shell = context.obj
+    with shell.operations() as operations:
+        rows = operations.audit()
+    shell.show(rows, AUDIT, as_json=as_json, nothing="Every balance is the sum of its ledger entries.")
+    context.exit(FAILED if rows else 0)

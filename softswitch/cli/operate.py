@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands that check and steer a running installation."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import click
+from rich.text import Text
+
+from softswitch.cli.context import FAILED
+from softswitch.cli.look import json_option
+
+if TYPE_CHECKING:
+    from softswitch.cli.context import Shell
+
+__all__ = ["check", "disconnect", "doctor", "migrate", "reload"]
+
+
+@click.command()
+@click.pass_obj
+def check(shell: Shell) -> None:
+    """Check the configuration; every mistake with its line.
+
+    Exit status 2 when there is one.
+    """
+    from softswitch.config import check as check_file
+    from softswitch.config import describe
+
+    _, warnings = check_file(shell.file)
+    for warning in warnings:
+        shell.err.print(f"warning: {describe(shell.file, warning)}", markup=False)
+    shell.done(f"{shell.file.name} is in order")
+
+
+@click.command()
+@click.pass_obj
+def reload(shell: Shell) -> None:
+    """Take a changed configuration over without dropping a call.
+
+    A broken file is refused with its mistakes, and everything goes on as it was.
+    """
+    from softswitch.runfiles import running_pid
+    from softswitch.supervise import up_file
+
+    configuration = shell.configuration()
+    pid = running_pid(up_file(configuration))
+    if not pid:
+        raise click.ClickException(f"softswitch does not run on {configuration.data_dir}")
+    try:
+        os.kill(pid, signal.SIGHUP)
+    except PermissionError:
+        raise click.ClickException(f"process {pid} belongs to another user: use that user or root") from None
+    shell.done(f"{shell.file.name} is in order and taken over by process {pid}")
+
+
+@click.command()
+@click.argument("call")
+@click.option("--reason", default="admin", show_default=True, help="Kept in the call record.")
+@click.pass_obj
+def disconnect(shell: Shell, call: str, reason: str) -> None:
+    """End a running call ("softswitch calls" names them)."""
+    with shell.operations() as operations:
+        try:
+            operations.request_disconnect(call, reason)
+        except operations.OperationRefused as refused:
+            raise click.ClickException(str(refused)) from refused
+    shell.done(f"call {call} is being ended")
+
+
+@click.command()
+@click.pass_obj
+def migrate(shell: Shell) -> None:
+    """Bring the store's tables up to this release ("up" does it itself)."""
+    with shell.operations() as operations, shell.err.status("Migrating ..."):
+        operations.migrate()
+    shell.done("the store is up to date")
+
+
+@click.command()
+@json_option
+@click.pass_context
+def doctor(context: click.Context, as_json: bool) -> None:
+    """Look for trouble: ports, store, clock, DNS, certificates.
+
+    Exit status 1 when something is wrong.
+    """
+    from softswitch.doctor import Verdict, examine
+
+    shell: Shell = context.obj
+    findings = list(examine(shell.configuration()))
+    if as_json:
+        shell.json([{"topic": one.topic, "verdict": one.verdict.value, "text": one.text} for one in findings])
+    marks = {Verdict.GOOD: ("✓", "green"), Verdict.WARNING: ("!", "yellow"), Verdict.BAD: ("✗", "red")}
+    for one in () if as_json else findings:
+        sign, style = marks[one.verdict]
+        shell.out.print(Text.assemble((f"{sign} ", style), f"{one.topic:<12} {one.text}"), overflow="fold")
+    context.exit(FAILED if any(one.verdict is Verdict.BAD for one in findings) else 0)

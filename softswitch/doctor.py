@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`softswitch doctor`: looks at what an installation stands on and says what is wrong, a finding a line."""
+
+from __future__ import annotations
+
+import enum
+import os
+import shutil
+import ssl
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dns.exception
+import dns.resolver
+import psycopg
+
+from softswitch.ports import taken_ports
+from softswitch.runfiles import running_pid
+from softswitch.settings import reachable_at
+from softswitch.store import EmbeddedStore, StoreError, open_store
+from softswitch.supervise import up_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from softswitch.config import Configuration
+
+__all__ = ["Finding", "Verdict", "examine"]
+
+OLDEST_SERVER = 150000
+CLOCK_SECONDS = 2.0
+LEAST_FREE = 1 << 30
+EXPIRY_DAYS = 21
+DNS_SECONDS = 3.0
+VERSION_TAG = 0xA0
+UTC_TIME_TAG = 0x17
+
+
+class Verdict(enum.Enum):
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    topic: str
+    verdict: Verdict
+    text: str
+
+
+def examine(configuration: Configuration) -> Iterator[Finding]:
+    """Looks at everything; each finding comes as soon as it is known."""
+    pid = running_pid(up_file(configuration))
+    text = f"runs (process {pid})" if pid else 'does not run; "softswitch up" starts it'
+    yield Finding("softswitch", Verdict.GOOD if pid else Verdict.WARNING, text)
+    yield from _ports(configuration, is_running=bool(pid))
+    yield from _disk(configuration)
+    yield from _store(configuration)
+    yield from _names(configuration)
+    yield from _address(configuration)
+    yield from _certificate(configuration)
+
+
+def _ports(configuration: Configuration, *, is_running: bool) -> Iterator[Finding]:
+    taken = taken_ports(configuration)
+    if is_running:
+        return
+    for one in taken:
+        yield Finding("ports", Verdict.BAD, str(one))
+    if not taken:
+        yield Finding("ports", Verdict.GOOD, "every configured port is free")
+
+
+def _disk(configuration: Configuration) -> Iterator[Finding]:
+    place = next(one for one in (configuration.data_dir, *configuration.data_dir.parents) if one.exists())
+    free = shutil.disk_usage(place).free
+    if not os.access(place, os.W_OK):
+        yield Finding("data_dir", Verdict.BAD, f"{place} cannot be written")
+    verdict = Verdict.GOOD if free >= LEAST_FREE else Verdict.WARNING
+    yield Finding("data_dir", verdict, f"{configuration.data_dir}: {free / (1 << 30):.1f} GiB free")
+
+
+def _store(configuration: Configuration) -> Iterator[Finding]:
+    if configuration.store_dsn is None and not (EmbeddedStore(configuration.data_dir).cluster / "PG_VERSION").exists():
+        yield Finding("store", Verdict.WARNING, "embedded; the first start makes it")
+        return
+    try:
+        with open_store(configuration) as dsn, psycopg.connect(dsn, connect_timeout=5) as connection:
+            before = time.time()
+            row = connection.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
+            middle = (before + time.time()) / 2
+            version = connection.info.server_version
+    except (StoreError, psycopg.OperationalError) as error:
+        yield Finding("store", Verdict.BAD, str(error).strip())
+        return
+    shown = f"PostgreSQL {version // 10000}.{version % 10000}"
+    if version < OLDEST_SERVER:
+        yield Finding("store", Verdict.BAD, f"{shown}: 15 or newer is needed")
+    else:
+        yield Finding("store", Verdict.GOOD, shown)
+    apart = abs(row[0] - middle) if row else 0.0
+    verdict = Verdict.GOOD if apart < CLOCK_SECONDS else Verdict.BAD
+    yield Finding("clock", verdict, f"{apart:.1f} s apart from the store's clock")
+
+
+def _names(configuration: Configuration) -> Iterator[Finding]:
+    """Whether phones find us by the domain: SRV first, then the address (RFC 3263 section 4)."""
+    ours = {address for one in configuration.sip.listen for address in reachable_at(one.host)}
+    ours |= {configuration.sip.advertise} if configuration.sip.advertise else set()
+    for domain in configuration.domains:
+        if domain.replace(".", "").isdigit() or ":" in domain:
+            continue
+        found = _resolve(domain)
+        if found is None:
+            text = f"{domain} is not in DNS: phones need our address as their outbound proxy"
+            yield Finding("dns", Verdict.WARNING, text)
+        elif found & ours:
+            yield Finding("dns", Verdict.GOOD, f"{domain} leads to this machine")
+        else:
+            text = f"{domain} leads to {', '.join(sorted(found))}, none of which is this machine's"
+            yield Finding("dns", Verdict.WARNING, text)
+
+
+def _resolve(domain: str) -> set[str] | None:
+    """The addresses that a phone finds for a domain, or None."""
+    resolver = dns.resolver.Resolver()
+    resolver.lifetime = DNS_SECONDS
+    hosts = {domain}
+    with suppress(dns.exception.DNSException):
+        hosts = {str(record.target) for record in resolver.resolve(f"_sip._udp.{domain}", "SRV")}
+    found: set[str] = set()
+    for host in hosts:
+        for kind in ("A", "AAAA"):
+            try:
+                found |= {str(record) for record in resolver.resolve(host, kind)}
+            except dns.exception.DNSException:
+                continue
+    return found or None
+
+
+def _address(configuration: Configuration) -> Iterator[Finding]:
+    """A wildcard address is fine until the machine has several, or a private one behind NAT."""
+    if configuration.sip.advertise:
+        return
+    addresses = [one for listen in configuration.sip.listen for one in reachable_at(listen.host)]
+    outside = [one for one in dict.fromkeys(addresses) if not one.startswith("127.") and one != "::1"]
+    if not outside:
+        yield Finding("address", Verdict.WARNING, "phones on other machines cannot reach us: loopback only")
+    elif len(outside) > 1:
+        text = f"this machine has {', '.join(outside)}: set sip.advertise and media.advertise to the one phones use"
+        yield Finding("address", Verdict.WARNING, text)
+    else:
+        yield Finding("address", Verdict.GOOD, f"phones reach us at {outside[0]}")
+
+
+def _certificate(configuration: Configuration) -> Iterator[Finding]:
+    written = configuration.sip.tls.certificate
+    if not written:
+        return
+    file = configuration.file.parent / Path(written).expanduser()
+    try:
+        ends = _not_after(file)
+    except (OSError, ValueError, IndexError) as error:
+        yield Finding("certificate", Verdict.BAD, f"{file}: {error}")
+        return
+    days = (ends - datetime.now(UTC)).days
+    verdict = Verdict.BAD if days < 0 else Verdict.WARNING if days < EXPIRY_DAYS else Verdict.GOOD
+    yield Finding("certificate", verdict, f"{file.name} is valid until {ends:%Y-%m-%d} ({days} days)")
+
+
+def _not_after(file: Path) -> datetime:
+    """The end of the validity of a PEM file's first certificate (RFC 5280 section 4.1)."""
+    der = ssl.PEM_cert_to_DER_cert(_first_certificate(file.read_text(encoding="ascii")))
+    (_, certificate), *_ = _elements(der)
+    (_, signed_part), *_ = _elements(certificate)
+    fields = [value for tag, value in _elements(signed_part) if tag != VERSION_TAG]
+    _serial, _algorithm, _issuer, validity = fields[:4]
+    (_, _not_before), (tag, written) = _elements(validity)
+    pattern = "%y%m%d%H%M%SZ" if tag == UTC_TIME_TAG else "%Y%m%d%H%M%SZ"
+    return datetime.strptime(written.decode("ascii"), pattern).replace(tzinfo=UTC)
+
+
+def _first_certificate(text: str) -> str:
+    end = "-----END CERTIFICATE-----"
+    begin = text.find("-----BEGIN CERTIFICATE-----")
+    if begin < 0 or end not in text[begin:]:
+        raise ValueError("holds no certificate in PEM")
+    return text[begin : text.index(end, begin) + len(end)]
+
+
+def _elements(der: bytes) -> Iterator[tuple[int, bytes]]:
+    """The tags and contents of consecutive DER elements (X.690 section 8.1)."""
+    position = 0
+    while position < len(der):
+        tag, length = der[position], der[position + 1]
+        position += 2
+        if length & 0x80:
+            octets = length & 0x7F
+            length = int.from_bytes(der[position : position + octets], "big")
+            position += octets
+        yield tag, der[position : position + length]
+        position += length

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every class of mistake in config.yaml is told with its line, its path and a way out."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from softswitch.config import ConfigurationInvalidError, Endpoint, check, claims, load
+
+ROOT = Path(__file__).parents[2]
+
+EVERY_KEY = """
+node: sw1
+domains: [sip.example.com]
+data_dir: ./var
+store: {dsn: embedded}
+sip:
+  listen: [udp:0.0.0.0:5060, tcp:0.0.0.0:5060]
+  advertise: null
+  tls: {certificate: null, key: null}
+  registration: {min_expires: 60, default_expires: 300, max_expires: 3600, max_contacts: 5}
+  session_timer: {expires: 1800, min_se: 90}
+security:
+  flood: {requests: 16, per_seconds: 2, ban_seconds: 300}
+  drop_user_agents: [friendly-scanner, sipvicious, sipcli]
+  login_attempts: {per_call: 3, lock_after: 9, lock_seconds: 900}
+media:
+  server: {listen: "udp:127.0.0.1:5080"}
+  relay: builtin
+  rtp_ports: 20000-29999
+  codecs: [PCMU, PCMA, G722, opus]
+ivr:
+  language: en
+  access_numbers: {"*98": voicemail, "*99": recharge, "*123": balance, "18005550100": calling_card}
+  menus:
+    reception:
+      greeting: welcome
+      keys: {1: {dial: "101"}, 2: {menu: sales}, 9: {app: voicemail}, 0: {dial: "100"}}
+voicemail: {keys: comedian, max_messages: 100, max_seconds: 180, email: {from: vm@example.com, smtp: localhost:25}}
+credit: {slice_seconds: 30, warn_seconds: 60, disconnect_before_zero_seconds: 0}
+portal: {listen: 127.0.0.1:8080, public_url: http://localhost:8080}
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "config.yaml"
+    file.write_text(textwrap.dedent(text), encoding="utf-8")
+    return file
+
+
+def mistakes(tmp_path: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigurationInvalidError) as caught:
+        load(written(tmp_path, text))
+    return str(caught.value).splitlines()
+
+
+def test_the_shipped_file_is_in_order() -> None:
+    configuration, warnings = check(ROOT / "config.yaml")
+    assert warnings == []
+    assert configuration.data_dir == ROOT / "var"
+
+
+def test_every_documented_key_is_taken(tmp_path: Path) -> None:
+    configuration, warnings = check(written(tmp_path, EVERY_KEY))
+    assert configuration.ivr.access_numbers["*98"] == "voicemail"
+    assert configuration.voicemail.smtp == Endpoint("tcp", "localhost", 25)
+    assert [warning.text for warning in warnings] == ['there is no menu "sales"']
+
+
+def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
+    configuration = load(written(tmp_path, ""))
+    assert configuration.sip.listen[0] == Endpoint("udp", "0.0.0.0", 5060)
+    assert not configuration.demo.enabled
+
+
+def test_a_key_without_a_value_keeps_its_default(tmp_path: Path) -> None:
+    assert load(written(tmp_path, "node:\nsip:\n")).node == "sw1"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("nod: a\n", 'config.yaml:1: nod: unknown key (did you mean "node"?)'),
+        ("\nsip:\n  listn: []\n", 'config.yaml:3: sip.listn: unknown key (did you mean "listen"?)'),
+        ("xyzzy: 1\n", "config.yaml:1: xyzzy: unknown key; known here: credit, data_dir, demo, domains"),
+        ("node: a\nnode: b\n", "config.yaml:2: node: given twice, first in line 1"),
+        ("sip: [1]\n", "config.yaml:1: sip: expected keys of its own below it"),
+        ("sip: {listen: {a: 1}}\n", "config.yaml:1: sip.listen: expected a list"),
+        ("node: [a]\n", "config.yaml:1: node: expected a single value"),
+        ("node: a b\n", 'config.yaml:1: node: "a b" is no name'),
+        ("- a\n", 'config.yaml:1: expected "key: value" lines'),
+        ("a: [\n", "config.yaml:2: not YAML: while parsing a flow node"),
+        ("domains: [a b]\n", 'config.yaml:1: domains[0]: "a b" is no domain name'),
+        ("domains: []\n", "config.yaml:1: domains: is empty"),
+        ("store: {dsn: embeded}\n", 'config.yaml:1: store.dsn: expected "embedded" or postgresql://'),
+        ("sip:\n  listen:\n  - udpp:0.0.0.0:5060\n", 'config.yaml:3: sip.listen[0]: unknown transport "udpp" (did you'),
+        ("sip: {listen: [tls:0.0.0.0:5061]}\n", "config.yaml:1: sip.listen[0]: tls is not served yet"),
+        ("sip: {listen: [udp:0.0.0.0:70000]}\n", "config.yaml:1: sip.listen[0]: 70000 is no port: 1 to 65535"),
+        ("sip: {listen: [udp:localhost:5060]}\n", 'config.yaml:1: sip.listen[0]: "localhost" is no IP address'),
+        ("sip: {listen: [udp:::1:5060]}\n", "config.yaml:1: sip.listen[0]: expected address:port"),
+        ("sip: {listen: [5060]}\n", "config.yaml:1: sip.listen[0]: expected transport:address:port such as"),
+        ("sip: {listen: []}\n", "config.yaml:1: sip.listen: is empty"),
+        ("sip: {advertise: 0.0.0.0}\n", 'config.yaml:1: sip.advertise: "0.0.0.0" is not an address that a phone'),
+        ("sip: {ring_seconds: soon}\n", 'config.yaml:1: sip.ring_seconds: expected a whole number, not "soon"'),
+        ("sip: {ring_seconds: 1}\n", "config.yaml:1: sip.ring_seconds: 1 is out of range: 5 to 600"),
+        (
+            "sip: {registration: {min_expires: 600}}\n",
+            "config.yaml:1: sip.registration.default_expires: 300 must lie between min_expires (600) and max_expires",
+        ),
+        (
+            "sip: {session_timer: {expires: 100, min_se: 200}}\n",
+            "config.yaml:1: sip.session_timer.expires: 100 is less than min_se (200)",
+        ),
+        (
+            "security: {flood: {per_seconds: x}}\n",
+            "config.yaml:1: security.flood.per_seconds: expected a number, not",
+        ),
+        ("security: {nonce_secret: short}\n", "config.yaml:1: security.nonce_secret: is too short"),
+        ("media: {relay: bultin}\n", "config.yaml:1: media.relay: expected builtin, off or ng addresses"),
+        (
+            "media: {rtp_ports: 30000-20000}\n",
+            "config.yaml:1: media.rtp_ports: the range ends (20000) before",
+        ),
+        ("media: {rtp_ports: 20000-20002}\n", "config.yaml:1: media.rtp_ports: only 3 ports"),
+        ("media: {codecs: [G729]}\n", 'config.yaml:1: media.codecs[0]: unknown value "G729" (did you mean "G722"?)'),
+        ("media: {listen: '::'}\n", 'config.yaml:1: media.listen: expected an IPv4 address, not "::"'),
+        ("ivr: {access_numbers: {'*1': voicmail}}\n", 'config.yaml:1: ivr.access_numbers.*1: unknown value "voicmail"'),
+        ("ivr: {menus: {a: {keys: {12: {dial: 1}}}}}\n", 'config.yaml:1: ivr.menus.a.keys.12: "12" is no key of a'),
+        ("ivr: {menus: {a: {keys: {1: {}}}}}\n", "config.yaml:1: ivr.menus.a.keys.1: needs exactly one of"),
+        ("portal: {public_url: example}\n", 'config.yaml:1: portal.public_url: expected an address such as "https://'),
+        ("demo: {enabled: maybe}\n", 'config.yaml:1: demo.enabled: expected true or false, not "maybe"'),
+        ("log: {format: jsn}\n", 'config.yaml:1: log.format: unknown value "jsn" (did you mean "json"?)'),
+        (
+            "media: {control: 'udp:127.0.0.1:5060'}\n",
+            "config.yaml:1: media.control: udp:127.0.0.1:5060 is taken by sip.listen[0] already",
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_line_path_and_way_out(tmp_path: Path, text: str, expected: str) -> None:
+    (told,) = mistakes(tmp_path, text)
+    assert told.startswith(expected)
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    told = mistakes(tmp_path, "node: a b\nsip:\n  ring_seconds: x\n  wrong: 1\ndemo: {enabled: 7}\n")
+    assert [line.split(":")[1] for line in told] == ["1", "3", "4", "5"]
+
+
+def test_a_missing_file_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationInvalidError, match=r"absent.yaml:1: cannot be read: No such file"):
+        load(tmp_path / "absent.yaml")
+
+
+def test_words_that_yaml_takes_for_something_else_are_read_as_written(tmp_path: Path) -> None:
+    configuration = load(written(tmp_path, "media: {relay: off}\nsip: {emergency_numbers: [0112]}\n"))
+    assert not configuration.media.builtin_relay
+    assert configuration.media.relays == ()
+    assert configuration.sip.emergency_numbers == ("0112",)
+
+
+def test_other_relays_take_the_place_of_the_builtin_one(tmp_path: Path) -> None:
+    configuration = load(written(tmp_path, "media: {relay: [udp:10.0.0.5:2223, udp:media.example.com:2223]}\n"))
+    assert not configuration.media.builtin_relay
+    assert [relay.host for relay in configuration.media.relays] == ["10.0.0.5", "media.example.com"]
+    assert not [claim for claim in claims(configuration) if claim.process == "media"]
+
+
+def test_a_relative_data_dir_counts_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = written(tmp_path, "data_dir: data/here\n")
+    monkeypatch.chdir("/")
+    assert load(file).data_dir == tmp_path / "data" / "here"
+
+
+def test_the_places_of_values_are_known_by_their_paths(tmp_path: Path) -> None:
+    assert (
+        load(written(tmp_path, "sip:\n  listen:\n  - udp:0.0.0.0:1\n  - udp:0.0.0.0:2\n")).lines["sip.listen[1]"] == 4
+    )
+
+
+def test_secrets_stay_out_of_the_configuration_shown(tmp_path: Path) -> None:
+    text = "store: {dsn: 'postgresql://user:hush@db/x'}\nsecurity: {nonce_secret: 0123456789abcdef}\n"
+    shown = repr(load(written(tmp_path, text)))
+    assert "hush" not in shown
+    assert "0123456789abcdef" not in shown
