@@ -31,7 +31,7 @@ AUDIT = (
 )
 
 
-class Amount(click.ParamType):
+class Amount(click.ParamType[Decimal]):
     """A positive decimal amount."""
 
     name = "amount"
