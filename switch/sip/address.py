@@ -1,26 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""name-addr and addr-spec with parameters: From, To, Contact, Route and their kin (RFC 3261 section 20.10)."""
+"""name-addr and addr-spec with parameters: From, To, Contact, Route and their kin (RFC 3261 section 20.10).
+
+Parsed addresses are shared values, as URIs are: all messages of a dialog bring the same From and To.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from switch.sip.errors import ParseError
-from switch.sip.grammar import (
-    QUOTED_STRING,
-    format_params,
-    is_token,
-    parse_params,
-    quote,
-    split_list,
-    unquote,
-)
+from switch.sip.grammar import QUOTED_STRING, format_params, is_token, parse_params, quote, split_list, unquote
 from switch.sip.uri import Uri
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["NameAddr"]
 
-_QUOTED_DISPLAY = re.compile(rf"({QUOTED_STRING})\s*<", re.DOTALL)
+_NAME_ADDR = re.compile(
+    rf"[ \t]*+(?:(?P<quoted>{QUOTED_STRING})[ \t]*+|(?P<plain>[^\"<]*))<(?P<uri>[^<>\"\x00-\x20]+)>(?P<params>.*)",
+    re.DOTALL,
+)
+# *(token LWS), and the letters beyond ASCII that the field does not quote
+_PLAIN_DISPLAY = re.compile(r"[A-Za-z0-9\-.!%*_+`'~ \t\u0080-\U0010ffff]*")
+
+_CACHED_CHARACTERS: Final = 256
+"""Longer texts are parsed anew each time, so that nobody can make the cache large."""
+_NO_PARAMS: Final[Mapping[str, str | None]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,42 +41,18 @@ class NameAddr:
     """Without quotes; empty when there is none."""
     uri_text: str
     """The URI exactly as received; `uri` parses it."""
-    params: dict[str, str | None] = field(default_factory=dict)
+    params: Mapping[str, str | None] = field(default_factory=lambda: _NO_PARAMS)
+    """Names in lower case; a value that is a quoted-string keeps its quotes."""
 
-    @classmethod
-    def parse(cls, text: str) -> NameAddr:
+    @staticmethod
+    def parse(text: str) -> NameAddr:
         """Parse one address; raises ParseError."""
-        text = text.strip()
-        if text.startswith('"'):
-            match = _QUOTED_DISPLAY.match(text)
-            if match is None:
-                raise ParseError(f"malformed display name in {text[:60]!r}")
-            display, start = unquote(match[1]), match.end() - 1
-        else:
-            start = text.find("<")
-            if start < 0:
-                return cls._addr_spec(text)
-            display = text[:start].strip()
-            if display and not all(
-                is_token(word) or not word.isascii() for word in display.split()
-            ):
-                raise ParseError(f"display name needs quotes in {text[:60]!r}")
-        end = text.find(">", start)
-        if end < 0:
-            raise ParseError(f"no closing > in {text[:60]!r}")
-        uri = text[start + 1 : end]
-        if not uri:
-            raise ParseError(f"empty URI in {text[:60]!r}")
-        return cls(display, uri, parse_params(text[end + 1 :]))
+        return _parse(text) if len(text) <= _CACHED_CHARACTERS else _parse.__wrapped__(text)
 
-    @classmethod
-    def _addr_spec(cls, text: str) -> NameAddr:
-        # RFC 3261 20: without angle brackets all parameters belong to the header, not to the URI
-        uri, semicolon, params = text.partition(";")
-        uri = uri.rstrip()
-        if not uri or "," in uri or "?" in uri or '"' in uri:
-            raise ParseError(f"malformed address {text[:60]!r}")
-        return cls("", uri, parse_params(semicolon + params))
+    @staticmethod
+    def forget() -> None:
+        """Empty the cache of parsed addresses."""
+        _parse.cache_clear()
 
     @classmethod
     def parse_many(cls, text: str) -> list[NameAddr]:
@@ -93,3 +79,27 @@ class NameAddr:
     def with_tag(self, tag: str) -> NameAddr:
         """The same address with this tag."""
         return replace(self, params={**self.params, "tag": tag})
+
+
+@lru_cache(maxsize=8192)
+def _parse(text: str) -> NameAddr:
+    match = _NAME_ADDR.fullmatch(text)
+    if match is None:
+        return _parse_addr_spec(text.strip(" \t"))
+    quoted, plain, uri, params = match.groups()
+    if quoted is not None:
+        display = unquote(quoted)
+    else:
+        display = plain.rstrip(" \t")
+        if display and not _PLAIN_DISPLAY.fullmatch(display):
+            raise ParseError("display name needs quotes")
+    return NameAddr(display, uri, MappingProxyType(parse_params(params)) if params else _NO_PARAMS)
+
+
+def _parse_addr_spec(text: str) -> NameAddr:
+    # RFC 3261 20: without angle brackets all parameters belong to the header, not to the URI
+    uri, semicolon, params = text.partition(";")
+    uri = uri.rstrip(" \t")
+    if not uri or any(mark in uri for mark in '<>",? \t'):
+        raise ParseError("malformed address")
+    return NameAddr("", uri, MappingProxyType(parse_params(semicolon + params)) if params else _NO_PARAMS)

@@ -18,14 +18,13 @@ class SipError(Exception):
 class ParseError(SipError):
     """The peer sent something unacceptable; `status` and `reason` say how to answer a request that did."""
 
-    def __init__(
-        self, reason: str, status: int = 400, message: Message | None = None
-    ) -> None:
+    def __init__(self, reason: str, status: int = 400, message: Message | None = None) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
+        """What is wrong, in words of ours: nothing of the message, so that it can be logged and sent."""
         self.message = message
-        """What could be parsed, if that is enough to address a response (Via, From, To, Call-ID, CSeq)."""
+        """What could be read, as soon as there is a start line; `validate.error_reply` answers it where that is due."""
 
 
 class LocalProtocolError(SipError):

@@ -11,56 +11,25 @@ import re
 from typing import TYPE_CHECKING, Final, Self
 
 from switch.sip.address import NameAddr
-from switch.sip.errors import ParseError
+from switch.sip.errors import LocalProtocolError, ParseError
 from switch.sip.grammar import TOKEN, is_token, split_list
+from switch.sip.header_names import CANONICAL, KNOWN, canonical_name
 from switch.sip.status import reason_phrase
 from switch.sip.uri import Uri
 from switch.sip.via import Via
+from switch.sip.wire import HeaderLines, split_message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-__all__ = [
-    "HeaderLines",
-    "Message",
-    "Request",
-    "Response",
-    "canonical_name",
-    "parse_message",
-]
+__all__ = ["HeaderLines", "Message", "Request", "Response", "canonical_name", "parse_message"]
 
-HeaderLines = list[tuple[str, str]]
+MAX_URI_CHARACTERS: Final = 2_048
 
-MAX_MESSAGE_BYTES: Final = 65_535
-MAX_HEADER_LINES: Final = 256
-
-_COMPACT: Final = {
-    "a": "Accept-Contact", "b": "Referred-By", "c": "Content-Type", "d": "Request-Disposition", "e": "Content-Encoding",
-    "f": "From", "i": "Call-ID", "j": "Reject-Contact", "k": "Supported", "l": "Content-Length", "m": "Contact",
-    "n": "Identity-Info", "o": "Event", "r": "Refer-To", "s": "Subject", "t": "To", "u": "Allow-Events", "v": "Via",
-    "x": "Session-Expires", "y": "Identity",
-}  # fmt: skip
-_KNOWN: Final = (
-    "Accept", "Accept-Encoding", "Accept-Language", "Alert-Info", "Allow", "Authentication-Info", "Authorization",
-    "Call-Info", "Content-Disposition", "Content-Language", "CSeq", "Date", "Diversion", "Error-Info", "Expires",
-    "Flow-Timer", "History-Info", "In-Reply-To", "Join", "Max-Forwards", "MIME-Version", "Min-Expires", "Min-SE",
-    "Organization", "P-Asserted-Identity", "P-Preferred-Identity", "Path", "Priority", "Privacy", "Proxy-Authenticate",
-    "Proxy-Authorization", "Proxy-Require", "RAck", "Reason", "Record-Route", "Remote-Party-ID", "Replaces", "Reply-To",
-    "Require", "Retry-After", "Route", "RSeq", "Server", "Service-Route", "SIP-ETag", "SIP-If-Match",
-    "Subscription-State", "Timestamp", "Unsupported", "User-Agent", "Warning", "WWW-Authenticate",
-    *_COMPACT.values(),
-)  # fmt: skip
-_CANONICAL: Final = {
-    **{name: name for name in _KNOWN},
-    **{name.lower(): name for name in _KNOWN},
-    **_COMPACT,
-    **{compact.upper(): name for compact, name in _COMPACT.items()},
-}
-
-
-def canonical_name(name: str) -> str:
-    """The usual spelling of a header name, compact forms expanded; unknown names stay as they are."""
-    return _CANONICAL.get(name) or _CANONICAL.get(name.lower(), name)
+# RFC 3261 8.2.6.2, besides To
+_COPIED: Final = frozenset(("Via", "From", "Call-ID", "CSeq"))
+# RFC 3261 7.3.1: header fields that are no list must not be repeated; the ones whose meaning would be in doubt
+_SINGLE: Final = frozenset(("From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Type"))
 
 
 class Message:
@@ -78,7 +47,7 @@ class Message:
     )
 
     headers: HeaderLines
-    """(canonical name, value) in the order of the wire."""
+    """(canonical name, value) in the order of the wire; to be changed by the methods below only."""
     body: bytes
 
     def __init__(self, headers: HeaderLines, body: bytes = b"") -> None:
@@ -96,23 +65,21 @@ class Message:
 
     # reading ------------------------------------------------------------------------------------------------------
     def get(self, name: str) -> str | None:
-        """The first value of a header by its canonical name, or None."""
+        """The first value of a header, or None."""
         if self._first is None:
             self._first = dict(reversed(self.headers))
         value = self._first.get(name)
-        if value is None and name not in _CANONICAL:
-            lower = name.lower()
-            return next(
-                (value for key, value in self.headers if key.lower() == lower), None
-            )
-        return value
+        if value is not None or name in KNOWN:
+            return value
+        return next(iter(self.all(name)), None)
 
     def all(self, name: str) -> list[str]:
-        """Every line of a header, by its canonical name."""
-        if name not in _CANONICAL:
-            lower = name.lower()
-            return [value for key, value in self.headers if key.lower() == lower]
-        return [value for key, value in self.headers if key == name]
+        """Every line of a header."""
+        known = CANONICAL.get(name) or CANONICAL.get(name.lower())
+        if known is not None:
+            return [value for key, value in self.headers if key == known]
+        lower = name.lower()
+        return [value for key, value in self.headers if key.lower() == lower]
 
     def values(self, name: str) -> list[str]:
         """Every element of a comma-separated header, over all its lines."""
@@ -189,9 +156,7 @@ class Message:
     @property
     def sdp(self) -> bytes | None:
         """The body when it is a session description."""
-        return (
-            self.body if self.body and self.content_type == "application/sdp" else None
-        )
+        return self.body if self.body and self.content_type == "application/sdp" else None
 
     def _required(self, name: str) -> str:
         value = self.get(name)
@@ -201,27 +166,26 @@ class Message:
 
     def _parse_cseq(self) -> tuple[int, str]:
         if self._cseq is None:
-            number, _, method = self._required("CSeq").strip().partition(" ")
-            method = method.strip()
-            # RFC 3261 8.1.1.5: less than 2**31
+            number, *method = self._required("CSeq").split()
+            # RFC 3261 20.16: 32 bits
             if (
-                not (number.isascii() and number.isdigit() and method)
+                len(method) != 1
                 or len(number) > 10
-                or int(number) >= 2**31
+                or not (number.isascii() and number.isdigit())
+                or int(number) >= 2**32
             ):
                 raise ParseError("malformed CSeq")
-            self._cseq = (int(number), method)
+            self._cseq = (int(number), method[0])
         return self._cseq
 
     # changing -----------------------------------------------------------------------------------------------------
     def set(self, name: str, value: str) -> None:
         """Replace all lines of a header by one, in the place of the first."""
+        _check_value(value)
         for index, (key, _) in enumerate(self.headers):
             if key == name:
                 self.headers[index] = (name, value)
-                self.headers[index + 1 :] = [
-                    line for line in self.headers[index + 1 :] if line[0] != name
-                ]
+                self.headers[index + 1 :] = [line for line in self.headers[index + 1 :] if line[0] != name]
                 break
         else:
             self.headers.append((name, value))
@@ -229,11 +193,13 @@ class Message:
 
     def add(self, name: str, value: str) -> None:
         """Append a header line."""
+        _check_value(value)
         self.headers.append((name, value))
         self._changed()
 
     def push(self, name: str, value: str) -> None:
         """Put a header line before all others (Via, Record-Route, Path)."""
+        _check_value(value)
         self.headers.insert(0, (name, value))
         self._changed()
 
@@ -277,15 +243,17 @@ class Message:
         raise NotImplementedError
 
     def to_bytes(self) -> bytes:
-        """The message for the wire; Content-Length is made anew."""
+        """The message for the wire; Content-Length is made anew.
+
+        Raises LocalProtocolError when a value of ours has brought a line end with it: nobody injects header lines.
+        """
         lines = [self.start_line()]
-        lines += [
-            f"{name}: {value}"
-            for name, value in self.headers
-            if name != "Content-Length"
-        ]
+        lines += [f"{name}: {value}" for name, value in self.headers if name != "Content-Length"]
         lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
-        return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
+        head = "\r\n".join(lines)
+        if head.count("\n") != len(lines) + 1 or head.count("\r") != len(lines) + 1:
+            raise LocalProtocolError("line end in a header value")
+        return head.encode("utf-8", "surrogateescape") + self.body
 
     def __repr__(self) -> str:
         return f"<{self.start_line()}>"
@@ -296,9 +264,7 @@ class Request(Message):
 
     __slots__ = ("method", "uri_text")
 
-    def __init__(
-        self, method: str, uri: str, headers: HeaderLines, body: bytes = b""
-    ) -> None:
+    def __init__(self, method: str, uri: str, headers: HeaderLines, body: bytes = b"") -> None:
         super().__init__(headers, body)
         self.method = method
         self.uri_text = uri
@@ -318,8 +284,7 @@ class Request(Message):
         value = self.get("Max-Forwards")
         if value is None:
             return None
-        value = value.strip()
-        if not (value.isascii() and value.isdigit()) or int(value[:4]) > 255:
+        if not (value.isascii() and value.isdigit()) or len(value) > 10 or int(value) > 255:
             raise ParseError("malformed Max-Forwards")
         return int(value)
 
@@ -338,26 +303,17 @@ class Request(Message):
     ) -> Response:
         """A response to this request (RFC 3261 section 8.2.6); `to_tag` goes in where To has no tag yet."""
         lines: HeaderLines = []
-        for name, value in self.headers:
-            if name in ("Via", "From", "Call-ID", "CSeq") or (
-                name == "Timestamp" and status == 100
-            ):
-                lines.append((name, value))
+        for line in self.headers:
+            name = line[0]
+            if name in _COPIED:
+                lines.append(line)
             elif name == "To":
-                lines.append(
-                    (
-                        name,
-                        f"{value};tag={to_tag}"
-                        if to_tag and status > 100 and not _has_tag(value)
-                        else value,
-                    )
-                )
-            elif name == "Record-Route" and 100 < status < 300:
-                lines.append((name, value))
+                add_tag = to_tag and status > 100 and not _has_tag(line[1])
+                lines.append((name, f"{line[1]};tag={to_tag}") if add_tag else line)
+            elif (name == "Record-Route" and 100 < status < 300) or (name == "Timestamp" and status == 100):
+                lines.append(line)
         lines += headers
-        return Response(
-            status, reason_phrase(status) if reason is None else reason, lines, body
-        )
+        return Response(status, reason_phrase(status) if reason is None else reason, lines, body)
 
 
 class Response(Message):
@@ -365,9 +321,7 @@ class Response(Message):
 
     __slots__ = ("reason", "status")
 
-    def __init__(
-        self, status: int, reason: str, headers: HeaderLines, body: bytes = b""
-    ) -> None:
+    def __init__(self, status: int, reason: str, headers: HeaderLines, body: bytes = b"") -> None:
         super().__init__(headers, body)
         self.status = status
         self.reason = reason
@@ -382,50 +336,37 @@ class Response(Message):
 
 
 def _has_tag(to: str) -> bool:
-    _, bracket, tail = to.rpartition(">")
-    return ";tag=" in (tail if bracket else to).replace(" ", "").lower()
+    if ";" not in to:
+        return False
+    try:
+        return NameAddr.parse(to).tag is not None
+    except ParseError:
+        return ";tag=" in to.replace(" ", "").lower()
+
+
+def _check_value(value: str) -> None:
+    if "\n" in value or "\r" in value:
+        raise LocalProtocolError("line end in a header value")
 
 
 # parsing ----------------------------------------------------------------------------------------------------------
-_REQUEST_LINE: Final = re.compile(rf"({TOKEN}) ([^\s]+) (SIP/\d+\.\d+)", re.IGNORECASE)
-_STATUS_LINE: Final = re.compile(r"(SIP/\d+\.\d+) ([1-6]\d\d)(?: (.*))?", re.IGNORECASE)
-_FOLD: Final = re.compile(r"[ \t]*\r\n[ \t]+")
+_REQUEST_LINE: Final = re.compile(rf"({TOKEN}) ([^ \t]+) (SIP/[0-9]+\.[0-9]+)", re.IGNORECASE | re.ASCII)
+_STATUS_LINE: Final = re.compile(r"(SIP/[0-9]+\.[0-9]+) ([1-6][0-9]{2})(?: (.*))?", re.IGNORECASE | re.ASCII)
 
 
 def parse_message(data: bytes) -> Request | Response:
     """Parse one whole message, as a datagram or a framed piece of a stream carries it.
 
-    Raises ParseError with the status to answer; bytes past Content-Length are dropped (RFC 3261 section 18.3).
+    Raises ParseError with the status to answer; bytes past Content-Length are dropped (RFC 3261 section 18.3). The
+    mandatory header fields, Contact and the URIs in them have been parsed when it returns: reading them cannot fail.
     """
-    if len(data) > MAX_MESSAGE_BYTES:
-        raise ParseError("message too large", 513)
-    head, separator, body = data.lstrip(b"\r\n").partition(b"\r\n\r\n")
-    if not separator:
-        raise ParseError("no end of the header")
-    text = head.decode("utf-8", "surrogateescape")
-    if "\r\n " in text or "\r\n\t" in text:
-        text = _FOLD.sub(" ", text)
-    first, *lines = text.split("\r\n")
-    if len(lines) > MAX_HEADER_LINES:
-        raise ParseError("too many header lines", 513)
-    message = _start(first, _header_lines(lines))
-    message.body = _body(message, body)
+    start, headers, flaw, body = split_message(data)
+    message = _start(start, headers)
+    if flaw is not None:
+        raise ParseError(flaw, 400, message)
     _check(message)
+    message.body = _body(message, body)
     return message
-
-
-def _header_lines(lines: Sequence[str]) -> HeaderLines:
-    headers: HeaderLines = []
-    for line in lines:
-        name, colon, value = line.partition(":")
-        canonical = _CANONICAL.get(name)
-        if canonical is None:
-            name = name.rstrip(" \t")
-            if not colon or not is_token(name):
-                raise ParseError(f"malformed header line {line[:60]!r}")
-            canonical = canonical_name(name)
-        headers.append((canonical, value.strip(" \t")))
-    return headers
 
 
 def _start(line: str, headers: HeaderLines) -> Request | Response:
@@ -434,14 +375,24 @@ def _start(line: str, headers: HeaderLines) -> Request | Response:
         request = Request(match[1], match[2], headers)
         if match[3].upper() != "SIP/2.0":
             raise ParseError("unsupported version", 505, request)
+        if len(match[2]) > MAX_URI_CHARACTERS:
+            raise ParseError("Request-URI too long", 414, request)
         return request
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
-        raise ParseError(f"malformed start line {line[:60]!r}")
+        raise ParseError("malformed start line", 400, _intended_request(line, headers))
     response = Response(int(match[2]), match[3] or "", headers)
     if match[1].upper() != "SIP/2.0":
         raise ParseError("unsupported version", 505, response)
     return response
+
+
+def _intended_request(line: str, headers: HeaderLines) -> Request | None:
+    """The request that a malformed line was meant to start, so that it can be answered."""
+    method, *middle = line.split()
+    if len(middle) < 2 or not is_token(method) or not middle[-1].upper().startswith("SIP/"):
+        return None
+    return Request(method, " ".join(middle[:-1]), headers)
 
 
 def _body(message: Message, rest: bytes) -> bytes:
@@ -458,9 +409,45 @@ def _body(message: Message, rest: bytes) -> bytes:
 
 def _check(message: Request | Response) -> None:
     """What every message must have (RFC 3261 section 8.1.1), parsed so that later reads cannot fail."""
+    first = message._first = dict(reversed(message.headers))
     try:
-        _ = message.via, message.from_, message.to, message.call_id
-        if isinstance(message, Request) and message.cseq_method != message.method:
-            raise ParseError("CSeq method differs from the request's")
+        via = first[part := "Via"]
+        message._via = Via.parse(split_list(via)[0] if "," in via else via)
+        address = message._from = NameAddr.parse(first[part := "From"])
+        _ = address.uri
+        address = message._to = NameAddr.parse(first[part := "To"])
+        _ = address.uri
+        _ = first[part := "Call-ID"]
+        _ = first[part := "CSeq"]
+        method = message.cseq_method
+        part = "Contact"
+        if part in first and (contact := message.contact) is not None:
+            _ = contact.uri
+        part = "Request-URI"
+        if isinstance(message, Request):
+            _check_request_line(message, method)
+        part = "header"
+        if len(first) != len(message.headers):
+            _check_repeated(message.headers)
+    except KeyError:
+        raise ParseError(f"missing {part}", 400, message) from None
     except ParseError as error:
-        raise ParseError(error.reason, error.status, message) from None
+        raise ParseError(f"{part}: {error.reason}", error.status, message) from None
+
+
+def _check_request_line(request: Request, cseq_method: str) -> None:
+    if request.uri.headers:
+        # RFC 3261 19.1.1, table 1
+        raise ParseError("headers in it")
+    if cseq_method != request.method:
+        raise ParseError("method differs from that of CSeq")
+
+
+def _check_repeated(headers: HeaderLines) -> None:
+    seen: dict[str, str] = {}
+    for name, value in headers:
+        if name in _SINGLE and name in seen:
+            raise ParseError(f"repeated {name}")
+        if name == "Content-Length" and seen.get(name, value) != value:
+            raise ParseError("differing Content-Length")
+        seen[name] = value

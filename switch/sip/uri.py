@@ -1,41 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SIP, SIPS and tel URIs (RFC 3261 section 19.1, RFC 3966)."""
+"""SIP, SIPS and tel URIs (RFC 3261 section 19.1, RFC 3966).
+
+Parsed URIs are shared values: the same text gives the same object, whose parameters cannot be changed.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from switch.sip.errors import ParseError
-from switch.sip.grammar import format_params
+from switch.sip.grammar import HOST, check_host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["Uri"]
 
-_HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.\-_]*)")
-_USER_UNESCAPED = (
-    "-_.!~*'()&=+$,;?/"  # RFC 3261 25.1: unreserved marks and user-unreserved
-)
-_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+\-.]*")
+_FORBIDDEN = re.compile(r'[\x00-\x20\x7f"<>]')
+_HOST_PORT = re.compile(rf"({HOST})(?::([0-9]{{1,5}}))?")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# RFC 3261 25.1: unreserved marks with user-unreserved, and with param-unreserved
+_USER_UNESCAPED: Final = "-_.!~*'()&=+$,;?/"
+_PARAM_UNESCAPED: Final = "-_.!~*'()[]/:&+$"
+_CACHED_CHARACTERS: Final = 256
+"""Longer texts are parsed anew each time, so that nobody can make the cache large."""
+_NO_PARAMS: Final[Mapping[str, str | None]] = MappingProxyType({})
+_MUST_MATCH: Final = ("user", "ttl", "method", "maddr", "transport")
 
 
 def _unescape(text: str) -> str:
     if "%" not in text:
         return text
-    if _ESCAPE.search(text):
-        raise ParseError(f"malformed escape in {text[:60]!r}")
-    return unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode(
-        "utf-8", "surrogateescape"
-    )
+    if _BAD_ESCAPE.search(text):
+        raise ParseError("malformed escape in a URI")
+    return unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
 
-def _escape(text: str) -> str:
+def _escape(text: str, unescaped: str = _USER_UNESCAPED) -> str:
     if text.isalnum() and text.isascii():
         return text
-    return quote_from_bytes(
-        text.encode("utf-8", "surrogateescape"), safe=_USER_UNESCAPED
-    )
+    return quote_from_bytes(text.encode("utf-8", "surrogateescape"), safe=unescaped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +55,32 @@ class Uri:
     scheme: str
     """Lower case."""
     user: str | None
-    """Without escapes; the telephone number of a tel URI, the part before any `;` parameter of it."""
+    """Without escapes, so it may hold any character, NUL too; the telephone number of a tel URI, without parameters."""
     host: str
     """As written, an IPv6 address in its brackets; empty for tel and unknown schemes."""
     port: int | None = None
-    params: dict[str, str | None] = field(default_factory=dict)
+    params: Mapping[str, str | None] = field(default_factory=lambda: _NO_PARAMS)
+    """Names in lower case and without escapes, values as written."""
     headers: str = ""
     """What follows the `?`, as written."""
     password: str | None = None
+    """As written."""
     opaque: str = ""
     """The text after the scheme of a URI that is neither sip, sips nor tel."""
 
     @staticmethod
     def parse(text: str) -> Uri:
-        """Parse a URI; raises ParseError (400, or 416 for text without any scheme)."""
-        return _parse(text)
+        """Parse a URI; raises ParseError."""
+        return _parse(text) if len(text) <= _CACHED_CHARACTERS else _parse.__wrapped__(text)
+
+    @staticmethod
+    def forget() -> None:
+        """Empty the cache of parsed URIs."""
+        _parse.cache_clear()
 
     def __str__(self) -> str:
         if self.scheme == "tel":
-            return f"tel:{self.user or ''}{format_params(self.params)}"
+            return f"tel:{_escape(self.user or '')}{_format_params(self.params)}"
         if self.scheme not in ("sip", "sips"):
             return f"{self.scheme}:{self.opaque}"
         text = f"{self.scheme}:"
@@ -76,7 +93,7 @@ class Uri:
         if self.port is not None:
             text += f":{self.port}"
         if self.params:
-            text += format_params(self.params)
+            text += _format_params(self.params)
         return f"{text}?{self.headers}" if self.headers else text
 
     @property
@@ -86,8 +103,8 @@ class Uri:
 
     @property
     def address(self) -> str:
-        """The host without the brackets of an IPv6 reference."""
-        return self.host[1:-1] if self.host.startswith("[") else self.host
+        """The host without the brackets of an IPv6 reference, as `ipaddress` reads it."""
+        return self.host[1:-1].replace(":::", "::") if self.host.startswith("[") else self.host
 
     @property
     def transport(self) -> str | None:
@@ -105,82 +122,80 @@ class Uri:
             other.opaque,
         ) or self.host.lower() != other.host.lower():
             return False
-        for name in ("user", "ttl", "method", "maddr", "transport"):
-            if (name in self.params) != (name in other.params):
-                return False
-        for name in self.params.keys() & other.params.keys():
-            if (self.params[name] or "").lower() != (other.params[name] or "").lower():
-                return False
-        mine, theirs = (
-            sorted(headers.split("&")) for headers in (self.headers, other.headers)
-        )
-        return mine == theirs
+        mine, theirs = self.params, other.params
+        if any((name in mine) != (name in theirs) for name in _MUST_MATCH):
+            return False
+        if any(_comparable(mine[name]) != _comparable(theirs[name]) for name in mine.keys() & theirs.keys()):
+            return False
+        return _headers(self.headers) == _headers(other.headers)
+
+
+def _comparable(value: str | None) -> str:
+    return _unescape(value or "").lower()
+
+
+def _headers(text: str) -> list[tuple[str, str]]:
+    """The headers of a URI in an order of their own: theirs does not matter."""
+    pairs: Iterable[tuple[str, str, str]] = (item.partition("=") for item in text.split("&") if item)
+    return sorted((_unescape(name).lower(), _unescape(value)) for name, _, value in pairs)
+
+
+def _format_params(params: Mapping[str, str | None]) -> str:
+    return "".join(
+        f";{_escape(name, _PARAM_UNESCAPED)}" if value is None else f";{_escape(name, _PARAM_UNESCAPED)}={value}"
+        for name, value in params.items()
+    )
 
 
 @lru_cache(maxsize=8192)
 def _parse(text: str) -> Uri:
     scheme, colon, rest = text.partition(":")
+    if not colon or not _SCHEME.fullmatch(scheme):
+        raise ParseError("not a URI")
+    if _FORBIDDEN.search(rest):
+        raise ParseError("forbidden character in a URI")
     scheme = scheme.lower()
-    if (
-        not colon
-        or not scheme
-        or not scheme[0].isalpha()
-        or not scheme.replace("+", "").replace("-", "").replace(".", "").isalnum()
-    ):
-        raise ParseError(f"not a URI: {text[:60]!r}", 400)
-    if any(c in rest for c in ' \t\r\n"<>'):
-        raise ParseError(f"forbidden character in the URI {text[:60]!r}")
     if scheme == "tel":
         number, _, tail = rest.partition(";")
-        return Uri(scheme, _unescape(number), "", params=_uri_params(tail))
+        if not number:
+            raise ParseError("tel URI without a number")
+        return Uri(scheme, _unescape(number), "", params=_params(tail))
     if scheme not in ("sip", "sips"):
         return Uri(scheme, None, "", opaque=rest)
+    # 19.1.1: the user part may hold `;` and `?`, so it is cut off first
     userinfo, at, hostpart = rest.rpartition("@")
     user = password = None
     if at:
-        if "@" in userinfo or not userinfo:
-            raise ParseError(f"malformed user in {text[:60]!r}")
         name, secret, word = userinfo.partition(":")
+        if not name or "@" in userinfo:
+            raise ParseError("malformed user in a URI")
         user = _unescape(name)
-        password = word if secret else None
-    else:
-        hostpart = rest
+        if secret:
+            _unescape(word)
+            password = word
     hostpart, _, headers = hostpart.partition("?")
     hostport, _, tail = hostpart.partition(";")
-    match = _HOST.match(hostport)
+    match = _HOST_PORT.fullmatch(hostport)
     if match is None:
-        raise ParseError(f"malformed host in {text[:60]!r}")
-    return Uri(
-        scheme,
-        user,
-        match.group(),
-        _port(hostport[match.end() :], text),
-        _uri_params(tail),
-        headers,
-        password,
-    )
+        raise ParseError("malformed host or port in a URI")
+    host, digits = match.groups()
+    check_host(host)
+    port = int(digits) if digits else None
+    if port is not None and port > 65_535:
+        raise ParseError("malformed port in a URI")
+    if "%" in headers:
+        _unescape(headers)
+    return Uri(scheme, user, host, port, _params(tail), headers, password)
 
 
-def _port(text: str, whole: str) -> int | None:
-    if not text or text == ":":
-        return None
-    digits = text[1:]
-    if (
-        text[0] != ":"
-        or not digits.isascii()
-        or not digits.isdigit()
-        or len(digits) > 5
-        or int(digits) > 65535
-    ):
-        raise ParseError(f"malformed port in {whole[:60]!r}")
-    return int(digits)
-
-
-def _uri_params(text: str) -> dict[str, str | None]:
+def _params(text: str) -> Mapping[str, str | None]:
+    if not text:
+        return _NO_PARAMS
     params: dict[str, str | None] = {}
-    if text:
-        for item in text.split(";"):
-            name, equals, value = item.partition("=")
-            if name:
-                params.setdefault(_unescape(name).lower(), value if equals else None)
-    return params
+    for item in text.split(";"):
+        name, equals, value = item.partition("=")
+        if name:
+            if "%" in value:
+                _unescape(value)
+            params.setdefault(_unescape(name).lower(), value if equals else None)
+    return MappingProxyType(params)

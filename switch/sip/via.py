@@ -5,18 +5,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from switch.sip.errors import ParseError
-from switch.sip.grammar import TOKEN, format_params, parse_params
+from switch.sip.grammar import HOST, TOKEN, check_host, format_params, parse_params
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["MAGIC_COOKIE", "Via"]
 
 MAGIC_COOKIE = "z9hG4bK"
 
 _VIA = re.compile(
-    rf"\s*SIP\s*/\s*2\.0\s*/\s*(?P<transport>{TOKEN})\s+"
-    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.\-_]+)(?:\s*:\s*(?P<port>\d{1,5}))?\s*(?P<params>;.*)?",
-    re.IGNORECASE | re.DOTALL,
+    rf"[ \t]*SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*(?P<transport>{TOKEN})[ \t]+"
+    rf"(?P<host>{HOST})(?:[ \t]*:[ \t]*(?P<port>[0-9]{{1,5}}))?[ \t]*(?P<params>;.*)?",
+    re.IGNORECASE | re.ASCII | re.DOTALL,
 )
 
 
@@ -27,24 +31,24 @@ class Via:
     transport: str
     """Upper case: UDP, TCP, TLS, WS, WSS, SCTP."""
     host: str
+    """As written, an IPv6 address in its brackets."""
     port: int | None = None
-    params: dict[str, str | None] = field(default_factory=dict)
+    params: Mapping[str, str | None] = field(default_factory=dict)
+    """Names in lower case."""
 
     @classmethod
     def parse(cls, text: str) -> Via:
         """Parse one Via value; raises ParseError."""
         match = _VIA.fullmatch(text)
         if match is None:
-            raise ParseError(f"malformed Via {text[:60]!r}")
-        port = int(match["port"]) if match["port"] else None
-        if port is not None and port > 65535:
-            raise ParseError(f"malformed port in Via {text[:60]!r}")
-        return cls(
-            match["transport"].upper(),
-            match["host"],
-            port,
-            parse_params(match["params"] or ""),
-        )
+            raise ParseError("malformed Via")
+        transport, host, digits, params = match.groups()
+        if host[0] == "[":
+            check_host(host)
+        port = int(digits) if digits else None
+        if port is not None and port > 65_535:
+            raise ParseError("malformed port")
+        return cls(transport.upper(), host, port, parse_params(params or ""))
 
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"
@@ -54,6 +58,12 @@ class Via:
     def branch(self) -> str:
         """The branch parameter, empty when missing."""
         return self.params.get("branch") or ""
+
+    @property
+    def received(self) -> str | None:
+        """The address of the `received` parameter, with or without the brackets that RFC 5118 4.5 tells to accept."""
+        value = self.params.get("received")
+        return value.strip("[]") if value else None
 
     @property
     def sent_by(self) -> str:
