@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import django
 from django.conf import settings
 from psycopg.conninfo import conninfo_to_dict
 
@@ -22,18 +23,30 @@ USE_I18N = False
 
 
 def configure(dsn: str, *, connect_timeout: float = 10.0) -> None:
-    """Point Django at the store, once per process; `dsn` is anything that libpq understands, several hosts included."""
-    settings.configure(
-        DATABASES={"default": database(dsn, connect_timeout=connect_timeout)},
-        INSTALLED_APPS=INSTALLED_APPS,
-        DEFAULT_AUTO_FIELD=DEFAULT_AUTO_FIELD,
-        TIME_ZONE=TIME_ZONE,
-        USE_TZ=USE_TZ,
-        USE_I18N=USE_I18N,
-    )
+    """Point Django at a store; `dsn` is anything that libpq understands, several hosts included.
+
+    Called again, it turns this process to another store.
+    """
+    databases = {"default": _database(dsn, connect_timeout)}
+    if not settings.configured:
+        settings.configure(
+            DATABASES=databases,
+            INSTALLED_APPS=INSTALLED_APPS,
+            DEFAULT_AUTO_FIELD=DEFAULT_AUTO_FIELD,
+            TIME_ZONE=TIME_ZONE,
+            USE_TZ=USE_TZ,
+            USE_I18N=USE_I18N,
+        )
+        django.setup()
+        return
+    from django.db import connections
+
+    connections["default"].close()
+    del connections["default"]
+    connections.settings = connections.configure_settings(databases)
 
 
-def database(dsn: str, *, connect_timeout: float = 10.0) -> dict[str, Any]:
+def _database(dsn: str, connect_timeout: float) -> dict[str, Any]:
     """A DSN as an entry of Django's DATABASES."""
     options: dict[str, Any] = {key: value for key, value in conninfo_to_dict(dsn).items() if value not in {None, ""}}
     name = options.pop("dbname", "postgres")

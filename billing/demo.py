@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo tenant: what a newcomer makes a first paid call with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+
+from billing.apply import apply, new_password
+from billing.models import Account, Customer, Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from decimal import Decimal
+
+__all__ = ["DemoAccount", "DemoSummary", "load_demo"]
+
+CUSTOMER = "Demo company"
+TARIFF = "Demo tariff"
+PRODUCT = "Demo product"
+
+ACCOUNTS: tuple[dict[str, Any], ...] = (
+    {
+        "number": "101",
+        "kind": "debit",
+        "display": "Alice",
+        "opening_balance": "10.00",
+        "aliases": ["42027777100", "42073723123@pstn"],
+    },
+    {"number": "102", "kind": "debit", "display": "Bob", "opening_balance": "5.00"},
+    {"number": "103", "kind": "subordinate", "display": "Carol"},
+    {"number": "104", "kind": "subordinate", "display": "Dave"},
+    {"number": "105", "kind": "debit", "display": "Twenty seconds", "opening_balance": "0.20"},
+    {"number": "201", "kind": "subordinate", "display": "Paid line"},
+)
+
+RATES: tuple[dict[str, Any], ...] = (
+    # No number of the North American plan begins with 10, so these two prefixes do not meet.
+    {"prefix": "10", "destination": "Internal", "price": "0"},
+    {"prefix": "1", "destination": "USA and Canada", "country": "US", "price": "0.012"},
+    {"prefix": "20", "destination": "Paid internal line", "price": "0.60"},
+    {
+        "prefix": "420",
+        "destination": "Czech Republic",
+        "country": "CZ",
+        "connect_fee": "0.02",
+        "first_increment": 30,
+        "next_increment": 6,
+        "price": "0.05",
+    },
+    {
+        "prefix": "4207",
+        "destination": "Czech Republic mobile",
+        "country": "CZ",
+        "connect_fee": "0.02",
+        "first_increment": 30,
+        "next_increment": 6,
+        "first_price": "0.10",
+        "next_price": "0.09",
+    },
+    {
+        "prefix": "44",
+        "destination": "United Kingdom",
+        "country": "GB",
+        "connect_fee": "0.01",
+        "first_increment": 60,
+        "next_increment": 60,
+        "price": "0.03",
+    },
+)
+
+GATEWAYS = ("sample-carrier", "sample-carrier-b")
+OUTSIDE = ("1", "420", "44")
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAccount:
+    """One line of the welcome."""
+
+    number: str
+    password: str
+    display: str
+    kind: str
+    balance: Decimal
+    available: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSummary:
+    """What the demo tenant consists of."""
+
+    accounts: tuple[DemoAccount, ...]
+    created: bool
+    """False: it was there already."""
+
+
+def load_demo(carriers: Sequence[tuple[str, int]] = (("127.0.0.1", 5070), ("127.0.0.1", 5071))) -> DemoSummary:
+    """Load the demo tenant; if it is there, it stays as it has become but for the carriers' addresses.
+
+    `carriers` are the addresses (host, port) of the sample carrier and of the second one that calls fail over to.
+    """
+    addresses = dict(zip(GATEWAYS, carriers, strict=False))
+    with transaction.atomic():
+        created = not Customer.objects.filter(name=CUSTOMER).exists()
+        if created:
+            apply(_document(addresses))
+        else:
+            present = Gateway.objects.filter(name__in=addresses).values_list("name", flat=True)
+            apply({"gateways": [_address(name, addresses[name]) for name in present]})
+    numbers = [account["number"] for account in ACCOUNTS]
+    found = Account.objects.filter(customer__name=CUSTOMER, number__in=numbers).select_related("balance")
+    return DemoSummary(tuple(map(_line, found.order_by("number"))), created)
+
+
+def _document(addresses: Mapping[str, tuple[str, int]]) -> dict[str, Any]:
+    return {
+        "customers": [{"name": CUSTOMER, "currency": "USD", "credit_limit": "20.00"}],
+        "tariffs": [{"name": TARIFF, "currency": "USD", "rates": list(RATES)}],
+        "products": [{"name": PRODUCT, "tariff": TARIFF}],
+        "accounts": [
+            {"customer": CUSTOMER, "product": PRODUCT, "password": new_password(), **account} for account in ACCOUNTS
+        ],
+        "gateways": [
+            {
+                **_address(name, address),
+                # Phones of the demo share the carrier's host: only its port tells them apart.
+                "any_port": False,
+                "routes": [{"prefix": prefix, "order": order} for prefix in OUTSIDE],
+            }
+            for order, (name, address) in enumerate(addresses.items(), start=1)
+        ],
+    }
+
+
+def _address(name: str, address: tuple[str, int]) -> dict[str, Any]:
+    return {"name": name, "host": address[0], "port": address[1]}
+
+
+def _line(account: Account) -> DemoAccount:
+    balance = account.balance
+    return DemoAccount(
+        account.number,
+        account.password,
+        account.display,
+        account.kind,
+        balance.amount,
+        balance.available,
+        balance.currency,
+    )

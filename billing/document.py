@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The document that `softswitch apply` takes: read into values, every mistake named by its path.
+
+    customers: [{name: Acme, currency: USD, credit_limit: 20, state: active}]
+    tariffs:   [{name: Retail, currency: USD, rates: [{prefix: "420", price: 0.09}], rates_file: retail.csv}]
+    products:  [{name: Home, tariff: Retail}]
+    accounts:  [{number: "101", customer: Acme, kind: debit, product: Home, opening_balance: 10, aliases: ["420777"]}]
+    gateways:  [{name: carrier, host: 192.0.2.1, routes: ["420", {prefix: "1", order: 2}]}]
+
+A thing that is named is made or changed to what is said of it; what is not said stays. Lists inside a thing (rates,
+aliases, routes) are complete: what they leave out goes. Things not named are left alone.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from billing.reader import Reader, read_list
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = [
+    "ALWAYS",
+    "AccountSpec",
+    "AliasSpec",
+    "Document",
+    "GatewaySpec",
+    "Named",
+    "RateSpec",
+    "RouteSpec",
+    "TariffSpec",
+    "read_document",
+]
+
+ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
+"""Effective date of a rate that names none."""
+
+MOST_PROBLEMS = 20
+"""A CSV file with more mistakes than these is not read on."""
+
+STATES = ("active", "inactive", "blocked", "suspended", "closed")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A customer, product or other plain thing: its key, and the columns that the document speaks of."""
+
+    path: str
+    key: str
+    columns: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RateSpec:
+    """A rate; unlike other things a rate is always complete."""
+
+    prefix: str
+    effective_from: datetime
+    destination: str
+    country: str
+    connect_fee: Decimal
+    first_increment: int
+    next_increment: int
+    first_price: Decimal
+    next_price: Decimal
+    effective_to: datetime | None
+    blocked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TariffSpec(Named):
+    """A tariff; `rates` is None if the document does not speak of them."""
+
+    rates: tuple[RateSpec, ...] | None
+    rates_file: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AliasSpec:
+    """Another name of an account."""
+
+    name: str
+    allow_authentication: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSpec(Named):
+    """An account; `aliases` is None if the document does not speak of them."""
+
+    customer: str | None
+    product: str | None
+    currency: str | None
+    credit_limit: Decimal | None
+    opening_balance: Decimal | None
+    aliases: tuple[AliasSpec, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSpec:
+    """A prefix that a gateway serves."""
+
+    prefix: str
+    position: int
+    strip: int
+    prepend: str
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySpec(Named):
+    """A gateway; `routes` is None if the document does not speak of them."""
+
+    routes: tuple[RouteSpec, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Everything, in the order in which it is applied."""
+
+    customers: tuple[Named, ...]
+    tariffs: tuple[TariffSpec, ...]
+    products: tuple[Named, ...]
+    accounts: tuple[AccountSpec, ...]
+    gateways: tuple[GatewaySpec, ...]
+
+
+def read_document(document: Mapping[str, Any], problems: list[str], base: Path | None = None) -> Document:
+    """Read a parsed YAML document; mistakes are added to `problems`. `base` is where relative CSV paths begin."""
+    reader = Reader(document, "", problems)
+    read = Document(
+        customers=read_list(reader, "customers", _customer),
+        tariffs=read_list(reader, "tariffs", lambda fields: _tariff(fields, base)),
+        products=read_list(reader, "products", _product),
+        accounts=read_list(reader, "accounts", _account),
+        gateways=read_list(reader, "gateways", _gateway),
+    )
+    reader.end()
+    return read
+
+
+def _customer(fields: Reader) -> Named:
+    name = fields.text("name", required=True)
+    columns = fields.given(
+        currency=fields.currency("currency"),
+        credit_limit=fields.money("credit_limit"),
+        state=fields.choice("state", STATES),
+    )
+    return Named(fields.path, name, columns)
+
+
+def _tariff(fields: Reader, base: Path | None) -> TariffSpec:
+    name = fields.text("name", required=True)
+    columns = fields.given(currency=fields.currency("currency"))
+    rates = read_list(fields, "rates", _rate) if fields.has("rates") else None
+    file = fields.optional_text("rates_file")
+    if file is not None:
+        rates = (
+            *(rates or ()),
+            *_read_csv(base / file if base else file, f"{fields.path}.rates_file", fields.problems),
+        )
+    return TariffSpec(fields.path, name, columns, rates, file)
+
+
+def _rate(fields: Reader) -> RateSpec:
+    """Read a rate from a document or from a line of a CSV file; `price` stands for both prices."""
+    mistakes = len(fields.problems)
+    price = fields.money("price")
+    first = fields.money("first_price")
+    following = fields.money("next_price")
+    first_price = first if first is not None else price
+    next_price = following if following is not None else price
+    if (first_price is None or next_price is None) and mistakes == len(fields.problems):
+        fields.problem("price", "is missing (or first_price and next_price)")
+    return RateSpec(
+        prefix=fields.digits("prefix"),
+        effective_from=fields.instant("effective_from") or ALWAYS,
+        destination=fields.text("destination"),
+        country=fields.text("country"),
+        connect_fee=fields.money("connect_fee") or Decimal("0.00000"),
+        first_increment=fields.integer("first_increment", least=1) or 1,
+        next_increment=fields.integer("next_increment", least=1) or 1,
+        first_price=first_price or Decimal("0.00000"),
+        next_price=next_price or Decimal("0.00000"),
+        effective_to=fields.instant("effective_to"),
+        blocked=fields.flag("blocked") or False,
+    )
+
+
+def _read_csv(file: str | Path, path: str, problems: list[str]) -> Iterator[RateSpec]:
+    """Read rates from a CSV file whose first line names the columns, which are those of a rate in the document."""
+    try:
+        with Path(file).open(newline="", encoding="utf-8-sig") as lines:
+            for number, row in enumerate(csv.DictReader(lines, restkey="more columns than the first line"), start=2):
+                reader = Reader(row, f"{path} line {number}", problems)
+                rate = _rate(reader)
+                reader.end()
+                yield rate
+                if len(problems) > MOST_PROBLEMS:
+                    return
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        problems.append(f"{path}: {file} cannot be read: {error}")
+
+
+def _product(fields: Reader) -> Named:
+    name = fields.text("name", required=True)
+    return Named(fields.path, name, fields.given(tariff=fields.optional_text("tariff")))
+
+
+def _account(fields: Reader) -> AccountSpec:
+    number = fields.text("number", required=True)
+    columns = fields.given(
+        kind=fields.choice("kind", ("debit", "credit", "subordinate", "voucher")),
+        password=fields.optional_text("password"),
+        display=fields.optional_text("display"),
+        state=fields.choice("state", STATES),
+        activation_date=fields.day("activation_date"),
+        expiry_date=fields.day("expiry_date"),
+        max_calls=fields.integer("max_calls", least=1),
+    )
+    return AccountSpec(
+        fields.path,
+        number,
+        columns,
+        customer=fields.optional_text("customer"),
+        product=fields.optional_text("product"),
+        currency=fields.currency("currency"),
+        credit_limit=fields.money("credit_limit"),
+        opening_balance=fields.money("opening_balance"),
+        aliases=read_list(fields, "aliases", _alias, short="name") if fields.has("aliases") else None,
+    )
+
+
+def _alias(fields: Reader) -> AliasSpec:
+    return AliasSpec(fields.text("name", required=True), fields.flag("allow_authentication") or False)
+
+
+def _gateway(fields: Reader) -> GatewaySpec:
+    name = fields.text("name", required=True)
+    columns = fields.given(
+        host=fields.optional_text("host"),
+        port=fields.integer("port", least=1, most=65535),
+        transport=fields.choice("transport", ("udp", "tcp")),
+        enabled=fields.flag("enabled"),
+        inbound=fields.flag("inbound"),
+        outbound=fields.flag("outbound"),
+        any_port=fields.flag("any_port"),
+        username=fields.optional_text("username"),
+        password=fields.optional_text("password"),
+    )
+    routes = read_list(fields, "routes", _route, short="prefix") if fields.has("routes") else None
+    return GatewaySpec(fields.path, name, columns, routes)
+
+
+def _route(fields: Reader) -> RouteSpec:
+    return RouteSpec(
+        prefix=fields.digits("prefix"),
+        position=fields.integer("order", least=0) or 1,
+        strip=fields.integer("strip", least=0) or 0,
+        prepend=fields.digits("prepend"),
+    )

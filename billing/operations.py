@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the command line asks of the store: plain synchronous functions, after `setup`.
+
+The models load with Django, which `setup` starts; that is why the functions import inside.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from billing.settings import configure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from decimal import Decimal
+    from pathlib import Path
+
+    from billing.change import Change
+    from billing.demo import DemoSummary
+    from billing.ledger import Receipt
+    from billing.reports import Row
+
+__all__ = [
+    "accounts",
+    "apply",
+    "audit",
+    "calls",
+    "is_migrated",
+    "load_demo",
+    "migrate",
+    "registrations",
+    "request_disconnect",
+    "setup",
+    "topup",
+    "withdraw",
+    "xdrs",
+]
+
+
+def setup(dsn: str) -> None:
+    """Start Django on this store."""
+    configure(dsn)
+
+
+def migrate() -> int:
+    """Bring the schema up to date; returns how many migrations that took."""
+    from django.core.management import call_command
+
+    pending = len(_pending())
+    if pending:
+        call_command("migrate", interactive=False, verbosity=0)
+    return pending
+
+
+def is_migrated() -> bool:
+    """True if the schema is up to date."""
+    return not _pending()
+
+
+def _pending() -> Sequence[Any]:
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    executor = MigrationExecutor(connection)
+    return executor.migration_plan(executor.loader.graph.leaf_nodes())
+
+
+def load_demo(carriers: Sequence[tuple[str, int]] = (("127.0.0.1", 5070), ("127.0.0.1", 5071))) -> DemoSummary:
+    """Load the demo tenant unless it is there; see `billing.demo`."""
+    from billing import demo
+
+    return demo.load_demo(carriers)
+
+
+def apply(document: Mapping[str, Any], *, dry_run: bool = False, base: Path | None = None) -> list[Change]:
+    """Bring the store to what a document says; see `billing.apply`, whose ApplyError it raises."""
+    from billing.apply import apply
+
+    return apply(document, dry_run=dry_run, base=base)
+
+
+def accounts(filter: str = "", *, limit: int = 1000) -> list[Row]:  # noqa: A002 (reads best at the call)
+    """Accounts whose number begins with `filter`, or whose customer's name holds it."""
+    from billing import reports
+
+    return reports.accounts(filter, limit=limit)
+
+
+def registrations(filter: str = "", *, limit: int = 1000) -> list[Row]:  # noqa: A002
+    """Live bindings whose AOR begins with `filter`."""
+    from billing import reports
+
+    return reports.registrations(filter, limit=limit)
+
+
+def calls(filter: str = "", *, limit: int = 1000) -> list[Row]:  # noqa: A002
+    """Live calls on all nodes: of accounts whose number begins with `filter`, or the one with that id."""
+    from billing import reports
+
+    return reports.calls(filter, limit=limit)
+
+
+def xdrs(
+    *, account: str | None = None, since: datetime | None = None, until: datetime | None = None, limit: int = 100
+) -> list[Row]:
+    """Records of ended calls, the newest first."""
+    from billing import reports
+
+    return reports.xdrs(account=account, since=since, until=until, limit=limit)
+
+
+def audit() -> list[Row]:
+    """Everything in which ledger, balances, locks and records disagree; empty: the books are right."""
+    from billing import reports
+
+    return reports.audit()
+
+
+def topup(number: str, amount: Decimal, key: str, note: str = "") -> Receipt:
+    """Add to the funds of an account, once for each `key`; raises billing.ledger.LedgerError."""
+    from billing import ledger
+
+    return ledger.topup(number, amount, key, note)
+
+
+def withdraw(number: str, amount: Decimal, key: str, note: str = "") -> Receipt:
+    """Take from what an account has available, once for each `key`; raises billing.ledger.LedgerError."""
+    from billing import ledger
+
+    return ledger.withdraw(number, amount, key, note)
+
+
+def request_disconnect(call_id: str, reason: str) -> bool:
+    """Ask the node that holds a call to end it; False if no such call is live."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_notify('softswitch', concat_ws(':', 'disconnect', node, call_id, %s::text))"
+            " FROM billing_activecall WHERE call_id = %s",
+            [reason, call_id],
+        )
+        return cursor.fetchone() is not None

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the command line shows: plain rows, newest or lowest first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import connection
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = ["Row", "accounts", "audit", "calls", "registrations", "xdrs"]
+
+Row = dict[str, Any]
+
+ACCOUNTS = """
+SELECT a.number, a.display, a.kind, c.name AS customer, p.name AS product, a.state,
+       account_refusal(a.kind, a.state, c.state, a.activation_date, a.expiry_date) AS refusal,
+       b.currency, b.amount AS balance, b.credit_limit, b.locked, b.available, a.max_calls,
+       (SELECT array_agg(n.name ORDER BY n.name) FROM billing_alias n WHERE n.account_id = a.id AND NOT n.is_number)
+           AS aliases,
+       (SELECT count(*) FROM billing_binding r WHERE r.aor = a.number AND r.expires_at > now()) AS registrations
+  FROM billing_account a
+  JOIN billing_customer c ON c.id = a.customer_id
+  JOIN billing_balance b ON b.id = a.balance_id
+  LEFT JOIN billing_product p ON p.id = a.product_id
+ WHERE %(filter)s = '' OR a.number LIKE %(filter)s || '%%' OR c.name ILIKE '%%' || %(filter)s || '%%'
+ ORDER BY a.number COLLATE "C" LIMIT %(limit)s"""
+
+REGISTRATIONS = """
+SELECT r.aor, a.number, r.contact, r.received, r.user_agent, r.node, r.socket, r.q, r.expires_at,
+       extract(epoch FROM r.expires_at - now())::integer AS expires_seconds
+  FROM billing_binding r
+  LEFT JOIN billing_alias n ON n.name = r.aor
+  LEFT JOIN billing_account a ON a.id = n.account_id
+ WHERE r.expires_at > now() AND (%(filter)s = '' OR r.aor LIKE %(filter)s || '%%')
+ ORDER BY r.aor, r.key LIMIT %(limit)s"""
+
+CALLS = """
+SELECT l.call_id, l.node, a.number AS account, c.name AS customer, l.direction, l.caller, l.dialled, l.destination,
+       l.country, g.name AS gateway, CASE WHEN l.answered_at IS NULL THEN 'ringing' ELSE 'connected' END AS state,
+       l.started_at, l.answered_at,
+       extract(epoch FROM now() - coalesce(l.answered_at, l.started_at))::integer AS seconds,
+       l.first_price AS price, l.locked, l.currency, l.sip_call_id
+  FROM billing_activecall l
+  JOIN billing_account a ON a.id = l.account_id
+  JOIN billing_customer c ON c.id = a.customer_id
+  LEFT JOIN billing_gateway g ON g.id = l.gateway_id
+ WHERE %(filter)s = '' OR a.number LIKE %(filter)s || '%%' OR l.call_id = %(filter)s
+ ORDER BY l.started_at, l.call_id LIMIT %(limit)s"""
+
+XDRS = """
+SELECT x.call_id, x.node, a.number AS account, c.name AS customer, x.direction, x.caller, x.dialled, x.destination,
+       x.country, g.name AS gateway, x.started_at, x.answered_at, x.ended_at,
+       coalesce(round(extract(epoch FROM x.ended_at - x.answered_at), 3), 0) AS seconds,
+       x.billed_seconds, x.amount, x.currency, x.prefix, x.first_price, x.next_price, x.connect_fee,
+       x.cause, x.sip_status, x.ended_by, x.sip_call_id
+  FROM billing_xdr x
+  JOIN billing_account a ON a.id = x.account_id
+  JOIN billing_customer c ON c.id = a.customer_id
+  LEFT JOIN billing_gateway g ON g.id = x.gateway_id
+ WHERE (%(account)s::text IS NULL OR a.number = %(account)s)
+   AND (%(since)s::timestamptz IS NULL OR x.started_at >= %(since)s)
+   AND (%(until)s::timestamptz IS NULL OR x.started_at < %(until)s)
+ ORDER BY x.started_at DESC, x.call_id LIMIT %(limit)s"""
+
+
+def accounts(filter: str = "", *, limit: int = 1000) -> list[Row]:  # noqa: A002 (reads best at the call)
+    """Accounts whose number begins with `filter`, or whose customer's name holds it."""
+    return _rows(ACCOUNTS, filter=filter, limit=limit)
+
+
+def registrations(filter: str = "", *, limit: int = 1000) -> list[Row]:  # noqa: A002
+    """Live bindings whose AOR begins with `filter`."""
+    return _rows(REGISTRATIONS, filter=filter, limit=limit)
+
+
+def calls(filter: str = "", *, limit: int = 1000) -> list[Row]:  # noqa: A002
+    """Live calls on all nodes: of accounts whose number begins with `filter`, or the one with that id."""
+    return _rows(CALLS, filter=filter, limit=limit)
+
+
+def xdrs(
+    *, account: str | None = None, since: datetime | None = None, until: datetime | None = None, limit: int = 100
+) -> list[Row]:
+    """Records of ended calls, the newest first."""
+    return _rows(XDRS, account=account, since=since, until=until, limit=limit)
+
+
+def audit() -> list[Row]:
+    """Everything in which ledger, balances, locks and records disagree; empty: the books are right."""
+    return _rows("SELECT finding, subject, expected, found FROM audit()")
+
+
+def _rows(sql: str, **parameters: Any) -> list[Row]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
