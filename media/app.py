@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The media process: the relay and its ng port, from settings to sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import resource
+import socket
+import time
+from ipaddress import ip_address
+from random import SystemRandom
+from typing import TYPE_CHECKING, cast
+
+from media.calls import Relay
+from media.ng import NgServer
+from media.ports import PortPool, address_of_default_route, open_pair
+from media.pump import Pump
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from media.sdp import Address
+    from media.settings import MediaSettings
+
+__all__ = ["run"]
+
+log = logging.getLogger("media")
+SWEEP_SECONDS = 1.0
+NG_BUFFER_OCTETS = 4 << 20
+"""Of the ng socket: a burst of new calls should wait, not be lost. The kernel grants what it permits."""
+
+
+async def run(
+    settings: MediaSettings,
+    *,
+    ready: Callable[[], None],
+    stop: asyncio.Event,
+    reloads: asyncio.Queue[MediaSettings],
+) -> None:
+    """Relay media until `stop`; `ready` is called once commands are taken. OSError where a socket cannot be bound."""
+    loop = asyncio.get_running_loop()
+    _allow_many_sockets()
+    pump = Pump(settings.gather_seconds)
+    pool = PortPool(
+        settings.rtp_ports, open_pair(_hosts(settings), settings.dscp), settings.port_quarantine_seconds, SystemRandom()
+    )
+    relay = Relay(settings, _addresses(settings), pool, pump, time.monotonic)
+    server = NgServer(relay, time.monotonic, time.time() - time.monotonic())
+    try:
+        transport, _ = await loop.create_datagram_endpoint(lambda: _NgProtocol(server), sock=_ng_socket(settings.ng))
+        pump.start(loop)
+        # What lives now lives on: the collector need not look at it again while packets wait.
+        gc.collect()
+        gc.freeze()
+        log.info("media relay ready", extra={"ng": settings.ng, "rtp_ports": settings.rtp_ports})
+        ready()
+        tasks = [loop.create_task(_sweep(relay)), loop.create_task(_reload(relay, reloads))]
+        try:
+            await stop.wait()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            transport.close()
+    finally:
+        if relay.calls:
+            log.warning("media relay stops with calls in progress", extra={"calls": len(relay.calls)})
+        relay.close()
+        pump.close()
+
+
+class _NgProtocol(asyncio.DatagramProtocol):
+    """Hands datagrams to the server and sends what it answers."""
+
+    def __init__(self, server: NgServer) -> None:
+        self._server = server
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)  # uvloop's has no such base class
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        answer = self._server.handle(data)
+        if answer is not None and self._transport is not None:
+            self._transport.sendto(answer, addr)
+
+    def error_received(self, exc: Exception) -> None:
+        log.debug("the asker is gone: %s", exc)
+
+
+async def _sweep(relay: Relay) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        relay.sweep()
+
+
+async def _reload(relay: Relay, reloads: asyncio.Queue[MediaSettings]) -> None:
+    while True:
+        settings = await reloads.get()
+        fixed = [
+            name
+            for name in ("ng", "rtp_host", "rtp_host_ipv6", "dscp", "port_quarantine_seconds")
+            if getattr(settings, name) != getattr(relay.settings, name)
+        ]
+        if fixed:
+            log.warning("settings that only a restart takes over have changed", extra={"settings": fixed})
+        relay.change_settings(settings, _addresses(settings))
+        log.info("settings taken over")
+
+
+def _hosts(settings: MediaSettings) -> dict[int, str]:
+    """Bind addresses by family."""
+    hosts = {4: settings.rtp_host}
+    if settings.rtp_host_ipv6 is not None:
+        hosts[6] = settings.rtp_host_ipv6
+    return hosts
+
+
+def _addresses(settings: MediaSettings) -> dict[int, Address]:
+    """The addresses that go into SDP, by family."""
+    advertised = {4: settings.advertise, 6: settings.advertise_ipv6}
+    return {family: _own_address(family, host, advertised[family]) for family, host in _hosts(settings).items()}
+
+
+def _own_address(family: int, host: str, advertised: str | None) -> Address:
+    address = ip_address(advertised or host)
+    return address_of_default_route(family) if address.is_unspecified else address
+
+
+def _ng_socket(address: tuple[str, int]) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        bound.setblocking(False)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NG_BUFFER_OCTETS)
+        bound.bind(address)
+    except OSError as error:
+        bound.close()
+        raise OSError(
+            error.errno, f"cannot listen for ng commands at {address[0]}:{address[1]}: {error.strerror}"
+        ) from error
+    return bound
+
+
+def _allow_many_sockets() -> None:
+    """A call takes four sockets per stream; the usual soft limit of 1024 files would end at 250 calls."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

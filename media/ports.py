@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""UDP ports for media: even and odd pairs (RFC 3550 section 11) in random order, resting between two calls."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections import deque
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, TypeAlias
+
+from media.localaddress import report_local_address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+__all__ = ["NoPortsError", "Opener", "PortPair", "PortPool", "address_of_default_route", "open_pair"]
+
+MAX_TRIES = 64
+"""How many occupied pairs are skipped for one request."""
+IPTOS_DSCP_SHIFT = 2
+
+
+class NoPortsError(Exception):
+    """No pair of ports is to be had now."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortPair:
+    """Two bound non-blocking UDP sockets: RTP on the even port, RTCP on the next."""
+
+    rtp: socket.socket
+    rtcp: socket.socket
+    port: int
+    family: int
+    """4 or 6."""
+
+    def close(self) -> None:
+        self.rtp.close()
+        self.rtcp.close()
+
+
+Opener: TypeAlias = "Callable[[int, int], PortPair]"
+"""Opens the pair that begins at a port, for family 4 or 6; OSError where one of the two is in use."""
+
+
+class PortPool:
+    """The pairs within `ports` (first and last). Those in use by others on this machine are skipped."""
+
+    def __init__(self, ports: tuple[int, int], opener: Opener, quarantine_seconds: float, random: Random) -> None:
+        self._opener = opener
+        self._quarantine_seconds = quarantine_seconds
+        self._random = random
+        self._taken: set[int] = set()
+        self._resting: deque[tuple[float, int]] = deque()
+        self._free: deque[int] = deque()
+        self._ports: tuple[int, int] = (0, 0)
+        self.set_ports(ports)
+
+    def set_ports(self, ports: tuple[int, int]) -> None:
+        """Take pairs from another range from now on; those in use stay until they are released."""
+        if ports == self._ports:
+            return
+        self._ports = ports
+        busy = self._taken | {port for _, port in self._resting}
+        pairs = [port for port in range(ports[0] + ports[0] % 2, ports[1], 2) if port not in busy]
+        self._random.shuffle(pairs)  # predictable ports would invite injection
+        self._free = deque(pairs)
+
+    def take(self, family: int, now: float) -> PortPair:
+        """A bound pair. Raises NoPortsError."""
+        self._wake(now)
+        for _ in range(min(MAX_TRIES, len(self._free))):
+            port = self._free.popleft()
+            try:
+                pair = self._opener(port, family)
+            except OSError as error:
+                self._resting.append((now + self._quarantine_seconds, port))
+                if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                    continue
+                raise NoPortsError(f"no media port can be opened: {error.strerror or error}") from error
+            self._taken.add(port)
+            return pair
+        raise NoPortsError(f"all media ports of {self._ports[0]}-{self._ports[1]} are in use or resting")
+
+    def release(self, pair: PortPair, now: float) -> None:
+        """Close the pair; its ports rest before they are given out again."""
+        pair.close()
+        self._taken.discard(pair.port)
+        self._resting.append((now + self._quarantine_seconds, pair.port))
+
+    def _wake(self, now: float) -> None:
+        while self._resting and self._resting[0][0] <= now:
+            _, port = self._resting.popleft()
+            if self._ports[0] <= port < self._ports[1]:
+                self._free.append(port)
+
+
+def open_pair(hosts: dict[int, str], dscp: int) -> Opener:
+    """An opener that binds to the host of a family (4 or 6)."""
+
+    def opener(port: int, family: int) -> PortPair:
+        rtp = _bind(hosts[family], port, dscp)
+        try:
+            return PortPair(rtp, _bind(hosts[family], port + 1, dscp), port, family)
+        except OSError:
+            rtp.close()
+            raise
+
+    return opener
+
+
+def _bind(host: str, port: int, dscp: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        bound.setblocking(False)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << IPTOS_DSCP_SHIFT)
+        else:
+            bound.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << IPTOS_DSCP_SHIFT)
+        report_local_address(bound, enabled=True)
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def address_of_default_route(family: int) -> IPv4Address | IPv6Address:
+    """The local address that packets to the outside leave from; the loopback address on a machine without a route."""
+    # Documentation addresses (RFC 5737, RFC 3849): connecting a UDP socket sends nothing.
+    kind, outside = (socket.AF_INET6, "2001:db8::1") if family == 6 else (socket.AF_INET, "192.0.2.1")
+    parse = IPv6Address if family == 6 else IPv4Address
+    with socket.socket(kind, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((outside, 9))
+        except OSError:
+            return parse("::1" if family == 6 else "127.0.0.1")
+        return parse(probe.getsockname()[0])

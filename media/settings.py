@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a media process is told at its start; `softswitch.config` builds it from config.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["MediaSettings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaSettings:
+    """Everything that one media process needs to know; times in seconds."""
+
+    ng: tuple[str, int] = ("127.0.0.1", 2223)
+    """Where ng commands are taken (UDP). They carry no authentication: an address of a trusted network only."""
+    rtp_host: str = "0.0.0.0"
+    """The local IPv4 address that RTP sockets are bound to; 0.0.0.0 for all."""
+    advertise: str | None = None
+    """The IPv4 address written into SDP; none: `rtp_host`, or the default route's address where that is 0.0.0.0."""
+    rtp_host_ipv6: str | None = None
+    """The same for IPv6 (`::` for all); none: phones that signal IPv6 addresses are refused."""
+    advertise_ipv6: str | None = None
+    rtp_ports: tuple[int, int] = (20000, 29999)
+    """First and last UDP port for media. A two-way call takes four per stream."""
+    timeout_seconds: float = 60.0
+    """An answered call without a single packet for so long is dropped."""
+    silent_timeout_seconds: float = 3600.0
+    """The same while the call is on hold or not yet answered."""
+    port_quarantine_seconds: float = 30.0
+    """How long a released port rests, so that a new call cannot inherit the last packets of an old one."""
+    settle_seconds: float = 3.0
+    """How long a source that differs from the signalled address is held provisionally (see media.lock)."""
+    relearn_seconds: float = 5.0
+    """After so long without a packet a locked source may come back from another port of the same host."""
+    gather_seconds: float = 0.002
+    """How long packets may gather between two rounds of the relay: added delay, traded for work per packet."""
+    dscp: int = 46
+    """Differentiated services code point of relayed packets; 46 is EF (RFC 4594 section 4.1)."""

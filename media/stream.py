@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One media stream between two phones: two sides, each a pair of sockets that face one phone.
+
+The hot path is `relay_locked`: once both sides have their source, both sockets are connected, so that the kernel
+filters foreign packets and knows the route, and a packet costs one `recv_into` and one `send`. Everything else
+(learning, hold, RTCP, shared RTP and RTCP) takes the slower way of `StreamSide.receive`. How it was measured stands in
+docs/adr/0005-relay-hot-path.md.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from media.localaddress import ANCILLARY_SIZE, dissolve, local_address, report_local_address
+from media.lock import Source, SourceLock
+from media.rtp import HEADER_SIZE, Reception, is_dtls, is_rtcp, is_rtp, payload_type, sequence_number
+
+if TYPE_CHECKING:
+    from media.ports import PortPair
+    from media.pump import Handler, Pump
+    from media.sdp import MediaDescription
+
+__all__ = ["Counters", "Stream", "StreamSide"]
+
+BUFFER = bytearray(4096)
+"""Shared by all sockets: a packet is relayed before the next one is read."""
+SLICES = tuple(memoryview(BUFFER)[:size] for size in range(len(BUFFER) + 1))
+"""The first n octets of BUFFER, made once: slicing a memoryview anew costs more than the rest of the handler."""
+RTP_FIRST_OCTETS = bytes(first >> 6 == 2 for first in range(256))
+ANY_FIRST_OCTET = b"\1" * 256
+BURST = 512
+"""The most packets that a learning socket reads in one round: more than its queue holds by default, so that nothing
+foreign is left in the queue of a socket that was just connected."""
+SAMPLE_MASK = 15
+"""Loss and jitter look at every 16th packet."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What came from one phone on one socket."""
+
+    packets: int = 0
+    octets: int = 0
+    errors: int = 0
+    """Packets dropped: foreign source, not of the expected protocol, or not to be sent on."""
+    last_packet_at: float | None = None
+    """Good to the second: brought up to date by `StreamSide.tend`."""
+    _seen: int = field(default=0, repr=False)
+
+    def look(self, now: float) -> float | None:
+        """When a packet came last, as far as the looks at it tell."""
+        if self.packets != self._seen:
+            self._seen = self.packets
+            self.last_packet_at = now
+        return self.last_packet_at
+
+
+class StreamSide:
+    """The pair of sockets that face one phone, and what is known of that phone."""
+
+    def __init__(self, pair: PortPair, pump: Pump, settle_seconds: float) -> None:
+        self.pair = pair
+        self.lock = SourceLock(settle_seconds)
+        self.rtp = Counters()
+        self.rtcp = Counters()
+        self.reception = Reception()
+        self.media: MediaDescription | None = None
+        """What this phone signalled last; none until it did."""
+        self.held = False
+        self._pump = pump
+        self._connected = False
+        self._connects = True
+        """Whether the source may be connected; not where the kernel would then expect another local address."""
+        self._local = b""
+        """The local address, packed, that the phone last sent to."""
+        self._muted = False
+        self._rtcp_signalled: Source | None = None
+        self._rtcp_source: Source | None = None
+        self._clock_rate = 8000
+        self._other: StreamSide = self
+
+    def join(self, other: StreamSide) -> None:
+        """Relay what comes here to `other`."""
+        self._other = other
+        self._pump.watch(self.pair.rtp, self.receive)
+        self._pump.watch(self.pair.rtcp, self.receive_rtcp)
+
+    def signal(self, media: MediaDescription, signalled_host: str | None, sip_host: str | None) -> None:
+        """The phone named its address in an offer or answer; `signalled_host` overrides the one in the SDP."""
+        self.media = media
+        self.held = media.held
+        self._muted = media.address is None or media.address.is_unspecified
+        host = signalled_host or str(media.address)
+        rtcp_host = signalled_host or str(media.rtcp_address or media.address)
+        hosts = frozenset(known for known in (host, sip_host) if known and not self._muted)
+        if self.lock.signal(None if self._muted else (host, media.port), hosts):
+            self._rtcp_source = None
+            self._disconnect()
+        if not self._muted:
+            self._rtcp_signalled = (rtcp_host, media.rtcp_port)
+        self._clock_rate = media.clock_rate(min(media.payload_types, default=0))
+        self.wire()
+        self._other.wire()
+
+    def wire(self) -> None:
+        """Choose the way for packets that come here: the fast one wherever nothing needs a closer look."""
+        if self._connected and self._other._connected and not self._other._muted and not self._shares_rtcp():
+            self._pump.replace(self.pair.rtp, self._fast_handler())
+        else:
+            self._pump.replace(self.pair.rtp, self.receive)
+
+    def tend(self, now: float, relearn_seconds: float) -> float | None:
+        """Once a second: settle or open the lock. Returns when a packet came last."""
+        heard_at = self.rtp.look(now)
+        if self.lock.settle(now):
+            self._connect()
+            self.receive()  # what others sent before the kernel began to filter
+        elif heard_at is not None and now - heard_at >= relearn_seconds and self.lock.open_after_silence():
+            self._disconnect()
+        rtcp_at = self.rtcp.look(now)
+        return max((at for at in (heard_at, rtcp_at) if at is not None), default=None)
+
+    def close(self) -> None:
+        """Watch the sockets no longer. The caller gives the pair back."""
+        self._pump.forget(self.pair.rtp)
+        self._pump.forget(self.pair.rtcp)
+        self._other = self
+
+    # Packets
+
+    def receive(self) -> None:
+        """Serve the RTP socket in all states: learn the source, drop what is foreign, relay the rest."""
+        for _ in range(BURST):
+            try:
+                size, ancillary, _, sender = self.pair.rtp.recvmsg_into([BUFFER], ANCILLARY_SIZE)
+            except BlockingIOError:
+                return
+            except OSError:  # an ICMP error for an earlier packet
+                self.rtp.errors += 1
+                continue
+            if ancillary:
+                self._local = local_address(ancillary)
+            if self._admits(size, sender[:2]) and self._other.send(size):
+                self._count(size)
+            else:
+                self.rtp.errors += 1
+
+    def receive_rtcp(self) -> None:
+        """Serve the RTCP socket. Its source is learnt by host only: NAT gives RTCP a port of its own."""
+        for _ in range(BURST):
+            try:
+                size, sender = self.pair.rtcp.recvfrom_into(BUFFER)
+            except BlockingIOError:
+                return
+            except OSError:
+                self.rtcp.errors += 1
+                continue
+            if is_rtcp(BUFFER, size) and self.lock.knows_host(sender[0]) and self._other.send_rtcp(size):
+                self._rtcp_source = sender[:2]
+                self.rtcp.packets += 1
+                self.rtcp.octets += size
+            else:
+                self.rtcp.errors += 1
+
+    def send(self, size: int) -> bool:
+        """Send the first octets of BUFFER to this phone. Returns whether they went out."""
+        target = self.lock.target
+        if target is None or self._muted:
+            return False
+        try:
+            self.pair.rtp.sendto(SLICES[size], target)
+        except OSError:
+            return False
+        return True
+
+    def send_rtcp(self, size: int) -> bool:
+        """The same for RTCP."""
+        target = self._rtcp_source or self._rtcp_signalled
+        if target is None or self._muted:
+            return False
+        try:
+            self.pair.rtcp.sendto(SLICES[size], target)
+        except OSError:
+            return False
+        return True
+
+    def _admits(self, size: int, sender: Source) -> bool:
+        """Whether a packet in BUFFER is of this stream and from its phone; may lock the source."""
+        media, lock = self.media, self.lock
+        if media is None:
+            return False  # nothing was signalled, so there is nothing to tell a phone from an attacker by
+        if not media.is_rtp:
+            learns, stream, sequence = size > 1, 0, BUFFER[0] << 8 | BUFFER[1]  # UDPTL: T.38 section 9.1.2
+        elif is_rtp(BUFFER, size):
+            learns = sender == lock.source or self._expects(payload_type(BUFFER))
+            stream, sequence = int.from_bytes(SLICES[HEADER_SIZE][8:], "big"), sequence_number(BUFFER)
+        else:
+            # RTCP on a shared port and DTLS handshakes pass, but only RTP is learnt from; STUN is dropped.
+            passes = is_rtcp(BUFFER, size) or (media.keyed_by_dtls and is_dtls(BUFFER, size))
+            return passes and sender == lock.target
+        if not learns or not lock.admit(sender, stream, sequence, self._pump.now):
+            return False
+        if lock.final and self._connects and not self._connected:
+            self._connect()
+        return True
+
+    def _expects(self, number: int) -> bool:
+        """Whether either phone signalled the payload type. Until the answer came that is the offerer alone."""
+        return any(side.media is not None and number in side.media.payload_types for side in (self, self._other))
+
+    def _count(self, size: int) -> None:
+        if self.media is not None and self.media.is_rtp and not is_rtp(BUFFER, size):
+            return
+        self.rtp.packets += 1
+        self.rtp.octets += size
+        if not self.rtp.packets & SAMPLE_MASK:
+            self._sample()
+
+    def _sample(self) -> None:
+        """Every 16th packet: loss and jitter."""
+        if self.media is not None and self.media.is_rtp:
+            self.reception.sample(BUFFER, self.rtp.packets, self._pump.now, self._clock_rate)
+
+    def _shares_rtcp(self) -> bool:
+        return self.media is not None and self.media.is_rtp and (self.media.shares_rtcp or self.media.keyed_by_dtls)
+
+    def _connect(self) -> None:
+        """From now on the kernel drops packets of other sources, and sending needs no look-up of the route."""
+        assert self.lock.source is not None
+        rtp = self.pair.rtp
+        try:
+            rtp.connect(self.lock.source)
+        except OSError:
+            self._connects = False  # no route just now: the slow way checks every source by itself
+            return
+        # A socket bound to all addresses takes the one of the route when it is connected. Where the phone sends to
+        # another one (several addresses, or a phone on this machine) its packets would no longer arrive.
+        if self._local and self._local != socket.inet_pton(rtp.family, rtp.getsockname()[0]):
+            self._connects = False
+            dissolve(rtp)
+            return
+        report_local_address(rtp, enabled=False)
+        self._connected = True
+        self.wire()
+        self._other.wire()
+
+    def _disconnect(self) -> None:
+        self._connects = True
+        if self._connected:
+            self._connected = False
+            dissolve(self.pair.rtp)
+            report_local_address(self.pair.rtp, enabled=True)
+            self.wire()
+            self._other.wire()
+
+    def _fast_handler(self) -> Handler:
+        media = self.media
+        accepted = RTP_FIRST_OCTETS if media is not None and media.is_rtp else ANY_FIRST_OCTET
+        return relay_locked(self.pair.rtp, self._other.pair.rtp, self.rtp, accepted, self._sample)
+
+
+def relay_locked(
+    source: socket.socket, destination: socket.socket, counters: Counters, accepted: bytes, sample: Handler
+) -> Handler:
+    """A handler that relays one packet between two connected sockets.
+
+    `accepted` says for each first octet whether the packet passes. The handler lives on local variables: it is
+    the one function of the process that runs for every packet.
+    """
+    receive_into = source.recv_into
+    send = destination.send
+
+    def relay() -> None:
+        try:
+            size = receive_into(BUFFER)
+            if not accepted[BUFFER[0]]:
+                counters.errors += 1
+                return
+            send(SLICES[size])
+        except BlockingIOError:
+            return
+        except OSError:  # an ICMP error for an earlier packet, or a full queue of the interface
+            counters.errors += 1
+            return
+        counters.packets += 1
+        counters.octets += size
+        if not counters.packets & SAMPLE_MASK:
+            sample()
+
+    return relay
+
+
+class Stream:
+    """Two sides of one `m=` section; side 0 faces the party that made the first offer."""
+
+    __slots__ = ("index", "sides")
+
+    def __init__(self, index: int, sides: tuple[StreamSide, StreamSide]) -> None:
+        self.index = index
+        self.sides = sides
+        sides[0].join(sides[1])
+        sides[1].join(sides[0])
+
+    @property
+    def held(self) -> bool:
+        return self.sides[0].held or self.sides[1].held
