@@ -88,7 +88,7 @@ def _disk(configuration: Configuration) -> Iterator[Finding]:
 
 
 def _store(configuration: Configuration) -> Iterator[Finding]:
-    if configuration.store_dsn is None and not (EmbeddedStore(configuration.data_dir).cluster / "PG_VERSION").exists():
+    if configuration.store_dsn is None and not EmbeddedStore(configuration.data_dir).exists:
         yield Finding("store", Verdict.WARNING, "embedded; the first start makes it")
         return
     try:

@@ -84,6 +84,11 @@ class EmbeddedStore:
         return Path(tempfile.gettempdir()) / f"softswitch-{digest}"
 
     @property
+    def exists(self) -> bool:
+        """Whether a start has made the cluster."""
+        return (self.cluster / "PG_VERSION").exists()
+
+    @property
     def dsn(self) -> str:
         return self._dsn(DATABASE)
 
@@ -102,7 +107,7 @@ class EmbeddedStore:
         except PermissionError as error:
             raise StoreError(f"data_dir: {error.filename} cannot be written: {error.strerror}") from error
         self._end_leftover()
-        if not (self.cluster / "PG_VERSION").exists():
+        if not self.exists:
             self._initialise()
 
     def command(self, parent: int | None = None) -> list[str]:
@@ -149,7 +154,7 @@ class EmbeddedStore:
 
     def _owner(self) -> Owner:
         """Who the server runs as: whoever owns the cluster; for a new one this user, or for root a user of its own."""
-        made = (self.cluster / "PG_VERSION").exists()
+        made = self.exists
         found = self.cluster.stat()
         uid = os.geteuid()
         if made and uid not in {0, found.st_uid}:
@@ -234,8 +239,11 @@ def store_dsn(configuration: Configuration) -> str:
 
 
 @contextmanager
-def open_store(configuration: Configuration) -> Iterator[str]:
-    """The store's address; an embedded store that does not run is started for the time of the block."""
+def open_store(configuration: Configuration, *, make: bool = False) -> Iterator[str]:
+    """The store's address; an embedded store that does not run is started for the time of the block.
+
+    `make`: one that is not there yet is made. Raises `StoreError`.
+    """
     if configuration.store_dsn:
         yield configuration.store_dsn
         return
@@ -243,6 +251,8 @@ def open_store(configuration: Configuration) -> Iterator[str]:
     if store.is_ready():
         yield store.dsn
         return
+    if not make and not store.exists:
+        raise StoreError(f'there is no store in {configuration.data_dir} yet: "softswitch up" makes it')
     try:
         with store.running():
             yield store.dsn

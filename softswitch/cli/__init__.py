@@ -77,9 +77,12 @@ def _run() -> int:
     except click.Abort:
         shell.err.print("Stopped.")
         return FAILED
-    except click.ClickException as error:
+    except click.UsageError as error:
         error.show()
-        return WRONG if isinstance(error, click.UsageError) else FAILED
+        return WRONG
+    except click.ClickException as error:
+        shell.failed(error.format_message())
+        return FAILED
     except ConfigurationInvalidError as error:
         shell.err.print(str(error), markup=False)
         return WRONG

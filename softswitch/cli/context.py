@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from softswitch.config import Configuration, load
-from softswitch.store import open_store
+from softswitch.store import StoreError, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -66,13 +66,25 @@ class Shell:
         return load(self.file)
 
     @contextmanager
-    def operations(self) -> Iterator[ModuleType]:
-        """`billing.operations`, connected to the store (an embedded one that does not run is started for the time)."""
-        with open_store(self.configuration()) as dsn:
-            from billing import operations  # Django loads where it is needed only: the other commands stay quick
+    def operations(self, *, make: bool = False) -> Iterator[ModuleType]:
+        """`billing.operations`, connected to the store; an embedded one that does not run is started for the time.
+
+        `make`: make an embedded store that is not there yet.
+        """
+        with open_store(self.configuration(), make=make) as dsn:
+            from django.db import OperationalError, ProgrammingError  # Django takes a while: only where it is needed
+
+            from billing import operations
 
             operations.setup(dsn)
-            yield operations
+            try:
+                yield operations
+            except OperationalError as error:
+                raise StoreError(f"the store cannot be reached: {str(error).strip()}") from error
+            except ProgrammingError as error:
+                if operations.is_migrated():
+                    raise
+                raise StoreError('the store\'s tables are not up to date: run "softswitch migrate"') from error
 
     def show(
         self, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, as_json: bool, nothing: str

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -25,12 +26,13 @@ ACCOUNTS = (
     Column("locked", "Locked", is_number=True),
     Column("available", "Available", is_number=True),
     Column("currency", ""),
-    Column("state", "State"),
+    Column("registrations", "Phones", is_number=True),
+    Column("refusal", "Refused", grows=True),
 )
 REGISTRATIONS = (
     Column("aor", "AOR"),
     Column("contact", "Contact", grows=True),
-    Column("expires_in", "Expires", is_number=True),
+    Column("expires_seconds", "Expires s", is_number=True),
     Column("user_agent", "Phone", grows=True),
     Column("node", "Node"),
 )
@@ -40,6 +42,7 @@ CALLS = (
     Column("caller", "From"),
     Column("dialled", "To"),
     Column("destination", "Destination", grows=True),
+    Column("state", "State"),
     Column("seconds", "Seconds", is_number=True),
     Column("locked", "Locked", is_number=True),
     Column("node", "Node"),
@@ -60,15 +63,16 @@ XDRS = (
 
 @click.command()
 @click.argument("text", required=False)
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(min=1), help="How many at most.")
 @json_option
 @click.pass_obj
-def accounts(shell: Shell, text: str | None, as_json: bool) -> None:
+def accounts(shell: Shell, text: str | None, limit: int, as_json: bool) -> None:
     """Accounts and their balances.
 
-    TEXT keeps those whose number or customer contains it.
+    TEXT keeps those whose number begins with it or whose customer's name contains it.
     """
     with shell.operations() as operations:
-        rows = operations.accounts(text)
+        rows = operations.accounts(text or "", limit=limit)
     shell.show(rows, ACCOUNTS, as_json=as_json, nothing="No accounts.")
 
 
@@ -113,14 +117,16 @@ def xdrs(shell: Shell, account: str | None, last: int, as_json: bool) -> None:
 def demo(shell: Shell, as_json: bool) -> None:
     """The demo tenant: numbers, passwords and what to dial."""
     from softswitch.cli.welcome import Welcome
-    from softswitch.demo import demo_accounts
+    from softswitch.demo import demo_tenant
 
     configuration = shell.configuration()
-    with shell.operations() as operations:
-        rows = demo_accounts(operations)
+    with shell.operations():
+        summary = demo_tenant(configuration)
+    if summary is None:
+        raise click.ClickException(
+            'this store holds no demo tenant: "demo: {enabled: true}" loads it into an empty one'
+        )
     if as_json:
-        shell.json(rows)
+        shell.json([asdict(account) for account in summary.accounts])
         return
-    welcome = Welcome(configuration, shell.out)
-    welcome.accounts = rows
-    welcome.show(with_passwords=True)
+    Welcome(configuration, shell.out, summary).show(with_passwords=True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,17 +18,17 @@ from softswitch.cli.look import json_option
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from billing.change import Change
     from softswitch.cli.context import Shell
 
 __all__ = ["apply", "audit", "topup"]
 
-SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "delete": ("-", "red")}
+MOST_SHOWN = 200
 AUDIT = (
-    Column("balance_id", "Balance", is_number=True),
-    Column("holder", "Holder", grows=True),
-    Column("amount", "Balance says", is_number=True),
-    Column("ledger", "Ledger says", is_number=True),
-    Column("difference", "Difference", is_number=True),
+    Column("finding", "Finding", grows=True),
+    Column("subject", "Of", grows=True),
+    Column("expected", "Expected", is_number=True),
+    Column("found", "Found", is_number=True),
 )
 
 
@@ -59,14 +60,17 @@ class Amount(click.ParamType[Decimal]):
 def topup(shell: Shell, account: str, sum_: Decimal, key: str | None, note: str, as_json: bool) -> None:
     """Add AMOUNT to the funds of ACCOUNT."""
     with shell.operations() as operations:
+        from billing.ledger import LedgerError
+
         try:
             receipt = operations.topup(account, sum_, key or f"cli-{uuid.uuid4()}", note)
-        except operations.OperationRefused as refused:
+        except LedgerError as refused:
             raise click.ClickException(str(refused)) from refused
     if as_json:
-        shell.json(receipt)
+        shell.json(asdict(receipt))
         return
-    shell.done(f"{account}: {amount(sum_)} added, available now {amount(receipt['available'])} {receipt['currency']}")
+    said = f"{amount(sum_)} added" if receipt.applied else "nothing added: this key was used before"
+    shell.done(f"{account}: {said}; available now {amount(receipt.available)} {receipt.currency}")
 
 
 @click.command()
@@ -78,24 +82,26 @@ def topup(shell: Shell, account: str, sum_: Decimal, key: str | None, note: str,
 def apply(shell: Shell, file: Path, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Bring customers, accounts and tariffs to what a YAML FILE says.
 
-    Shows the difference first and asks. Applying the same file again changes nothing. See docs/config.md.
+    Shows the difference first and asks. Applying the same file again changes nothing.
     """
     document = _document(file)
     with shell.operations() as operations:
+        from billing.apply import ApplyError
+
         try:
-            changes = operations.apply(document, dry_run=True)
-            if as_json and (dry_run or not changes):
-                shell.json([str(change) for change in changes])
-                return
-            _show_changes(shell, changes)
+            with shell.err.status(f"Comparing {file.name} with the store ..."):
+                changes = operations.apply(document, dry_run=True, base=file.parent)
+            _show_changes(shell, changes, as_json=as_json)
             if not changes or dry_run:
                 return
-            if not yes and not click.confirm(f"Make {_count(len(changes), 'change')}?"):
+            if not yes and not click.confirm(f"Make {_count(len(changes), 'change')}?", err=True):
                 raise click.Abort
-            operations.apply(document, dry_run=False)
-        except operations.DocumentInvalid as invalid:
-            raise click.UsageError(f"{file.name}: {invalid}") from invalid
-    shell.done(f"{_count(len(changes), 'change')} made")
+            with shell.err.status("Making the changes ..."):
+                operations.apply(document, base=file.parent)
+        except ApplyError as error:
+            raise click.UsageError("\n".join(f"{file.name}: {problem}" for problem in error.problems)) from error
+    if not as_json:
+        shell.done(f"{_count(len(changes), 'change')} made")
 
 
 def _document(file: Path) -> dict[str, Any]:
@@ -108,11 +114,17 @@ def _document(file: Path) -> dict[str, Any]:
     return found
 
 
-def _show_changes(shell: Shell, changes: Sequence[Any]) -> None:
+def _show_changes(shell: Shell, changes: Sequence[Change], *, as_json: bool) -> None:
+    if as_json:
+        shell.json([asdict(change) for change in changes])
+        return
     if not changes:
         shell.out.print("Nothing to change.", style="dim")
-    for change in changes:
-        shell.out.print(str(change), markup=False)
+    for change in changes[:MOST_SHOWN]:
+        style = "yellow" if change.field else "red" if change.after is None else "green"
+        shell.out.print(str(change), markup=False, style=style)
+    if len(changes) > MOST_SHOWN:
+        shell.out.print(f"... and {len(changes) - MOST_SHOWN} more (all of them: --json)", style="dim")
 
 
 def _count(number: int, noun: str) -> str:
@@ -123,12 +135,14 @@ def _count(number: int, noun: str) -> str:
 @json_option
 @click.pass_context
 def audit(context: click.Context, as_json: bool) -> None:
-    """Compare every balance with its ledger.
+    """Compare ledger, balances, locks and call records.
 
     Exit status 1 when they differ.
     """
     shell: Shell = context.obj
     with shell.operations() as operations:
         rows = operations.audit()
-    shell.show(rows, AUDIT, as_json=as_json, nothing="Every balance is the sum of its ledger entries.")
+    shell.show(
+        rows, AUDIT, as_json=as_json, nothing="The books are right: ledger, balances, locks and call records agree."
+    )
     context.exit(FAILED if rows else 0)

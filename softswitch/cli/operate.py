@@ -63,10 +63,8 @@ def reload(shell: Shell) -> None:
 def disconnect(shell: Shell, call: str, reason: str) -> None:
     """End a running call ("softswitch calls" names them)."""
     with shell.operations() as operations:
-        try:
-            operations.request_disconnect(call, reason)
-        except operations.OperationRefused as refused:
-            raise click.ClickException(str(refused)) from refused
+        if not operations.request_disconnect(call, reason):
+            raise click.ClickException(f'no running call has the id "{call}"')
     shell.done(f"call {call} is being ended")
 
 
@@ -74,9 +72,9 @@ def disconnect(shell: Shell, call: str, reason: str) -> None:
 @click.pass_obj
 def migrate(shell: Shell) -> None:
     """Bring the store's tables up to this release ("up" does it itself)."""
-    with shell.operations() as operations, shell.err.status("Migrating ..."):
-        operations.migrate()
-    shell.done("the store is up to date")
+    with shell.operations(make=True) as operations, shell.err.status("Migrating ..."):
+        steps = operations.migrate()
+    shell.done(f"the store is up to date ({steps} migrations made)" if steps else "the store was up to date")
 
 
 @click.command()

@@ -31,6 +31,7 @@ def up(shell: Shell) -> None:
     """
     from softswitch import logs
     from softswitch.cli.welcome import Welcome
+    from softswitch.store import store_dsn
     from softswitch.supervise import Supervisor
 
     configuration = shell.configuration()
@@ -38,10 +39,9 @@ def up(shell: Shell) -> None:
     welcome = Welcome(configuration, shell.out)
 
     def prepare() -> None:
-        from billing import operations
         from softswitch.demo import prepare_store
 
-        welcome.summary, welcome.is_first = prepare_store(operations, configuration, welcome.tell)
+        welcome.summary = prepare_store(configuration, store_dsn(configuration), welcome.tell)
 
     asyncio.run(Supervisor(configuration, welcome.tell).run(prepare=prepare, welcome=welcome.show))
     shell.out.print("Ended.", style="dim")

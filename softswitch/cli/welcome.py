@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a start prints: where to point a phone, the demo numbers, and what to dial for a first call."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from softswitch.cli.context import amount
+from softswitch.settings import reachable_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rich.console import Console
+
+    from billing.demo import DemoSummary
+    from softswitch.config import Configuration
+
+__all__ = ["Welcome"]
+
+NOTES = {
+    "101": "",
+    "102": "",
+    "103": "shares its company's credit",
+    "104": "shares its company's credit",
+    "105": "20 seconds of paid talk",
+    "201": "costs its caller 0.60 a minute",
+}
+DIAL = (
+    ("102", "another phone, free"),
+    ("201", "another phone, paid: watch the balance"),
+    ("201 from 105", "cut off after 20 seconds: its funds are gone"),
+    ("420600000001", "the outside world: the sample carrier answers and echoes what you say"),
+    ("420600000486", "busy"),
+    ("420600000600", "slow: rings for eight seconds"),
+    ("420600000503", "the first carrier fails, the second one answers"),
+    ("420600000408", "the first carrier is dead, the second one answers after a while"),
+    ("420600000910", "the carrier hangs up after ten seconds"),
+)
+COMMANDS = (
+    ("softswitch registrations", "which phones are there"),
+    ("softswitch calls", "what runs, and the funds it holds"),
+    ("softswitch accounts", "balances"),
+    ("softswitch xdrs", "call records"),
+    ("softswitch topup 105 5", "add funds"),
+)
+
+
+class Welcome:
+    """The words around a start."""
+
+    def __init__(self, configuration: Configuration, out: Console, summary: DemoSummary | None = None) -> None:
+        self.configuration = configuration
+        self.summary = summary
+        self._out = out
+
+    def tell(self, step: str) -> None:
+        """Shows a step of the start."""
+        self._out.print(step, style="dim")
+
+    def show(self, *, with_passwords: bool = False) -> None:
+        """Shows what is needed for a first call; passwords when asked for or when they are new."""
+        out, summary = self._out, self.summary
+        out.print()
+        out.print(Text("Softswitch is running.", style="bold green"))
+        out.print()
+        self._show_phone()
+        if summary:
+            self._show_accounts(summary, with_passwords=with_passwords or summary.created)
+            self._show_pairs("What to dial", DIAL)
+        self._show_pairs("In another terminal", [(self._command(command), text) for command, text in COMMANDS])
+        out.print("Ctrl-C ends everything; the data stays.", style="dim")
+
+    def _show_phone(self) -> None:
+        facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        for label, text in self._phone_facts():
+            facts.add_row(Text(label, style="dim"), Text(text))
+        self._out.print(Text("Point a phone at", style="bold"))
+        self._out.print(facts)
+        self._out.print()
+
+    def _phone_facts(self) -> Iterator[tuple[str, str]]:
+        configuration = self.configuration
+        yield "domain", ", ".join(configuration.domains)
+        addresses: dict[str, list[str]] = {}
+        for endpoint in configuration.sip.listen:
+            for address in self._addresses(endpoint.host):
+                shown = f"[{address}]" if ":" in address else address
+                addresses.setdefault(f"{shown}:{endpoint.port}", []).append(endpoint.transport.upper())
+        for index, (address, transports) in enumerate(addresses.items()):
+            label = "proxy" if index == 0 else ""
+            yield label, f"{address}  ({' or '.join(dict.fromkeys(transports))}){_hint(address)}"
+        yield "user", "an account's number, its password below" if self.summary else "an account's number"
+
+    def _addresses(self, host: str) -> tuple[str, ...]:
+        return (self.configuration.sip.advertise,) if self.configuration.sip.advertise else reachable_at(host)
+
+    def _show_accounts(self, summary: DemoSummary, *, with_passwords: bool) -> None:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+        for heading in ("Number", *(["Password"] if with_passwords else []), "Name"):
+            table.add_column(heading, no_wrap=True)
+        table.add_column("Available", justify="right", no_wrap=True)
+        table.add_column("")
+        for account in summary.accounts:
+            password = [account.password] if with_passwords else []
+            funds = f"{amount(account.available)} {account.currency}"
+            table.add_row(account.number, *password, account.display, funds, NOTES.get(account.number, ""))
+        self._out.print(table)
+        if not with_passwords:
+            self._out.print(f"Passwords: {self._command('softswitch demo')}", style="dim")
+        self._out.print()
+
+    def _show_pairs(self, title: str, pairs: Iterable[tuple[str, str]]) -> None:
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        for left, right in pairs:
+            table.add_row(Text(left), Text(right, style="dim"))
+        self._out.print(Text(title, style="bold"))
+        self._out.print(table)
+        self._out.print()
+
+    def _command(self, command: str) -> str:
+        """The command as it can be typed here: with the path of the program where the shell would not find it."""
+        program = Path(sys.argv[0])
+        if shutil.which("softswitch") or program.name != "softswitch":
+            return command
+        shown = os.path.relpath(program) if program.is_relative_to(Path.cwd()) else str(program)
+        return command.replace("softswitch", shown, 1)
+
+
+def _hint(address: str) -> str:
+    host = ipaddress.ip_address(address.rpartition(":")[0].strip("[]"))
+    return "  from this machine" if host.is_loopback else ""

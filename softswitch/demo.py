@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bringing the store up to date at a start, and the demo tenant of the first one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from billing import operations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from billing.demo import DemoSummary
+    from softswitch.config import Configuration
+
+__all__ = ["demo_tenant", "prepare_store"]
+
+DEMO_CUSTOMER = "Demo company"
+
+
+def prepare_store(configuration: Configuration, dsn: str, tell: Callable[[str], None]) -> DemoSummary | None:
+    """Migrates, loads the demo tenant into a store that holds no account yet, and tells about it."""
+    operations.setup(dsn)
+    if not operations.is_migrated():
+        tell("Bringing the store's tables up to date ...")
+        operations.migrate()
+    if not configuration.demo.enabled:
+        return None
+    if not operations.accounts(limit=1):
+        tell("Loading the demo tenant ...")
+        return operations.load_demo(_carriers(configuration))
+    return demo_tenant(configuration)
+
+
+def demo_tenant(configuration: Configuration) -> DemoSummary | None:
+    """The demo tenant where the store holds it; its gateways follow the configured ports of the sample carrier."""
+    if not operations.accounts(DEMO_CUSTOMER, limit=1):
+        return None
+    return operations.load_demo(_carriers(configuration))
+
+
+def _carriers(configuration: Configuration) -> list[tuple[str, int]]:
+    return [(endpoint.host, endpoint.port) for endpoint in configuration.demo.carriers]
