@@ -54,7 +54,6 @@ async def connect(dsn: str, *, name: str, timeout_seconds: float) -> asyncpg.Con
     return await asyncpg.connect(
         dsn,
         timeout=timeout_seconds,
-        statement_cache_size=0,
         server_settings={
             "application_name": name,
             "statement_timeout": str(round(timeout_seconds * 1000)),
