@@ -22,13 +22,11 @@ __all__ = ["JsonFormatter", "TextFormatter", "redact", "set_up"]
 
 HIDDEN = "[hidden]"
 SECRET_NAME = r"(?:password|passwd|pwd|secret|pin|digits|voucher_code|ha1|cnonce|api_key|token)"
+AFTER_NAME = r"(?:[\"']?\s*[:=]|[\"']\s*,)\s*"
 PATTERNS = (
     # a whole header, also with folded lines, and as bytes shown by repr()
-    (
-        re.compile(r"(?i)((?:proxy-)?authorization[\"']?\s*[:=]\s*)(?:[^\r\n\\]|\\(?![rn]))+(?:\r?\n[ \t]+[^\r\n]+)*"),
-        r"\1",
-    ),
-    (re.compile(r"(?i)\b(response\s*=\s*\\?[\"']?)[0-9a-f]{8,}"), r"\1"),
+    (re.compile(rf"(?i)(authorization{AFTER_NAME})(?:[^\r\n\\]|\\(?![rn]))+(?:\r?\n[ \t]+[^\r\n]+)*"), r"\1"),
+    (re.compile(r"(?i)\b(response\s*=\s*)(?:\\?[\"'][^\"'\\]*\\?[\"']|[0-9a-f]{8,})"), r"\1"),
     (re.compile(rf"(?i)\b({SECRET_NAME}\\?[\"']?\s*[:=]\s*)(?:b?\\?[\"'][^\"']*[\"']|[^\s,;)}}]+)"), r"\1"),
     (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)"), r"\1"),
 )

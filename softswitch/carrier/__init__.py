@@ -53,7 +53,6 @@ class Carrier:
 
     def __init__(self, settings: CarrierSettings) -> None:
         self.core = Core(
-            server="Softswitch sample carrier",
             session_expires=1800,
             session_min_se=90,
             on_invite=self._invited,
