@@ -77,7 +77,7 @@ class NgRelay(asyncio.DatagramProtocol):
 
     async def start(self) -> None:
         """Open the socket."""
-        any_host = "::" if ":" in self._addresses[0][0] else "0.0.0.0"  # noqa: S104 (only answers with our cookies count)
+        any_host = "::" if ":" in self._addresses[0][0] else "0.0.0.0"
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(any_host, 0))
 

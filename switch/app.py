@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The switch process put together: the one place where its parts meet."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from billing_client.store import Store
+from billing_client.types import StoreError
+from switch.authentication import Authenticator
+from switch.call.caller import CallerCheck
+from switch.call.control import CallControl
+from switch.call.services import Books, Services
+from switch.core import Core
+from switch.http import serve
+from switch.location import Location
+from switch.metrics import metrics_page
+from switch.ng import NgRelay, NoRelay
+from switch.registrar import Registrar
+from switch.requests import Requests
+from switch.resolver import Resolver
+from switch.sip.digest import DigestServer
+from switch.sip.flood import FloodGuard
+from switch.transport import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from billing_client.types import StoreEvent
+    from switch.settings import SwitchSettings
+
+__all__ = ["Switch", "run"]
+
+log = logging.getLogger(__name__)
+
+_BEAT_SECONDS: Final = 10.0
+
+
+async def run(
+    settings: SwitchSettings,
+    *,
+    ready: Callable[[], None],
+    stop: asyncio.Event,
+    reloads: asyncio.Queue[SwitchSettings],
+) -> None:
+    """Run a switch until `stop` is set, then drain it; settings from `reloads` are taken over as they come."""
+    switch = Switch(settings)
+    await switch.start()
+    try:
+        ready()
+        log.info("ready", extra={"node": settings.node, "listen": [str(listen) for listen in settings.listen]})
+        reloading = asyncio.create_task(switch.follow(reloads))
+        await stop.wait()
+        reloading.cancel()
+        log.info("draining", extra={"calls": len(switch.control.calls)})
+        await switch.control.drain(switch.settings.drain_seconds)
+    finally:
+        await switch.close()
+
+
+class Switch:
+    """One switch process."""
+
+    def __init__(self, settings: SwitchSettings) -> None:
+        self.settings = settings
+        self.control = CallControl()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._reload_books = asyncio.Event()
+        self._stack = contextlib.AsyncExitStack()
+
+    async def start(self) -> None:
+        """Connect, bind, and begin to serve; raises OSError or StoreUnavailable."""
+        settings = self.settings
+        self.store = await Store.connect(settings.store_dsn, node=settings.node)
+        self._stack.push_async_callback(self.store.close)
+        adopted = await self.store.adopt_orphans()
+        if adopted:
+            log.warning("settled calls of an earlier life", extra={"calls": adopted})
+        self.books = Books(await self.store.load_rates(), await self.store.load_routes())
+        self.relay = await self._open_relay()
+        self._compose()
+        await self.transport.start()
+        self._stack.push_async_callback(self.transport.close)
+        self._stack.callback(self.core.close)
+        await self.location.start()
+        self._stack.push_async_callback(self.location.close)
+        await self.store.listen(self._store_event)
+        if settings.http is not None:
+            server = await serve(settings.http.host, settings.http.port, self._pages())
+            self._stack.callback(server.close)
+        for work in (self.control.beat(_BEAT_SECONDS), self.control.watch_media(), self._refresh_books()):
+            self._tasks.append(asyncio.create_task(work))
+
+    async def _open_relay(self) -> NgRelay | NoRelay:
+        if not self.settings.relay.addresses:
+            return NoRelay()
+        relay = NgRelay(self.settings.relay.addresses)
+        await relay.start()
+        self._stack.callback(relay.close)
+        return relay
+
+    def _compose(self) -> None:
+        settings = self.settings
+        flood = settings.flood
+        self.flood = FloodGuard(
+            requests=flood.requests,
+            per_seconds=flood.per_seconds,
+            ban_seconds=flood.ban_seconds,
+            drop_user_agents=flood.drop_user_agents,
+            exempt=self._is_carrier,
+        )
+        self.core = Core(
+            session_expires=settings.session_timer.expires,
+            session_min_se=settings.session_timer.min_se,
+            on_invite=self.control.invited,
+            on_request=lambda arrived: self.requests.handle(arrived),
+        )
+        self.transport = Transport(
+            settings.listen,
+            advertise=settings.advertise,
+            on_message=self.core.receive,
+            on_malformed=self.core.receive_malformed,
+            on_failed=self.core.sending_failed,
+            on_closed=lambda flow: self.location.flow_closed(flow),
+            flood=self.flood,
+        )
+        self.core.transport = self.transport
+        digest = DigestServer(settings.domains[0], settings.nonce_secret, first_serial=secrets.randbits(40))
+        self.resolver = Resolver()
+        self.location = Location(self.store, self.transport, node=settings.node)
+        self.registrar = Registrar(
+            Authenticator(self.store, digest, clock=time.time), self.location, settings.registration, flood=self.flood
+        )
+        check = CallerCheck(self.core, self.store, digest, self.books, clock=time.time)
+        self.services = Services(
+            core=self.core,
+            store=self.store,
+            relay=self.relay,
+            location=self.location,
+            resolver=self.resolver,
+            settings=settings,
+            books=self.books,
+            check=check,
+            settle=self.control.settle,
+            over=self.control.over,
+            utc=lambda: datetime.now(UTC),
+        )
+        self.control.services = self.services
+        self.requests = Requests(self.services, self.registrar)
+
+    def _is_carrier(self, host: str) -> bool:
+        return self.books.routes.gateway_at(host, 0) is not None
+
+    # changes ----------------------------------------------------------------------------------------------------
+    def _store_event(self, event: StoreEvent) -> None:
+        if event.kind in ("rates", "routes", "resync"):
+            self._reload_books.set()
+        if event.kind in ("account", "resync"):
+            self.registrar.account_changed(event.number if event.kind == "account" else None)
+        if event.kind == "disconnect" and event.node in (self.settings.node, ""):
+            self.control.disconnect(event.call_id, event.reason or "Disconnected by the administrator")
+
+    async def _refresh_books(self) -> None:
+        """Take over changed tariffs and routes; several changes in a row cost one reading."""
+        while True:
+            await self._reload_books.wait()
+            self._reload_books.clear()
+            try:
+                self.books.rates = await self.store.load_rates(self.books.rates)
+                self.books.routes = await self.store.load_routes()
+            except StoreError as error:
+                log.warning("tariffs and routes stay as they were", extra={"reason": str(error)})
+                await asyncio.sleep(1.0)
+                self._reload_books.set()
+
+    async def follow(self, reloads: asyncio.Queue[SwitchSettings]) -> None:
+        """Take over new settings as they come, without touching running calls."""
+        while True:
+            settings = await reloads.get()
+            if (settings.listen, settings.store_dsn, settings.node) != (
+                self.settings.listen,
+                self.settings.store_dsn,
+                self.settings.node,
+            ):
+                log.warning("listeners, store and node change only at a restart")
+            self.settings = self.services.settings = settings
+            self.registrar.limits = settings.registration
+            log.info("configuration taken over")
+
+    # watching ---------------------------------------------------------------------------------------------------
+    def _pages(self) -> dict[str, Callable[[], tuple[int, str, bytes]]]:
+        gauges = {
+            "softswitch_store_connected": ("1 while the store answers", lambda: float(self.store.is_connected)),
+            "softswitch_bindings": ("Contact bindings held here", lambda: float(len(self.location))),
+        }
+        return {
+            "/metrics": metrics_page(self.core, self.control, gauges),
+            "/health": self._health,
+            "/debug/state": self._state,
+        }
+
+    def _health(self) -> tuple[int, str, bytes]:
+        state = {
+            "node": self.settings.node,
+            "store": self.store.is_connected,
+            "draining": self.control.draining,
+            "calls": len(self.control.calls),
+            "unsettled_calls": self.control.unsettled,
+        }
+        healthy = self.store.is_connected and not self.control.draining
+        return 200 if healthy else 503, "application/json", json.dumps(state).encode() + b"\n"
+
+    def _state(self) -> tuple[int, str, bytes]:
+        state = {
+            "transport": self.transport.dump(),
+            "transactions": self.core.agent.layer.dump(),
+            "calls": [
+                {"call": call.call_id, "state": call.state.value, "dialled": call.dialled, "trace": call.trace}
+                for call in self.control.calls.values()
+            ],
+        }
+        return 200, "application/json", json.dumps(state, default=str).encode() + b"\n"
+
+    async def close(self) -> None:
+        """Settle what is settled so far, and let go of everything."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.core.settle()
+        await self._stack.aclose()

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two legs as one conversation: offers, answers and requests of one side become those of the other.
+
+Everything crosses by transaction: a re-INVITE becomes a re-INVITE, its response the response, its ACK the ACK; so hold,
+codec changes, late offers, PRACK, UPDATE, INFO and T.38 work as if the two phones were connected, while dialogs,
+addresses and tags stay those of one leg, and session descriptions pass the media relay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from switch.call.headers import crossing
+from switch.ng import NgError, RelayUnavailable
+from switch.sip.session import IncomingInvite, Session, State
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from switch.core import Core
+    from switch.ng import Relay
+    from switch.sip.message import Request, Response
+    from switch.sip.session import Acknowledged, Progressed, Replied, Requested
+    from switch.sip.transaction import ServerTransaction
+
+__all__ = ["Bridge"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Relayed:
+    """A request of one side that was passed to the other."""
+
+    session: Session
+    transaction: ServerTransaction
+
+
+class Bridge:
+    """The links between the caller's dialogs and the callees', and what is on its way between them."""
+
+    __slots__ = ("_awaiting_ack", "_call_id", "_core", "_forks", "_invite", "_links", "_relay", "_tags", "_unpracked")
+
+    def __init__(self, core: Core, relay: Relay, call_id: str, invite: IncomingInvite) -> None:
+        self._core = core
+        self._relay = relay
+        self._call_id = call_id
+        self._invite = invite
+        self._links: dict[Session, Session] = {}
+        self._forks: dict[Session, Hashable] = {}
+        """Which of the caller's early dialogs stands for a callee's."""
+        self._tags: dict[Session, str] = {}
+        """Names of the callees' dialogs towards the relay; the caller is "a"."""
+        self._unpracked: dict[Session, Response] = {}
+        """By the caller's dialog: the callee's reliable response that the caller's PRACK will acknowledge."""
+        self._awaiting_ack: dict[Session, tuple[Session, Request]] = {}
+        """By the dialog whose ACK brings the answer: the dialog and INVITE that this answer belongs to."""
+
+    def peer(self, session: Session) -> Session | None:
+        """The other side of a dialog."""
+        return self._links.get(session)
+
+    def _tag(self, session: Session) -> str:
+        if session in self._forks:
+            return self._tags.setdefault(session, f"b{len(self._tags) + 1}")
+        return "a"
+
+    # session descriptions ---------------------------------------------------------------------------------------
+    async def first_offer(self, sdp: bytes | None) -> bytes:
+        """The caller's offer as the callees get it; empty without one."""
+        return b"" if sdp is None else await self._relay.offer(self._call_id, "a", sdp)
+
+    async def _offer(self, session: Session, sdp: bytes | None) -> bytes:
+        return b"" if sdp is None else await self._relay.offer(self._call_id, self._tag(session), sdp)
+
+    async def _answer(self, offerer: Session | None, answerer: Session, sdp: bytes | None) -> bytes:
+        if sdp is None:
+            return b""
+        offering = "a" if offerer is None else self._tag(offerer)
+        return await self._relay.answer(self._call_id, offering, self._tag(answerer), sdp)
+
+    # the first INVITE -------------------------------------------------------------------------------------------
+    def _link(self, session: Session) -> Hashable:
+        """The caller's dialog for a callee's: the common one, unless another callee's description went into that."""
+        if session not in self._forks:
+            self._forks[session] = session if None in self._forks.values() else None
+        fork = self._forks[session]
+        mine = self._invite.session(fork)
+        self._links[session] = mine
+        self._links[mine] = session
+        return fork
+
+    async def progressed(self, event: Progressed) -> None:
+        """Pass ringing and early media on to the caller."""
+        invite, session, response = self._invite, event.session, event.response
+        if session is None:
+            self._core.perform(invite.progress(response.status, self._core.now(), headers=crossing(response)))
+            return
+        reliable = event.reliable and invite.accepts_reliable
+        if event.reliable and not reliable:
+            self._core.perform(session.prack(response, self._core.now()))
+        fork: Hashable = None
+        body = b""
+        if response.sdp is not None or reliable:
+            fork = self._link(session)
+            body = await self._response_body(session, event.invite.request, response, reliable=event.reliable)
+        if invite.answered:
+            return
+        if reliable:
+            self._unpracked[invite.session(fork)] = response
+        self._core.perform(
+            invite.progress(
+                response.status, self._core.now(), fork=fork, headers=crossing(response), body=body, reliable=reliable
+            )
+        )
+        self._core.agent.watch(invite)
+
+    async def _response_body(self, session: Session, request: Request, response: Response, *, reliable: bool) -> bytes:
+        if request.sdp is not None:
+            return await self._answer(None, session, response.sdp)
+        # RFC 3261 13.2.1: without an offer in the INVITE the first reliable response makes one
+        return await self._offer(session, response.sdp) if reliable else b""
+
+    async def answered(self, session: Session, request: Request, response: Response) -> None:
+        """The callee answered `request`: so do we, and acknowledge when the answer is complete."""
+        fork = self._link(session)
+        caller = self._invite.session(fork)
+        body = await self._response_body(session, request, response, reliable=True)
+        now = self._core.now()
+        if request.sdp is not None or response.sdp is None:
+            self._core.perform(session.ack(request, now))
+        else:
+            self._awaiting_ack[caller] = (session, request)
+        self._core.perform(self._invite.accept(now, fork=fork, headers=crossing(response), body=body))
+        for early in [other for other in self._links if other not in (session, caller)]:
+            self._links.pop(early, None)
+
+    # requests within the dialogs --------------------------------------------------------------------------------
+    async def requested(self, event: Requested) -> None:
+        """Pass a request of one side to the other."""
+        session, transaction, request = event.session, event.transaction, event.request
+        peer = self._links.get(session)
+        unpracked = self._unpracked.pop(session, None) if request.method == "PRACK" else None
+        if request.method == "PRACK" and (unpracked is None or peer is None):
+            self._respond(session, transaction, 200)
+            self._flush()
+            return
+        if peer is None or peer.state is State.ENDED:
+            self._respond(session, transaction, 481 if session.state is not State.EARLY else 500)
+            return
+        try:
+            body = await self._request_body(session, peer, request, unpracked)
+        except RelayUnavailable:
+            self._respond(session, transaction, 503)
+            return
+        except NgError:
+            self._respond(session, transaction, 488)
+            return
+        relates_to = _Relayed(session, transaction)
+        if unpracked is not None:
+            self._core.perform(peer.prack(unpracked, self._core.now(), body=body, relates_to=relates_to))
+            return
+        self._core.perform(
+            peer.send(
+                request.method,
+                self._core.now(),
+                headers=crossing(request),
+                body=body,
+                content_type=request.get("Content-Type") or "",
+                relates_to=relates_to,
+            )
+        )
+
+    async def _request_body(
+        self, session: Session, peer: Session, request: Request, unpracked: Response | None
+    ) -> bytes:
+        if request.sdp is None:
+            return request.body
+        first = self._invite.request.sdp
+        if unpracked is not None and unpracked.sdp is not None and first is None:
+            return await self._answer(peer, session, request.sdp)  # the reliable response was the offer
+        return await self._offer(session, request.sdp)
+
+    async def replied(self, event: Replied) -> None:
+        """Pass the response back to the side that asked."""
+        relayed, response, request = event.relates_to, event.response, event.request
+        if not isinstance(relayed, _Relayed):
+            return
+        session, transaction = relayed.session, relayed.transaction
+        body = response.body
+        if response.sdp is not None and response.status < 300:
+            if request.sdp is not None:
+                body = await self._answer(session, event.session, response.sdp)
+            else:
+                body = await self._offer(event.session, response.sdp)
+        if request.method == "INVITE" and response.status < 300:
+            if request.sdp is not None or response.sdp is None or session.state is State.ENDED:
+                self._core.perform(event.session.ack(request, self._core.now()))
+            else:
+                self._awaiting_ack[session] = (event.session, request)
+        self._respond(session, transaction, response.status, response, body)
+        if request.method == "PRACK":
+            self._flush()
+
+    async def acknowledged(self, event: Acknowledged) -> None:
+        """An ACK that brings the answer to the other side's offer."""
+        waiting = self._awaiting_ack.pop(event.session, None)
+        if waiting is None:
+            return
+        peer, request = waiting
+        body = await self._answer(peer, event.session, event.request.sdp)
+        self._core.perform(peer.ack(request, self._core.now(), body))
+
+    def _respond(
+        self,
+        session: Session,
+        transaction: ServerTransaction,
+        status: int,
+        response: Response | None = None,
+        body: bytes = b"",
+    ) -> None:
+        if session.state is State.ENDED and transaction.request.method == "INVITE":
+            return  # it was answered with 487 when the session ended
+        self._core.perform(
+            session.respond(
+                transaction,
+                status,
+                self._core.now(),
+                reason=None if response is None else response.reason,
+                headers=() if response is None else crossing(response),
+                body=body,
+                content_type="" if response is None else response.get("Content-Type") or "",
+            )
+        )
+        self._core.agent.watch(session)
+
+    def _flush(self) -> None:
+        self._core.perform(self._invite.flush(self._core.now()))
+        self._core.agent.watch(self._invite)

@@ -1,0 +1,502 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One call: from the INVITE that asks for it to the record that it leaves.
+
+Events of the legs come in through `receive` and are dealt with one after the other, whatever each of them waits for
+(the store, the media relay). A task exists only while there is something to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections import deque
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from billing_client.types import CallFinish, CallStart, StoreError, StoreUnavailable
+from switch.call.bridge import Bridge
+from switch.call.credit import Credit
+from switch.call.headers import crossing, reason, reason_cause
+from switch.call.hunt import Hunt
+from switch.call.legs import challenge_answer, outgoing_request, stages
+from switch.call.plan import Refusal, dialled_number, plan_call
+from switch.ng import NgError, RelayUnavailable
+from switch.sip.errors import ParseError
+from switch.sip.session import (
+    Acknowledged,
+    Answered,
+    Cancelled,
+    Ended,
+    Failed,
+    OutgoingInvite,
+    Progressed,
+    Replied,
+    Requested,
+    Session,
+    State,
+)
+from switch.sip.status import q850_cause
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from billing_client.types import EndedBy, Gateway, Parties
+    from switch.call.hunt import Branch
+    from switch.call.plan import Caller, Plan
+    from switch.call.services import Services
+    from switch.sip.message import Request
+    from switch.sip.session import IncomingInvite, SessionEvent
+
+__all__ = ["Call", "CallState"]
+
+log = logging.getLogger(__name__)
+
+
+class CallState(Enum):
+    """Where a call stands."""
+
+    SETUP = "setup"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    ENDED = "ended"
+
+
+class Call:
+    """A B2BUA call with its money."""
+
+    __slots__ = (
+        "_attempts",
+        "_asked",
+        "_bridge",
+        "_inbox",
+        "_registered",
+        "_slice",
+        "_stage_timer",
+        "_task",
+        "_timer",
+        "answered_at",
+        "call_id",
+        "callee",
+        "caller",
+        "credit",
+        "dialled",
+        "gateway",
+        "hunt",
+        "invite",
+        "plan",
+        "services",
+        "started_at",
+        "state",
+        "trace",
+    )
+
+    def __init__(self, services: Services, invite: IncomingInvite) -> None:
+        self.services = services
+        self.invite = invite
+        self.call_id = uuid.uuid4().hex
+        self.state = CallState.SETUP
+        self.trace: list[str] = []
+        self.started_at = services.utc()
+        self.answered_at: datetime | None = None
+        self.dialled = ""
+        self.caller: Caller | None = None
+        self.plan: Plan | None = None
+        self.credit: Credit | None = None
+        self.hunt: Hunt | None = None
+        self.callee: Session | None = None
+        """The leg that answered."""
+        self._asked: Request | None = None
+        """The INVITE that it answered."""
+        self.gateway: Gateway | None = None
+        self._attempts: dict[OutgoingInvite, Branch] = {}
+        self._bridge = Bridge(services.core, services.relay, self.call_id, invite)
+        self._inbox: deque[SessionEvent | None] = deque((None,))
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._stage_timer: asyncio.TimerHandle | None = None
+        self._registered = False
+        self._slice = 0
+
+    # events, one after the other --------------------------------------------------------------------------------
+    def begin(self) -> None:
+        """Start to set the call up."""
+        self.invite.owner = self
+        self._wake()
+
+    def receive(self, event: SessionEvent) -> None:
+        """Something happened on a leg."""
+        self._inbox.append(event)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._work())
+
+    async def _work(self) -> None:
+        try:
+            while self._inbox:
+                event = self._inbox.popleft()
+                try:
+                    await (self._set_up() if event is None else self._handle(event))
+                except ParseError as error:
+                    self._abort(error.status, error.reason)
+                except RelayUnavailable:
+                    self._abort(503, "No media relay answers")
+                except NgError as error:
+                    self._abort(488, str(error))
+                except StoreError as error:
+                    self._abort(error.sip_status, "Billing store unavailable")
+                except Exception:  # the supervisor of a call: one call's bug must not end the switch
+                    log.exception("call failed", extra=self.log_fields())
+                    self._abort(500, "Internal error")
+        finally:
+            self._task = None
+
+    def log_fields(self) -> dict[str, Any]:
+        """For log records: which call this is."""
+        return {"call": self.call_id, "dialled": self.dialled, "account": self.plan.payer.number if self.plan else None}
+
+    async def _handle(self, event: SessionEvent) -> None:
+        match event:
+            case Progressed():
+                await self._progressed(event)
+            case Answered():
+                await self._answered(event)
+            case Failed():
+                await self._failed(event)
+            case Cancelled():
+                self.trace.append("the caller gave up")
+                self._end("caller", reason_cause(event.request) or 16, 487)
+            case Ended():
+                self._leg_ended(event)
+            case Requested():
+                await self._bridge.requested(event)
+            case Replied():
+                await self._bridge.replied(event)
+            case Acknowledged():
+                await self._bridge.acknowledged(event)
+
+    # setting up -------------------------------------------------------------------------------------------------
+    async def _set_up(self) -> None:
+        services, request = self.services, self.invite.request
+        services.core.perform(self.invite.progress(100, services.core.now()))
+        uri = request.uri
+        self.dialled = dialled_number(uri.user or "")
+        hops = request.max_forwards
+        if hops is not None and hops < 1:
+            self._refuse(Refusal(483, 25, "Too many hops"))
+            return
+        parties, caller = await services.check.identify(self.invite, self.dialled)
+        if caller is None or self.invite.answered:
+            self._end("failure", 21, None)  # challenged, refused or given up
+            return
+        self.caller = caller
+        plan = plan_call(
+            parties,
+            self.dialled,
+            caller,
+            services.books.rates,
+            services.books.routes,
+            self.started_at,
+            services.settings.emergency_numbers,
+            self.trace,
+        )
+        if isinstance(plan, Refusal):
+            self._refuse(plan)
+            return
+        self.plan = plan
+        await self._find_ways(plan, parties)
+
+    async def _find_ways(self, plan: Plan, parties: Parties) -> None:
+        self.hunt = Hunt(await stages(self.services, plan, parties, self.dialled))
+        if not self.hunt.stages:
+            self._refuse(Refusal(480, 20, f"{plan.callee.number} is not registered" if plan.callee else "No route"))
+            return
+        if self.invite.answered or not await self._authorise(plan):
+            return
+        await self._ring_next()
+
+    async def _authorise(self, plan: Plan) -> bool:
+        """Register the call and lock its first funds: only then may an INVITE leave."""
+        self.credit = Credit(plan.rate, self.services.settings.credit)
+        grant = await self.services.store.start_call(
+            CallStart(
+                call_id=self.call_id,
+                account_id=plan.payer.account_id,
+                balance_id=plan.payer.balance_id,
+                caller=self.caller.number if self.caller else "",
+                dialled=self.dialled,
+                direction=plan.direction,
+                started_at=self.started_at,
+                want=self.credit.first_want,
+                minimum=self.credit.minimum,
+                rate=plan.rate,
+                destination=plan.rate.destination if plan.rate else "",
+                country=plan.rate.country if plan.rate else "",
+                sip_call_id=self.invite.request.call_id,
+            )
+        )
+        if grant.refusal is not None:
+            busy = grant.refusal == "concurrency"
+            self._refuse(Refusal(486 if busy else 402, 17 if busy else 21, f"refused: {grant.refusal}"))
+            return False
+        self._registered = True
+        self.credit.granted(grant.locked)
+        self.trace.append(f"locked {grant.locked} {plan.payer.currency}")
+        if self.invite.answered:
+            self._end("caller", 16, 487)
+            return False
+        return True
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self.trace.append(refusal.text)
+        self._reject(refusal.status, refusal.cause, refusal.text)
+        self._end("failure", refusal.cause, refusal.status)
+
+    def _reject(self, status: int, cause: int, text: str) -> None:
+        core = self.services.core
+        core.perform(self.invite.reject(status, core.now(), headers=[reason(cause, text)]))
+
+    # hunting ----------------------------------------------------------------------------------------------------
+    async def _ring_next(self) -> None:
+        stage = self.hunt.next_stage() if self.hunt else None
+        if stage is None or self.plan is None or self.caller is None:
+            return
+        body = await self._bridge.first_offer(self.invite.request.sdp)
+        if self.invite.answered:
+            return
+        self.state = CallState.RINGING
+        self.gateway = stage.gateway
+        core = self.services.core
+        for branch in stage.branches:
+            request = outgoing_request(self, branch, body)
+            attempt = core.agent.invite(request, branch.flow, natted=branch.natted, owner=self)
+            self._attempts[attempt] = branch
+            self.trace.append(f"ringing {branch.gateway.name if branch.gateway else branch.uri}")
+        for attempt in list(self._attempts):
+            core.perform(attempt.start(core.now()))
+        patience = stage.ring_seconds if stage.response_seconds is None else stage.response_seconds
+        self._set_stage_timer(patience, silent=stage.response_seconds is not None)
+
+    def _set_stage_timer(self, seconds: float, *, silent: bool) -> None:
+        if self._stage_timer is not None:
+            self._stage_timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._stage_timer = loop.call_later(seconds, self._gateway_is_silent if silent else self._rang_out)
+
+    def _gateway_is_silent(self) -> None:
+        """The gateway gave no sign of life: as if it had answered 408."""
+        if self.state is not CallState.RINGING or self.hunt is None:
+            return
+        core = self.services.core
+        for attempt in list(self._attempts):
+            if attempt.transaction is not None and attempt.transaction.state in ("Proceeding", "Accepted"):
+                self._set_stage_timer(self.hunt.stage.ring_seconds, silent=False)  # 100 came: it lives
+                continue
+            core.perform(attempt.cancel(core.now()))
+            self.receive(Failed(attempt, attempt.request.response(408), local=True))
+
+    def _rang_out(self) -> None:
+        if self.state is CallState.RINGING:
+            self._refuse(Refusal(480, 19, "No answer"))
+
+    def _cancel_attempts(self, *headers: tuple[str, str], but: OutgoingInvite | None = None) -> None:
+        core = self.services.core
+        for attempt in list(self._attempts):
+            if attempt is not but:
+                core.perform(attempt.cancel(core.now(), headers))
+
+    async def _progressed(self, event: Progressed) -> None:
+        if self.state is not CallState.RINGING or event.invite not in self._attempts or self.hunt is None:
+            return
+        stage = self.hunt.stage
+        if stage.response_seconds is not None and self._stage_timer is not None:
+            self._set_stage_timer(stage.ring_seconds, silent=False)
+        await self._bridge.progressed(event)
+
+    async def _answered(self, event: Answered) -> None:
+        core = self.services.core
+        if self.state is not CallState.RINGING or event.invite not in self._attempts or self.invite.answered:
+            core.perform(event.session.ack(event.invite.request, core.now()))
+            core.perform(event.session.bye(core.now()))
+            return
+        self._attempts.pop(event.invite)
+        self._cancel_attempts(("Reason", 'SIP;cause=200;text="Call completed elsewhere"'))
+        self._attempts.clear()
+        self._stop_timers()
+        self.state = CallState.ANSWERED
+        self.callee, self._asked = event.session, event.invite.request
+        self.answered_at = self.services.utc()
+        self.services.store.call_answered(self.call_id, self.answered_at)
+        if self.credit is not None:
+            self.credit.answered(core.now())
+        self._watch_funds()
+        await self._bridge.answered(event.session, event.invite.request, event.response)
+
+    async def _failed(self, event: Failed) -> None:
+        branch = self._attempts.pop(event.invite, None)
+        if branch is None or self.state is not CallState.RINGING or self.hunt is None:
+            return
+        name = branch.gateway.name if branch.gateway else branch.uri
+        self.trace.append(f"{name}: {event.response.status} {event.response.reason}")
+        if self._retry_with_credentials(event, branch) or not self.hunt.failed(event.response):
+            return
+        if self.hunt.should_fail_over():
+            await self._ring_next()
+            return
+        result = self.hunt.result()
+        self._cancel_attempts(reason(21, result.text))
+        headers = [] if result.response is None else crossing(result.response)
+        cause = result.cause or (result.response and reason_cause(result.response)) or q850_cause(result.status)
+        if not any(name == "Reason" for name, _ in headers):
+            headers.append(reason(cause, result.text))
+        text = result.text if result.response is not None else None
+        core = self.services.core
+        core.perform(self.invite.reject(result.status, core.now(), reason=text, headers=headers))
+        self._end("callee" if result.response is not None else "failure", cause, result.status)
+
+    def _retry_with_credentials(self, event: Failed, branch: Branch) -> bool:
+        """A gateway that challenges us gets an answer, once (RFC 3261 section 22.2)."""
+        if branch.gateway is None or event.response.status not in (401, 407) or event.invite.cancelled:
+            return False
+        core = self.services.core
+        line = challenge_answer(branch.gateway, event.invite.request, event.response, core.agent.new_token())
+        if line is None or event.invite.request.get(line[0]) is not None:
+            return False
+        self._attempts[event.invite] = branch
+        core.perform(event.invite.resend([line], core.now()))
+        return True
+
+    # money ------------------------------------------------------------------------------------------------------
+    def _watch_funds(self) -> None:
+        credit = self.credit
+        if credit is None or self.state is not CallState.ANSWERED:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        when = credit.end_at if credit.ask_at is None else credit.ask_at
+        if when is not None:
+            due = self._funds_ended if credit.ask_at is None else self._ask_for_funds
+            self._timer = asyncio.get_running_loop().call_at(when, due)
+
+    def _ask_for_funds(self) -> None:
+        self._timer = None
+        if self.state is CallState.ANSWERED and self.credit is not None:
+            task = asyncio.get_running_loop().create_task(self._extend(self.credit))
+            self.services.core.keep(task)
+
+    async def _extend(self, credit: Credit) -> None:
+        """Lock the next slice; without an answer the call lasts as long as it is paid for."""
+        # the call must end in time even if the store does not answer
+        end = credit.end_at
+        if end is not None:
+            self._timer = asyncio.get_running_loop().call_at(end, self._funds_ended)
+        want, minimum = credit.next_want()
+        self._slice += 1
+        try:
+            grant = await self.services.store.extend_call(self.call_id, self._slice, want, minimum)
+        except StoreUnavailable:
+            self._slice -= 1
+            self._retry_extension(credit)
+            return
+        if grant.refusal is None:
+            credit.granted(grant.locked)
+        else:
+            self.trace.append(f"no further funds: {grant.refusal}")
+            credit.refused()
+        self._watch_funds()
+
+    def _retry_extension(self, credit: Credit) -> None:
+        """The store is away: ask again in a second, as long as the call is paid for."""
+        loop = asyncio.get_running_loop()
+        if credit.end_at is not None and credit.end_at > loop.time() + 1 and self.state is CallState.ANSWERED:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = loop.call_later(1, self._ask_for_funds)
+
+    def _funds_ended(self) -> None:
+        self._timer = None
+        if self.state is CallState.ANSWERED:
+            self.trace.append("the funds are used up")
+            self.hang_up("funds", 31, "Funds used up")
+
+    # the end ----------------------------------------------------------------------------------------------------
+    def hang_up(self, by: EndedBy, cause: int, text: str) -> None:
+        """End the call from inside: funds, administrator, media time-out, shutdown."""
+        if self.state is CallState.ENDED:
+            return
+        if self.state is not CallState.ANSWERED:
+            self._reject(480, cause, text)
+        self._end(by, cause, None, text=text)
+
+    def _abort(self, status: int, text: str) -> None:
+        if self.state is CallState.ENDED:
+            return
+        self.trace.append(text)
+        core = self.services.core
+        retry = [("Retry-After", "10")] if status == 503 else []
+        core.perform(self.invite.reject(status, core.now(), headers=[reason(q850_cause(status), text), *retry]))
+        self._end("failure", q850_cause(status), status, text=text)
+
+    def _leg_ended(self, event: Ended) -> None:
+        if self.state is not CallState.ANSWERED:
+            return  # an early dialog; the INVITE itself tells how the attempt ends
+        by: EndedBy = "timer" if event.reason == "timer" else "callee" if event.session is self.callee else "caller"
+        if event.reason == "failed" or event.reason == "no-ack":
+            by = "failure"
+        cause = reason_cause(event.request) if event.request is not None else None
+        self.trace.append(f"{by} ended the call ({event.reason})")
+        headers = [line for line in crossing(event.request) if line[0] == "Reason"] if event.request is not None else []
+        self._end(by, cause or (16 if event.reason == "bye" else 31), None, headers=headers)
+
+    def _end(
+        self,
+        by: EndedBy,
+        cause: int,
+        status: int | None,
+        *,
+        text: str = "Normal call clearing",
+        headers: list[tuple[str, str]] | None = None,
+    ) -> None:
+        if self.state is CallState.ENDED:
+            return
+        was_answered, self.state = self.state is CallState.ANSWERED, CallState.ENDED
+        self._stop_timers()
+        self._cancel_attempts(*(headers or [reason(cause, text)]))
+        if was_answered:
+            self._bye_both(headers or [reason(cause, text)])
+        self.services.over(self)
+        if self._registered and self.credit is not None:
+            charge = self.credit.charge(self.services.core.now())
+            self.services.settle(
+                CallFinish(
+                    call_id=self.call_id,
+                    ended_at=self.services.utc(),
+                    answered_at=self.answered_at,
+                    billed_seconds=charge.billed_seconds,
+                    amount=charge.amount,
+                    cause=cause,
+                    sip_status=200 if was_answered else status,
+                    ended_by=by,
+                    gateway_id=self.gateway.gateway_id if self.gateway else None,
+                )
+            )
+        fields = self.log_fields() | {"by": by, "cause": cause, "status": status, "trace": self.trace}
+        log.info("call ended", extra=fields)
+
+    def _bye_both(self, headers: list[tuple[str, str]]) -> None:
+        core = self.services.core
+        if self.callee is not None and self.callee.state is State.ACCEPTED and self._asked is not None:
+            core.perform(self.callee.ack(self._asked, core.now()))  # RFC 3261 15: no BYE before the ACK
+        for session in (self.callee, *self.invite.sessions):
+            if session is not None:
+                core.perform(session.bye(core.now(), headers))
+                core.agent.watch(session)
+
+    def _stop_timers(self) -> None:
+        for timer in (self._timer, self._stage_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._stage_timer = None

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All calls of this switch: their beginning, their supervision, their settlement."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from billing_client.types import StoreError, StoreRefused, StoreUnavailable
+from switch.call.call import Call, CallState
+from switch.ng import RelayUnavailable
+
+if TYPE_CHECKING:
+    from billing_client.types import CallFinish, EndedBy
+    from switch.call.services import Services
+    from switch.sip.session import IncomingInvite
+
+__all__ = ["CallControl"]
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS: Final = 1.0
+
+
+class CallControl:
+    """Owns the calls."""
+
+    def __init__(self) -> None:
+        self.services: Services
+        self.calls: dict[str, Call] = {}
+        self.draining = False
+        self.attempts = 0
+        """INVITEs that became calls, since the start."""
+        self.ended: dict[str, int] = {}
+        """Calls by who ended them, since the start."""
+        self._unsettled: deque[CallFinish] = deque()
+        self._settler: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    # beginning and end ------------------------------------------------------------------------------------------
+    def invited(self, invite: IncomingInvite) -> None:
+        """A new INVITE."""
+        core = self.services.core
+        if self.draining:
+            core.perform(invite.reject(503, core.now(), headers=[("Retry-After", "5")]))
+            return
+        if self.services.check.challenged(invite):
+            return
+        call = Call(self.services, invite)
+        self.calls[call.call_id] = call
+        self.attempts += 1
+        self._idle.clear()
+        call.begin()
+
+    def over(self, call: Call) -> None:
+        """A call has ended: forget it and free its media."""
+        if self.calls.pop(call.call_id, None) is None:
+            return
+        if self.services.relay.carries_media:
+            self.services.core.keep(asyncio.get_running_loop().create_task(self.services.relay.delete(call.call_id)))
+        if not self.calls:
+            self._idle.set()
+
+    # money ------------------------------------------------------------------------------------------------------
+    def settle(self, finish: CallFinish) -> None:
+        """Hand a finished call to the store; while that is away the record waits here."""
+        self.ended[finish.ended_by] = self.ended.get(finish.ended_by, 0) + 1
+        if self._unsettled:
+            self._unsettled.append(finish)
+            return
+        self.services.core.keep(asyncio.get_running_loop().create_task(self._settle(finish)))
+
+    async def _settle(self, finish: CallFinish) -> None:
+        try:
+            await self.services.store.finish_call(finish)
+        except StoreUnavailable:
+            self._unsettled.append(finish)
+            if self._settler is None or self._settler.done():
+                self._settler = asyncio.get_running_loop().create_task(self._settle_later())
+        except StoreRefused:
+            log.exception("the store refused a settlement", extra={"call": finish.call_id})
+
+    async def _settle_later(self) -> None:
+        while self._unsettled:
+            await asyncio.sleep(_RETRY_SECONDS)
+            try:
+                await self.services.store.finish_call(self._unsettled[0])
+            except StoreUnavailable:
+                continue
+            except StoreRefused:
+                log.exception("the store refused a settlement", extra={"call": self._unsettled[0].call_id})
+            self._unsettled.popleft()
+
+    @property
+    def unsettled(self) -> int:
+        """Finished calls that the store does not have yet."""
+        return len(self._unsettled)
+
+    # supervision ------------------------------------------------------------------------------------------------
+    def disconnect(self, call_id: str, text: str, by: EndedBy = "admin") -> bool:
+        """End a call by order; False: it is not here."""
+        call = self.calls.get(call_id)
+        if call is None:
+            return False
+        call.trace.append(f"ended by order: {text}")
+        call.hang_up(by, 31 if by == "media" else 16, text)
+        return True
+
+    async def watch_media(self) -> None:
+        """Ask the relay about every answered call now and then: one that it has given up on is dead."""
+        settings = self.services.settings.relay
+        while self.services.relay.carries_media:
+            await asyncio.sleep(settings.query_seconds)
+            answered = [call for call in self.calls.values() if call.state is CallState.ANSWERED]
+            for call in answered:
+                try:
+                    known = await self.services.relay.query(call.call_id)
+                except RelayUnavailable:
+                    break  # the calls may still be heard: no reason to end them
+                if known is None and call.state is CallState.ANSWERED:
+                    self.disconnect(call.call_id, "No media", by="media")
+
+    async def beat(self, seconds: float) -> None:
+        """Tell the store that we live, so that another one does not settle our calls."""
+        while True:
+            try:
+                await self.services.store.heartbeat()
+            except StoreError as error:
+                log.warning("no heartbeat", extra={"reason": str(error)})
+            await asyncio.sleep(seconds)
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new calls, wait for the running ones, then end what is left and settle everything."""
+        self.draining = True
+        try:
+            await asyncio.wait_for(self._idle.wait(), seconds)
+        except TimeoutError:
+            for call in list(self.calls.values()):
+                call.hang_up("shutdown", 41, "Switch is shutting down")
+        while self._unsettled and self._settler is not None and not self._settler.done():
+            await asyncio.wait((self._settler,), timeout=2.0)
+            break

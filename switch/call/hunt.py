@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hunting for somebody who answers: stages one after the other, the branches of a stage in parallel.
+
+An account's bindings make one stage; each gateway of a route list makes a stage of its own. Pure bookkeeping: the call
+sends the requests and asks here what their results mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from switch.sip.choose import best_response
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from billing_client.types import Gateway
+    from switch.sip.flow import Flow
+    from switch.sip.message import Response
+
+__all__ = ["Branch", "Hunt", "Result", "Stage"]
+
+# A carrier that is broken, overloaded, out of order or does not know us is no word about the callee.
+_FAILOVER: Final = frozenset({401, 407, 408, 500, 501, 502, 503, 504, 505, 513})
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One place to ring."""
+
+    uri: str
+    flow: Flow
+    routes: tuple[str, ...] = ()
+    natted: bool = False
+    gateway: Gateway | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Branches that ring at the same time."""
+
+    branches: tuple[Branch, ...]
+    ring_seconds: float
+    """How long they may ring."""
+    response_seconds: float | None = None
+    """How long to wait for the first sign of life of a gateway before the next one is tried; None: SIP's own 32 s."""
+
+    @property
+    def gateway(self) -> Gateway | None:
+        """The carrier of this stage; None for phones."""
+        return self.branches[0].gateway if self.branches else None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the caller is to hear when nobody answered."""
+
+    status: int
+    cause: int | None
+    """Q.850; None: the response's own Reason, or the usual one of the status."""
+    text: str
+    response: Response | None = None
+    """The response that it was made of."""
+
+
+@dataclass(slots=True)
+class Hunt:
+    """Where the search stands."""
+
+    stages: Sequence[Stage]
+    _index: int = -1
+    _open: int = 0
+    _responses: list[Response] = field(default_factory=list)
+
+    def next_stage(self) -> Stage | None:
+        """Move on to the next stage; None: there is none."""
+        if self._index + 1 >= len(self.stages):
+            return None
+        self._index += 1
+        stage = self.stages[self._index]
+        self._open = len(stage.branches)
+        self._responses.clear()
+        return stage
+
+    @property
+    def stage(self) -> Stage:
+        """The stage that is being rung."""
+        return self.stages[self._index]
+
+    def failed(self, response: Response) -> bool:
+        """A branch came to nothing; True when the stage is finished by that."""
+        self._responses.append(response)
+        self._open -= 1
+        # RFC 3261 16.7 step 5: after a 6xx nobody else is to be disturbed
+        return self._open <= 0 or response.status >= 600
+
+    def should_fail_over(self) -> bool:
+        """Whether the finished stage says so little about the callee that the next gateway deserves a try."""
+        if self.stage.gateway is None or self._index + 1 >= len(self.stages):
+            return False
+        response = best_response(self._responses)
+        return response.status in _FAILOVER or 300 <= response.status < 400
+
+    def result(self) -> Result:
+        """The final word of the finished stage (RFC 3261 section 16.7 step 6)."""
+        response = best_response(self._responses)
+        if self.stage.gateway is not None:
+            if response.status in (401, 407) or 300 <= response.status < 400:
+                return Result(500, 38, "Carrier refused us", None)  # its challenge or redirection is not for the caller
+            if response.status in (408, 503):
+                return Result(500, 38, "No carrier answers", None)  # RFC 3261 16.7: 503 would mean ourselves
+        elif response.status in (401, 407) or 300 <= response.status < 400:
+            return Result(480, 31, "Temporarily Unavailable", None)
+        elif response.status == 408:
+            return Result(408, 18, "Phone does not answer", None)
+        elif response.status == 503:
+            return Result(480, 27, "Phone out of reach", None)
+        elif response.status == 487:
+            return Result(480, 19, "No answer", None)
+        return Result(response.status, None, response.reason, response)

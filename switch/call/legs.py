@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The outgoing legs: where a plan leads, and the INVITE that goes there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from switch.call.headers import crossing, extensions
+from switch.call.hunt import Branch, Stage
+from switch.sip.address import NameAddr
+from switch.sip.digest import answer_challenge, choose_challenge
+from switch.sip.message import Request
+from switch.sip.uri import Uri
+
+if TYPE_CHECKING:
+    from billing_client.types import Gateway, Parties, Route
+    from switch.call.call import Call
+    from switch.call.plan import Plan
+    from switch.call.services import Services
+    from switch.sip.message import HeaderLines, Response
+
+__all__ = ["challenge_answer", "outgoing_request", "stages"]
+
+GATEWAY_RING_SECONDS: Final = 180.0
+GATEWAY_RESPONSE_SECONDS: Final = 5.0
+"""A carrier sends 100 within 200 ms (RFC 3261 section 17.2.1); after this long it is taken for dead."""
+
+
+async def stages(services: Services, plan: Plan, parties: Parties, dialled: str) -> list[Stage]:
+    """Where to ring, in order; empty when there is nowhere."""
+    if plan.callee is not None:
+        targets = services.location.lookup(plan.callee.name, parties.bindings)
+        branches = tuple(Branch(target.uri, target.flow, target.routes, natted=target.natted) for target in targets)
+        return [Stage(branches, services.settings.ring_seconds)] if branches else []
+    found = [await _gateway_stage(services, route, dialled) for route in plan.routes]
+    return [stage for stage in found if stage is not None]
+
+
+async def _gateway_stage(services: Services, route: Route, dialled: str) -> Stage | None:
+    gateway = route.gateway
+    host = f"[{gateway.host}]" if ":" in gateway.host else gateway.host
+    transport = "" if gateway.transport == "udp" else f";transport={gateway.transport}"
+    uri = f"sip:{route.number(dialled)}@{host}:{gateway.port}{transport}"
+    hops = await services.resolver.resolve(Uri.parse(uri))
+    if not hops:
+        return None
+    try:
+        flow = services.core.transport.flow_to(hops[0])
+    except LookupError:
+        return None  # no listener of that transport: `softswitch check` says so
+    branch = Branch(uri, flow, gateway=gateway)
+    return Stage((branch,), GATEWAY_RING_SECONDS, GATEWAY_RESPONSE_SECONDS)
+
+
+def outgoing_request(call: Call, branch: Branch, body: bytes) -> Request:
+    """The INVITE of a branch, but for Via and Contact."""
+    core, asked, caller = call.services.core, call.invite.request, call.caller
+    domain = call.services.settings.domains[0]
+    number, display = (caller.number, caller.display) if caller else ("anonymous", "")
+    sender = NameAddr(display, str(Uri("sip", number, domain)), {"tag": core.agent.new_token()})
+    host = Uri.parse(branch.uri).host if branch.gateway else domain
+    hops = asked.max_forwards
+    lines: HeaderLines = [
+        ("Max-Forwards", str(70 if hops is None else hops - 1)),
+        ("From", str(sender)),
+        ("To", f"<sip:{call.dialled}@{host}>"),
+        ("Call-ID", core.agent.new_token() + core.agent.new_token()),
+        ("CSeq", "1 INVITE"),
+    ]
+    lines += [("Route", route) for route in branch.routes]
+    lines += crossing(asked)
+    supported = [*extensions(asked, "Supported"), "timer"]
+    lines.append(("Supported", ", ".join(supported)))
+    required = extensions(asked, "Require")
+    if required:
+        lines.append(("Require", ", ".join(required)))
+    if branch.gateway is not None and caller is not None and caller.gateway is None:
+        lines.append(("P-Asserted-Identity", f"<sip:{number}@{domain}>"))
+    if body or asked.body:
+        lines.append(("Content-Type", asked.get("Content-Type") or "application/sdp"))
+    return Request("INVITE", branch.uri, lines, body or asked.body)
+
+
+def challenge_answer(gateway: Gateway, request: Request, response: Response, cnonce: str) -> tuple[str, str] | None:
+    """Our credentials for a gateway that asks for them; None when we have none that fit."""
+    if gateway.username is None or gateway.password is None:
+        return None
+    asked, answered = (
+        ("WWW-Authenticate", "Authorization")
+        if response.status == 401
+        else ("Proxy-Authenticate", "Proxy-Authorization")
+    )
+    challenge = choose_challenge(response.all(asked))
+    if challenge is None:
+        return None
+    return answered, answer_challenge(
+        challenge, "INVITE", request.uri_text, gateway.username, gateway.password, cnonce=cnonce
+    )

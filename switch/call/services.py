@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What calls need from the switch that they run in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from billing_client.books import RateBook, RouteBook
+    from billing_client.store import Store
+    from billing_client.types import CallFinish
+    from switch.call.call import Call
+    from switch.call.caller import CallerCheck
+    from switch.core import Core
+    from switch.location import Location
+    from switch.ng import Relay
+    from switch.resolver import Resolver
+    from switch.settings import SwitchSettings
+
+__all__ = ["Books", "Services"]
+
+
+@dataclass(slots=True)
+class Books:
+    """The tariffs and routes in force; replaced when the store says that they changed."""
+
+    rates: RateBook
+    routes: RouteBook
+
+
+class Settle(Protocol):
+    """Hands a finished call to the store, again and again until the store has it."""
+
+    def __call__(self, finish: CallFinish) -> None:
+        """Take over the finished call."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """Dependencies of every call, made once by the application."""
+
+    core: Core
+    store: Store
+    relay: Relay
+    location: Location
+    resolver: Resolver
+    settings: SwitchSettings
+    books: Books
+    check: CallerCheck
+    settle: Settle
+    over: Callable[[Call], None]
+    """Told when a call has ended."""
+    utc: Callable[[], datetime]

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The asyncio shell around the protocol core: sockets below, one timer, and effects carried out in order.
+
+Dispatch is synchronous: a message has been dealt with, or queued at its call, before the next one is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from typing import TYPE_CHECKING, Final, Protocol
+
+from switch.sip.session import (
+    Acknowledged,
+    Answered,
+    Cancelled,
+    Ended,
+    Failed,
+    IncomingInvite,
+    Progressed,
+    Replied,
+    Requested,
+)
+from switch.sip.transaction import Send
+from switch.sip.user_agent import Arrived, Invited, UserAgent
+from switch.sip.validate import error_reply, validate_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from switch.sip.errors import ParseError
+    from switch.sip.flow import Flow
+    from switch.sip.message import Request, Response
+    from switch.sip.session import SessionEvent
+    from switch.sip.transaction import ServerTransaction
+    from switch.transport import Transport
+
+__all__ = ["METHODS", "Core", "EventReceiver"]
+
+METHODS: Final = (
+    "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "PRACK", "UPDATE", "INFO", "MESSAGE", "NOTIFY",
+    "SUBSCRIBE", "REFER", "PUBLISH",
+)  # fmt: skip
+EXTENSIONS: Final = ("100rel", "timer", "path", "outbound", "precondition", "histinfo", "norefersub", "from-change")
+
+log = logging.getLogger(__name__)
+
+
+class EventReceiver(Protocol):
+    """A call, or whoever else owns sessions."""
+
+    def receive(self, event: SessionEvent) -> None:
+        """Something happened on a leg."""
+
+
+class Core:
+    """One SIP element: what the transport receives goes through the user agent to the application and back."""
+
+    def __init__(
+        self,
+        *,
+        session_expires: int,
+        session_min_se: int,
+        on_invite: Callable[[IncomingInvite], None],
+        on_request: Callable[[Arrived], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.transport: Transport
+        self._on_invite = on_invite
+        self._on_request = on_request
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self.agent = UserAgent(
+            sent_by=lambda flow: self.transport.sent_by(flow),
+            contact=self.contact,
+            new_token=lambda: secrets.token_hex(8),
+            headers=(
+                ("Allow", ", ".join(m for m in METHODS if m not in ("REGISTER", "PUBLISH"))),
+                ("Supported", "100rel, timer"),
+            ),
+            session_expires=session_expires,
+            session_min_se=session_min_se,
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """Hold a task until it is done."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def settle(self) -> None:
+        """Wait for all tasks that are kept."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self._loop.time()
+
+    def contact(self, flow: Flow) -> str:
+        """Our Contact for messages over a flow: nothing in it speaks of the other leg."""
+        transport = "" if flow.transport == "udp" else f";transport={flow.transport}"
+        return f"<sip:{self.transport.sent_by(flow)}{transport}>"
+
+    # input ------------------------------------------------------------------------------------------------------
+    def receive(self, message: Request | Response, flow: Flow) -> None:
+        """A message from the wire."""
+        self.perform(self.agent.receive(message, flow, self._loop.time()))
+
+    def receive_malformed(self, error: ParseError, flow: Flow) -> None:
+        """What could not be parsed is answered if it is a request that says where to."""
+        reply = error_reply(error)
+        if reply is not None:
+            self.transport.send(reply.to_bytes(), flow)
+
+    def sending_failed(self, flow: Flow, data: bytes) -> None:
+        """The transport gave up on a message."""
+        self.perform(self.agent.send_failed(data, self._loop.time()))
+
+    def _handle_timer(self) -> None:
+        self._timer = None
+        self.perform(self.agent.handle_timer(self._loop.time()))
+
+    # output -----------------------------------------------------------------------------------------------------
+    def perform(self, outcome: Iterable[object]) -> None:
+        """Carry out effects in order."""
+        for effect in outcome:
+            if type(effect) is Send:
+                self.transport.send(effect.data, effect.flow)
+            else:
+                self._tell(effect)
+        self._arm()
+
+    def _tell(self, effect: object) -> None:
+        match effect:
+            case Progressed() | Answered() | Failed() | Cancelled():
+                owner = effect.invite.owner
+            case Acknowledged() | Requested() | Replied() | Ended():
+                owner = effect.session.owner
+            case Invited(invite):
+                if not self._refused(invite.request, invite.transaction):
+                    self._on_invite(invite)
+                return
+            case Arrived(request, _, transaction):
+                if not self._refused(request, transaction):
+                    self._on_request(effect)
+                return
+            case _:
+                return
+        if owner is not None:
+            owner.receive(effect)  # type: ignore[attr-defined]  # owners are EventReceivers
+
+    def _refused(self, request: Request, transaction: ServerTransaction) -> bool:
+        refusal = validate_request(request, methods=METHODS, extensions=EXTENSIONS)
+        if refusal is None:
+            return False
+        self.reply(transaction, refusal)
+        return True
+
+    def reply(self, transaction: ServerTransaction, response: Response) -> None:
+        """Answer a request outside dialogs."""
+        self.perform(self.agent.layer.respond(transaction, response, self._loop.time()))
+
+    def _arm(self) -> None:
+        deadline = self.agent.next_deadline
+        if deadline is None:
+            return
+        if self._timer is not None:
+            if self._timer_at <= deadline:
+                return
+            self._timer.cancel()
+        self._timer_at = deadline
+        self._timer = self._loop.call_at(deadline, self._handle_timer)
+
+    def close(self) -> None:
+        """Stop the timer; the transport is closed by its owner."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
