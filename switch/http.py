@@ -14,7 +14,13 @@ Page = Callable[[], tuple[int, str, bytes]]
 
 _READ_SECONDS: Final = 5.0
 _MAX_LINE: Final = 4096
-_REASONS: Final = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
+_REASONS: Final = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    503: "Service Unavailable",
+}
 
 
 async def serve(host: str, port: int, pages: Mapping[str, Page]) -> asyncio.Server:

@@ -14,9 +14,10 @@ from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from billing_client.types import CallFinish, CallStart, StoreError, StoreUnavailable
+from billing_client.types import CallFinish, CallStart, StoreError
 from switch.call.bridge import Bridge
 from switch.call.credit import Credit
+from switch.call.funds import FundsWatch
 from switch.call.headers import crossing, reason, reason_cause
 from switch.call.hunt import Hunt
 from switch.call.legs import challenge_answer, outgoing_request, stages
@@ -66,15 +67,14 @@ class Call:
     """A B2BUA call with its money."""
 
     __slots__ = (
-        "_attempts",
         "_asked",
+        "_attempts",
         "_bridge",
+        "_funds",
         "_inbox",
         "_registered",
-        "_slice",
         "_stage_timer",
         "_task",
-        "_timer",
         "answered_at",
         "call_id",
         "callee",
@@ -113,10 +113,9 @@ class Call:
         self._bridge = Bridge(services.core, services.relay, self.call_id, invite)
         self._inbox: deque[SessionEvent | None] = deque((None,))
         self._task: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._funds: FundsWatch | None = None
         self._stage_timer: asyncio.TimerHandle | None = None
         self._registered = False
-        self._slice = 0
 
     # events, one after the other --------------------------------------------------------------------------------
     def begin(self) -> None:
@@ -243,6 +242,7 @@ class Call:
             return False
         self._registered = True
         self.credit.granted(grant.locked)
+        self._funds = FundsWatch(self.call_id, self.credit, self.services.store, self.trace, self._funds_ended)
         self.trace.append(f"locked {grant.locked} {plan.payer.currency}")
         if self.invite.answered:
             self._end("caller", 16, 487)
@@ -329,9 +329,8 @@ class Call:
         self.callee, self._asked = event.session, event.invite.request
         self.answered_at = self.services.utc()
         self.services.store.call_answered(self.call_id, self.answered_at)
-        if self.credit is not None:
-            self.credit.answered(core.now())
-        self._watch_funds()
+        if self._funds is not None:
+            self._funds.start()
         await self._bridge.answered(event.session, event.invite.request, event.response)
 
     async def _failed(self, event: Failed) -> None:
@@ -368,59 +367,8 @@ class Call:
         core.perform(event.invite.resend([line], core.now()))
         return True
 
-    # money ------------------------------------------------------------------------------------------------------
-    def _watch_funds(self) -> None:
-        credit = self.credit
-        if credit is None or self.state is not CallState.ANSWERED:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        when = credit.end_at if credit.ask_at is None else credit.ask_at
-        if when is not None:
-            due = self._funds_ended if credit.ask_at is None else self._ask_for_funds
-            self._timer = asyncio.get_running_loop().call_at(when, due)
-
-    def _ask_for_funds(self) -> None:
-        self._timer = None
-        if self.state is CallState.ANSWERED and self.credit is not None:
-            task = asyncio.get_running_loop().create_task(self._extend(self.credit))
-            self.services.core.keep(task)
-
-    async def _extend(self, credit: Credit) -> None:
-        """Lock the next slice; without an answer the call lasts as long as it is paid for."""
-        # the call must end in time even if the store does not answer
-        end = credit.end_at
-        if end is not None:
-            self._timer = asyncio.get_running_loop().call_at(end, self._funds_ended)
-        want, minimum = credit.next_want()
-        self._slice += 1
-        try:
-            grant = await self.services.store.extend_call(self.call_id, self._slice, want, minimum)
-        except StoreUnavailable:
-            self._slice -= 1
-            self._retry_extension(credit)
-            return
-        if grant.refusal is None:
-            credit.granted(grant.locked)
-        else:
-            self.trace.append(f"no further funds: {grant.refusal}")
-            credit.refused()
-        self._watch_funds()
-
-    def _retry_extension(self, credit: Credit) -> None:
-        """The store is away: ask again in a second, as long as the call is paid for."""
-        loop = asyncio.get_running_loop()
-        if credit.end_at is not None and credit.end_at > loop.time() + 1 and self.state is CallState.ANSWERED:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = loop.call_later(1, self._ask_for_funds)
-
     def _funds_ended(self) -> None:
-        self._timer = None
-        if self.state is CallState.ANSWERED:
-            self.trace.append("the funds are used up")
-            self.hang_up("funds", 31, "Funds used up")
+        self.hang_up("funds", 31, "Funds used up")
 
     # the end ----------------------------------------------------------------------------------------------------
     def hang_up(self, by: EndedBy, cause: int, text: str) -> None:
@@ -464,6 +412,8 @@ class Call:
             return
         was_answered, self.state = self.state is CallState.ANSWERED, CallState.ENDED
         self._stop_timers()
+        if self._funds is not None:
+            self._funds.stop()
         self._cancel_attempts(*(headers or [reason(cause, text)]))
         if was_answered:
             self._bye_both(headers or [reason(cause, text)])
@@ -496,7 +446,6 @@ class Call:
                 core.agent.watch(session)
 
     def _stop_timers(self) -> None:
-        for timer in (self._timer, self._stage_timer):
-            if timer is not None:
-                timer.cancel()
-        self._timer = self._stage_timer = None
+        if self._stage_timer is not None:
+            self._stage_timer.cancel()
+            self._stage_timer = None

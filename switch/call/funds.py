@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeping a call within its funds: locks the next slice before the last one ends, and says when nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from billing_client.types import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from billing_client.store import Store
+    from switch.call.credit import Credit
+
+__all__ = ["FundsWatch"]
+
+_RETRY_SECONDS: Final = 1.0
+
+
+class FundsWatch:
+    """The clock of a paid call; `on_end` is called when the paid time is over.
+
+    The end is always armed before the store is asked for more, so a store that does not answer, or a switch that is
+    busy, can shorten a call but never lengthen it beyond what is locked.
+    """
+
+    __slots__ = ("_call_id", "_credit", "_loop", "_on_end", "_slice", "_store", "_task", "_timer", "_trace")
+
+    def __init__(
+        self, call_id: str, credit: Credit, store: Store, trace: list[str], on_end: Callable[[], None]
+    ) -> None:
+        self._call_id = call_id
+        self._credit = credit
+        self._store = store
+        self._trace = trace
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._slice = 0
+
+    def start(self) -> None:
+        """The call was answered: its paid time runs."""
+        self._credit.answered(self._loop.time())
+        self._arm()
+
+    def stop(self) -> None:
+        """The call is over."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._task is not None:
+            self._task.cancel()  # an answer that comes too late is settled with the call
+            self._task = None
+
+    def _arm(self) -> None:
+        credit = self._credit
+        if credit.ask_at is not None:
+            self._set_timer(credit.ask_at, self._ask)
+        elif credit.end_at is not None:
+            self._set_timer(credit.end_at, self._end)
+
+    def _set_timer(self, when: float, due: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, due)
+
+    def _end(self) -> None:
+        self._timer = None
+        self._trace.append("the funds are used up")
+        self._on_end()
+
+    def _ask(self) -> None:
+        end = self._credit.end_at
+        if end is not None:
+            self._set_timer(end, self._end)
+            self._task = self._loop.create_task(self._extend(end))
+
+    async def _extend(self, end: float) -> None:
+        want, minimum = self._credit.next_want()
+        try:
+            grant = await self._store.extend_call(self._call_id, self._slice + 1, want, minimum)
+        except StoreError as error:
+            self._trace.append(f"no word from the store about further funds: {error}")
+            if end > self._loop.time() + 2 * _RETRY_SECONDS:
+                self._set_timer(self._loop.time() + _RETRY_SECONDS, self._ask)
+            return
+        self._slice += 1
+        if grant.refusal is None:
+            self._credit.granted(grant.locked)
+        else:
+            self._trace.append(f"no further funds: {grant.refusal}")
+            self._credit.refused()
+        self._arm()
