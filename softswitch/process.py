@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from softswitch.config import Configuration
 
-__all__ = ["Program", "Start", "run_program"]
+__all__ = ["Program", "Start", "notify_systemd", "run_program"]
 
 Settings = TypeVar("Settings")
 ORPHAN_SECONDS = 5.0
@@ -100,10 +100,15 @@ async def _run(program: Program[Settings], configuration: Configuration, start: 
 
 
 def _say_ready(start: Start) -> None:
-    """Tells the supervisor through its pipe, or systemd through its socket (sd_notify(3))."""
+    """Tells the supervisor through its pipe, or systemd."""
     if start.ready_descriptor is not None:
         os.write(start.ready_descriptor, b"ready\n")
         os.close(start.ready_descriptor)
+    notify_systemd()
+
+
+def notify_systemd() -> None:
+    """Says that this process is ready where systemd started it as Type=notify (sd_notify(3))."""
     address = os.environ.get("NOTIFY_SOCKET")
     if address:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from billing_client.types import StoreError
 from softswitch.child import ChildFailedError
-from softswitch.process import Program, Start, run_program
+from softswitch.process import Program, Start, notify_systemd, run_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,7 @@ def _program(run: Callable[[Shell, Start], None], name: str, purpose: str) -> cl
     def command(shell: Shell, parent: int | None, ready_fd: int | None) -> None:
         try:
             run(shell, Start(shell.file, parent, ready_fd))
-        except OSError as error:  # an address that cannot be bound: the message names it, a trace would bury it
+        except (OSError, StoreError) as error:  # the message says which address or store: a trace would bury it
             raise ChildFailedError(f"{name}: {error}") from error
 
     parameters: list[click.Parameter] = [
@@ -119,4 +120,5 @@ def store(shell: Shell) -> None:
     embedded = EmbeddedStore(configuration.data_dir)
     with embedded.running():
         shell.done(f"the store runs: {embedded.dsn}")
+        notify_systemd()
         ended.wait()
