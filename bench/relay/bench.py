@@ -40,7 +40,8 @@ from media.settings import MediaSettings
 async def main():
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    settings = MediaSettings(ng=("127.0.0.1", int(sys.argv[1])), rtp_ports=(30000, 39999), gather_seconds=float(sys.argv[2]))
+    port, gather_seconds = int(sys.argv[1]), float(sys.argv[2])
+    settings = MediaSettings(ng=("127.0.0.1", port), rtp_ports=(30000, 39999), gather_seconds=gather_seconds)
     await run(settings, ready=lambda: print("ready", flush=True), stop=stop, reloads=asyncio.Queue())
 
 uvloop.run(main())
@@ -130,7 +131,7 @@ def measure(pid: int, ports: list[int], generator: str, options: argparse.Namesp
     destinations = "".join(f"{port}\n" for port in ports)
     arguments = [generator, str(options.first_port), str(options.sockets), str(options.seconds)]
     used, stolen, started = cpu_seconds(pid), stolen_seconds(), time.monotonic()
-    with subprocess.Popen(["taskset", "-c", "1", *arguments], stdin=-1, stdout=-1, text=True) as process:  # noqa: S603, S607
+    with subprocess.Popen(["taskset", "-c", "1", *arguments], stdin=-1, stdout=-1, text=True) as process:
         prefer(process.pid)
         output, _ = process.communicate(destinations)
     used = cpu_seconds(pid) - used
@@ -154,7 +155,7 @@ def measure(pid: int, ports: list[int], generator: str, options: argparse.Namesp
 def our_relay(port: int, gather_ms: float) -> Iterator[int]:
     """Our relay as a process of its own; yields its pid."""
     command = ["taskset", "-c", "0", sys.executable, "-c", OURS, str(port), str(gather_ms / 1000)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=HERE.parent.parent) as process:  # noqa: S603
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=HERE.parent.parent) as process:
         assert process.stdout is not None
         process.stdout.readline()
         prefer(process.pid)
@@ -168,7 +169,7 @@ def compile_generator(directory: str) -> str:
     if shutil.which("gcc") is None:
         raise SystemExit("this benchmark needs gcc for its generator (Debian package gcc)")
     generator = f"{directory}/rtpgen"
-    subprocess.run(["gcc", "-O2", "-o", generator, str(HERE / "rtpgen.c")], check=True)  # noqa: S603, S607
+    subprocess.run(["gcc", "-O2", "-o", generator, str(HERE / "rtpgen.c")], check=True)
     return generator
 
 
@@ -182,7 +183,7 @@ def run(pid: int, address: tuple[str, int], options: argparse.Namespace) -> None
             tear_down(client, calls)
             row = {key: statistics.median(one[key] for one in rows) for key in rows[0]}
             spread = sorted(one["us_per_packet"] for one in rows)
-            print(json.dumps({"calls": calls, **row, "us_per_packet_all": spread}), flush=True)  # noqa: T201
+            print(json.dumps({"calls": calls, **row, "us_per_packet_all": spread}), flush=True)
 
 
 def main() -> None:
