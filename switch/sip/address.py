@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["NameAddr"]
 
 _NAME_ADDR = re.compile(
-    rf"[ \t]*+(?:(?P<quoted>{QUOTED_STRING})[ \t]*+|(?P<plain>[^\"<]*))<(?P<uri>[^<>\"\x00-\x20]+)>(?P<params>.*)",
+    rf"[ \t]*+(?:(?P<quoted>{QUOTED_STRING})[ \t]*+|(?P<plain>[^\"<]*))<(?P<uri>[^<>\"\x00-\x20\x7f]+)>(?P<params>.*)",
     re.DOTALL,
 )
+_ADDR_SPEC = re.compile(r'[^<>",?\x00-\x20\x7f]+')
 # *(token LWS), and the letters beyond ASCII that the field does not quote
 _PLAIN_DISPLAY = re.compile(r"[A-Za-z0-9\-.!%*_+`'~ \t\u0080-\U0010ffff]*")
 
@@ -100,6 +101,6 @@ def _parse_addr_spec(text: str) -> NameAddr:
     # RFC 3261 20: without angle brackets all parameters belong to the header, not to the URI
     uri, semicolon, params = text.partition(";")
     uri = uri.rstrip(" \t")
-    if not uri or any(mark in uri for mark in '<>",? \t'):
+    if not _ADDR_SPEC.fullmatch(uri):
         raise ParseError("malformed address")
     return NameAddr("", uri, MappingProxyType(parse_params(semicolon + params)) if params else _NO_PARAMS)

@@ -93,10 +93,7 @@ class Message:
     def via(self) -> Via:
         """The topmost Via."""
         if self._via is None:
-            values = split_list(self._required("Via"))
-            if not values:
-                raise ParseError("empty Via")
-            self._via = Via.parse(values[0])
+            self._via = Via.parse(_first_element(self._required("Via")))
         return self._via
 
     @property
@@ -143,9 +140,9 @@ class Message:
         """The first Contact; None when there is none (or `*`)."""
         if self._contact is None:
             value = self.get("Contact")
-            if not value or value.strip() == "*":
+            if not value or value == "*":
                 return None
-            self._contact = NameAddr.parse(split_list(value)[0])
+            self._contact = NameAddr.parse(_first_element(value))
         return self._contact
 
     @property
@@ -166,16 +163,12 @@ class Message:
 
     def _parse_cseq(self) -> tuple[int, str]:
         if self._cseq is None:
-            number, *method = self._required("CSeq").split()
+            number, _, method = self._required("CSeq").replace("\t", " ").partition(" ")
+            method = method.strip(" ")
             # RFC 3261 20.16: 32 bits
-            if (
-                len(method) != 1
-                or len(number) > 10
-                or not (number.isascii() and number.isdigit())
-                or int(number) >= 2**32
-            ):
+            if not method or len(number) > 10 or not (number.isascii() and number.isdigit()) or int(number) >= 2**32:
                 raise ParseError("malformed CSeq")
-            self._cseq = (int(number), method[0])
+            self._cseq = (int(number), method)
         return self._cseq
 
     # changing -----------------------------------------------------------------------------------------------------
@@ -344,6 +337,10 @@ def _has_tag(to: str) -> bool:
         return ";tag=" in to.replace(" ", "").lower()
 
 
+def _first_element(value: str) -> str:
+    return next(iter(split_list(value)), "") if "," in value else value
+
+
 def _check_value(value: str) -> None:
     if "\n" in value or "\r" in value:
         raise LocalProtocolError("line end in a header value")
@@ -389,10 +386,10 @@ def _start(line: str, headers: HeaderLines) -> Request | Response:
 
 def _intended_request(line: str, headers: HeaderLines) -> Request | None:
     """The request that a malformed line was meant to start, so that it can be answered."""
-    method, *middle = line.split()
-    if len(middle) < 2 or not is_token(method) or not middle[-1].upper().startswith("SIP/"):
+    words = line.split()
+    if len(words) < 3 or not is_token(words[0]) or not words[-1].upper().startswith("SIP/"):
         return None
-    return Request(method, " ".join(middle[:-1]), headers)
+    return Request(words[0], " ".join(words[1:-1]), headers)
 
 
 def _body(message: Message, rest: bytes) -> bytes:
@@ -412,7 +409,7 @@ def _check(message: Request | Response) -> None:
     first = message._first = dict(reversed(message.headers))
     try:
         via = first[part := "Via"]
-        message._via = Via.parse(split_list(via)[0] if "," in via else via)
+        message._via = Via.parse(_first_element(via))
         address = message._from = NameAddr.parse(first[part := "From"])
         _ = address.uri
         address = message._to = NameAddr.parse(first[part := "To"])

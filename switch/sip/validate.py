@@ -68,8 +68,8 @@ def _check_extensions(request: Request, extensions: Collection[str]) -> Response
     """RFC 3261 section 8.2.2.3; a CANCEL requires nothing."""
     if request.method == "CANCEL":
         return None
-    required = request.values("Require") + request.values("Proxy-Require")
-    unsupported = [tag for tag in required if tag.lower() not in extensions]
+    names = (name for name in ("Require", "Proxy-Require") if request.get(name) is not None)
+    unsupported = [tag for name in names for tag in request.values(name) if tag.lower() not in extensions]
     return _refusal(request, 420, [("Unsupported", ", ".join(unsupported))]) if unsupported else None
 
 

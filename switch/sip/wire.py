@@ -47,8 +47,10 @@ def split_message(data: bytes) -> tuple[str, HeaderLines, str | None, bytes]:
         raise ParseError("too much header", 513)
     if text.count("\n") != len(lines) or text.count("\r") != len(lines):
         flaw = "bare CR or LF in the header"
+        headers = [line for line in headers if "\r" not in line[1] and "\n" not in line[1]]
     elif "\x00" in text and _BARE_NUL.search(text):
         flaw = "NUL in the header"
+        headers = [line for line in headers if not _BARE_NUL.search(line[1])]
     return start, headers, flaw, body
 
 

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever comes, it parses or raises ParseError, in a time in proportion to its length; nothing else ever happens."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from time import process_time
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switch.sip import sdp
+from switch.sip.address import NameAddr
+from switch.sip.errors import LocalProtocolError, ParseError
+from switch.sip.framing import StreamFramer
+from switch.sip.grammar import parse_params, split_list
+from switch.sip.message import Request, parse_message
+from switch.sip.stun import answer_binding
+from switch.sip.uri import Uri
+from switch.sip.validate import error_reply, validate_request
+from switch.sip.via import Via
+from tests.sip.torture_messages import EXTENSIONS, METHODS, TORTURE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CORPUS = sorted((Path(__file__).parent / "corpus").iterdir())
+SEEDS = [path.read_bytes() for path in (*sorted(TORTURE.glob("*/*.sip")), *CORPUS)]
+MARKS = [
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"\0",
+    b'"',
+    b"\\",
+    b"<",
+    b">",
+    b",",
+    b";",
+    b"=",
+    b":",
+    b"@",
+    b"[",
+    b"]",
+    b"%",
+    b" ",
+    b"\t",
+    b"\xff",
+]
+
+
+def survives(data: bytes) -> None:
+    """The invariant, over everything that looks at bytes from the wire."""
+    try:
+        message = parse_message(data)
+    except ParseError as error:
+        reply = error_reply(error)
+        if reply is not None:
+            assert reply.to_bytes().startswith(b"SIP/2.0 ")
+    else:
+        # what parse_message promises cannot fail
+        assert message.via.host
+        assert message.from_.uri.scheme
+        assert message.to.uri.scheme
+        assert message.call_id is not None
+        assert message.cseq >= 0
+        assert message.contact is None or message.contact.uri.scheme
+        if isinstance(message, Request):
+            assert message.uri.scheme
+            validate_request(message, methods=METHODS, extensions=EXTENSIONS)
+            message.response(200, to_tag="x").to_bytes()
+        assert parse_message(message.to_bytes()).body == message.body
+    with suppress(ParseError):
+        list(StreamFramer().feed(data))
+    with suppress(ParseError):
+        sdp.parse(data)
+    answer_binding(data, ("192.0.2.1", 5060))
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
+def test_the_corpus_survives(path: Path) -> None:
+    survives(path.read_bytes())
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_survive(data: bytes) -> None:
+    survives(data)
+
+
+@given(
+    st.sampled_from(SEEDS),
+    st.lists(st.tuples(st.integers(0, 2000), st.sampled_from(MARKS) | st.binary(max_size=3)), max_size=4),
+)
+def test_messages_with_something_put_in_survive(seed: bytes, changes: list[tuple[int, bytes]]) -> None:
+    for at, insert in changes:
+        at %= len(seed) + 1
+        seed = seed[:at] + insert + seed[at:]
+    survives(seed)
+
+
+@given(st.sampled_from(SEEDS), st.sampled_from(SEEDS), st.integers(0, 2000), st.integers(0, 2000))
+def test_messages_cut_and_joined_survive(one: bytes, other: bytes, end: int, start: int) -> None:
+    survives(one[: end % (len(one) + 1)] + other[start % (len(other) + 1) :])
+
+
+@given(st.sampled_from([Uri.parse, NameAddr.parse, Via.parse, parse_params, split_list]), st.text(max_size=60))
+def test_any_text_survives(parse: Callable[[str], object], text: str) -> None:
+    try:
+        value = parse(text)
+    except ParseError:
+        return
+    if isinstance(value, (Uri, NameAddr, Via)):
+        assert type(value).parse(str(value)) == value
+
+
+HOSTILE = [
+    "sip:" + "a" * 60_000, "sip:" + "%41" * 20_000 + "@h", "sip:a@h" + ";a" * 30_000, "sip:a@h?" + "a=b&" * 15_000,
+    "sip:" + "a@" * 30_000, "sip:a@h" + "." * 60_000, "<" * 60_000, ">" * 60_000, '"' * 60_001, '"' + "\\" * 60_000,
+    '"' + '\\"' * 30_000, " " * 60_000, "\t" * 60_000 + "x", "a " * 30_000, "a" + " " * 60_000 + "<", ";" * 60_000,
+    ";a=" * 20_000, ';a="' * 15_001, ";a" + " " * 60_000 + "=", "<sip:a@b>" + ";a " * 20_000, "," * 60_000,
+    '"a",' * 15_000, "<a>," * 15_000, '"a' * 20_001 + ",", "<," * 30_000, "SIP/2.0/UDP " + "a" * 60_000,
+    "SIP" + " " * 60_000 + "/2.0", "SIP/2.0/UDP h" + " " * 60_000 + "x", "SIP/2.0/UDP h;" + "a;" * 30_000,
+    "SIP/2.0/" + "a" * 60_000, "[" + ":" * 60_000 + "]", "sip:[" + ":" * 60_000 + "]", "\u0661" * 30_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("parse", [Uri.parse, NameAddr.parse, NameAddr.parse_many, Via.parse, parse_params, split_list])
+def test_no_text_costs_more_than_its_length(parse: Callable[[str], object]) -> None:
+    for text in HOSTILE:
+        started_at = process_time()
+        with suppress(ParseError):
+            parse(text)
+        assert process_time() - started_at < 0.5, text[:20]  # at most some 20 ms; a quadratic search takes minutes
+
+
+@pytest.mark.parametrize(
+    "filler", ["\r\n ", "\r\n\t", " ", "a\r\n", "a:\r\n", "a:b\r\n", "Via:\r\n", ",", "\x00", '"', "<", "v:<,\r\n"]
+)
+def test_no_message_costs_more_than_its_length(filler: str) -> None:
+    start = "OPTIONS sip:a@b SIP/2.0\r\n"
+    mandatory = "f: <sip:a@b>\r\nt: <sip:a@b>\r\ni: 1\r\nCSeq: 1 OPTIONS\r\n"
+    flood = filler * (60_000 // len(filler))
+    for text in (
+        start + flood + "\r\n\r\n",
+        start + "Via: " + flood[:8000] + "\r\n" + mandatory + "\r\n",
+        start + "v: SIP/2.0/UDP h\r\n" + mandatory + "m: " + flood[:8000] + "\r\n\r\n",
+        start[:12] + flood + start[12:] + mandatory + "\r\n",
+    ):
+        started_at = process_time()
+        survives(text.encode())
+        assert process_time() - started_at < 1.0
+
+
+def test_our_own_mistakes_are_told_from_theirs() -> None:
+    assert not issubclass(LocalProtocolError, ParseError)
