@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["AlreadyRunningError", "hold", "running_pid"]
+__all__ = ["AlreadyRunningError", "hold", "keep_owner", "running_pid"]
 
 
 class AlreadyRunningError(Exception):
@@ -36,6 +36,7 @@ def hold(file: Path) -> Iterator[None]:
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
+        keep_owner(descriptor, file.parent)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -45,6 +46,13 @@ def hold(file: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def keep_owner(descriptor: int, directory: Path) -> None:
+    """Gives a file that root makes to the owner of its directory, who may be the next to start."""
+    if os.geteuid() == 0:
+        owner = directory.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def running_pid(file: Path) -> int | None:

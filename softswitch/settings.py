@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from media.settings import MediaSettings
+from softswitch.runfiles import keep_owner
 from softswitch.store import store_dsn
 from switch.settings import (
     CreditSettings,
@@ -108,6 +109,7 @@ def _kept_secret(file: Path) -> bytes:
         return file.read_bytes()
     secret = secrets.token_hex(32).encode()
     with os.fdopen(descriptor, "wb") as target:
+        keep_owner(target.fileno(), file.parent)
         target.write(secret)
     return secret
 

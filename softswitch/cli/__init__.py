@@ -92,5 +92,8 @@ def _run() -> int:
     except (AlreadyRunningError, ChildFailedError, PortsTakenError) as error:
         shell.failed(str(error))
         return FAILED
+    except PermissionError as error:
+        shell.failed(f"{error.filename}: {error.strerror}")
+        return FAILED
     except KeyboardInterrupt:
         return FAILED

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands as a stranger and as a script use them: what they print, what they refuse, how they exit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from softswitch.cli import SECTIONS
+from softswitch.cli import softswitch as program
+from softswitch.config import load
+from softswitch.store import EmbeddedStore
+from tests.softswitch.support import softswitch, write_configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LOAD_DEMO = """
+import sys
+from pathlib import Path
+from softswitch.config import load
+from softswitch.demo import prepare_store
+from softswitch.store import store_dsn
+configuration = load(Path(sys.argv[1]))
+prepare_store(configuration, store_dsn(configuration), print)
+"""
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The configuration of an installation with the demo tenant, whose store runs."""
+    file = write_configuration(tmp_path_factory.mktemp("cli"))
+    with EmbeddedStore(load(file).data_dir).running():
+        subprocess.run([sys.executable, "-c", LOAD_DEMO, str(file)], check=True, timeout=60)
+        yield file
+
+
+def test_the_help_leads_with_what_each_command_is_for() -> None:
+    shown = CliRunner().invoke(program, ["--help"]).output
+    for title, commands in SECTIONS.items():
+        assert f"\n{title}:\n" in shown
+        for command in commands:
+            assert f"\n  {command.name} " in shown
+    assert all(len(line) <= 80 for line in shown.splitlines())
+
+
+@pytest.mark.parametrize("name", sorted(program.commands))
+def test_every_command_explains_itself_within_80_columns(name: str) -> None:
+    result = CliRunner().invoke(program, [name, "--help"])
+    assert result.exit_code == 0
+    assert all(len(line) <= 80 for line in result.output.splitlines())
+
+
+def test_a_broken_configuration_is_told_with_exit_status_2(tmp_path: Path) -> None:
+    file = write_configuration(tmp_path, node="a b")
+    refused = softswitch(file, "check")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith('config.yaml:1: node: "a b" is no name')
+
+
+def test_a_good_configuration_is_told_with_exit_status_0(file: Path) -> None:
+    assert softswitch(file, "check").stdout == "✓ config.yaml is in order\n"
+
+
+def test_without_a_store_the_way_to_one_is_told_with_exit_status_3(tmp_path: Path) -> None:
+    refused = softswitch(write_configuration(tmp_path), "accounts")
+    assert refused.returncode == 3
+    assert '"softswitch up" makes it' in refused.stderr
+
+
+def test_accounts_are_a_table_for_people_and_json_for_scripts(file: Path) -> None:
+    table = softswitch(file, "accounts").stdout
+    assert "Account" in table.splitlines()[0]
+    assert "Demo company" in table
+    rows = json.loads(softswitch(file, "accounts", "105", "--json").stdout)
+    assert [(row["number"], row["available"]) for row in rows] == [("105", "0.20000")]
+
+
+def test_empty_lists_say_so_and_are_empty_json(file: Path) -> None:
+    for command, words in (("registrations", "No phone is registered."), ("calls", "No calls.")):
+        assert softswitch(file, command).stdout == f"{words}\n"
+        assert json.loads(softswitch(file, command, "--json").stdout) == []
+    assert json.loads(softswitch(file, "xdrs", "--json").stdout) == []
+
+
+def test_a_topup_with_one_key_counts_once(file: Path) -> None:
+    first = softswitch(file, "topup", "102", "1.25", "--key", "one")
+    assert first.stdout == "✓ 102: 1.25 added; available now 6.25 USD\n"
+    again = softswitch(file, "topup", "102", "1.25", "--key", "one")
+    assert again.stdout == "✓ 102: nothing added: this key was used before; available now 6.25 USD\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (["topup", "999", "1"], 1, "there is no account 999"),
+        (["topup", "102", "0"], 2, "is not more than zero"),
+        (["topup", "102", "abc"], 2, "is no amount"),
+        (["topup", "102", "NaN"], 2, "is not more than zero"),
+        (["topup", "102", "0.000001"], 2, "more than five decimals"),
+        (["disconnect", "nothing"], 1, 'no running call has the id "nothing"'),
+        (["acounts"], 2, "accounts"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_a_sentence(file: Path, words: list[str], status: int, told: str) -> None:
+    refused = softswitch(file, *words)
+    assert refused.returncode == status
+    assert told in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_apply_shows_the_difference_asks_and_is_idempotent(file: Path, tmp_path: Path) -> None:
+    document = tmp_path / "acme.yaml"
+    document.write_text(
+        "customers: [{name: Acme, currency: USD, credit_limit: 20}]\n"
+        "accounts: [{number: '301', customer: Acme, kind: subordinate, product: Demo product}]\n",
+        encoding="utf-8",
+    )
+    shown = softswitch(file, "apply", str(document), "--dry-run")
+    assert shown.returncode == 0
+    assert "+ customer Acme" in shown.stdout
+    assert json.loads(softswitch(file, "accounts", "301", "--json").stdout) == []
+    unasked = softswitch(file, "apply", str(document))  # nobody answers the question
+    assert unasked.returncode == 1
+    done = softswitch(file, "apply", str(document), "--yes")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(softswitch(file, "accounts", "301", "--json").stdout)) == 1
+    assert softswitch(file, "apply", str(document)).stdout == "Nothing to change.\n"
+
+
+def test_a_mistake_in_a_document_is_told_with_its_path(file: Path, tmp_path: Path) -> None:
+    document = tmp_path / "wrong.yaml"
+    document.write_text("accounts: [{number: '302', custmer: Acme}]\n", encoding="utf-8")
+    refused = softswitch(file, "apply", str(document), "--yes")
+    assert refused.returncode == 2
+    assert "wrong.yaml: accounts[0]" in refused.stderr
+
+
+def test_the_books_of_the_demo_are_right(file: Path) -> None:
+    assert softswitch(file, "audit").returncode == 0
+
+
+def test_the_demo_tells_numbers_passwords_and_what_to_dial(file: Path) -> None:
+    shown = softswitch(file, "demo").stdout
+    rows = json.loads(softswitch(file, "demo", "--json").stdout)
+    for row in rows:
+        assert row["password"] in shown
+    assert "201 from 105" in shown
+
+
+def test_the_doctor_looks_at_everything(file: Path) -> None:
+    findings = json.loads(softswitch(file, "doctor", "--json").stdout)
+    verdicts = {finding["topic"]: finding["verdict"] for finding in findings}
+    assert {topic: verdicts[topic] for topic in ("ports", "data_dir", "store", "clock")} == {
+        "ports": "good",
+        "data_dir": "good",
+        "store": "good",
+        "clock": "good",
+    }
+    assert "dns" in verdicts
