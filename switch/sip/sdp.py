@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from itertools import pairwise
 from typing import Final
 
 from switch.sip.errors import ParseError
@@ -115,8 +116,7 @@ def parse(body: bytes) -> SessionDescription:
     connection = _connection(session)
     attributes = _attributes(session)
     direction = _direction(attributes, "sendrecv")
-    ends = [*starts[1:], len(lines)]
-    medias = tuple(_media(lines[start:end], connection, direction) for start, end in zip(starts, ends, strict=True))
+    medias = tuple(_media(lines[start:end], connection, direction) for start, end in pairwise([*starts, len(lines)]))
     return SessionDescription(_origin(origins[0]), connection, direction, medias, attributes)
 
 
