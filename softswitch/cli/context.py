@@ -33,6 +33,7 @@ WRONG = 2
 STORE_UNREACHABLE = 3
 """Exit status: the store cannot be reached."""
 
+GAP = "   "
 GOOD, BAD, QUIET = "green", "red", "dim"
 
 
@@ -45,12 +46,14 @@ class Column:
     is_number: bool = False
     grows: bool = False
     """Wraps where the terminal is narrow; the others keep their width."""
+    is_dispensable: bool = False
+    """Left out where the terminal is too narrow for all; --json always has it."""
 
 
 def console(*, to_stderr: bool = False) -> Console:
     """A console that keeps whole lines when its output goes into a file or another program."""
     stream = sys.stderr if to_stderr else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else 160, highlight=False, soft_wrap=False)
+    return Console(file=stream, width=None if stream.isatty() else 200, highlight=False, soft_wrap=False)
 
 
 @dataclass(slots=True)
@@ -95,7 +98,7 @@ class Shell:
         elif not rows:
             self.out.print(nothing, style=QUIET)
         else:
-            self.out.print(_table(rows, columns))
+            self.out.print(_table(rows, columns, self.out.width))
 
     def json(self, value: object) -> None:
         """Prints a value for a script."""
@@ -108,18 +111,28 @@ class Shell:
         self.err.print(Text.assemble(("✗ ", BAD), text))
 
 
-def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], width: int) -> Table:
+    """A table that fits: columns without any value go, then dispensable ones from the right, then long values wrap."""
     shown = [column for column in columns if any(row.get(column.key) not in {None, ""} for row in rows)]
+    cells = {column.key: [_readable(row.get(column.key)) for row in rows] for column in shown}
+
+    def needed() -> int:
+        return sum(max(map(len, (column.heading, *cells[column.key]))) + len(GAP) for column in shown) - len(GAP)
+
+    for column in [column for column in reversed(shown) if column.is_dispensable]:
+        if needed() > width:
+            shown.remove(column)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold", padding=(0, 1))
     for column in shown:
         table.add_column(
             column.heading,
             justify="right" if column.is_number else "left",
             no_wrap=not column.grows,
-            overflow="ellipsis" if not column.grows else "fold",
+            overflow="fold" if column.grows else "ellipsis",
+            min_width=12 if column.grows else None,
         )
-    for row in rows:
-        table.add_row(*(Text(_readable(row.get(column.key))) for column in shown))
+    for index in range(len(rows)):
+        table.add_row(*(Text(cells[column.key][index]) for column in shown))
     return table
 
 

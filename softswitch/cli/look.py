@@ -19,45 +19,51 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print a JSON
 
 ACCOUNTS = (
     Column("number", "Account"),
-    Column("customer", "Customer", grows=True),
-    Column("kind", "Kind"),
-    Column("balance", "Balance", is_number=True),
-    Column("credit_limit", "Limit", is_number=True),
-    Column("locked", "Locked", is_number=True),
+    Column("display", "Name", grows=True),
+    Column("customer", "Customer", grows=True, is_dispensable=True),
+    Column("kind", "Kind", is_dispensable=True),
     Column("available", "Available", is_number=True),
     Column("currency", ""),
+    Column("refusal", "Refused"),
     Column("registrations", "Phones", is_number=True),
-    Column("refusal", "Refused", grows=True),
+    Column("locked", "Locked", is_number=True),
+    Column("balance", "Balance", is_number=True, is_dispensable=True),
+    Column("credit_limit", "Limit", is_number=True, is_dispensable=True),
 )
 REGISTRATIONS = (
-    Column("aor", "AOR"),
+    Column("aor", "Account"),
     Column("contact", "Contact", grows=True),
-    Column("expires_seconds", "Expires s", is_number=True),
+    Column("expires_seconds", "Expires", is_number=True),
     Column("user_agent", "Phone", grows=True),
-    Column("node", "Node"),
+    Column("received", "Seen at", is_dispensable=True),
+    Column("node", "Node", is_dispensable=True),
 )
 CALLS = (
     Column("call_id", "Call"),
-    Column("account", "Account"),
     Column("caller", "From"),
     Column("dialled", "To"),
-    Column("destination", "Destination", grows=True),
     Column("state", "State"),
     Column("seconds", "Seconds", is_number=True),
     Column("locked", "Locked", is_number=True),
-    Column("node", "Node"),
+    Column("currency", ""),
+    Column("account", "Pays", is_dispensable=True),
+    Column("destination", "Destination", grows=True, is_dispensable=True),
+    Column("gateway", "Gateway", is_dispensable=True),
+    Column("node", "Node", is_dispensable=True),
 )
 XDRS = (
     Column("started_at", "Started"),
-    Column("account", "Account"),
     Column("caller", "From"),
     Column("dialled", "To"),
-    Column("destination", "Destination", grows=True),
-    Column("billed_seconds", "Billed s", is_number=True),
+    Column("billed_seconds", "Billed", is_number=True),
     Column("amount", "Amount", is_number=True),
     Column("currency", ""),
-    Column("cause", "Q.850", is_number=True),
     Column("ended_by", "Ended by"),
+    Column("account", "Pays", is_dispensable=True),
+    Column("destination", "Destination", grows=True, is_dispensable=True),
+    Column("gateway", "Gateway", is_dispensable=True),
+    Column("cause", "Q.850", is_number=True, is_dispensable=True),
+    Column("call_id", "Call", is_dispensable=True),
 )
 
 
@@ -129,4 +135,4 @@ def demo(shell: Shell, as_json: bool) -> None:
     if as_json:
         shell.json([asdict(account) for account in summary.accounts])
         return
-    Welcome(configuration, shell.out, summary).show(with_passwords=True)
+    Welcome(configuration, shell.out, summary).show_tenant(with_passwords=True)

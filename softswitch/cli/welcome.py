@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -33,17 +32,17 @@ NOTES = {
     "103": "shares its company's credit",
     "104": "shares its company's credit",
     "105": "20 seconds of paid talk",
-    "201": "costs its caller 0.60 a minute",
+    "201": "costs its caller 0.60/min",
 }
 DIAL = (
     ("102", "another phone, free"),
     ("201", "another phone, paid: watch the balance"),
     ("201 from 105", "cut off after 20 seconds: its funds are gone"),
-    ("420600000001", "the outside world: the sample carrier answers and echoes what you say"),
+    ("420600000001", "outside: the sample carrier answers and echoes you"),
     ("420600000486", "busy"),
     ("420600000600", "slow: rings for eight seconds"),
     ("420600000503", "the first carrier fails, the second one answers"),
-    ("420600000408", "the first carrier is dead, the second one answers after a while"),
+    ("420600000408", "the first carrier is dead, the second one answers later"),
     ("420600000910", "the carrier hangs up after ten seconds"),
 )
 COMMANDS = (
@@ -67,18 +66,22 @@ class Welcome:
         """Shows a step of the start."""
         self._out.print(step, style="dim")
 
-    def show(self, *, with_passwords: bool = False) -> None:
-        """Shows what is needed for a first call; passwords when asked for or when they are new."""
-        out, summary = self._out, self.summary
+    def show(self) -> None:
+        """Says that all runs and what is needed for a first call; passwords only when they are new."""
+        out = self._out
         out.print()
-        out.print(Text("Softswitch is running.", style="bold green"))
+        out.print("Softswitch is running.", style="bold green")
         out.print()
-        self._show_phone()
-        if summary:
-            self._show_accounts(summary, with_passwords=with_passwords or summary.created)
-            self._show_pairs("What to dial", DIAL)
+        self.show_tenant(with_passwords=self.summary is not None and self.summary.created)
         self._show_pairs("In another terminal", [(self._command(command), text) for command, text in COMMANDS])
         out.print("Ctrl-C ends everything; the data stays.", style="dim")
+
+    def show_tenant(self, *, with_passwords: bool) -> None:
+        """Where phones go, who they can be, what they can dial."""
+        self._show_phone()
+        if self.summary:
+            self._show_accounts(self.summary, with_passwords=with_passwords)
+            self._show_pairs("What to dial", DIAL)
 
     def _show_phone(self) -> None:
         facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
@@ -105,7 +108,7 @@ class Welcome:
         return (self.configuration.sip.advertise,) if self.configuration.sip.advertise else reachable_at(host)
 
     def _show_accounts(self, summary: DemoSummary, *, with_passwords: bool) -> None:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+        table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
         for heading in ("Number", *(["Password"] if with_passwords else []), "Name"):
             table.add_column(heading, no_wrap=True)
         table.add_column("Available", justify="right", no_wrap=True)
@@ -114,6 +117,7 @@ class Welcome:
             password = [account.password] if with_passwords else []
             funds = f"{amount(account.available)} {account.currency}"
             table.add_row(account.number, *password, account.display, funds, NOTES.get(account.number, ""))
+        self._out.print(Text("Demo accounts", style="bold"))
         self._out.print(table)
         if not with_passwords:
             self._out.print(f"Passwords: {self._command('softswitch demo')}", style="dim")
