@@ -16,16 +16,20 @@ REASONS: Final = {
     408: "Request Timeout", 410: "Gone", 412: "Conditional Request Failed", 413: "Request Entity Too Large",
     414: "Request-URI Too Long", 415: "Unsupported Media Type", 416: "Unsupported URI Scheme",
     417: "Unknown Resource-Priority", 420: "Bad Extension", 421: "Extension Required",
-    422: "Session Interval Too Small", 423: "Interval Too Brief", 428: "Use Identity Header",
-    429: "Provide Referrer Identity", 430: "Flow Failed", 433: "Anonymity Disallowed", 439: "First Hop Lacks Outbound Support",
-    440: "Max-Breadth Exceeded", 469: "Bad Info Package", 480: "Temporarily Unavailable",
-    481: "Call/Transaction Does Not Exist", 482: "Loop Detected", 483: "Too Many Hops", 484: "Address Incomplete",
+    422: "Session Interval Too Small", 423: "Interval Too Brief", 424: "Bad Location Information",
+    428: "Use Identity Header", 429: "Provide Referrer Identity", 430: "Flow Failed", 433: "Anonymity Disallowed",
+    436: "Bad Identity Info", 437: "Unsupported Credential", 438: "Invalid Identity Header",
+    439: "First Hop Lacks Outbound Support", 440: "Max-Breadth Exceeded", 469: "Bad Info Package",
+    480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist", 482: "Loop Detected", 483: "Too Many Hops", 484: "Address Incomplete",
     485: "Ambiguous", 486: "Busy Here", 487: "Request Terminated", 488: "Not Acceptable Here", 489: "Bad Event",
     491: "Request Pending", 493: "Undecipherable", 494: "Security Agreement Required", 500: "Server Internal Error",
     501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Server Time-out",
     505: "Version Not Supported", 513: "Message Too Large", 580: "Precondition Failure", 600: "Busy Everywhere",
     603: "Decline", 604: "Does Not Exist Anywhere", 606: "Not Acceptable", 607: "Unwanted", 608: "Rejected",
 }  # fmt: skip
+
+# RFC 3261 section 21: an unknown status is treated as x00 of its class
+_CLASSES: Final = {1: "Session Progress", 2: "OK", 3: "Redirect", 4: "Client Error", 5: "Server Error"}
 
 # RFC 3398 section 8.2.6.1 read from SIP to ISUP
 _CAUSES: Final = {
@@ -38,13 +42,7 @@ _CAUSES: Final = {
 
 def reason_phrase(status: int) -> str:
     """The usual reason phrase of a status, that of its class for an unknown one."""
-    return REASONS.get(status) or {
-        1: "Session Progress",
-        2: "OK",
-        3: "Redirect",
-        4: "Client Error",
-        5: "Server Error",
-    }.get(status // 100, "Global Failure")
+    return REASONS.get(status) or _CLASSES.get(status // 100, "Global Failure")
 
 
 def q850_cause(status: int) -> int:
