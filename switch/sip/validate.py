@@ -11,6 +11,7 @@ from hashlib import blake2s
 from typing import TYPE_CHECKING, Final
 
 from switch.sip.errors import ParseError
+from switch.sip.grammar import split_list
 from switch.sip.message import Request
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ def _check_accept(request: Request, session_types: Collection[str]) -> Response 
 
 def is_misrouted(response: Response) -> bool:
     """RFC 3261 section 8.1.3.3: a response with more than our own Via was meant for somebody else; it is dropped."""
-    return len(response.values("Via")) > 1
+    vias = response.all("Via")
+    return len(vias) > 1 or ("," in vias[0] and len(split_list(vias[0])) > 1)
 
 
 def error_reply(error: ParseError) -> Response | None:

@@ -20,7 +20,7 @@ from switch.sip.status import q850_cause, reason_phrase
         (499, "Client Error"),
         (599, "Server Error"),
         (699, "Global Failure"),
-    ],  # fmt: skip
+    ],
 )
 def test_an_unknown_status_has_the_phrase_of_its_class(status: int, phrase: str) -> None:
     assert reason_phrase(status) == phrase

@@ -21,6 +21,7 @@ from switch.sip.transaction.machine import Counters, State
 from switch.sip.transaction.matching import merge_key, response_flow, server_key, stamp_via
 from switch.sip.transaction.non_invite_client import NonInviteClientTransaction
 from switch.sip.transaction.non_invite_server import NonInviteServerTransaction
+from switch.sip.validate import is_misrouted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -103,6 +104,9 @@ class TransactionLayer:
         try:
             key = (response.via.branch, response.cseq_method)
         except ParseError:
+            self.counters.ignored += 1
+            return []
+        if is_misrouted(response):
             self.counters.ignored += 1
             return []
         transaction = self._clients.get(key)
