@@ -37,11 +37,12 @@ bench: install-test
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
 
-$(VENV)/bin/python:
+$(VENV)/.made:
 	@PYTHON="$(PYTHON)" sh packaging/make-venv.sh $(VENV)
+	@touch $@
 
 # Stamps: a start without a change of the locks goes straight to work.
-$(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/bin/python
+$(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/.made
 	@echo "Installing the pinned dependencies ..."
 	@$(PIP) install --require-hashes -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --no-index --config-settings editable_mode=compat -e .

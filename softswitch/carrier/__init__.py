@@ -2,7 +2,7 @@
 """The sample carrier: a small SIP endpoint that takes the demo tenant's outside calls and plays several gateways.
 
 It stands on the same protocol core as the switch: transactions, dialogs and sessions are `switch.sip`'s. What it does
-with a number is in `plan`, what it says about media in `media`.
+with a number is in `plan`, what it says about media in `description`; the echo is `media.echo`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from softswitch.carrier.media import Echo, describe
+from media.echo import open_echo
+from softswitch.carrier.description import describe
 from softswitch.carrier.plan import RING_AFTER_SECONDS, Behaviour, behaviour
 from switch.core import Core
 from switch.settings import Listen
@@ -23,6 +24,7 @@ from switch.transport import Transport
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from media.echo import Echo
     from softswitch.settings import CarrierSettings
     from switch.sip.flow import Flow
     from switch.sip.message import Response
@@ -168,8 +170,7 @@ class CarrierCall:
 
     async def _answer(self) -> None:
         """Opens the echo's socket, then answers; a call that was cancelled meanwhile stays unanswered."""
-        local = self._host()
-        _, self._echo = await asyncio.get_running_loop().create_datagram_endpoint(Echo, local_addr=(local, 0))
+        self._echo = await open_echo(self._host())
         if self._invite.answered:
             self.end()
             return

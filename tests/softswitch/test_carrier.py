@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from softswitch.carrier import Carrier
-from softswitch.carrier.media import describe
+from softswitch.carrier.description import describe
 from softswitch.carrier.plan import Behaviour, behaviour
 from softswitch.settings import CarrierSettings
 from switch.sip.message import Request, Response, parse_message
@@ -136,8 +136,8 @@ async def test_an_ordinary_number_rings_answers_and_echoes() -> None:
         assert answer.status == 200
         caller.send("ACK", "420600000001", gateways[0], to_tag=answer.to_tag or "")
         audio = next(line for line in answer.body.decode().splitlines() if line.startswith("m=audio "))
-        caller.transport.sendto(b"\x80 packet", ("127.0.0.1", int(audio.split()[1])))
-        assert await asyncio.wait_for(caller.packets.get(), 5) == b"\x80 packet"
+        caller.transport.sendto(b"\x80\x08" + bytes(10) + b"voice", ("127.0.0.1", int(audio.split()[1])))
+        assert (await asyncio.wait_for(caller.packets.get(), 5)).endswith(b"voice")
         caller.send("BYE", "420600000001", gateways[0], to_tag=answer.to_tag or "")
         assert (await caller.final()).status == 200
         assert not carrier.calls

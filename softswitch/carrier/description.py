@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sample carrier's media: a session description that takes G.711, and an echo of whatever comes."""
+"""The sample carrier's session descriptions: audio in G.711 and telephone events, everything else refused."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
-__all__ = ["Echo", "describe"]
+__all__ = ["describe"]
 
 TAKEN = {"0": "PCMU/8000", "8": "PCMA/8000"}
 MIRRORED = {"sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive", "sendrecv": "sendrecv"}
@@ -67,29 +64,3 @@ def _telephone_event(media: list[str]) -> str | None:
 
 def _direction(media: list[str]) -> str:
     return next((attribute for attribute in media[1:] if attribute in MIRRORED), "sendrecv")
-
-
-class Echo(asyncio.DatagramProtocol):
-    """Sends every packet back to where it came from, which also crosses any NAT."""
-
-    def __init__(self) -> None:
-        self.transport: asyncio.DatagramTransport | None = None
-        self.packets = 0
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self.packets += 1
-        if self.transport is not None:
-            self.transport.sendto(data, addr)
-
-    @property
-    def port(self) -> int:
-        assert self.transport is not None
-        return int(self.transport.get_extra_info("sockname")[1])
-
-    def close(self) -> None:
-        if self.transport is not None:
-            self.transport.close()
-            self.transport = None
