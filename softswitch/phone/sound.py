@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -24,8 +23,8 @@ POLL_SECONDS: Final = 0.03
 PURE_SHARE: Final = 0.8
 """What part of the energy a tone must hold to be heard alone; codecs add some noise."""
 WIDTH_HZ: Final = 25.0
-SETTLE_SECONDS: Final = 0.45
-"""What a jitter buffer, a relay and a recorder may still hold of the past."""
+SETTLE_SECONDS: Final = 0.5
+"""Longer than a window and what a recorder holds back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,20 +111,21 @@ class Recording:
         return tone_in(samples[-count:], rate) if 0 < count <= len(samples) else NOTHING
 
     def hears(self, hertz: float, *, seconds: float = 4.0) -> bool:
-        """Waits until a pure tone fills the end of the recording."""
-        return self._wait(lambda start: self.latest(start).is_at(hertz), seconds)
+        """Waits until a pure tone has filled the recording from now on."""
+        since, deadline = self.size, time.monotonic() + seconds
+        while not self.latest(since).is_at(hertz):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_SECONDS)
+        return True
 
     def hears_nothing(self, *, seconds: float = 4.0) -> bool:
         """Waits until the recording goes on in silence, or does not go on."""
-        return self._wait(lambda start: self.latest(start).is_silence, seconds, settle_seconds=SETTLE_SECONDS)
-
-    def _wait(self, is_true: Callable[[int], bool], seconds: float, *, settle_seconds: float = 0.0) -> bool:
-        """Asks again and again, each time of what was recorded since a moment ago."""
         deadline = time.monotonic() + seconds
         while True:
-            start = self.size
-            time.sleep(settle_seconds or POLL_SECONDS)
-            if is_true(start if settle_seconds else 0):
+            since = self.size
+            time.sleep(SETTLE_SECONDS)
+            if self.latest(since).is_silence:
                 return True
             if time.monotonic() > deadline:
                 return False

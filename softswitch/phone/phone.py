@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A phone: orders to its process, and what the process tells, gathered."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import json
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from softswitch.phone.call import Call
+from softswitch.phone.trace import SipMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from softswitch.phone.settings import PhoneSettings
+
+__all__ = ["Phone", "PhoneError", "PhoneMissingError", "phone_missing"]
+
+START_SECONDS: Final = 20.0
+ORDER_SECONDS: Final = 5.0
+REGISTER_SECONDS: Final = 8.0
+QUIT_SECONDS: Final = 4.0
+
+
+class PhoneError(Exception):
+    """The phone could not do what it was told, or what was waited for did not happen."""
+
+
+class PhoneMissingError(PhoneError):
+    """There is no phone on this machine; the text says what to do."""
+
+
+def phone_missing() -> str:
+    """Why there is no phone here; empty when there is one."""
+    if importlib.util.find_spec("pjsua2") is not None:
+        return ""
+    if sys.version_info >= (3, 13):
+        return "pjsua2 has wheels for Python 3.11 and 3.12 only: make clean, then make PYTHON=python3.12"
+    return "pjsua2 is not installed: make install-test"
+
+
+class Phone:
+    """One phone in a process of its own; a context manager that leaves no process behind."""
+
+    def __init__(self, settings: PhoneSettings, directory: Path) -> None:
+        """`directory` takes recordings and the log; raises PhoneMissingError or PhoneError."""
+        missing = phone_missing()
+        if missing:
+            raise PhoneMissingError(missing)
+        self.settings = settings
+        self.messages: list[SipMessage] = []
+        """All SIP messages, in order."""
+        self.calls: list[Call] = []
+        """All calls, in order."""
+        self.address = ""
+        self.is_registered = False
+        self.registration_code = 0
+        self._current: dict[int, Call] = {}
+        self._taken = 0
+        self._registrations = 0
+        self._replies: dict[int, Mapping[str, Any]] = {}
+        self._serials = itertools.count(1)
+        self._changed = threading.Condition()
+        self._has_ended = False
+        directory.mkdir(parents=True, exist_ok=True)
+        self._log_file = directory / "phone.log"
+        self._start(directory)
+
+    def _start(self, directory: Path) -> None:
+        with self._log_file.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "softswitch.phone.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C in a terminal is the driver's, which ends the phone in order
+            )
+        self._reader = threading.Thread(target=self._read, name=f"phone {self.settings.number}", daemon=True)
+        self._reader.start()
+        settings = asdict(self.settings)
+        settings["domain"] = self.settings.domain or self.settings.proxy.rpartition(":")[0]
+        self._send(settings | {"directory": str(directory)})
+        try:
+            self.wait(lambda: bool(self.address), "the phone's start", START_SECONDS)
+        except PhoneError:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hangs up, unregisters, and ends the process whatever happens."""
+        if self._process.poll() is None:
+            try:
+                self._send({"id": 0, "do": "quit"})
+                self._process.wait(QUIT_SECONDS)
+            except (BrokenPipeError, subprocess.TimeoutExpired):
+                self._process.kill()
+        self._process.wait()
+        self._reader.join(QUIT_SECONDS)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def kill(self) -> None:
+        """Ends the process as a power cut does: nothing is said on the network."""
+        self._process.kill()
+        self._process.wait()
+
+    # what the process tells -------------------------------------------------------------------------------------
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            event = json.loads(line)
+            with self._changed:
+                self._apply(event)
+                self._changed.notify_all()
+        with self._changed:
+            self._has_ended = True
+            self._changed.notify_all()
+
+    def _apply(self, event: Mapping[str, Any]) -> None:
+        match event["event"]:
+            case "ready":
+                self.address = event["address"]
+            case "message":
+                self.messages.append(SipMessage(event["at"], event["sent"], event["peer"], event["text"]))
+            case "registration":
+                self.is_registered, self.registration_code = event["active"], event["code"]
+                self._registrations += 1
+            case "incoming":
+                self._add(Call(self, event["call"], event["caller"], event["dialled"], "incoming"))
+            case "done" | "failed":
+                self._replies[event["id"]] = event
+            case "state" | "media" | "digit":
+                # the library tells of a call of ours before it has told us its number
+                call = self._current.get(event["call"]) or self._add(Call(self, event["call"]))
+                call.apply(event)
+                if call.is_ended:
+                    self._current.pop(call.identity, None)
+
+    def _add(self, call: Call) -> Call:
+        self._current[call.identity] = call
+        self.calls.append(call)
+        return call
+
+    def wait(self, is_true: Callable[[], bool], what: str, seconds: float) -> None:
+        """Waits until something holds; raises PhoneError with the phone's state when it does not in time."""
+        with self._changed:
+            if self._changed.wait_for(lambda: is_true() or self._has_ended, seconds) and is_true():
+                return
+        raise PhoneError(f"{self}: no {what} within {seconds:g} s{self._why()}")
+
+    def _why(self) -> str:
+        calls = "; ".join(f"call {call.identity}: {call.state} {call.code} {call.reason}" for call in self.calls)
+        messages = "".join(f"\n  {'->' if message.is_sent else '<-'} {message.summary}" for message in self.messages)
+        words = ""
+        if self._has_ended:
+            lines = self._log_file.read_text(encoding="utf-8", errors="replace").splitlines()
+            words = "\nthe phone has ended: " + "\n".join(lines[-5:])
+        return f"; {calls or 'no calls'}{messages}{words}"
+
+    def __str__(self) -> str:
+        return f"phone {self.settings.number} at {self.address or '?'}"
+
+    # orders -----------------------------------------------------------------------------------------------------
+    def _send(self, order: Mapping[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def order(self, verb: str, **fields: Any) -> Any:
+        """Gives an order and waits until it has been carried out; raises PhoneError when it cannot be."""
+        serial = next(self._serials)
+        try:
+            self._send({"id": serial, "do": verb, **fields})
+        except BrokenPipeError:
+            raise PhoneError(f"{self} has ended{self._why()}") from None
+        self.wait(lambda: serial in self._replies, f"reply to {verb}", ORDER_SECONDS)
+        reply = self._replies.pop(serial)
+        if reply["event"] == "failed":
+            raise PhoneError(f"{self}: {verb}: {reply['text']}")
+        return reply.get("result")
+
+    def register(self) -> int:
+        """Registers; returns the status code of the last answer."""
+        return self._renew(renew=True)
+
+    def unregister(self) -> int:
+        """Takes the registration back."""
+        return self._renew(renew=False)
+
+    def _renew(self, *, renew: bool) -> int:
+        before = self._registrations
+        self.order("register", renew=renew)
+        self.wait(lambda: self._registrations > before, "answer to REGISTER", REGISTER_SECONDS)
+        return self.registration_code
+
+    def call(self, number: str, *, late_offer: bool = False, headers: Mapping[str, str] | None = None) -> Call:
+        """Calls a number, or a whole SIP URI; returns at once."""
+        domain = self.settings.domain or self.settings.proxy
+        uri = number if number.startswith("sip:") else f"sip:{number}@{domain}"
+        before = len(self.calls)
+        self.order("call", uri=uri, late_offer=late_offer, headers=dict(headers or {}))
+        self.wait(lambda: len(self.calls) > before, "call", ORDER_SECONDS)
+        return self.calls[before]
+
+    def incoming(self, seconds: float = REGISTER_SECONDS) -> Call:
+        """Waits for the next incoming call."""
+        self.wait(lambda: self._next_incoming() is not None, "incoming call", seconds)
+        call = self._next_incoming()
+        assert call is not None
+        self._taken = self.calls.index(call) + 1
+        return call
+
+    def _next_incoming(self) -> Call | None:
+        return next((call for call in self.calls[self._taken :] if call.caller), None)
+
+    def quiet_for(self, seconds: float) -> bool:
+        """Whether no call comes in for a while."""
+        time.sleep(seconds)
+        return self._next_incoming() is None
