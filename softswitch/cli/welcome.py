@@ -93,7 +93,7 @@ class Welcome:
 
     def _phone_facts(self) -> Iterator[tuple[str, str]]:
         configuration = self.configuration
-        yield "domain", ", ".join(configuration.domains)
+        yield "domain", f"{' or '.join(configuration.domains)}, or the address below itself"
         addresses: dict[str, list[str]] = {}
         for endpoint in configuration.sip.listen:
             for address in self._addresses(endpoint.host):
@@ -132,12 +132,15 @@ class Welcome:
         self._out.print()
 
     def _command(self, command: str) -> str:
-        """The command as it can be typed here: with the path of the program where the shell would not find it."""
-        program = Path(sys.argv[0])
-        if shutil.which("softswitch") or program.name != "softswitch":
-            return command
-        shown = os.path.relpath(program) if program.is_relative_to(Path.cwd()) else str(program)
-        return command.replace("softswitch", shown, 1)
+        """The command as it can be typed here: with the program's path where the shell would not find it, and the file
+        where the program would not find that."""
+        words = command.split(" ", 1)
+        program, file = Path(sys.argv[0]), self.configuration.file
+        if program.name == "softswitch" and not shutil.which("softswitch"):
+            words[0] = os.path.relpath(program) if program.absolute().is_relative_to(Path.cwd()) else str(program)
+        if file != Path("config.yaml").absolute():
+            words.insert(1, f"-c {os.path.relpath(file) if file.is_relative_to(Path.cwd()) else file}")
+        return " ".join(words)
 
 
 def _hint(address: str) -> str:
