@@ -24,6 +24,7 @@ _numbers = itertools.count(1)
 
 
 def database_dsn(server_dsn: str, database: str) -> str:
+    """The DSN of another database of the embedded server."""
     return server_dsn.replace(f"/{DATABASE}?", f"/{database}?")
 
 
@@ -39,7 +40,8 @@ def store_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             connection.execute("SELECT pg_reload_conf()")
             connection.execute("CREATE DATABASE template_store")
         # In another process, which leaves no connection behind: a template must have none.
-        subprocess.run([sys.executable, "-c", MIGRATE, database_dsn(server.dsn, "template_store")], check=True, timeout=60)
+        template = database_dsn(server.dsn, "template_store")
+        subprocess.run([sys.executable, "-c", MIGRATE, template], check=True, timeout=60)
         yield server.dsn
 
 

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from billing_client.store import Store
     from billing_client.types import Grant, Settlement
 
-__all__ = ["STARTED_AT", "CallDesk", "rate"]
+__all__ = ["STARTED_AT", "Amount", "CallDesk", "rate"]
 
 STARTED_AT = datetime(2030, 1, 1, 12, 0, tzinfo=UTC)
+
+Amount = str | int | Decimal
 
 _ids = itertools.count(1)
 
@@ -44,7 +46,7 @@ class CallDesk:
         """A call id that no other test call has."""
         return f"call-{next(_ids)}"
 
-    def start_of(self, who: tuple[int, int], want: str | Decimal, minimum: str | Decimal, **fields: Any) -> CallStart:
+    def start_of(self, who: tuple[int, int], want: Amount, minimum: Amount, **fields: Any) -> CallStart:
         """A start of a call paid by `who`: account and balance."""
         values: dict[str, Any] = {
             "call_id": self.new_id(), "account_id": who[0], "balance_id": who[1], "caller": "101", "dialled": "201",
@@ -54,14 +56,14 @@ class CallDesk:
         return CallStart(**{**values, **fields})
 
     async def start(
-        self, who: tuple[int, int], want: str | Decimal, minimum: str | Decimal = "0.01", **fields: Any
+        self, who: tuple[int, int], want: Amount, minimum: Amount = "0.01", **fields: Any
     ) -> tuple[str, Grant]:
         """Start a call; returns its id and the answer."""
         start = self.start_of(who, want, minimum, **fields)
         return start.call_id, await self.store.start_call(start)
 
     @staticmethod
-    def finish_of(call_id: str, amount: str | Decimal, seconds: int = 20, **fields: Any) -> CallFinish:
+    def finish_of(call_id: str, amount: Amount, seconds: int = 20, **fields: Any) -> CallFinish:
         """The end of a call that was answered after two seconds."""
         answered_at = STARTED_AT + timedelta(seconds=2)
         values: dict[str, Any] = {
@@ -70,6 +72,6 @@ class CallDesk:
         }  # fmt: skip
         return CallFinish(**{**values, **fields})
 
-    async def finish(self, call_id: str, amount: str | Decimal, seconds: int = 20, **fields: Any) -> Settlement:
+    async def finish(self, call_id: str, amount: Amount, seconds: int = 20, **fields: Any) -> Settlement:
         """Finish a call."""
         return await self.store.finish_call(self.finish_of(call_id, amount, seconds, **fields))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from billing_client.store import Store
-from billing_client.types import StoreRefused
+from billing_client.types import Grant, Settlement, StoreRefused
 from tests.store.calls import STARTED_AT, rate
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio
 
-TEN, TWENTY = Decimal(10), Decimal(20)
+ZERO, TEN = Decimal(0), Decimal(10)
 
 
 async def test_a_call_locks_what_it_wants(desk: CallDesk, tenant: Tenant) -> None:
@@ -40,7 +40,7 @@ async def test_less_than_the_minimum_is_refused_and_nothing_stays_behind(desk: C
     await desk.start(tenant.debit, "9.90")
     before = await tenant.balance(2)
     _, grant = await desk.start(tenant.debit, "0.30", "0.11")
-    assert (grant.locked, grant.refusal) == (0, "funds")
+    assert grant == Grant(ZERO, "funds")
     assert await tenant.balance(2) == before
     assert len(await desk.store.live_calls()) == 1
 
@@ -61,9 +61,9 @@ async def test_subordinate_accounts_spend_the_customers_limit(desk: CallDesk, te
 async def test_a_free_call_touches_no_balance(desk: CallDesk, tenant: Tenant) -> None:
     await desk.start(tenant.debit, 10)
     call_id, grant = await desk.start(tenant.debit, 0, 0, rate=None)
-    assert (grant.locked, grant.refusal) == (0, None)
+    assert grant == Grant(ZERO)
     settlement = await desk.finish(call_id, 0)
-    assert (settlement.amount, settlement.currency) == (0, "")
+    assert settlement == Settlement(call_id, ZERO, 20, "")
 
 
 async def test_a_repeated_start_is_one_call(desk: CallDesk, tenant: Tenant) -> None:
@@ -86,7 +86,7 @@ async def test_slices_add_up_and_each_is_locked_once(desk: CallDesk, tenant: Ten
     assert (await desk.store.extend_call(call_id, 1, Decimal(4), minimum)).locked == 8
     assert (await desk.store.extend_call(call_id, 2, Decimal(4), minimum)).locked == 10
     last = await desk.store.extend_call(call_id, 3, Decimal(4), minimum)
-    assert (last.locked, last.refusal) == (10, "funds")
+    assert last == Grant(Decimal(10), "funds")
     assert await tenant.balance(2) == (10, 10, 0)
 
 
