@@ -76,7 +76,14 @@ class Switch:
         self._stack = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
-        """Connect, bind, and begin to serve; raises OSError or StoreUnavailable."""
+        """Connect, bind, and begin to serve; raises OSError or StoreUnavailable, and then holds nothing."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _start(self) -> None:
         settings = self.settings
         self.store = await Store.connect(settings.store_dsn, node=settings.node)
         self._stack.push_async_callback(self.store.close)
@@ -89,6 +96,7 @@ class Switch:
         await self.transport.start()
         self._stack.push_async_callback(self.transport.close)
         self._stack.callback(self.core.close)
+        self._stack.push_async_callback(self.core.settle)
         await self.location.start()
         self._stack.push_async_callback(self.location.close)
         await self.store.listen(self._store_event)
@@ -233,5 +241,4 @@ class Switch:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.core.settle()
         await self._stack.aclose()

@@ -42,7 +42,7 @@ METHODS: Final = (
     "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "PRACK", "UPDATE", "INFO", "MESSAGE", "NOTIFY",
     "SUBSCRIBE", "REFER", "PUBLISH",
 )  # fmt: skip
-EXTENSIONS: Final = ("100rel", "timer", "path", "outbound", "precondition", "histinfo", "norefersub", "from-change")
+EXTENSIONS: Final = ("100rel", "timer", "path", "outbound")
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole switch on a fresh store with the demo tenant, and phones that use it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import psycopg
+import pytest
+import pytest_asyncio
+
+from switch.app import Switch
+from switch.settings import FloodSettings, Listen, SwitchSettings
+from tests.conftest import database_dsn
+from tests.switch.phone import Phone
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+LOAD = """
+import json, sys
+from billing import operations
+operations.setup(sys.argv[1])
+summary = operations.load_demo([("127.0.0.1", int(port)) for port in sys.argv[2:]])
+print(json.dumps({account.number: account.password for account in summary.accounts}))
+"""
+CARRIER_PORTS = (1, 2)
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def demo_template(store_server: str) -> tuple[str, dict[str, str]]:
+    """A template database with the demo tenant, and the passwords by account."""
+    with psycopg.connect(store_server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE template_demo TEMPLATE template_store STRATEGY file_copy")
+    dsn = database_dsn(store_server, "template_demo")
+    ports = map(str, CARRIER_PORTS)
+    done = subprocess.run([sys.executable, "-c", LOAD, dsn, *ports], check=True, timeout=60, capture_output=True)
+    return "template_demo", json.loads(done.stdout)
+
+
+@pytest.fixture
+def demo_dsn(store_server: str, demo_template: tuple[str, dict[str, str]]) -> Iterator[str]:
+    """A fresh store with the demo tenant."""
+    database = f"demo_{next(_numbers)}"
+    with psycopg.connect(store_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {database} TEMPLATE {demo_template[0]} STRATEGY file_copy")
+        try:
+            yield database_dsn(store_server, database)
+        finally:
+            connection.execute(f"DROP DATABASE {database} WITH (FORCE)")
+
+
+@dataclass(slots=True)
+class World:
+    """A running switch, its store, and the passwords of its accounts."""
+
+    switch: Switch
+    sql: asyncpg.Connection[asyncpg.Record]
+    passwords: dict[str, str]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where the switch listens on UDP."""
+        return next((host, port) for transport, host, port in self.switch.transport.bound if transport == "udp")
+
+    def phone(self, user: str, password: str | None = None, **options: Any) -> Phone:
+        """A phone of an account, not registered yet."""
+        return Phone(user, self.passwords.get(user, "") if password is None else password, self.address, **options)
+
+    async def balance(self, number: str) -> Decimal:
+        """The balance that an account spends from."""
+        found = await self.sql.fetchval(
+            "SELECT b.amount FROM billing_account a JOIN billing_balance b ON b.id = a.balance_id WHERE a.number = $1",
+            number,
+        )
+        assert isinstance(found, Decimal)
+        return found
+
+    async def settled(self) -> list[asyncpg.Record]:
+        """All xDRs, once every call is over and settled."""
+        await self.switch.core.settle()
+        assert not self.switch.control.calls
+        assert await self.sql.fetchval("SELECT count(*) FROM billing_activecall") == 0
+        return list(await self.sql.fetch("SELECT * FROM billing_xdr ORDER BY started_at"))
+
+
+@pytest.fixture
+def settings(demo_dsn: str) -> SwitchSettings:
+    """Settings of the switch under test; a test module may override this fixture."""
+    return SwitchSettings(
+        node="test",
+        domains=("127.0.0.1",),
+        listen=(Listen("udp", "127.0.0.1", 0), Listen("tcp", "127.0.0.1", 0)),
+        store_dsn=demo_dsn,
+        nonce_secret=b"secret of the tests",
+        flood=replace(FloodSettings(), requests=0),
+        drain_seconds=0.2,
+    )
+
+
+@pytest_asyncio.fixture
+async def world(settings: SwitchSettings, demo_template: tuple[str, dict[str, str]]) -> AsyncIterator[World]:
+    """A switch with the demo tenant."""
+    switch = Switch(settings)
+    await switch.start()
+    sql = await asyncpg.connect(settings.store_dsn)
+    try:
+        yield World(switch, sql, demo_template[1])
+    finally:
+        await sql.close()
+        await switch.control.drain(0.1)
+        await switch.close()
