@@ -4,20 +4,21 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from switch.sip.address import NameAddr
 from switch.sip.errors import ParseError
 from switch.sip.flow import Flow
 from switch.sip.message import Request
+from switch.sip.uri import Uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from switch.sip.message import Message, Response
-    from switch.sip.uri import Uri
 
-__all__ = ["Dialog", "DialogId", "literal_flow"]
+__all__ = ["Dialog", "DialogId", "check_target", "literal_flow"]
 
 DialogId = tuple[str, str, str]
 """Call-ID, our tag, the peer's tag."""
@@ -28,31 +29,50 @@ _DEFAULT_PORT: Final = 5060
 def literal_flow(uri: Uri, flow: Flow) -> Flow:
     """The flow to a URI whose host is an IP address, over the socket of `flow`; `flow` itself for any other URI.
 
-    A name in a Contact is not resolved: the peer's own messages came over `flow`, so it leads there.
+    A name in a Contact is not resolved: the peer's own messages came over `flow`, so it leads there. Neither can the
+    socket reach another transport or address family.
     """
     if not uri.is_sip or (uri.transport or flow.transport) != flow.transport:
         return flow
     host = uri.params.get("maddr") or uri.address
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
+    if _address(host) is None or (":" in host) != (":" in flow.remote[0]):
         return flow
     remote = (host, uri.port or _DEFAULT_PORT)
     return flow if remote == flow.remote else Flow(flow.transport, flow.local, remote)
 
 
-def _is_natted(request: Request) -> bool:
-    """Whether the sender's own idea of its address differs from where its packets come from."""
-    return "received" in request.via.params or request.via.params.get("rport") not in (
-        None,
-        str(request.via.port or _DEFAULT_PORT),
-    )
+@lru_cache(maxsize=4096)
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _is_natted(request: Request, contact: Uri, flow: Flow) -> bool:
+    """Whether only `flow` reaches the sender, because its own idea of its address is not what we see.
+
+    Either its Via names another address or port than its packets come from, or its Contact is a private address while
+    they come from a public one.
+    """
+    via = request.via
+    host, port = flow.remote[:2]
+    said = _address(via.host.strip("[]"))
+    seen = _address(host)
+    if said is not None and said != seen:
+        return True
+    if "rport" in via.params and (via.port or _DEFAULT_PORT) != port:
+        return True
+    reachable = _address(contact.address)
+    return reachable is not None and seen is not None and reachable.is_private and not seen.is_private
 
 
 class Dialog:
     """One dialog, early or confirmed, as one of its two ends keeps it."""
 
     __slots__ = (
+        "_next_flow",
+        "_routes",
         "call_id",
         "flow",
         "local",
@@ -63,7 +83,6 @@ class Dialog:
         "remote_cseq",
         "remote_tag",
         "remote_target",
-        "route_set",
     )
 
     def __init__(
@@ -91,18 +110,17 @@ class Dialog:
         self.local_cseq = local_cseq
         self.remote_cseq = remote_cseq
         self.remote_target = remote_target
-        self.route_set = route_set
         self.flow = flow
-        """Where the peer's last message came from, or where its first request went."""
+        """Where the peer's last target refresh came from, or where our first request went."""
         self.natted = natted
         """The peer sits behind NAT: only `flow` reaches it, whatever its Contact says."""
+        self._routes = route_set
+        self._next_flow: Flow | None = None
 
     @classmethod
     def of_server(cls, request: Request, local_tag: str, flow: Flow) -> Dialog:
-        """The dialog of a request that we answer (RFC 3261 section 12.1.1)."""
-        contact = request.contact
-        if contact is None:
-            raise ParseError("missing Contact")
+        """The dialog of a request that we answer (RFC 3261 section 12.1.1); raises ParseError."""
+        contact = check_target(request)
         local = request.to if request.to_tag else request.to.with_tag(local_tag)
         return cls(
             call_id=request.call_id,
@@ -115,13 +133,16 @@ class Dialog:
             remote_target=contact.uri_text,
             route_set=request.values("Record-Route"),
             flow=flow,
-            natted=_is_natted(request),
+            natted=_is_natted(request, contact.uri, flow),
         )
 
     @classmethod
     def of_client(cls, request: Request, response: Response, flow: Flow, *, natted: bool) -> Dialog:
-        """The dialog that a response with a To tag makes of our request (RFC 3261 section 12.1.2)."""
-        contact = response.contact
+        """The dialog that a response with a To tag makes of our request (RFC 3261 section 12.1.2).
+
+        A response must not be lost because its Contact or Record-Route is malformed: without them the peer is reached
+        as the request was.
+        """
         return cls(
             call_id=request.call_id,
             local=request.get("From") or "",
@@ -130,8 +151,8 @@ class Dialog:
             remote_tag=response.to_tag or "",
             local_cseq=request.cseq,
             remote_cseq=None,
-            remote_target=contact.uri_text if contact else request.uri_text,
-            route_set=response.values("Record-Route")[::-1],
+            remote_target=_target(response) or request.uri_text,
+            route_set=_route_set(response),
             flow=flow,
             natted=natted,
         )
@@ -148,7 +169,7 @@ class Dialog:
         if cseq is None:
             self.local_cseq += 1
             cseq = self.local_cseq
-        uri, routes = self.remote_target, self.route_set
+        uri, routes = self.remote_target, self._routes
         if routes and "lr" not in NameAddr.parse(routes[0]).uri.params:
             # RFC 3261 12.2.1.1: a strict router wants itself as Request-URI and the target as the last route
             uri, routes = NameAddr.parse(routes[0]).uri_text, [*routes[1:], f"<{self.remote_target}>"]
@@ -163,15 +184,22 @@ class Dialog:
         lines += headers
         return Request(method, uri, lines, body)
 
+    @property
+    def route_set(self) -> Sequence[str]:
+        """The proxies that every request of ours passes, nearest first."""
+        return self._routes
+
     def next_flow(self) -> Flow:
         """Where the next request of this dialog goes (RFC 3261 section 8.1.2; behind NAT: RFC 5626)."""
         if self.flow.is_reliable or self.natted:
             return self.flow
-        try:
-            uri = NameAddr.parse(self.route_set[0]).uri if self.route_set else NameAddr("", self.remote_target).uri
-        except ParseError:
-            return self.flow
-        return literal_flow(uri, self.flow)
+        if self._next_flow is None:
+            try:
+                uri = NameAddr.parse(self._routes[0]).uri if self._routes else Uri.parse(self.remote_target)
+                self._next_flow = literal_flow(uri, self.flow)
+            except ParseError:
+                self._next_flow = self.flow
+        return self._next_flow
 
     def accepts_cseq(self, request: Request) -> bool:
         """Whether the peer's request is in order (RFC 3261 section 12.2.2); remembers its number if so."""
@@ -180,8 +208,54 @@ class Dialog:
         self.remote_cseq = request.cseq
         return True
 
-    def refresh_target(self, message: Message) -> None:
-        """Take over the Contact of a target refresh: INVITE and UPDATE and their 2xx (RFC 3261 section 12.2.1.2)."""
+    def refresh_target(self, message: Message, flow: Flow | None = None) -> None:
+        """Take over the Contact of a target refresh: INVITE and UPDATE and their 2xx (RFC 3261 section 12.2.1.2).
+
+        `flow` is where a request of the peer came from; a changed one is how a peer behind NAT moves.
+        """
+        self.remote_target = _target(message) or self.remote_target
+        self.flow = flow or self.flow
+        self._next_flow = None
+
+    def confirm(self, response: Response) -> None:
+        """Take over what the 2xx says of the peer's whereabouts (RFC 3261 section 13.2.2.4)."""
+        self._routes = _route_set(response)
+        self.refresh_target(response)
+
+
+def check_target(request: Request) -> NameAddr:
+    """The Contact of a request that is to make a dialog; raises ParseError when a dialog cannot be made of it."""
+    contact = request.contact
+    if contact is None:
+        raise ParseError("missing Contact")
+    _ = contact.uri
+    if request.get("Record-Route") is not None:
+        _checked(request.values("Record-Route"))
+    return contact
+
+
+def _target(message: Message) -> str | None:
+    """The URI of Contact; None when there is none that could be used."""
+    try:
         contact = message.contact
-        if contact is not None:
-            self.remote_target = contact.uri_text
+        if contact is None:
+            return None
+        _ = contact.uri
+    except ParseError:
+        return None
+    return contact.uri_text
+
+
+def _checked(routes: list[str]) -> list[str]:
+    """A route set that can be sent along; raises ParseError."""
+    for route in routes[:1]:
+        _ = NameAddr.parse(route).uri
+    return routes
+
+
+def _route_set(response: Response) -> list[str]:
+    """The route set that a response gives its client: Record-Route in reverse order; empty if it cannot be used."""
+    try:
+        return _checked(response.values("Record-Route")[::-1])
+    except ParseError:
+        return []

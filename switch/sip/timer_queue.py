@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
-import heapq
-from itertools import count
-from typing import Generic, Protocol, TypeVar
+from heapq import heapify, heappop, heappush
+from typing import Final, Generic, Protocol, TypeVar
 
 __all__ = ["Timed", "TimerQueue"]
+
+_FEW: Final = 64
+"""So few stale entries are not worth a clean-up."""
 
 
 class Timed(Protocol):
     """Something that wants to be woken."""
+
+    entry: int
+    """Of the queue: the number of the owner's entry, 0 for none."""
 
     @property
     def next_deadline(self) -> float | None:
@@ -22,51 +27,74 @@ T = TypeVar("T", bound=Timed)
 
 
 class TimerQueue(Generic[T]):
-    """Knows which owner is due next. Call `update` whenever an owner's `next_deadline` may have changed."""
+    """Knows which owner is due next. Call `update` whenever an owner's `next_deadline` may have become earlier.
+
+    An owner has at most one valid entry, never later than its deadline; a deadline that moves away leaves the entry
+    alone, which is put off when it comes up. The heap holds numbers only: an owner that is discarded is let go at once,
+    and its stale numbers go when they come to the top or outnumber the valid ones.
+    """
+
+    __slots__ = ("_heap", "_serial", "_valid")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, T]] = []
-        self._queued: dict[int, float] = {}
-        self._order = count()
+        self._heap: list[tuple[float, int]] = []
+        self._valid: dict[int, tuple[float, T]] = {}
+        self._serial = 0
 
     def update(self, owner: T) -> None:
-        """Note the owner's deadline; costs nothing unless it became earlier."""
+        """Note the owner's deadline; costs next to nothing unless it became earlier."""
         deadline = owner.next_deadline
         if deadline is None:
             return
-        queued = self._queued.get(id(owner))
-        if queued is None or deadline < queued:
-            self._queued[id(owner)] = deadline
-            heapq.heappush(self._heap, (deadline, next(self._order), owner))
+        if owner.entry:
+            if self._valid[owner.entry][0] <= deadline:
+                return
+            self.discard(owner)
+        self._serial += 1
+        owner.entry = self._serial
+        self._valid[self._serial] = (deadline, owner)
+        heappush(self._heap, (deadline, self._serial))
 
     def discard(self, owner: T) -> None:
-        """Forget an owner that is over; its heap entries go with the next clean-up."""
-        self._queued.pop(id(owner), None)
-        if len(self._heap) > 2 * len(self._queued) + 64:
-            self._heap = [entry for entry in self._heap if self._queued.get(id(entry[2])) == entry[0]]
-            heapq.heapify(self._heap)
+        """Forget an owner."""
+        if owner.entry:
+            del self._valid[owner.entry]
+            owner.entry = 0
+            if len(self._heap) > 2 * len(self._valid) + _FEW:
+                self._heap = [entry for entry in self._heap if entry[1] in self._valid]
+                heapify(self._heap)
 
     @property
     def next_deadline(self) -> float | None:
         """When to call `due`; may be early, never late."""
-        return self._heap[0][0] if self._heap else None
+        while self._heap:
+            deadline, serial = self._heap[0]
+            if serial in self._valid:
+                return deadline
+            heappop(self._heap)
+        return None
 
     def due(self, now: float) -> list[T]:
         """The owners whose deadline has come; each must be given to `update` again after it was served."""
         ready: list[T] = []
         while self._heap and self._heap[0][0] <= now:
-            deadline, _, owner = heapq.heappop(self._heap)
-            if self._queued.get(id(owner)) != deadline:
-                continue  # an earlier deadline of the same owner was served meanwhile
-            del self._queued[id(owner)]
-            wanted = owner.next_deadline
-            if wanted is None:
+            _, serial = heappop(self._heap)
+            entry = self._valid.pop(serial, None)
+            if entry is None:
                 continue
-            if wanted <= now:
+            owner = entry[1]
+            owner.entry = 0
+            deadline = owner.next_deadline
+            if deadline is not None and deadline <= now:
                 ready.append(owner)
             else:
                 self.update(owner)
         return ready
 
+    def watches(self, owner: T) -> bool:
+        """Whether the owner will be woken in time; for tests and assertions."""
+        deadline = owner.next_deadline
+        return deadline is None or (owner.entry in self._valid and self._valid[owner.entry][0] <= deadline)
+
     def __len__(self) -> int:
-        return len(self._queued)
+        return len(self._valid)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from switch.sip.dialog import check_target
 from switch.sip.errors import ParseError
 from switch.sip.session import Context, IncomingInvite, OutgoingInvite, Session
 from switch.sip.session.timer import too_small
@@ -19,7 +20,9 @@ from switch.sip.transaction import (
     Ended as TransactionEnded,
 )
 from switch.sip.transaction import (
+    InviteClientTransaction,
     InviteServerTransaction,
+    NonInviteClientTransaction,
     RequestReceived,
     ResponseReceived,
     TimedOut,
@@ -34,12 +37,13 @@ if TYPE_CHECKING:
     from switch.sip.dialog import DialogId
     from switch.sip.flow import Flow
     from switch.sip.message import Request, Response
-    from switch.sip.session import Outcome, SessionEvent
+    from switch.sip.session import Outcome, SessionEvent, Sleeper
     from switch.sip.transaction import ClientTransaction, Effect, ServerTransaction
 
 __all__ = ["Arrived", "Invited", "ResponseReceiver", "UserAgent"]
 
-METHODS: Final = ("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE", "INFO", "OPTIONS", "REFER", "NOTIFY", "MESSAGE")
+_DIALOG_ONLY: Final = frozenset({"INVITE", "BYE", "PRACK", "UPDATE", "INFO"})
+"""Methods that mean nothing without a dialog that we know; INVITE where its To has a tag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class UserAgent:
         timers = timers or Timers()
         self.layer = TransactionLayer(sent_by=sent_by, new_branch=lambda: MAGIC_COOKIE + new_token(), timers=timers)
         self._sessions: dict[DialogId, Session] = {}
-        self._timed: TimerQueue[Session | IncomingInvite] = TimerQueue()
+        self._timed: TimerQueue[Sleeper] = TimerQueue()
         self._new_token = new_token
         self._min_se = session_min_se
         self._context = Context(
@@ -94,6 +98,8 @@ class UserAgent:
             new_tag=new_token,
             register=self._register,
             unregister=self._unregister,
+            watch=self._timed.update,
+            sleep=self._timed.discard,
             headers=headers,
             session_expires=session_expires,
             session_min_se=session_min_se,
@@ -102,7 +108,6 @@ class UserAgent:
     # sessions ---------------------------------------------------------------------------------------------------
     def _register(self, session: Session) -> None:
         self._sessions[session.dialog.id] = session
-        self._timed.update(session)
 
     def _unregister(self, session: Session) -> None:
         self._sessions.pop(session.dialog.id, None)
@@ -126,7 +131,7 @@ class UserAgent:
         return OutgoingInvite(self._context, request, flow, natted=natted, owner=owner)
 
     def watch(self, invite: IncomingInvite | Session) -> None:
-        """A verb was called on it: its deadline may have changed."""
+        """See to the timers of an INVITE or session. Its verbs do that themselves: nobody has to call this."""
         self._timed.update(invite)
 
     # input ------------------------------------------------------------------------------------------------------
@@ -173,63 +178,54 @@ class UserAgent:
 
     def _request(self, effect: RequestReceived, now: float) -> Iterable[Effect | SessionEvent | Invited | Arrived]:
         request, transaction = effect.request, effect.transaction
-        if transaction is None:
+        if transaction is None or request.method == "ACK":
             return self._ack(request, now)
         if request.method == "CANCEL":
             return self._cancel(request, transaction, now)
-        if request.to_tag is None:
-            if isinstance(transaction, InviteServerTransaction):
-                return self._invited(request, effect.flow, transaction, now)
-            return [Arrived(request, effect.flow, transaction)]
-        session = self._sessions.get((request.call_id, request.to_tag, request.from_tag or ""))
+        if request.to_tag is None and isinstance(transaction, InviteServerTransaction):
+            return self._invited(request, effect.flow, transaction, now)
+        session = self._find(request)
         if session is None:
-            if request.method in ("INVITE", "BYE", "PRACK", "UPDATE", "INFO", "CANCEL"):
+            if request.method in _DIALOG_ONLY:
                 return self._reply(transaction, 481, now)
             return [Arrived(request, effect.flow, transaction)]
         try:
-            outcome = session.receive_request(request, transaction, effect.flow, now)
+            return session.receive_request(request, transaction, effect.flow, now)
         except ParseError as error:
             return self._reply(transaction, error.status, now)
-        self._timed.update(session)
-        return outcome
+
+    def _find(self, request: Request) -> Session | None:
+        """The session of a request of the peer."""
+        return self._sessions.get((request.call_id, request.to_tag or "", request.from_tag or ""))
 
     def _invited(
         self, request: Request, flow: Flow, transaction: InviteServerTransaction, now: float
     ) -> Iterable[Effect | Invited]:
         try:
-            if request.contact is None:
-                return self._reply(transaction, 400, now, reason="Missing Contact")
+            check_target(request)
             if too_small(request, self._min_se):
                 return self._reply(transaction, 422, now, ("Min-SE", str(self._min_se)))
         except ParseError as error:
-            return self._reply(transaction, error.status, now)
+            return self._reply(transaction, error.status, now, reason=f"Bad Request - {error.reason}")
         invite = IncomingInvite(self._context, request, flow, transaction)
         transaction.user = invite
         return [Invited(invite)]
 
     def _ack(self, request: Request, now: float) -> Outcome:
-        session = self._sessions.get((request.call_id, request.to_tag or "", request.from_tag or ""))
-        if session is None:
-            return []
-        outcome = session.receive_ack(request, now)
-        self._timed.update(session)
-        return outcome
+        session = self._find(request)
+        return [] if session is None else session.receive_ack(request, now)
 
     def _cancel(self, request: Request, transaction: ServerTransaction, now: float) -> Outcome:
         target = self.layer.cancel_target(request)
         if target is None:
             return [*self._reply(transaction, 481, now)]
         invite = target.user
+        tag = invite.tag if isinstance(invite, IncomingInvite) else None
+        outcome: Outcome = [*self._reply(transaction, 200, now, tag=tag)]
         if isinstance(invite, IncomingInvite):
-            tag = invite.sessions[0].dialog.local_tag if invite.sessions else self._new_token()
-            out: Outcome = [*self.layer.respond(transaction, request.response(200, to_tag=tag), now)]
-            return out + invite.receive_cancel(request, now)
-        out = [*self.layer.respond(transaction, request.response(200, to_tag=self._new_token()), now)]
-        if target.request.to_tag is not None:  # a re-INVITE is withdrawn: its peer hears 487, the call goes on
-            session = self._sessions.get((request.call_id, request.to_tag or "", request.from_tag or ""))
-            if session is not None:
-                out += session.reject_open_requests(now)
-        return out
+            return outcome + invite.receive_cancel(request, now)
+        session = self._find(target.request)
+        return outcome if session is None else outcome + session.receive_cancel(target, request, now)
 
     def _response(self, effect: ResponseReceived, now: float) -> Iterable[Effect | SessionEvent]:
         response, transaction = effect.response, effect.transaction
@@ -247,12 +243,13 @@ class UserAgent:
 
     def _failed(self, effect: TimedOut | TransportFailed, now: float) -> Outcome:
         transaction = effect.transaction
-        if not hasattr(transaction, "respond") and transaction.user is not None:
-            status = 408 if isinstance(effect, TimedOut) else 503  # RFC 3261 8.1.3.1
-            response = transaction.request.response(status, to_tag=None)
-            receiver: ResponseReceiver = transaction.user
-            return receiver.receive_response(transaction, response, now, local=True)  # type: ignore[arg-type]
-        return []
+        if not isinstance(transaction, InviteClientTransaction | NonInviteClientTransaction):
+            return []  # a session repeats what must arrive, and gives up by itself
+        receiver: ResponseReceiver | None = transaction.user
+        if receiver is None:
+            return []
+        response = transaction.request.response(408 if isinstance(effect, TimedOut) else 503)  # RFC 3261 8.1.3.1
+        return receiver.receive_response(transaction, response, now, local=True)
 
     def _reply(
         self,
@@ -261,6 +258,7 @@ class UserAgent:
         now: float,
         *headers: tuple[str, str],
         reason: str | None = None,
+        tag: str | None = None,
     ) -> list[Effect]:
-        response = transaction.request.response(status, reason, to_tag=self._new_token(), headers=headers)
+        response = transaction.request.response(status, reason, to_tag=tag or self._new_token(), headers=headers)
         return list(self.layer.respond(transaction, response, now))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The INVITE session, split by verb: calling (outgoing), answering (incoming), and the established dialog (session)."""
 
+from switch.sip.session.context import Context, Outcome, Sleeper
 from switch.sip.session.events import (
     Acknowledged,
     Answered,
@@ -8,13 +9,15 @@ from switch.sip.session.events import (
     Ended,
     Failed,
     Progressed,
+    Refreshed,
     Replied,
     Requested,
     SessionEvent,
+    Withdrawn,
 )
 from switch.sip.session.incoming import IncomingInvite
 from switch.sip.session.outgoing import OutgoingInvite
-from switch.sip.session.session import Context, Outcome, Session, State
+from switch.sip.session.session import Session, State
 
 __all__ = [
     "Acknowledged",
@@ -27,9 +30,12 @@ __all__ = [
     "Outcome",
     "OutgoingInvite",
     "Progressed",
+    "Refreshed",
     "Replied",
     "Requested",
     "Session",
     "SessionEvent",
+    "Sleeper",
     "State",
+    "Withdrawn",
 ]

@@ -20,15 +20,20 @@ __all__ = [
     "Ended",
     "Failed",
     "Progressed",
+    "Refreshed",
     "Replied",
     "Requested",
     "SessionEvent",
+    "Withdrawn",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Progressed:
-    """A provisional response to our INVITE, other than 100; a repeated reliable one is not told again."""
+    """A provisional response to our INVITE, other than 100; a repeated reliable one is not told again.
+
+    After a 199 its early dialog is over (RFC 6228).
+    """
 
     invite: OutgoingInvite
     session: Session | None
@@ -59,10 +64,11 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """The caller gave up; it has been answered with 487 already."""
+    """The caller gave up, by CANCEL or BYE, or never acknowledged a reliable response; the INVITE has been answered."""
 
     invite: IncomingInvite
     request: Request
+    """CANCEL or BYE; the INVITE itself when it was answered 504 for want of a PRACK."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,10 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """The peer sent a request within the dialog; it must be answered with `session.respond`."""
+    """The peer sent a request within the dialog; it must be answered with `session.respond`.
+
+    BYE, CANCEL and UPDATE without a description have been answered already and are not told this way.
+    """
 
     session: Session
     transaction: ServerTransaction
@@ -83,8 +92,23 @@ class Requested:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The peer cancelled its re-INVITE, which has been answered with 487; the session goes on as it was."""
+
+    session: Session
+    transaction: ServerTransaction
+    """That of the re-INVITE, as it was told by `Requested`."""
+    request: Request
+    """The CANCEL."""
+
+
+@dataclass(frozen=True, slots=True)
 class Replied:
-    """The final response to a request that we sent within the dialog; a 2xx to INVITE wants `session.ack`."""
+    """The final response to a request that we sent within the dialog; a 2xx to INVITE wants `session.ack`.
+
+    A request that must not be sent now gets the response of the peer that it would meet: 491 while another offer is
+    open, 481 when the session is over.
+    """
 
     session: Session
     request: Request
@@ -94,13 +118,24 @@ class Replied:
 
 
 @dataclass(frozen=True, slots=True)
+class Refreshed:
+    """We refreshed the session by re-INVITE, and the peer's 2xx describes its media once more, maybe changed."""
+
+    session: Session
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
-    """The session is over: BYE received, its refresh failed, or our 2xx was never acknowledged."""
+    """The session is over without our asking: BYE received, its refresh failed, or our 2xx was never acknowledged."""
 
     session: Session
     reason: str
     """ "bye", "timer", "no-ack", "failed"."""
     request: Request | None = None
+    """The BYE."""
 
 
-SessionEvent = Progressed | Answered | Failed | Cancelled | Acknowledged | Requested | Replied | Ended
+SessionEvent = (
+    Progressed | Answered | Failed | Cancelled | Acknowledged | Requested | Withdrawn | Replied | Refreshed | Ended
+)

@@ -12,16 +12,44 @@ from switch.sip.session.events import Cancelled
 from switch.sip.session.session import Session, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Hashable, Iterable, Sequence
 
     from switch.sip.flow import Flow
-    from switch.sip.message import Request, Response
-    from switch.sip.session.session import Context, Outcome
+    from switch.sip.message import HeaderLines, Request, Response
+    from switch.sip.session.context import Context, Outcome
     from switch.sip.transaction import InviteServerTransaction
 
 __all__ = ["IncomingInvite"]
 
 _REPEAT_SECONDS: Final = 60.0  # RFC 3261 13.3.1.1: keeps proxies from giving up
+
+
+class _Fork:
+    """An early dialog and its reliable responses, of which one at a time waits for its PRACK."""
+
+    __slots__ = ("description", "queue", "rseq", "session", "waiting")
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.rseq = 0
+        self.waiting: Retransmission | None = None
+        self.queue: list[Response] = []
+        self.description = b""
+        """What an unreliable response said of us last: the 2xx must say it again (RFC 3261 section 13.2.1)."""
+
+    @property
+    def holds_back_2xx(self) -> bool:
+        """RFC 3262 section 3: not before a description in a provisional response is acknowledged.
+
+        Nor while a PRACK or UPDATE of the peer is open: an answer in its response must not come after the 2xx.
+        """
+        unacknowledged = [self.waiting.response, *self.queue] if self.waiting is not None else self.queue
+        return bool(self.session.in_flight.peers) or any(response.sdp is not None for response in unacknowledged)
+
+    @property
+    def rack(self) -> str | None:
+        """The RAck of the PRACK that is waited for."""
+        return None if self.waiting is None else f"{self.rseq} {self.waiting.response.cseq} INVITE"
 
 
 class IncomingInvite:
@@ -32,15 +60,15 @@ class IncomingInvite:
     """
 
     __slots__ = (
+        "_accepted",
         "_context",
+        "_forks",
         "_last",
-        "_pending",
         "_repeat_at",
-        "_retransmission",
-        "_rseq",
-        "_sessions",
+        "_tag",
         "answered",
         "cancelled",
+        "entry",
         "flow",
         "owner",
         "request",
@@ -56,33 +84,48 @@ class IncomingInvite:
         self.answered = False
         """A final response was sent."""
         self.cancelled = False
-        self._sessions: dict[Hashable, Session] = {}
-        self._retransmission: Retransmission | None = None
-        self._pending: list[Callable[[float], Outcome]] = []
-        self._rseq = 0
+        self.entry = 0
+        self._tag: str | None = None
+        self._forks: dict[Hashable, _Fork] = {}
+        self._accepted: tuple[_Fork, HeaderLines, bytes] | None = None
+        """The 2xx that waits for a PRACK."""
         self._last: Response | None = None
         self._repeat_at: float | None = None
 
     @property
     def accepts_reliable(self) -> bool:
         """Whether the caller supports reliable provisional responses."""
-        return "100rel" in self.request.tokens("Supported") | self.request.tokens("Require")
+        return "100rel" in self.request.tokens("Supported") or self._requires_reliable
+
+    @property
+    def _requires_reliable(self) -> bool:
+        return "100rel" in self.request.tokens("Require")
+
+    @property
+    def tag(self) -> str:
+        """Our tag where no particular early dialog is meant: that of the first one."""
+        if self._tag is None:
+            self._tag = self._context.new_tag()
+        return self._tag
 
     def session(self, fork: Hashable = None) -> Session:
-        """The early dialog that `fork` has with the caller; raises ParseError when the INVITE can make none."""
-        session = self._sessions.get(fork)
-        if session is None:
-            dialog = Dialog.of_server(self.request, self._context.new_tag(), self.flow)
-            session = Session(self._context, dialog, self.owner)
-            session.invite = self
+        """The early dialog that `fork` has with the caller."""
+        return self._fork(fork).session
+
+    def _fork(self, name: Hashable) -> _Fork:
+        fork = self._forks.get(name)
+        if fork is None:
+            dialog = Dialog.of_server(self.request, self._context.new_tag() if self._forks else self.tag, self.flow)
+            session = Session(self._context, dialog, self.owner, self)
             session.note_peer(self.request)
-            self._sessions[fork] = session
-        return session
+            session.in_flight.offers.receive_first(self.request.sdp)
+            fork = self._forks[name] = _Fork(session)
+        return fork
 
     @property
     def sessions(self) -> list[Session]:
         """The early dialogs so far."""
-        return list(self._sessions.values())
+        return [fork.session for fork in self._forks.values()]
 
     # verbs ------------------------------------------------------------------------------------------------------
     def progress(
@@ -96,49 +139,65 @@ class IncomingInvite:
         body: bytes = b"",
         reliable: bool = False,
     ) -> Outcome:
-        """Send a provisional response; a reliable one is repeated until its PRACK, one at a time."""
+        """Send a provisional response; a reliable one is repeated until its PRACK, one at a time.
+
+        It is sent reliably where the caller requires that, and unreliably where the caller does not know how. 199 ends
+        the early dialog (RFC 6228).
+        """
         if self.answered:
             return []
         if status == 100:
             return [*self._context.layer.respond(self.transaction, self.request.response(100), now)]
-        if self._retransmission is not None and reliable:
-            self._pending.append(
-                lambda at: self.progress(
-                    status, at, fork=fork, reason=reason, headers=headers, body=body, reliable=reliable
-                )
-            )
+        early = self._fork(fork)
+        if early.session.state is not State.EARLY:
             return []
-        session = self.session(fork)
+        if status == 199:
+            return self.drop(early.session, now, [*headers])
         lines = [("Contact", self._context.contact(self.flow)), *self._context.headers, *headers]
-        if reliable:
-            self._rseq += 1
-            lines += [("Require", "100rel"), ("RSeq", str(self._rseq))]
         if body:
             lines.append(("Content-Type", "application/sdp"))
-            session.local_sdp = body
-        response = self.request.response(status, reason, to_tag=session.dialog.local_tag, headers=lines, body=body)
-        if reliable:
-            self._retransmission = Retransmission(
-                response, self.transaction, self._context.timers, now, ceiling=math.inf
-            )
-        else:
-            self._last, self._repeat_at = response, now + _REPEAT_SECONDS
+        tag = early.session.dialog.local_tag
+        response = self.request.response(status, reason, to_tag=tag, headers=lines, body=body)
+        if (reliable and self.accepts_reliable) or self._requires_reliable:
+            early.queue.append(response)
+            return self._send_next(early, now)
+        early.description = body or early.description
+        return self._send(response, now)
+
+    def _send(self, response: Response, now: float) -> Outcome:
+        self._last, self._repeat_at = response, now + _REPEAT_SECONDS
+        self._context.watch(self)
         return [*self._context.layer.respond(self.transaction, response, now)]
+
+    def _send_next(self, fork: _Fork, now: float) -> Outcome:
+        if fork.waiting is not None or not fork.queue:
+            return []
+        response = fork.queue.pop(0)
+        fork.rseq += 1
+        response.add("Require", "100rel")
+        response.add("RSeq", str(fork.rseq))
+        fork.session.in_flight.offers.send_first(response.sdp)
+        fork.waiting = Retransmission(response, self.transaction, self._context.timers, now, ceiling=math.inf)
+        return self._send(response, now)
 
     def accept(
         self, now: float, *, fork: Hashable = None, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
     ) -> Outcome:
-        """Answer with 200 in the dialog of `fork`; the other early dialogs are over."""
-        if self.answered:
+        """Answer with 200 in the dialog of `fork`; the other early dialogs are over.
+
+        Without a body it repeats the description that unreliable responses have given, if the answer is still due.
+        """
+        early = self._fork(fork)
+        if self.answered or early.session.state is not State.EARLY:
             return []
-        if self._retransmission is not None and self._retransmission.response.sdp is not None:
-            # RFC 3262 3: not before the description in the provisional response is acknowledged
-            self._pending.append(lambda at: self.accept(at, fork=fork, headers=headers, body=body))
+        if early.holds_back_2xx:
+            self._accepted = early, list(headers), body
             return []
-        session = self.session(fork)
-        self._finish(keep=session)
-        session.state = State.ACCEPTED
-        return session.respond(self.transaction, 200, now, headers=headers, body=body)
+        if not body and not early.session.in_flight.offers.settled:
+            body = early.description
+        early.session.late_rack = early.rack
+        outcome = self._finish(now, keep=early.session)
+        return outcome + early.session.accept(self.transaction, now, headers, body)
 
     def reject(
         self,
@@ -152,22 +211,68 @@ class IncomingInvite:
         """Answer with a 3xx to 6xx; ends all early dialogs."""
         if self.answered:
             return []
-        tag = next((session.dialog.local_tag for session in self._sessions.values()), None) or self._context.new_tag()
-        response = self.request.response(status, reason, to_tag=tag, headers=headers, body=body)
-        open_requests = [effect for session in self.sessions for effect in session.reject_open_requests(now)]
-        self._finish()
-        return [*open_requests, *self._context.layer.respond(self.transaction, response, now)]
+        response = self.request.response(status, reason, to_tag=self.tag, headers=headers, body=body)
+        return [*self._finish(now), *self._context.layer.respond(self.transaction, response, now)]
 
-    def _finish(self, keep: Session | None = None) -> None:
+    def flush(self, now: float) -> Outcome:
+        """Send what waited for a PRACK or UPDATE to be answered; happens by itself when that is."""
+        outcome: Outcome = []
+        for fork in self._forks.values():
+            if not self.answered and not fork.session.in_flight.peers:
+                outcome += self._send_next(fork, now)
+        if self._accepted is not None and not self.answered and not self._accepted[0].holds_back_2xx:
+            fork, headers, body = self._accepted
+            name = next(name for name, other in self._forks.items() if other is fork)
+            outcome += self.accept(now, fork=name, headers=headers, body=body)
+        return outcome
+
+    def _finish(self, now: float, keep: Session | None = None) -> Outcome:
         self.answered = True
-        self._retransmission = self._repeat_at = self._last = None
-        self._pending.clear()
-        for session in self._sessions.values():
-            session.invite = None
-            if session is not keep:
-                session.close()
+        self._repeat_at = self._last = self._accepted = None
+        self._context.sleep(self)
+        outcome: Outcome = []
+        for fork in self._forks.values():
+            fork.waiting = None
+            fork.queue.clear()
+            if fork.session is not keep:
+                outcome += fork.session.reject_open_requests(now)
+                fork.session.close()
+        return outcome
 
-    # events -----------------------------------------------------------------------------------------------------
+    # early dialogs ------------------------------------------------------------------------------------------------
+    @property
+    def glare_status(self) -> int:
+        """RFC 3261 section 14.2: a second INVITE before the final response to the first."""
+        return 500
+
+    def drop(self, session: Session, now: float, headers: Sequence[tuple[str, str]]) -> Outcome:
+        """A callee is out of it: its early dialog ends, with a 199 if the caller understands it (RFC 6228)."""
+        outcome = session.reject_open_requests(now)
+        self._forget(session)
+        if self.answered or self._requires_reliable or "199" not in self.request.tokens("Supported"):
+            return outcome
+        lines = [("Contact", self._context.contact(self.flow)), *headers]
+        response = self.request.response(199, to_tag=session.dialog.local_tag, headers=lines)
+        return [*outcome, *self._context.layer.respond(self.transaction, response, now)]
+
+    def _forget(self, session: Session) -> None:
+        session.close()
+        for fork in self._forks.values():
+            if fork.session is session:
+                fork.waiting = None
+                fork.queue.clear()
+        if self._last is not None and self._last.to_tag == session.dialog.local_tag:
+            self._last = None  # not to be repeated: it would bring the dialog to life again
+
+    def receive_bye(self, session: Session, request: Request, now: float) -> Outcome:
+        """The caller ends an early dialog (RFC 3261 section 15.1.2): with the last one goes the INVITE."""
+        if any(other is not session and other.state is State.EARLY for other in self.sessions):
+            outcome = [*session.reject_open_requests(now), *session.end("bye", request)]
+            self._forget(session)
+            return outcome
+        self.cancelled = True
+        return [*self.reject(487, now), Cancelled(self, request)]
+
     def receive_cancel(self, request: Request, now: float) -> Outcome:
         """CANCEL: the INVITE is answered with 487, unless it has been answered already (RFC 3261 section 9.2)."""
         if self.answered:
@@ -175,42 +280,35 @@ class IncomingInvite:
         self.cancelled = True
         return [*self.reject(487, now), Cancelled(self, request)]
 
-    def receive_prack(self, request: Request) -> bool:
-        """Whether a PRACK acknowledges the reliable response that is waiting (RFC 3262 section 3)."""
-        waiting = self._retransmission
-        parts = (request.get("RAck") or "").split()
-        expected = [str(self._rseq), str(self.request.cseq), "INVITE"]
-        if waiting is None or parts != expected:
+    def receive_prack(self, session: Session, request: Request) -> bool:
+        """Whether a PRACK acknowledges the reliable response that waits in its dialog (RFC 3262 section 3)."""
+        fork = next((fork for fork in self._forks.values() if fork.session is session), None)
+        if fork is None or fork.rack is None or (request.get("RAck") or "").split() != fork.rack.split():
             return False
-        self._retransmission = None
+        fork.waiting = None
         return True
 
-    def flush(self, now: float) -> Outcome:
-        """Send what waited for the PRACK, once that is answered."""
-        outcome: Outcome = []
-        while self._pending and self._retransmission is None and not self.answered:
-            outcome += self._pending.pop(0)(now)
-        return outcome
-
+    # time -------------------------------------------------------------------------------------------------------
     @property
     def next_deadline(self) -> float | None:
         """When to call `handle_timer`."""
-        if self._retransmission is not None:
-            return self._retransmission.next_deadline
-        return self._repeat_at
+        deadlines = [fork.waiting.next_deadline for fork in self._forks.values() if fork.waiting is not None]
+        if self._repeat_at is not None:
+            deadlines.append(self._repeat_at)
+        return min(deadlines, default=None)
 
     def handle_timer(self, now: float) -> Outcome:
-        """Repeat a provisional response: a reliable one until its PRACK, any other once a minute."""
-        waiting = self._retransmission
-        if waiting is not None:
-            if waiting.has_expired(now):
-                return [*self.reject(504, now), Cancelled(self, self.request)]
-            return (
-                [*self._context.layer.respond(waiting.transaction, waiting.response, now)]
-                if waiting.is_due(now)
-                else []
-            )
-        if self._last is None or self._repeat_at is None or now < self._repeat_at:
-            return []
-        self._repeat_at = now + _REPEAT_SECONDS
-        return [*self._context.layer.respond(self.transaction, self._last, now)]
+        """Repeat reliable responses until their PRACK, and the last response once a minute."""
+        outcome: Outcome = []
+        for fork in self._forks.values():
+            waiting = fork.waiting
+            if waiting is None:
+                continue
+            if waiting.has_expired(now):  # RFC 3262 section 3: "the UAS SHOULD reject with a 5xx response"
+                return [*outcome, *self.reject(504, now), Cancelled(self, self.request)]
+            if waiting.is_due(now):
+                outcome += self._context.layer.respond(self.transaction, waiting.response, now)
+        if self._last is not None and self._repeat_at is not None and now >= self._repeat_at:
+            self._repeat_at = now + _REPEAT_SECONDS
+            outcome += self._context.layer.respond(self.transaction, self._last, now)
+        return outcome

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from switch.sip.dialog import Dialog
 from switch.sip.session.events import Answered, Failed, Progressed
 from switch.sip.session.session import Session, State
-from switch.sip.session.timer import min_se
+from switch.sip.session.timer import min_se, offered_interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from switch.sip.flow import Flow
     from switch.sip.message import Request, Response
-    from switch.sip.session.session import Context, Outcome
+    from switch.sip.session.context import Context, Outcome
     from switch.sip.transaction import ClientTransaction, InviteClientTransaction
 
 __all__ = ["OutgoingInvite"]
@@ -50,10 +50,12 @@ class OutgoingInvite:
         self.answered: Session | None = None
         self.cancelled = False
         self.finished = False
+        """The final response was told: `Answered` or `Failed`."""
         self._cancel_headers: Sequence[tuple[str, str]] = ()
         self._sessions: dict[str, Session] = {}
         self._rseqs: dict[str, int] = {}
 
+    # verbs ------------------------------------------------------------------------------------------------------
     def start(self, now: float) -> Outcome:
         """Send it."""
         self.request.set("Contact", self._context.contact(self.flow))
@@ -72,8 +74,15 @@ class OutgoingInvite:
         return [*effects]
 
     def resend(self, headers: Sequence[tuple[str, str]], now: float) -> Outcome:
-        """Try again in the same call after 401, 407 or 422, with these header lines (RFC 3261 section 8.1.3.5)."""
+        """Try again in the same call after 401, 407 or 422, with these header lines (RFC 3261 section 8.1.3.5).
+
+        Harmless once the call was given up.
+        """
+        if self.cancelled or self.answered is not None:
+            return []
         self.finished = False
+        self._sessions.clear()
+        self._rseqs.clear()
         for name, value in headers:
             self.request.set(name, value)
         self.request.set("CSeq", f"{self.request.cseq + 1} INVITE")
@@ -85,8 +94,7 @@ class OutgoingInvite:
             return []
         self.cancelled = True
         self._cancel_headers = headers
-        _, effects = self._context.layer.cancel(self.transaction, now, headers)
-        return [*effects]
+        return [*self._context.layer.cancel(self.transaction, now, headers)[1]]
 
     # responses --------------------------------------------------------------------------------------------------
     def receive_response(
@@ -96,19 +104,27 @@ class OutgoingInvite:
         if transaction is not self.transaction:
             return []  # to an INVITE that was sent again with credentials
         if response.status < 200:
-            return self._provisional(response)
+            return self._provisional(response, now)
         if response.status < 300:
             return self._success(response, now)
         return self._failure(response, now, local=local)
 
-    def _provisional(self, response: Response) -> Outcome:
+    def _provisional(self, response: Response, now: float) -> Outcome:
         if response.status == 100 or self.finished or self.cancelled:
             return []
         session = self._session(response) if response.to_tag else None
-        reliable = session is not None and "100rel" in response.tokens("Require")
-        if reliable and not self._is_next(response):
+        if session is not None and session.state is not State.EARLY:
             return []
-        return [Progressed(self, session, response, reliable)]
+        reliable = session is not None and "100rel" in response.tokens("Require")
+        if session is not None and reliable:
+            if not self._is_next(response):
+                return []
+            session.in_flight.offers.receive_first(response.sdp)
+        outcome: Outcome = []
+        if session is not None and response.status == 199:  # RFC 6228: the other dialogs ring on
+            outcome += session.reject_open_requests(now)
+            session.close()
+        return [*outcome, Progressed(self, session, response, reliable)]
 
     def _is_next(self, response: Response) -> bool:
         """Whether a reliable response is new and in order (RFC 3262 section 4)."""
@@ -127,35 +143,26 @@ class OutgoingInvite:
         session = self._sessions.get(tag)
         if session is None:
             dialog = Dialog.of_client(self.request, response, self.flow, natted=self.natted)
-            session = Session(self._context, dialog, self.owner)
-            session.local_sdp = self.request.sdp
-            self._sessions[tag] = session
-        elif response.contact is not None:
-            session.dialog.refresh_target(response)
-            session.dialog.route_set = response.values("Record-Route")[::-1]
+            session = self._sessions[tag] = Session(self._context, dialog, self.owner, self)
+            session.in_flight.offers.send_first(self.request.sdp)
         session.note_peer(response)
         return session
 
     def _success(self, response: Response, now: float) -> Outcome:
-        known = self._sessions.get(response.to_tag or "")
-        if known is not None and known.state is not State.EARLY:
-            return known.repeat_ack(response)
         session = self._session(response)
-        session.state = State.ACCEPTED
+        if session.is_accepted:
+            return session.repeat_ack(response)
+        session.accepted(self.request, response, now)
         if self.finished or self.cancelled:
-            return self._drop(session, now)
+            return self._drop_fork(session, now)
         self.finished, self.answered = True, session
-        self._close_others(session)
-        asked = int((self.request.get("Session-Expires") or "0").partition(";")[0])
-        session.timer.settle(response, asked, now)
-        self._context.register(session)
-        return [Answered(self, session, response)]
+        return [*self._close_others(session, now), Answered(self, session, response)]
 
-    def _drop(self, session: Session, now: float) -> Outcome:
+    def _drop_fork(self, session: Session, now: float) -> Outcome:
         """Another fork was faster, or the caller gave up: answer and hang up (RFC 3261 section 13.2.2.4)."""
-        outcome = [*session.ack(self.request, now), *session.bye(now, self._cancel_headers)]
+        outcome = session.hang_up(now, self._cancel_headers)
         if self.cancelled and not self.finished:
-            outcome += self._over(self.request.response(487), local=True)
+            outcome += self._over(self.request.response(487), now, local=True)
         return outcome
 
     def _failure(self, response: Response, now: float, *, local: bool) -> Outcome:
@@ -163,16 +170,44 @@ class OutgoingInvite:
             return []
         if response.status == 422 and not self.cancelled and not local:
             wanted = min_se(response)
-            if wanted > int((self.request.get("Session-Expires") or "0").partition(";")[0]):
-                return self.resend([("Session-Expires", str(wanted)), ("Min-SE", str(wanted))], now)
-        return self._over(response, local=local)
+            if wanted > offered_interval(self.request):
+                closing = self._close_others(None, now)
+                return closing + self.resend([("Session-Expires", str(wanted)), ("Min-SE", str(wanted))], now)
+        return self._over(response, now, local=local)
 
-    def _over(self, response: Response, *, local: bool) -> Outcome:
+    def _over(self, response: Response, now: float, *, local: bool) -> Outcome:
         self.finished = True
-        self._close_others(None)
-        return [Failed(self, response, local)]
+        return [*self._close_others(None, now), Failed(self, response, local)]
 
-    def _close_others(self, winner: Session | None) -> None:
+    def _close_others(self, winner: Session | None, now: float) -> Outcome:
+        outcome: Outcome = []
         for session in self._sessions.values():
             if session is not winner and session.state is State.EARLY:
+                outcome += session.reject_open_requests(now)
                 session.close()
+        return outcome
+
+    # early dialogs ------------------------------------------------------------------------------------------------
+    @property
+    def glare_status(self) -> int:
+        """RFC 3261 section 14.2: an INVITE that meets ours."""
+        return 491
+
+    def receive_prack(self, session: Session, request: Request) -> bool:
+        """Only a caller acknowledges."""
+        return False
+
+    def receive_bye(self, session: Session, request: Request, now: float) -> Outcome:
+        """The callee gave up waiting for the ACK to a 2xx that never reached us; without other dialogs that was all."""
+        outcome = [*session.reject_open_requests(now), *session.end("bye", request)]
+        if any(other.state is State.EARLY for other in self._sessions.values()):
+            return outcome
+        return outcome + self.cancel(now)
+
+    def drop(self, session: Session, now: float, headers: Sequence[tuple[str, str]]) -> Outcome:
+        """End one early dialog (RFC 3261 section 15)."""
+        return session.hang_up(now, headers)
+
+    def flush(self, now: float) -> Outcome:
+        """Nothing of a caller waits for an answer to PRACK."""
+        return []

@@ -2,7 +2,7 @@
 """An INVITE session: one dialog and the requests that travel in it.
 
 Orthogonal machines side by side instead of one product of states: the dialog, the 2xx that waits for its ACK, the
-INVITE that we have sent, the offer that is open, the session timer.
+offer that waits for its answer, the session timer, and the requests of either side that are not answered yet.
 """
 
 from __future__ import annotations
@@ -10,28 +10,28 @@ from __future__ import annotations
 from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+from zlib import crc32
 
 from switch.sip.session.accept import Retransmission
-from switch.sip.session.events import Acknowledged, Ended, Replied, Requested
-from switch.sip.session.timer import SessionTimer, min_se, too_small
-from switch.sip.transaction import InviteServerTransaction
+from switch.sip.session.events import Acknowledged, Ended, Refreshed, Replied, Requested, Withdrawn
+from switch.sip.session.exchange import REFRESH, Exchange
+from switch.sip.session.in_flight import OFFERING, InFlight
+from switch.sip.session.timer import SessionTimer, min_se, offered_interval, too_small
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from switch.sip.dialog import Dialog
     from switch.sip.flow import Flow
-    from switch.sip.message import Request, Response
-    from switch.sip.session.events import SessionEvent
-    from switch.sip.session.incoming import IncomingInvite
-    from switch.sip.timers import Timers
-    from switch.sip.transaction import ClientTransaction, Effect, ServerTransaction, TransactionLayer
+    from switch.sip.message import HeaderLines, Request, Response
+    from switch.sip.session.context import Context, Outcome, PendingInvite
+    from switch.sip.transaction import ClientTransaction, Effect, ServerTransaction
 
-__all__ = ["Context", "Outcome", "Session", "State"]
+__all__ = ["Session", "State"]
 
-Outcome = list["Effect | SessionEvent"]
-
-_OFFERING: Final = ("INVITE", "UPDATE", "PRACK")
+_REFRESHING: Final = ("INVITE", "UPDATE")
+_RETRY_SECONDS: Final = 11
+"""Retry-After is a random number of seconds below this (RFC 3261 section 14.2)."""
 
 
 class State(Enum):
@@ -41,49 +41,9 @@ class State(Enum):
     ACCEPTED = "accepted"
     """A 2xx was sent or received; its ACK is still to come or to be sent."""
     CONFIRMED = "confirmed"
+    ENDING = "ending"
+    """We hung up, but the BYE must wait for the ACK to our 2xx."""
     ENDED = "ended"
-
-
-class Context:
-    """What every session needs from the user agent that holds it."""
-
-    __slots__ = (
-        "contact",
-        "headers",
-        "layer",
-        "new_tag",
-        "register",
-        "session_expires",
-        "session_min_se",
-        "timers",
-        "unregister",
-    )
-
-    def __init__(
-        self,
-        *,
-        layer: TransactionLayer,
-        timers: Timers,
-        contact: Callable[[Flow], str],
-        new_tag: Callable[[], str],
-        register: Callable[[Session], None],
-        unregister: Callable[[Session], None],
-        headers: Sequence[tuple[str, str]],
-        session_expires: int,
-        session_min_se: int,
-    ) -> None:
-        self.layer = layer
-        self.timers = timers
-        self.contact = contact
-        """The Contact value for messages over a flow."""
-        self.new_tag = new_tag
-        self.register = register
-        """Makes in-dialog requests and timers find the session."""
-        self.unregister = unregister
-        self.headers = headers
-        """Header lines of every INVITE, UPDATE and 2xx of ours: Allow, Supported."""
-        self.session_expires = session_expires
-        self.session_min_se = session_min_se
 
 
 class Session:
@@ -91,42 +51,42 @@ class Session:
 
     __slots__ = (
         "_ack",
-        "_ack_flow",
-        "_answering",
-        "_asking",
-        "_bye_when_acknowledged",
+        "_bye_headers",
         "_context",
         "_peer_allows",
-        "_retransmission",
         "dialog",
+        "entry",
+        "in_flight",
         "invite",
-        "local_sdp",
+        "late_rack",
         "owner",
         "state",
         "timer",
     )
 
-    def __init__(self, context: Context, dialog: Dialog, owner: object, state: State = State.EARLY) -> None:
+    def __init__(self, context: Context, dialog: Dialog, owner: object, invite: PendingInvite) -> None:
         self._context = context
         self.dialog = dialog
         self.owner = owner
         """The call leg that it belongs to; free for the user of the session."""
-        self.state = state
-        self.timer = SessionTimer(0)
-        self.invite: IncomingInvite | None = None
-        """The INVITE that made it, while we have not answered that finally."""
-        self.local_sdp: bytes | None = None
-        """The session description that we sent last, for refreshes."""
-        self._retransmission: Retransmission | None = None
-        self._ack: Request | None = None
-        self._ack_flow: Flow | None = None
-        self._answering: ServerTransaction | None = None
-        """The INVITE, or the UPDATE or PRACK with an offer, of the peer that is not answered yet."""
-        self._asking: ClientTransaction | None = None
-        """Our INVITE, or UPDATE or PRACK with an offer, that is not answered yet."""
-        self._bye_when_acknowledged: Sequence[tuple[str, str]] | None = None
+        self.state = State.EARLY
+        self.timer = SessionTimer()
+        self.invite: PendingInvite | None = invite
+        """The INVITE that made it, while that has no final response."""
+        self.late_rack: str | None = None
+        """The RAck of a PRACK that may still come although the INVITE is answered (RFC 3262 section 3)."""
+        self.entry = 0
+        self.in_flight = InFlight()
+        self._bye_headers: Sequence[tuple[str, str]] = ()
+        self._ack: tuple[int, list[Effect]] | None = None
+        """CSeq of our last ACK, and how to send it again."""
         self._peer_allows: frozenset[str] = frozenset()
         context.register(self)
+
+    @property
+    def local_sdp(self) -> bytes | None:
+        """Our session description that is in force."""
+        return self.in_flight.offers.local
 
     # requests of ours -------------------------------------------------------------------------------------------
     def send(
@@ -141,123 +101,178 @@ class Session:
     ) -> Outcome:
         """Send INVITE (modify), UPDATE, INFO, PRACK or any other request within the dialog.
 
-        Its final response comes back as `Replied` with `relates_to`.
+        Its final response comes back as `Replied` with `relates_to`: at once, if the request must not be sent now.
         """
         lines = list(headers)
-        if method in ("INVITE", "UPDATE"):
-            lines += self._target_headers()
-            lines += self._refresh_headers()
-        if body:
+        if method in _REFRESHING:
+            lines += self._target_headers(self._context.modify_headers)
+            if self.state is not State.EARLY:
+                lines += self.timer.request_headers(self._context.session_expires, self._context.session_min_se)
+        if body and content_type:
             lines.append(("Content-Type", content_type))
-            if content_type == "application/sdp":
-                self.local_sdp = body
-        request = self.dialog.request(method, lines, body)
+        request = self.dialog.request(method, lines, body, cseq=self.dialog.local_cseq + 1)
+        refusal = self._refusal(method, is_offer=method in OFFERING and request.sdp is not None)
+        if refusal is not None:
+            return [Replied(self, request, request.response(refusal), relates_to)]
+        return self._transmit(request, relates_to, now)
+
+    def _refusal(self, method: str, *, is_offer: bool) -> int | None:
+        """How the peer would have to answer such a request now (RFC 3261 section 14.1, RFC 3311 section 5.1)."""
+        if self.state in (State.ENDING, State.ENDED):
+            return 481
+        return None if self.in_flight.may_send(method, self.invite, is_offer=is_offer) else 491
+
+    def _transmit(self, request: Request, relates_to: object, now: float) -> Outcome:
+        self.dialog.local_cseq = request.cseq
         transaction, effects = self._context.layer.send_request(request, self.dialog.next_flow(), now)
-        transaction.user = _Exchange(self, relates_to)
-        if method == "INVITE" or (method in _OFFERING and request.sdp is not None):
-            self._asking = transaction
+        transaction.user = Exchange(self, relates_to)
+        self.in_flight.sent(transaction)
         return [*effects]
+
+    def resend(
+        self, request: Request, headers: Sequence[tuple[str, str]], now: float, *, relates_to: object = None
+    ) -> Outcome:
+        """Send a request of ours again that was refused with 401, 407 or 422, with these header lines.
+
+        Works for BYE too, although the session is over then.
+        """
+        names = {"Via", "CSeq", *(name for name, _ in headers)}
+        lines: HeaderLines = [line for line in request.headers if line[0] not in names]
+        lines += [("CSeq", f"{self.dialog.local_cseq + 1} {request.method}"), *headers]
+        again = type(request)(request.method, request.uri_text, lines, request.body)
+        if self.state is State.ENDED and request.method != "BYE":
+            return [Replied(self, again, again.response(481), relates_to)]
+        return self._transmit(again, relates_to, now)
 
     def prack(self, response: Response, now: float, *, body: bytes = b"", relates_to: object = None) -> Outcome:
         """Acknowledge a reliable provisional response to our INVITE (RFC 3262 section 4)."""
         acknowledged = f"{(response.get('RSeq') or '').strip()} {response.cseq} {response.cseq_method}"
         return self.send("PRACK", now, headers=[("RAck", acknowledged)], body=body, relates_to=relates_to)
 
+    def cancel(self, now: float, headers: Sequence[tuple[str, str]] = ()) -> Outcome:
+        """Withdraw our re-INVITE, whose final response comes as `Replied` all the same; harmless without one."""
+        inviting = self.in_flight.inviting
+        return [] if inviting is None else [*self._context.layer.cancel(inviting, now, headers)[1]]
+
     def ack(self, request: Request, now: float, body: bytes = b"") -> Outcome:
         """Acknowledge the 2xx to `request`, an INVITE of ours; `body` is the answer to an offer in the 2xx."""
-        lines = [("Content-Type", "application/sdp")] if body else []
+        if self.state is State.ENDED and self.in_flight.unacknowledged is None:
+            return []
+        # RFC 3261 13.2.2.4: an ACK carries the credentials of its INVITE
+        lines = [line for line in request.headers if line[0] in ("Authorization", "Proxy-Authorization")]
         if body:
-            self.local_sdp = body
-        self._ack = self.dialog.request("ACK", [*lines, *self._credentials(request)], body, cseq=request.cseq)
-        self._ack_flow = self.dialog.next_flow()
+            lines.append(("Content-Type", "application/sdp"))
+        ack = self.dialog.request("ACK", lines, body, cseq=request.cseq)
+        effects = self._context.layer.send_ack(ack, self.dialog.next_flow())
+        self._ack = request.cseq, effects
+        self.in_flight.acknowledged_by_us(body)
         if self.state is State.ACCEPTED:
             self.state = State.CONFIRMED
-        return [*self._context.layer.send_ack(self._ack.copy(), self._ack_flow)]
+        return [*effects]
 
     def repeat_ack(self, response: Response) -> Outcome:
         """The peer repeated its 2xx: repeat the ACK (RFC 3261 section 13.2.2.4)."""
-        if self._ack is None or self._ack_flow is None or self._ack.cseq != response.cseq:
+        if self._ack is None or self._ack[0] != response.cseq:
             return []
-        return [*self._context.layer.send_ack(self._ack.copy(), self._ack_flow)]
+        return [*self._ack[1]]
 
+    # the end ----------------------------------------------------------------------------------------------------
     def bye(self, now: float, headers: Sequence[tuple[str, str]] = ()) -> Outcome:
-        """Hang up. A callee waits for the ACK first (RFC 3261 section 15); harmless when the session is over."""
-        if self.state is State.ENDED:
-            return []
-        if self._retransmission is not None and isinstance(self._retransmission.transaction, InviteServerTransaction):
-            self._bye_when_acknowledged = headers
-            return []
-        return self._hang_up(now, headers)
+        """Hang up; harmless when that was done already.
 
-    def _hang_up(self, now: float, headers: Sequence[tuple[str, str]]) -> Outcome:
-        self.close()
+        A callee waits for the ACK first (RFC 3261 section 15). In an early dialog the caller ends just that one of
+        perhaps several; the callee tells so by 199, to a caller who supports it.
+        """
+        if self.state in (State.ENDING, State.ENDED):
+            return []
+        if self.invite is not None:
+            return self.invite.drop(self, now, headers)
+        if self.in_flight.accepting is not None:
+            self.state = State.ENDING
+            self._bye_headers = headers
+            return self.reject_open_requests(now)
+        return self.hang_up(now, headers)
+
+    def hang_up(self, now: float, headers: Sequence[tuple[str, str]] = ()) -> Outcome:
+        """Send BYE whatever the state, and the ACK before it where the owner still owes one."""
         outcome = self.reject_open_requests(now)
-        request = self.dialog.request("BYE", headers)
-        transaction, effects = self._context.layer.send_request(request, self.dialog.next_flow(), now)
-        transaction.user = None
-        return [*outcome, *effects]
+        if self.in_flight.unacknowledged is not None:
+            outcome += self.ack(self.in_flight.unacknowledged, now)
+        self.close()
+        return outcome + self._transmit(self.dialog.request("BYE", headers, cseq=self.dialog.local_cseq + 1), None, now)
 
     def close(self) -> None:
-        """End the session without a word to the peer."""
+        """End the session without a word to the peer; requests that are open can still be answered."""
         if self.state is not State.ENDED:
             self.state = State.ENDED
-            self._retransmission = None
-            self.timer = SessionTimer(0)
+            self.invite = None
+            self.in_flight.accepting = None
+            self.timer = SessionTimer()
             self._context.unregister(self)
 
     def reject_open_requests(self, now: float) -> Outcome:
         """Answer what the peer still waits for with 487, as the session is over (RFC 3261 section 15.1.2)."""
-        transaction, self._answering = self._answering, None
-        if transaction is None:
-            return []
-        response = transaction.request.response(487, to_tag=self.dialog.local_tag)
-        return [*self._context.layer.respond(transaction, response, now)]
+        return [effect for transaction in self.in_flight.peers for effect in self._reply(transaction, 487, now)]
 
     # requests of the peer ---------------------------------------------------------------------------------------
     def receive_request(self, request: Request, transaction: ServerTransaction, flow: Flow, now: float) -> Outcome:
-        """An in-dialog request other than ACK."""
+        """An in-dialog request other than ACK and CANCEL; raises ParseError and leaves all as it was."""
+        method = request.method
+        brief = method in _REFRESHING and too_small(request, self._context.session_min_se)
         if not self.dialog.accepts_cseq(request):
-            return self._refuse(transaction, 500, now)
-        if request.method == "BYE":
+            return self._reply(transaction, 500, now)
+        if method == "BYE":
             return self._receive_bye(request, transaction, now)
-        if request.method == "PRACK" and (self.invite is None or not self.invite.receive_prack(request)):
-            return self._refuse(transaction, 481, now)
-        if request.method in _OFFERING and (request.method == "INVITE" or request.sdp is not None):
-            refused = self._refuse_glare(request, transaction, now)
-            if refused is not None:
-                return refused
-            self._answering = transaction
-        if request.method in ("INVITE", "UPDATE"):
-            if too_small(request, self._context.session_min_se):
-                least = ("Min-SE", str(self._context.session_min_se))
-                return self._refuse(transaction, 422, now, least)
-            self.dialog.refresh_target(request)
-            self.dialog.flow = flow
+        if self.state is State.ENDING or (method == "PRACK" and not self._acknowledges(request)):
+            return self._reply(transaction, 481, now)
+        if brief:
+            return self._reply(transaction, 422, now, ("Min-SE", str(self._context.session_min_se)))
+        glare = self.in_flight.glare(request, self.invite) if method in OFFERING else None
+        if glare is not None:
+            return self._refuse_glare(transaction, glare, now)
+        if method in _REFRESHING:
+            self.dialog.refresh_target(request, flow)
             self.note_peer(request)
-            if request.method == "UPDATE" and request.sdp is None:
-                return self.respond(transaction, 200, now)  # a refresh of this leg's timer concerns nobody else
+        self.in_flight.received(request, transaction)
+        if method == "UPDATE" and request.sdp is None:
+            return self.respond(transaction, 200, now)  # a refresh of this leg concerns nobody else
         return [Requested(self, transaction, request)]
 
+    def _acknowledges(self, prack: Request) -> bool:
+        if self.invite is not None:
+            return self.invite.receive_prack(self, prack)
+        expected, self.late_rack = self.late_rack, None
+        return expected is not None and (prack.get("RAck") or "").split() == expected.split()
+
+    def _refuse_glare(self, transaction: ServerTransaction, status: int, now: float) -> Outcome:
+        if status == 500:
+            # as good as random, and the same for a request that is sent again
+            seconds = crc32(transaction.request.via.branch.encode()) % _RETRY_SECONDS
+            outcome = self._reply(transaction, 500, now, ("Retry-After", str(seconds)))
+        else:
+            outcome = self._reply(transaction, status, now)
+        return outcome if self.invite is None else outcome + self.invite.flush(now)
+
     def _receive_bye(self, request: Request, transaction: ServerTransaction, now: float) -> Outcome:
-        outcome: Outcome = [*self._context.layer.respond(transaction, request.response(200), now)]
-        if self.state is State.ENDED:
-            return outcome
+        outcome = self._reply(transaction, 200, now)
+        if self.invite is not None:
+            return outcome + self.invite.receive_bye(self, request, now)
         outcome += self.reject_open_requests(now)
+        if self.in_flight.unacknowledged is not None:
+            outcome += self.ack(self.in_flight.unacknowledged, now)
+        return outcome + self.end("bye", request)
+
+    def end(self, reason: str, request: Request | None = None) -> Outcome:
+        """Close, and tell the owner unless it hung up itself."""
+        told = self.state in (State.ENDING, State.ENDED)
         self.close()
-        return [*outcome, Ended(self, "bye", request)]
+        return [] if told else [Ended(self, reason, request)]
 
-    def _refuse_glare(self, request: Request, transaction: ServerTransaction, now: float) -> Outcome | None:
-        """RFC 3261 section 14.2, RFC 3311 section 5.2: one offer at a time."""
-        if self._asking is not None:
-            return self._refuse(transaction, 491, now)
-        if self._answering is not None or (request.method == "INVITE" and self._retransmission is not None):
-            return self._refuse(transaction, 500, now, ("Retry-After", "3"))
-        return None
-
-    def _refuse(self, transaction: ServerTransaction, status: int, now: float, *headers: tuple[str, str]) -> Outcome:
-        if self._answering is transaction:
-            self._answering = None
-        return [*self._context.layer.respond(transaction, transaction.request.response(status, headers=headers), now)]
+    def receive_cancel(self, transaction: ServerTransaction, request: Request, now: float) -> Outcome:
+        """The peer withdraws its re-INVITE (RFC 3261 section 9.2); too late once that is answered."""
+        if transaction not in self.in_flight.peers:
+            return []
+        return [*self._reply(transaction, 487, now), Withdrawn(self, transaction, request)]
 
     def respond(
         self,
@@ -270,37 +285,75 @@ class Session:
         body: bytes = b"",
         content_type: str = "application/sdp",
     ) -> Outcome:
-        """Answer a request that came as `Requested`."""
+        """Answer a request that came as `Requested`; harmless if it has been answered meanwhile."""
+        if transaction not in self.in_flight.peers:
+            return []
         request = transaction.request
         lines = list(headers)
-        if 200 <= status < 300 and request.method in ("INVITE", "UPDATE"):
-            lines += self._target_headers()
-            lines += self.timer.answer(request, self._context.session_expires, now)
-            self._context.register(self)
-        if body:
+        if 200 <= status < 300 and request.method in _REFRESHING:
+            lines += self._success_headers(request, now)
+        if body and content_type:
             lines.append(("Content-Type", content_type))
-            if content_type == "application/sdp" and status < 300:
-                self.local_sdp = body
         response = request.response(status, reason, to_tag=self.dialog.local_tag, headers=lines, body=body)
-        if status >= 200 and self._answering is transaction:
-            self._answering = None
-        if 200 <= status < 300 and isinstance(transaction, InviteServerTransaction):
-            self.await_ack(response, transaction, now)
+        if status >= 200:
+            self.in_flight.answered(transaction, response)
+            if 200 <= status < 300 and request.method == "INVITE":
+                self._await_ack(response, transaction, now)
+        outcome: Outcome = [*self._context.layer.respond(transaction, response, now)]
+        return outcome if self.invite is None or status < 200 else outcome + self.invite.flush(now)
+
+    def _reply(self, transaction: ServerTransaction, status: int, now: float, *headers: tuple[str, str]) -> Outcome:
+        response = transaction.request.response(status, to_tag=self.dialog.local_tag, headers=headers)
+        self.in_flight.answered(transaction, response)
         return [*self._context.layer.respond(transaction, response, now)]
 
-    def await_ack(self, response: Response, transaction: ServerTransaction, now: float) -> None:
+    # the first 2xx ----------------------------------------------------------------------------------------------
+    def accept(
+        self, transaction: ServerTransaction, now: float, headers: Iterable[tuple[str, str]], body: bytes
+    ) -> Outcome:
+        """Answer the first INVITE with 200."""
+        self.state, self.invite = State.ACCEPTED, None
+        request = transaction.request
+        lines = [*headers, *self._success_headers(request, now)]
+        if body:
+            lines.append(("Content-Type", "application/sdp"))
+        response = request.response(200, to_tag=self.dialog.local_tag, headers=lines, body=body)
+        self.in_flight.offers.send_first(body)
+        self.in_flight.offers.conclude()
+        self._await_ack(response, transaction, now)
+        return [*self._context.layer.respond(transaction, response, now)]
+
+    def accepted(self, request: Request, response: Response, now: float) -> None:
+        """Our first INVITE got its 2xx in this dialog."""
+        self.dialog.confirm(response)
+        self.note_peer(response)
+        self.in_flight.offers.receive_first(response.sdp)
+        self.in_flight.offers.conclude()
+        self.in_flight.unacknowledged = request
+        self.invite = None
+        if self.state is State.EARLY:
+            self.state = State.ACCEPTED
+            self.timer.settle(response, offered_interval(request), now)
+            self._context.watch(self)
+
+    @property
+    def is_accepted(self) -> bool:
+        """The 2xx to our first INVITE has come."""
+        return self.in_flight.unacknowledged is not None or self._ack is not None
+
+    def _await_ack(self, response: Response, transaction: ServerTransaction, now: float) -> None:
         """Repeat a 2xx to INVITE until its ACK comes (RFC 3261 section 13.3.1.4)."""
-        self._retransmission = Retransmission(response, transaction, self._context.timers, now)
-        self._context.register(self)
+        self.in_flight.accepting = Retransmission(response, transaction, self._context.timers, now)
+        self._context.watch(self)
 
     def receive_ack(self, request: Request, now: float) -> Outcome:
         """An ACK to our 2xx; a repeated one is nothing new."""
-        waiting = self._retransmission
+        waiting = self.in_flight.accepting
         if waiting is None or request.cseq != waiting.transaction.request.cseq:
             return []
-        self._retransmission = None
-        if self._bye_when_acknowledged is not None:
-            return self._hang_up(now, self._bye_when_acknowledged)
+        self.in_flight.acknowledged_by_peer(request)
+        if self.state is State.ENDING:
+            return self.hang_up(now, self._bye_headers)
         if self.state is State.ACCEPTED:
             self.state = State.CONFIRMED
         return [Acknowledged(self, request)]
@@ -310,126 +363,113 @@ class Session:
         self, transaction: ClientTransaction, response: Response, relates_to: object, now: float
     ) -> Outcome:
         """A response within the dialog, or the 408 or 503 that stands for a time-out or a transport failure."""
-        if response.status < 200:
+        request, method, status = transaction.request, transaction.request.method, response.status
+        if status < 200:
             return []
-        request = transaction.request
-        if self._asking is transaction:
-            self._asking = None
-        elif request.method == "INVITE" and response.status < 300:
+        if method == "INVITE" and transaction is not self.in_flight.inviting:
             return self.repeat_ack(response)  # a 2xx that we have seen
+        self.in_flight.concluded(transaction, response)
         if self.state is State.ENDED:
-            return self._acknowledge_and_forget(request, response, now)
-        if response.status < 300 and request.method in ("INVITE", "UPDATE"):
+            return self._after_the_end(request, response, relates_to, now)
+        if status < 300 and method in _REFRESHING:
             self.dialog.refresh_target(response)
             self.note_peer(response)
-            self.timer.settle(response, self._asked(request), now)
-            self._context.register(self)
-        outcome = self._acknowledge_refresh(request, response, relates_to, now)
+            if self.state is not State.EARLY:
+                self.timer.settle(response, offered_interval(request), now)
+                self._context.watch(self)
+        elif status == 422 and method in _REFRESHING and min_se(response) > offered_interval(request):
+            least = str(min_se(response))
+            return self.resend(request, [("Session-Expires", least), ("Min-SE", least)], now, relates_to=relates_to)
+        if relates_to is REFRESH:
+            outcome = self._refreshed(request, response, now)
+        else:
+            outcome = [Replied(self, request, response, relates_to)]
         # RFC 3261 12.2.1.2: the dialog is gone, or the peer is
-        if response.status == 481 or (response.status == 408 and request.method in ("INVITE", "UPDATE")):
-            outcome += self._hang_up(now, [("Reason", 'SIP;cause=408;text="Dialog lost"')])
-            outcome.append(Ended(self, "failed"))
+        if self.state is not State.EARLY and (
+            (status == 481 and method != "PRACK") or (status == 408 and method in _REFRESHING)
+        ):
+            told = self.state is State.ENDING
+            outcome += self.hang_up(now, [("Reason", f'SIP;cause={status};text="Dialog lost"')])
+            outcome += [] if told else [Ended(self, "failed")]
         return outcome
 
-    def _acknowledge_refresh(self, request: Request, response: Response, relates_to: object, now: float) -> Outcome:
-        if relates_to is not _REFRESH:
-            return [Replied(self, request, response, relates_to)]
-        if request.method == "INVITE" and response.status < 300:
+    def _after_the_end(self, request: Request, response: Response, relates_to: object, now: float) -> Outcome:
+        if self.in_flight.unacknowledged is not None:
             return self.ack(request, now)
-        if response.status == 422:
-            self.timer.interval = max(self.timer.interval, min_se(response))
-            self.timer.restart(now)
-        return []
+        challenged = request.method == "BYE" and response.status in (401, 407)
+        return [Replied(self, request, response, relates_to)] if challenged else []
 
-    def _acknowledge_and_forget(self, request: Request, response: Response, now: float) -> Outcome:
-        if request.method == "INVITE" and response.status < 300:
-            return self.ack(request, now)
+    def _refreshed(self, request: Request, response: Response, now: float) -> Outcome:
+        if response.status < 300:
+            if request.method == "UPDATE":
+                return []
+            return [*self.ack(request, now), *([Refreshed(self, response)] if response.sdp is not None else [])]
+        if response.status in (405, 501) and request.method == "UPDATE":
+            self._peer_allows -= {"UPDATE"}
+            self.timer.retry(now, 0.0)
+        else:
+            self.timer.refused(response, now)
+        self._context.watch(self)
         return []
 
     # time -------------------------------------------------------------------------------------------------------
     @property
     def next_deadline(self) -> float | None:
         """When to call `handle_timer`."""
-        if self._retransmission is not None:
-            return self._retransmission.next_deadline
+        if self.in_flight.accepting is not None:
+            return self.in_flight.accepting.next_deadline
         return self.timer.next_deadline
 
     def handle_timer(self, now: float) -> Outcome:
         """Repeat an unacknowledged 2xx, refresh the session, or end it."""
-        waiting = self._retransmission
+        waiting = self.in_flight.accepting
         if waiting is not None:
             if waiting.has_expired(now):
-                self._retransmission = None
-                return [*self._hang_up(now, [("Reason", 'SIP;cause=408;text="ACK timeout"')]), Ended(self, "no-ack")]
+                return self._give_up(now, "no-ack", "ACK timeout")
             if waiting.is_due(now):
                 return [*self._context.layer.respond(waiting.transaction, waiting.response, now)]
             return []
         if self.timer.expires_at is not None and now >= self.timer.expires_at:
-            return [*self._hang_up(now, [("Reason", 'SIP;cause=408;text="Session expired"')]), Ended(self, "timer")]
+            return self._give_up(now, "timer", "Session expired")
         if self.timer.refresh_at is not None and now >= self.timer.refresh_at:
             return self._refresh(now)
         return []
 
+    def _give_up(self, now: float, reason: str, text: str) -> Outcome:
+        told = self.state is State.ENDING
+        headers = self._bye_headers if told else [("Reason", f'SIP;cause=408;text="{text}"')]
+        outcome = self.hang_up(now, headers)
+        return outcome if told else [*outcome, Ended(self, reason)]
+
     def _refresh(self, now: float) -> Outcome:
         self.timer.refresh_at = None
-        if self._asking is not None or self._answering is not None:
-            self.timer.refresh_at = now + 2  # an offer is on its way: later
+        local = self.in_flight.offers.local
+        by_update = "UPDATE" in self._peer_allows or local is None
+        method, body = ("UPDATE", b"") if by_update or local is None else ("INVITE", local)
+        if self._refusal(method, is_offer=bool(body)) is not None:
+            self.timer.retry(now, 2.0)
             return []
-        if "UPDATE" in self._peer_allows or self.local_sdp is None:
-            return self.send("UPDATE", now, relates_to=_REFRESH)
-        return self.send("INVITE", now, body=self.local_sdp, relates_to=_REFRESH)
+        return self.send(method, now, body=body, relates_to=REFRESH)
 
     # headers ----------------------------------------------------------------------------------------------------
     def note_peer(self, message: Request | Response) -> None:
         """Remember which methods the peer takes."""
-        allowed = message.values("Allow")
-        if allowed:
-            self._peer_allows = _methods(",".join(allowed).upper().replace(" ", ""))
+        allowed = message.get("Allow")
+        if allowed is not None:
+            self._peer_allows = _methods(",".join(message.all("Allow")))
 
-    def _target_headers(self) -> list[tuple[str, str]]:
-        return [("Contact", self._context.contact(self.dialog.flow)), *self._context.headers]
+    def _target_headers(self, headers: Sequence[tuple[str, str]]) -> HeaderLines:
+        return [("Contact", self._context.contact(self.dialog.flow)), *headers]
 
-    def _refresh_headers(self) -> list[tuple[str, str]]:
-        interval = self.timer.interval or self._context.session_expires
-        if not interval:
-            return []
-        # RFC 4028 7.4: the refresher stays who it is
-        role = "" if not self.timer.interval else f";refresher={'uac' if self.timer.we_refresh else 'uas'}"
-        return [("Session-Expires", f"{interval}{role}"), ("Min-SE", str(self._context.session_min_se))]
-
-    def _asked(self, request: Request) -> int:
-        value = (request.get("Session-Expires") or "0").partition(";")[0]
-        return int(value)
-
-    @staticmethod
-    def _credentials(request: Request) -> list[tuple[str, str]]:
-        # RFC 3261 13.2.2.4: an ACK carries the credentials of its INVITE
-        return [line for line in request.headers if line[0] in ("Authorization", "Proxy-Authorization")]
-
-
-class _Exchange:
-    """Ties the response to a request of ours to the session and to what the request was for."""
-
-    __slots__ = ("_relates_to", "_session")
-
-    def __init__(self, session: Session, relates_to: object) -> None:
-        self._session = session
-        self._relates_to = relates_to
-
-    def receive_response(
-        self, transaction: ClientTransaction, response: Response, now: float, *, local: bool
-    ) -> Outcome:
-        """See `Session.receive_response`."""
-        return self._session.receive_response(transaction, response, self._relates_to, now)
-
-
-class _Refresh:
-    """Marks a request that only refreshes the session timer."""
-
-
-_REFRESH: Final = _Refresh()
+    def _success_headers(self, request: Request, now: float) -> HeaderLines:
+        """What a 2xx to INVITE or UPDATE says about us and the session timer."""
+        lines = self._target_headers(self._context.headers)
+        if self.state is not State.EARLY:
+            lines += self.timer.answer(request, self._context.session_expires, now)
+            self._context.watch(self)
+        return lines
 
 
 @lru_cache(maxsize=256)
 def _methods(text: str) -> frozenset[str]:
-    return frozenset(text.split(","))
+    return frozenset(text.upper().replace(" ", "").split(","))
