@@ -43,7 +43,7 @@ async def run(
     """Relay media until `stop`; `ready` is called once commands are taken. OSError where a socket cannot be bound."""
     loop = asyncio.get_running_loop()
     _allow_many_sockets()
-    pump = Pump(settings.gather_seconds)
+    pump = Pump(settings.gather_seconds, time.monotonic)
     pool = PortPool(
         settings.rtp_ports, open_pair(_hosts(settings), settings.dscp), settings.port_quarantine_seconds, SystemRandom()
     )

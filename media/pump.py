@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import select
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -29,10 +28,11 @@ MAX_EVENTS = 1024
 class Pump:
     """Calls the handlers of sockets that have packets."""
 
-    def __init__(self, gather_seconds: float) -> None:
+    def __init__(self, gather_seconds: float, clock: Callable[[], float]) -> None:
         self.gather_seconds = gather_seconds
-        self.now = time.monotonic()
+        self.now = clock()
         """When the present round began, monotonic seconds."""
+        self._clock = clock
         self._epoll = select.epoll()
         self._handlers: dict[int, Handler] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -54,7 +54,7 @@ class Pump:
 
     def round(self) -> int:
         """Serve every socket that has packets. Returns how many had."""
-        self.now = time.monotonic()
+        self.now = self._clock()
         handlers = self._handlers
         events = self._epoll.poll(0, MAX_EVENTS)
         for descriptor, _ in events:
@@ -88,7 +88,7 @@ class Pump:
         finally:  # a fault in one stream must not silence the others
             if self._loop is not None:
                 if busy:
-                    delay = self.gather_seconds - (time.monotonic() - self.now)
+                    delay = self.gather_seconds - (self._clock() - self.now)
                     self._next_round = self._loop.call_later(max(delay, 0.0), self._tick)
                 else:
                     self._next_round = None

@@ -256,18 +256,23 @@ class StreamSide:
             self._other.wire()
 
     def _fast_handler(self) -> Handler:
-        media = self.media
-        accepted = RTP_FIRST_OCTETS if media is not None and media.is_rtp else ANY_FIRST_OCTET
-        return relay_locked(self.pair.rtp, self._other.pair.rtp, self.rtp, accepted, self._sample)
+        is_rtp = self.media is not None and self.media.is_rtp
+        least, accepted = (HEADER_SIZE, RTP_FIRST_OCTETS) if is_rtp else (1, ANY_FIRST_OCTET)
+        return relay_locked(self.pair.rtp, self._other.pair.rtp, self.rtp, least, accepted, self._sample)
 
 
 def relay_locked(
-    source: socket.socket, destination: socket.socket, counters: Counters, accepted: bytes, sample: Handler
+    source: socket.socket,
+    destination: socket.socket,
+    counters: Counters,
+    least: int,
+    accepted: bytes,
+    sample: Handler,
 ) -> Handler:
     """A handler that relays one packet between two connected sockets.
 
-    `accepted` says for each first octet whether the packet passes. The handler lives on local variables: it is
-    the one function of the process that runs for every packet.
+    A packet passes if it has at least `least` octets and `accepted` has a 1 for its first one. The handler lives on
+    local variables: it is the one function of the process that runs for every packet.
     """
     receive_into = source.recv_into
     send = destination.send
@@ -275,7 +280,7 @@ def relay_locked(
     def relay() -> None:
         try:
             size = receive_into(BUFFER)
-            if not accepted[BUFFER[0]]:
+            if size < least or not accepted[BUFFER[0]]:
                 counters.errors += 1
                 return
             send(SLICES[size])

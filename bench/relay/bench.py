@@ -74,14 +74,14 @@ class NgClient:
                         reply = decode(body)
                         assert isinstance(reply, Mapping)
                         return reply
-        raise TimeoutError(f"no answer to {command['command']}")
+        raise TimeoutError(f"no answer to {command}")
 
     def signal(self, **command: Value) -> int:
         """An offer or answer; returns the port that the relay put into the SDP."""
         reply = self.ask(ICE="remove", **command)
         found = re.search(r"m=audio (\d+)", str(reply.get("sdp")))
         if found is None:
-            raise RuntimeError(f"{command['command']}: {reply}")
+            raise RuntimeError(f"{command} was answered by {reply}")
         return int(found[1])
 
 

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SDP through the relay: golden bodies, what is read from them, and what is refused.
+
+golden/NAME.sdp becomes golden/NAME.relayed with the endpoints below; dots in NAME turn options of `rewrite` on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media.sdp import Endpoint, SdpError, parse, rewrite
+
+GOLDEN = Path(__file__).parent / "golden"
+NAMES = sorted(path.stem for path in GOLDEN.glob("*.sdp"))
+PLAIN = (GOLDEN / "plain_call.sdp").read_bytes()
+
+
+def relayed(body: bytes, *options: str) -> bytes:
+    """The body with section i at port 20000 + 10 i of 198.51.100.1 or 2001:db8::1."""
+    session = parse(body)
+    endpoints: list[Endpoint | None] = []
+    for index, media in enumerate(session.media):
+        port = 20000 + 10 * index
+        own = ip_address("2001:db8::1" if media.address and media.address.version == 6 else "198.51.100.1")
+        endpoint = Endpoint(own, port, port if media.rtcp_port == media.port else port + 1)
+        endpoints.append(endpoint if media.relayed else None)
+    return rewrite(session, endpoints, **dict.fromkeys(options, True))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_golden_bodies_come_out_as_they_should(name: str) -> None:
+    _, *options = name.split(".")
+    assert relayed((GOLDEN / f"{name}.sdp").read_bytes(), *options) == (GOLDEN / f"{name}.relayed").read_bytes()
+
+
+def test_what_a_side_wants_is_read() -> None:
+    audio, video = parse((GOLDEN / "address_per_media.sdp").read_bytes()).media
+    assert (audio.kind, audio.port, audio.rtcp_port, str(audio.address)) == ("audio", 4000, 4007, "192.0.2.11")
+    assert (video.rtcp_port, str(video.rtcp_address)) == (5001, "192.0.2.12")
+    assert audio.payload_types == {8}
+    assert (audio.clock_rate(8), video.clock_rate(96), video.clock_rate(34)) == (8000, 90000, 90000)
+    assert not audio.held
+    assert audio.is_rtp
+
+
+def test_rtcp_is_at_the_next_port_unless_said_otherwise() -> None:
+    assert parse(PLAIN).media[0].rtcp_port == 49171
+
+
+def test_hold_is_seen_in_direction_and_address() -> None:
+    for name in ("hold_by_direction", "hold_by_address_zero"):
+        assert parse((GOLDEN / f"{name}.sdp").read_bytes()).media[0].held
+
+
+def test_t38_is_no_rtp() -> None:
+    media = parse((GOLDEN / "t38.sdp").read_bytes()).media[0]
+    assert media.relayed
+    assert not media.is_rtp
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        (b"v=0", b"v=1", "begin with v=0"),
+        (b"s=-", b"nonsense", "line 3 is not of the form"),
+        (b"c=IN IP4 192.0.2.10\r\n", b"", "has no c= line"),
+        (b"c=IN IP4 192.0.2.10", b"c=IN IP4 phone.example.com", "no valid unicast address"),
+        (b"c=IN IP4 192.0.2.10", b"c=IN IP4 192.0.2.999", "no valid unicast address"),
+        (b"c=IN IP4 192.0.2.10", b"c=IN IP4 224.2.1.1", "multicast"),
+        (b"c=IN IP4 192.0.2.10", b"c=IN IP4 224.2.1.1/127", "no valid unicast address"),
+        (b"c=IN IP4 192.0.2.10", b"c=IN IP4 2001:db8::1", "no valid unicast address"),
+        (b"c=IN IP4 192.0.2.10", b"c=IN IP9 192.0.2.10", "not of the form IN IP4"),
+        (b"c=IN IP4 192.0.2.10", b"c=", "not of the form IN IP4"),
+        (b"m=audio 49170 RTP/AVP 0 8 101", b"m=audio 49170", "lacks port, protocol or format"),
+        (b"m=audio 49170", b"m=audio 491700", "no valid port"),
+        (b"m=audio 49170", b"m=audio -1", "no valid port"),
+        (b"m=audio 49170", b"m=audio 49170/2", "several ports"),
+        (b"a=ptime:20", b"a=rtcp:x", "a=rtcp has no valid port"),
+        (b"a=ptime:20", b"a=rtcp:", "a=rtcp has no valid port"),
+        (b"a=ptime:20", b"a=rtcp:5 IN IP4", "a=rtcp is not of the form"),
+        (b"a=ptime:20", b"a=x\r\n" * 2000, "more than 1000 lines"),
+        (b"a=ptime:20", b"m=audio 1 RTP/AVP 0\r\n" * 40, "more than 32 media sections"),
+    ],
+)
+def test_malformed_bodies_are_refused_with_a_reason(before: bytes, after: bytes, reason: str) -> None:
+    assert before in PLAIN
+    with pytest.raises(SdpError, match=reason):
+        parse(PLAIN.replace(before, after, 1))
+
+
+def test_an_empty_body_is_refused() -> None:
+    with pytest.raises(SdpError):
+        parse(b"")
+
+
+@given(st.binary(max_size=300))
+def test_any_octets_are_read_or_refused(octets: bytes) -> None:
+    with contextlib.suppress(SdpError):
+        relayed(b"v=0\r\n" + octets)
+
+
+@given(st.integers(0, len(PLAIN) - 1), st.binary(max_size=4), st.integers(0, 3))
+def test_a_damaged_body_is_rewritten_or_refused(at: int, damage: bytes, removed: int) -> None:
+    with contextlib.suppress(SdpError):
+        relayed(PLAIN[:at] + damage + PLAIN[at + removed :], "replace_origin", "remove_ice")
+
+
+@given(st.sampled_from(NAMES))
+def test_rewriting_with_what_is_there_changes_nothing(name: str) -> None:
+    body = (GOLDEN / f"{name}.relayed").read_bytes()
+    session = parse(body)
+    endpoints: list[Endpoint | None] = [
+        Endpoint(media.address, media.port, media.rtcp_port) if media.relayed and media.address else None
+        for media in session.media
+    ]
+    assert rewrite(session, endpoints, replace_origin=".replace_origin" in name) == body
