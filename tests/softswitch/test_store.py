@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import psutil
 import psycopg
@@ -16,12 +17,14 @@ import pytest
 from softswitch.runfiles import AlreadyRunningError, hold, running_pid
 from softswitch.store import EmbeddedStore, StoreError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 def server_of(store: EmbeddedStore) -> psutil.Process:
     return psutil.Process(int((store.cluster / "postmaster.pid").read_text(encoding="utf-8").split()[0]))
+
+
+def status_of(process: psutil.Process, field: str) -> str:
+    lines = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii").splitlines()
+    return next(line.split()[1] for line in lines if line.startswith(f"{field}:"))
 
 
 def test_data_stays_over_a_restart_and_is_synced_to_disk(tmp_path: Path) -> None:
@@ -108,12 +111,22 @@ def test_a_cluster_of_an_unknown_version_is_refused_with_words(tmp_path: Path) -
         store.command()
 
 
-def test_directories_above_stay_closed_also_for_root_whose_server_is_another_user(tmp_path: Path) -> None:
+def test_data_and_programs_may_lie_in_closed_directories_which_stay_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkout below /root: root's server runs as another user, who is kept out of there."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     store = EmbeddedStore(closed / "var")
+    installed = store.programs().parent
+    package = closed / installed.parent.name
+    shutil.copytree(installed, package / installed.name, symlinks=True)
+    shutil.copytree(f"{installed.parent}.libs", f"{package}.libs")
+    monkeypatch.setattr(store, "programs", lambda: package / installed.name / "bin")
     with store.running(), psycopg.connect(store.dsn) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
+        capabilities = status_of(server_of(store), "CapEff")
+        assert int(capabilities, 16) in {0, 1 << 2}, "nothing but CAP_DAC_READ_SEARCH, where that is needed"
     assert closed.stat().st_mode & 0o777 == 0o700
 
 
