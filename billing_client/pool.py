@@ -143,12 +143,12 @@ class Pool:
             link = self._idle.pop() if self._idle else await self._wait()
             try:
                 rows = await link.fetch(sql, args, self._timeout_seconds)
+            except (TimeoutError, asyncpg.QueryCanceledError) as error:  # before LOST: it is an OSError
+                self._discard(link)
+                raise StoreUnavailable("the store does not answer in time") from error
             except LOST as error:
                 self._discard(link)
                 lost = error
-            except (TimeoutError, asyncpg.QueryCanceledError) as error:
-                self._discard(link)
-                raise StoreUnavailable("the store does not answer in time") from error
             except asyncpg.PostgresError as error:
                 self._release(link)
                 raise StoreRefused(f"{type(error).__name__}: {error}") from error
@@ -232,6 +232,8 @@ class Pool:
         link = Link(connection)
         try:
             await link.prepare(self._prepare)
+            # asyncpg ends a prepare by Flush, not Sync: the server's statement_timeout would run on while we idle.
+            await connection.execute("SELECT 1")
         except BaseException:
             connection.terminate()
             raise

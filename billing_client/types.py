@@ -292,6 +292,8 @@ class StoreEvent:
                 return cls("rates")
             case ["routes"]:
                 return cls("routes")
+            case ["resync"]:
+                return cls("resync")
             case ["account", *number]:
                 return cls("account", number=":".join(number))
             case ["disconnect", node, call_id, *reason]:

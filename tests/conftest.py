@@ -50,7 +50,7 @@ def dsn(store_server: str) -> Iterator[str]:
     """A fresh store, migrated and empty."""
     database = f"store_{next(_numbers)}"
     with psycopg.connect(store_server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {database} TEMPLATE template_store STRATEGY file_copy")
+        connection.execute(f"CREATE DATABASE {database} TEMPLATE template_store STRATEGY wal_log")
         try:
             yield database_dsn(store_server, database)
         finally:

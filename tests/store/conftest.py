@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 TENANT = """
 INSERT INTO billing_tariff (id, name, currency) VALUES (1, 'retail', 'USD');
 INSERT INTO billing_product (id, name, tariff_id) VALUES (1, 'retail', 1);
-INSERT INTO billing_rate (id, tariff_id, prefix, destination, country, first_price, next_price, effective_from) VALUES
-    (1, 1, '20', 'Paid', 'XX', 0.60, 0.60, '2000-01-01'), (2, 1, '10', 'Free', '', 0, 0, '2000-01-01');
+INSERT INTO billing_rate (tariff_id, prefix, destination, country, first_price, next_price, effective_from) VALUES
+    (1, '20', 'Paid', 'XX', 0.60, 0.60, '2000-01-01'), (1, '10', 'Free', '', 0, 0, '2000-01-01');
 INSERT INTO billing_balance (id, kind, currency, credit_limit) VALUES (1, 'credit', 'USD', 20), (3, 'credit', 'USD', 5);
 INSERT INTO billing_balance (id, kind, currency) VALUES (2, 'debit', 'USD');
 INSERT INTO billing_customer (id, name, balance_id) VALUES (1, 'company', 1);
