@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""baresip, a phone of another make, without a screen or a sound card.
+
+It sends a sine (module ausine), throws away what it plays (aubridge), writes what it decodes into a WAV file (sndfile),
+and is driven over TCP (ctrl_tcp: JSON objects in netstrings).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from softswitch.phone import PhoneError, Recording
+from tests.e2e.programs import need_program
+from tests.softswitch.support import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.tenant import Subscriber
+
+__all__ = ["Baresip"]
+
+START_SECONDS: Final = 10.0
+EVENT_SECONDS: Final = 8.0
+MODULES: Final = tuple(Path(folder) / "baresip" / "modules" for folder in ("/usr/lib", "/usr/local/lib"))
+CONFIGURATION: Final = """\
+sip_listen 127.0.0.1:0
+audio_source ausine,{hertz}
+audio_player aubridge,nil
+audio_alert aubridge,nil
+ausrc_srate 48000
+auplay_srate 48000
+ausrc_channels 2
+snd_path {directory}
+ctrl_tcp_listen 127.0.0.1:{control}
+module_path {modules}
+module g711.so
+module g722.so
+module ausine.so
+module aubridge.so
+module sndfile.so
+module uuid.so
+module_tmp account.so
+module_app ctrl_tcp.so
+module_app menu.so
+"""
+ACCOUNT: Final = (
+    '<sip:{number}@{domain}>;auth_user={number};auth_pass={password};outbound="sip:{proxy};transport={transport}"'
+    ";regint=300;audio_codecs=PCMU/8000/1,PCMA/8000/1,G722/16000/1;answermode=manual;mwi=no;ptime=20\n"
+)
+
+
+def _modules() -> Path:
+    found = [folder for folder in (*MODULES, *Path("/usr/lib").glob("*/baresip/modules")) if folder.is_dir()]
+    assert found, "baresip is installed, its modules are not"
+    return found[0]
+
+
+class Baresip:
+    """One baresip; a context manager that leaves no process behind."""
+
+    def __init__(
+        self, subscriber: Subscriber, proxy: str, domain: str, directory: Path, *, hertz: int, transport: str = "udp"
+    ) -> None:
+        program = need_program("baresip")
+        directory.mkdir(parents=True)
+        self.number = subscriber.number
+        self.events: list[dict[str, Any]] = []
+        self._directory = directory
+        self._changed = threading.Condition()
+        self._replies = 0
+        control = free_port()
+        (directory / "config").write_text(
+            CONFIGURATION.format(hertz=hertz, directory=directory, control=control, modules=_modules())
+        )
+        (directory / "accounts").write_text(
+            ACCOUNT.format(
+                number=self.number, password=subscriber.password, domain=domain, proxy=proxy, transport=transport
+            )
+        )
+        (directory / "contacts").touch()
+        with self._log_file.open("wb") as log:
+            self._process = subprocess.Popen(
+                [program, "-f", str(directory), "-s"], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            )
+        try:
+            self._socket = self._connect(control)
+            self._reader = threading.Thread(target=self._read, daemon=True)
+            self._reader.start()
+        except BaseException:
+            self._process.kill()
+            self._process.wait()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._reader.join(EVENT_SECONDS)
+        self._socket.close()
+        if sys.exc_info()[0] is not None:
+            sys.stderr.write(self.log[-6000:])
+
+    @property
+    def _log_file(self) -> Path:
+        return self._directory / "baresip.log"
+
+    @property
+    def log(self) -> str:
+        """All that it printed, SIP messages included."""
+        return self._log_file.read_text(encoding="utf-8", errors="replace")
+
+    # control ----------------------------------------------------------------------------------------------------
+    def _connect(self, port: int) -> socket.socket:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return socket.create_connection(("127.0.0.1", port), START_SECONDS)
+            except ConnectionRefusedError:
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    raise PhoneError(f"baresip does not start: {self.log}") from None
+                time.sleep(0.05)
+
+    def _read(self) -> None:
+        self._socket.settimeout(None)
+        with self._socket.makefile("rb") as stream:
+            while length := self._read_length(stream.read):
+                message = json.loads(stream.read(length))
+                stream.read(1)
+                with self._changed:
+                    if message.get("response"):
+                        self._replies += 1
+                    else:
+                        self.events.append(message)
+                    self._changed.notify_all()
+
+    @staticmethod
+    def _read_length(read: Callable[[int], bytes]) -> int:
+        """The number that a netstring begins with; 0 at the end of the stream."""
+        digits = b""
+        try:
+            while (byte := read(1)) not in (b":", b""):
+                digits += byte
+        except OSError:
+            return 0
+        return int(digits or b"0")
+
+    def order(self, command: str, words: str = "") -> None:
+        """Gives an order and waits until it has been taken."""
+        replies = self._replies
+        data = json.dumps({"command": command, "params": words, "token": "1"}).encode()
+        self._socket.sendall(b"%d:%s," % (len(data), data))
+        self._wait(lambda: self._replies > replies, f"reply to {command}")
+
+    def wait_event(self, kind: str, count: int = 1) -> dict[str, Any]:
+        """Waits until an event has happened `count` times; returns the last of them."""
+
+        def happened() -> list[dict[str, Any]]:
+            return [event for event in self.events if event.get("type") == kind]
+
+        self._wait(lambda: len(happened()) >= count, kind)
+        return happened()[count - 1]
+
+    def _wait(self, is_true: Callable[[], bool], what: str) -> None:
+        with self._changed:
+            if not self._changed.wait_for(is_true, EVENT_SECONDS):
+                kinds = [event.get("type") for event in self.events]
+                raise PhoneError(f"baresip {self.number}: no {what} within {EVENT_SECONDS:g} s; events: {kinds}")
+
+    # verbs ------------------------------------------------------------------------------------------------------
+    def wait_registered(self) -> None:
+        self.wait_event("REGISTER_OK")
+
+    def dial(self, number: str, domain: str) -> None:
+        self.order("dial", f"sip:{number}@{domain}")
+
+    def answer(self) -> None:
+        """Waits for a call and answers it."""
+        self.wait_event("CALL_INCOMING")
+        self.order("accept")
+
+    def wait_answered(self) -> None:
+        self.wait_event("CALL_ESTABLISHED")
+
+    def hang_up(self) -> None:
+        self.order("hangup")
+
+    def hold(self) -> None:
+        self.order("hold")
+
+    def resume(self) -> None:
+        self.order("resume")
+
+    def hears(self, hertz: float, *, seconds: float = 4.0) -> bool:
+        """Whether a pure tone comes in within the time."""
+        deadline = time.monotonic() + seconds
+        while not (files := sorted(self._directory.glob("*-dec.wav"))):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return Recording(files[-1]).hears(hertz, seconds=seconds)
+
+    @property
+    def codecs(self) -> list[str]:
+        """The codecs that its decoder was set to, in order."""
+        return re.findall(r"Set audio decoder: (\w+)", self.log)
