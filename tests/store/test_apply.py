@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Documents are applied as a whole, once, and with every mistake named by its path."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from billing import operations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def ops(dsn: str) -> Iterator[Any]:
+    """The operations, turned to this test's store."""
+    operations.setup(dsn)
+    yield operations
+    from django.db import connections
+
+    connections["default"].close()
+
+
+def document() -> dict[str, Any]:
+    """A small provider."""
+    return {
+        "customers": [{"name": "Acme", "currency": "USD", "credit_limit": 20}],
+        "tariffs": [
+            {
+                "name": "Retail",
+                "currency": "USD",
+                "rates": [
+                    {"prefix": "420", "destination": "Czech Republic", "connect_fee": 0.02, "price": 0.09},
+                    {"prefix": 44, "first_price": 0.1, "next_price": 0.05, "first_increment": 60, "next_increment": 30},
+                ],
+            }
+        ],
+        "products": [{"name": "Home", "tariff": "Retail"}],
+        "accounts": [
+            {"number": 101, "customer": "Acme", "kind": "debit", "product": "Home", "opening_balance": 10,
+             "password": "pw", "aliases": ["420777", {"name": "420888", "allow_authentication": True}]},
+            {"number": "102", "customer": "Acme", "kind": "subordinate", "product": "Home"},
+            {"number": "103", "customer": "Acme", "kind": "credit", "credit_limit": "5.5", "product": "Home"},
+        ],
+        "gateways": [
+            {"name": "carrier", "host": "192.0.2.1", "routes": ["420", {"prefix": "44", "order": 2, "strip": 1}]}
+        ],
+    }  # fmt: skip
+
+
+def test_a_document_is_applied_once(ops: Any) -> None:
+    assert len(ops.apply(document())) > 0
+    assert ops.apply(document()) == []
+    accounts = {row["number"]: row for row in ops.accounts()}
+    assert accounts["101"]["available"] == Decimal(10)
+    assert accounts["101"]["aliases"] == ["420777", "420888"]
+    assert accounts["102"]["available"] == Decimal(20)
+    assert accounts["103"]["credit_limit"] == Decimal("5.5")
+    assert ops.audit() == []
+
+
+def test_a_dry_run_shows_what_would_happen_and_does_nothing(ops: Any) -> None:
+    shown = ops.apply(document(), dry_run=True)
+    assert ops.accounts() == []
+    done = ops.apply(document())
+    assert [(change.kind, change.key, change.field) for change in shown] == [
+        (change.kind, change.key, change.field) for change in done
+    ]
+
+
+def test_differences_are_named_field_by_field(ops: Any) -> None:
+    ops.apply(document())
+    changed = document()
+    changed["customers"][0]["credit_limit"] = 30
+    changed["tariffs"][0]["rates"] = [
+        {"prefix": "420", "destination": "Czech Republic", "price": 0.09},
+        {"prefix": 1, "price": 1},
+    ]
+    changed["accounts"][0].update(state="blocked", aliases=["420888"], password="new")
+    changed["gateways"][0]["routes"] = ["420"]
+    found = {(change.kind, change.key, change.field): (change.before, change.after) for change in ops.apply(changed)}
+    assert found.pop(("rate", "Retail/1", ""))[0] is None
+    assert found == {
+        ("customer", "Acme", "credit_limit"): (Decimal(20), Decimal(30)),
+        ("rate", "Retail/420", "connect_fee"): (Decimal("0.02"), Decimal(0)),
+        ("rate", "Retail/44", ""): ("present", None),
+        ("account", "101", "state"): ("active", "blocked"),
+        ("account", "101", "password"): ("********", "********"),
+        ("alias", "420777", ""): ("present", None),
+        ("alias", "420888", "allow_authentication"): (True, False),
+        ("route", "carrier/44", ""): ("present", None),
+    }
+    assert ops.apply(changed) == []
+
+
+def test_what_a_document_does_not_say_stays(ops: Any) -> None:
+    ops.apply(document())
+    changes = ops.apply({"accounts": [{"number": "101", "display": "Alice"}], "tariffs": [{"name": "Retail"}]})
+    assert [str(change) for change in changes] == ["account 101: display  -> Alice"]
+
+
+def test_an_account_without_a_password_gets_one_and_keeps_it(ops: Any, dsn: str) -> None:
+    ops.apply(document())
+    ops.apply(document())
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute("SELECT password FROM billing_account WHERE number = '102'").fetchone()
+    assert row is not None
+    assert len(row[0]) >= 12
+
+
+def test_the_opening_balance_is_paid_in_once(ops: Any) -> None:
+    ops.apply(document())
+    ops.topup("101", Decimal(5), "k")
+    changed = document()
+    changed["accounts"][0]["opening_balance"] = 99
+    assert ops.apply(changed) == []
+    assert ops.accounts("101")[0]["balance"] == Decimal(15)
+
+
+def test_every_mistake_is_named_by_its_path(ops: Any) -> None:
+    from billing.apply import ApplyError
+
+    with pytest.raises(ApplyError) as caught:
+        ops.apply(
+            {
+                "custmers": [],
+                "customers": [{"currency": "usd"}],
+                "tariffs": [{"name": "T", "rates": [{"prefix": "4x", "price": 1}, {"prefix": "1"}, {"price": -1}]}],
+                "accounts": [{"number": "1", "kind": "debt", "aliases": [{"nam": "x"}], "max_calls": 0}, "what"],
+                "gateways": {"name": "x"},
+            }
+        )
+    assert set(caught.value.problems) == {
+        "custmers: is unknown; did you mean customers?",
+        "customers[0].name: is missing",
+        "customers[0].currency: 'usd' is not a currency code such as USD",
+        "tariffs[0].rates[0].prefix: '4x' is not up to 18 digits",
+        "tariffs[0].rates[1].price: is missing (or first_price and next_price)",
+        "tariffs[0].rates[2].price: -1 is not an amount of at most 5 decimals, 0 or more",
+        "accounts[0].kind: 'debt' is none of debit, credit, subordinate, voucher; did you mean debit?",
+        "accounts[0].aliases[0].name: is missing",
+        "accounts[0].aliases[0].nam: is unknown; did you mean name?",
+        "accounts[0].max_calls: 0 is not a whole number from 1 to 2147483647",
+        "accounts[1]: is not a mapping of fields to values",
+        "accounts[1].number: is missing",
+        "gateways: is not a list",
+    }
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "problem"),
+    [
+        ("customers", {"name": "New"}, "customers[0].currency: is missing, and New does not exist yet"),
+        ("customers", {"name": "Acme", "currency": "EUR"}, "customers[0].currency: Acme is kept in USD and stays so"),
+        ("products", {"name": "P", "tariff": "None"}, "products[0].tariff: there is no tariff 'None'"),
+        (
+            "accounts",
+            {"number": "101", "kind": "credit"},
+            "accounts[0].kind: account 101 is a debit account and stays one",
+        ),
+        ("accounts", {"number": "101", "credit_limit": 1}, "accounts[0].credit_limit: only credit accounts have one"),
+        ("accounts", {"number": "9", "customer": "Nobody"}, "accounts[0].customer: there is no customer 'Nobody'"),
+        ("gateways", {"name": "g"}, "gateways[0].host: is missing, and g does not exist yet"),
+    ],
+)
+def test_what_the_store_cannot_do_is_named_by_its_path(ops: Any, section: str, value: Any, problem: str) -> None:
+    from billing.apply import ApplyError
+
+    ops.apply(document())
+    with pytest.raises(ApplyError) as caught:
+        ops.apply({section: [value]})
+    assert caught.value.problems == [problem]
+
+
+def test_what_the_store_refuses_leaves_nothing_behind(ops: Any) -> None:
+    from billing.apply import ApplyError
+
+    ops.apply(document())
+    with pytest.raises(ApplyError, match=r"^accounts\[1\]: .*billing_alias"):
+        ops.apply({"accounts": [{"number": "102", "display": "x"}, {"number": "103", "aliases": ["420777"]}]})
+    assert ops.accounts("102")[0]["display"] == ""
+
+
+def test_rates_come_from_a_file_too(ops: Any, tmp_path: Path) -> None:
+    lines = ["prefix,destination,price,effective_from", "0044,UK,0.03,", "49,Germany,0.02,2031-01-01T00:00:00+02:00"]
+    (tmp_path / "retail.csv").write_text("\n".join(lines), encoding="utf-8")
+    tariff = {"name": "Retail", "currency": "USD", "rates_file": "retail.csv"}
+    assert len(ops.apply({"tariffs": [tariff]}, base=tmp_path)) == 3
+    assert ops.apply({"tariffs": [tariff]}, base=tmp_path) == []
+
+
+def test_mistakes_of_a_file_are_named_by_line(ops: Any, tmp_path: Path) -> None:
+    from billing.apply import ApplyError
+
+    (tmp_path / "bad.csv").write_text("prefix,price,zzz\n44,0.03,red\nx,1\n", encoding="utf-8")
+    with pytest.raises(ApplyError) as caught:
+        ops.apply({"tariffs": [{"name": "T", "currency": "USD", "rates_file": str(tmp_path / "bad.csv")}]})
+    assert caught.value.problems == [
+        "tariffs[0].rates_file line 2.zzz: is unknown",
+        "tariffs[0].rates_file line 3.prefix: 'x' is not up to 18 digits",
+        "tariffs[0].rates_file line 3.zzz: is unknown",
+    ]
+    with pytest.raises(ApplyError, match="cannot be read"):
+        ops.apply({"tariffs": [{"name": "T", "rates_file": "absent.csv"}]}, base=tmp_path)
+
+
+def test_twenty_thousand_rates_load_in_one_go(ops: Any, tmp_path: Path) -> None:
+    rows = (f"{number},Somewhere,0.0{number % 9}" for number in range(100_000, 120_000))
+    (tmp_path / "big.csv").write_text("prefix,destination,price\n" + "\n".join(rows), encoding="utf-8")
+    tariffs = {"tariffs": [{"name": "Big", "currency": "USD", "rates_file": "big.csv"}]}
+    assert len(ops.apply(tariffs, base=tmp_path)) == 20_001
+    assert ops.apply(tariffs, base=tmp_path) == []
