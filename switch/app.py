@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from billing_client.store import Store
 from billing_client.types import StoreError
-from switch.authentication import Authenticator
+from switch.authentication import Subscribers
 from switch.call.caller import CallerCheck
 from switch.call.control import CallControl
 from switch.call.services import Books, Services
@@ -136,16 +136,14 @@ class Switch:
             on_message=self.core.receive,
             on_malformed=self.core.receive_malformed,
             on_failed=self.core.sending_failed,
-            on_closed=lambda flow: self.location.flow_closed(flow),
             flood=self.flood,
         )
         self.core.transport = self.transport
         digest = DigestServer(settings.domains[0], settings.nonce_secret, first_serial=secrets.randbits(40))
         self.resolver = Resolver()
         self.location = Location(self.store, self.transport, node=settings.node)
-        self.registrar = Registrar(
-            Authenticator(self.store, digest, clock=time.time), self.location, settings.registration, flood=self.flood
-        )
+        subscribers = Subscribers(self.store, clock=time.monotonic)
+        self.registrar = Registrar(subscribers, digest, self.location, settings.registration, self.flood)
         check = CallerCheck(self.core, self.store, digest, self.books, clock=time.time)
         self.services = Services(
             core=self.core,

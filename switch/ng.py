@@ -96,7 +96,7 @@ class NgRelay(asyncio.DatagramProtocol):
         if future is not None and not future.done():
             future.set_result(payload)
 
-    def error_received(self, exc: OSError) -> None:
+    def error_received(self, exc: Exception) -> None:
         """An ICMP error says no more than the missing answer does."""
 
     async def offer(self, call_id: str, from_tag: str, sdp: bytes) -> bytes:
