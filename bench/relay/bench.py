@@ -27,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Protocol, cast
 
 from media.bencode import Value, decode, encode
 
@@ -50,6 +51,14 @@ SDP = (
     "v=0\r\no=bench 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
     "m=audio {port} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na=ptime:20\r\n"
 )
+
+
+class Load(Protocol):
+    """What the generator is told."""
+
+    first_port: int
+    sockets: int
+    seconds: float
 
 
 class NgClient:
@@ -126,7 +135,7 @@ def prefer(pid: int) -> None:
         Path(f"/proc/{pid}/autogroup").write_text("-20")
 
 
-def measure(pid: int, ports: list[int], generator: str, options: argparse.Namespace) -> dict[str, float]:
+def measure(pid: int, ports: list[int], generator: str, options: Load) -> dict[str, float]:
     calibration = calibrate()
     destinations = "".join(f"{port}\n" for port in ports)
     arguments = [generator, str(options.first_port), str(options.sockets), str(options.seconds)]
@@ -165,21 +174,21 @@ def our_relay(port: int, gather_ms: float) -> Iterator[int]:
             process.send_signal(signal.SIGTERM)
 
 
-def compile_generator(directory: str) -> str:
+def compile_program(name: str, directory: str) -> str:
     if shutil.which("gcc") is None:
         raise SystemExit("this benchmark needs gcc for its generator (Debian package gcc)")
-    generator = f"{directory}/rtpgen"
-    subprocess.run(["gcc", "-O2", "-o", generator, str(HERE / "rtpgen.c")], check=True)
-    return generator
+    program = f"{directory}/{name}"
+    subprocess.run(["gcc", "-O2", "-o", program, str(HERE / f"{name}.c")], check=True)
+    return program
 
 
 def run(pid: int, address: tuple[str, int], options: argparse.Namespace) -> None:
     client = NgClient(address)
     with tempfile.TemporaryDirectory() as directory:
-        generator = compile_generator(directory)
+        generator = compile_program("rtpgen", directory)
         for calls in map(int, options.calls.split(",")):
             ports = set_up(client, calls, options)
-            rows = [measure(pid, ports, generator, options) for _ in range(options.repeat)]
+            rows = [measure(pid, ports, generator, cast("Load", options)) for _ in range(options.repeat)]
             tear_down(client, calls)
             row = {key: statistics.median(one[key] for one in rows) for key in rows[0]}
             spread = sorted(one["us_per_packet"] for one in rows)
