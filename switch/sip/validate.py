@@ -102,9 +102,9 @@ def _check_accept(request: Request, session_types: Collection[str]) -> Response 
     return _refusal(request, 406, [("Accept", ", ".join(session_types))])
 
 
-def is_misrouted(response: Response) -> bool:
+def is_misrouted(message: Request | Response) -> bool:
     """RFC 3261 section 8.1.3.3: a response with more than our own Via was meant for somebody else; it is dropped."""
-    vias = response.all("Via")
+    vias = message.all("Via")
     return len(vias) > 1 or ("," in vias[0] and len(split_list(vias[0])) > 1)
 
 

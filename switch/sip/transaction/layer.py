@@ -106,10 +106,11 @@ class TransactionLayer:
         except ParseError:
             self.counters.ignored += 1
             return []
-        if is_misrouted(response):
+        transaction = self._clients.get(key)
+        # a request that we passed on as a proxy carries the Vias of its way to us, and so do its responses
+        if is_misrouted(response) and (transaction is None or not is_misrouted(transaction.request)):
             self.counters.ignored += 1
             return []
-        transaction = self._clients.get(key)
         if transaction is None:
             self.counters.strays += 1
             return [ResponseReceived(response, flow, None)]
