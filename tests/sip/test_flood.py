@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is heard: strangers are limited, those who authenticated and carriers are not, scanners never."""
+
+from __future__ import annotations
+
+import pytest
+
+from switch.sip.flood import FloodGuard
+
+STRANGER = "192.0.2.66"
+OFFICE = "198.51.100.7"
+CARRIER = "203.0.113.1"
+
+
+@pytest.fixture
+def guard() -> FloodGuard:
+    return FloodGuard(
+        requests=16,
+        per_seconds=2,
+        ban_seconds=300,
+        drop_user_agents=("friendly-scanner", "sip(cli)", ""),
+        exempt=lambda host: host == CARRIER,
+    )
+
+
+def heard(guard: FloodGuard, host: str, count: int, start: float, interval: float = 0.0) -> int:
+    return sum(guard.allows(host, start + n * interval) for n in range(count))
+
+
+def test_a_stranger_is_banned_beyond_the_limit_and_for_the_time_of_the_ban(guard: FloodGuard) -> None:
+    assert heard(guard, STRANGER, 20, start=100) == 16
+    assert not guard.allows(STRANGER, 399)
+    assert guard.banned(399) == {STRANGER: 1.0}
+    assert guard.allows(STRANGER, 400.5)
+    assert (guard.bans, guard.dropped) == (1, 5)
+
+
+def test_a_steady_stranger_below_the_limit_is_always_heard(guard: FloodGuard) -> None:
+    assert heard(guard, STRANGER, 500, start=0, interval=0.2) == 500
+
+
+def test_a_burst_across_two_periods_is_counted_as_one(guard: FloodGuard) -> None:
+    guard.allows(CARRIER, 0.0)  # the period begins
+    assert heard(guard, STRANGER, 12, start=1.9) + heard(guard, STRANGER, 12, start=2.1) < 24
+
+
+def test_one_address_does_not_count_for_another(guard: FloodGuard) -> None:
+    heard(guard, STRANGER, 30, start=0)
+    assert guard.allows(OFFICE, 0)
+
+
+def test_an_office_that_authenticated_once_may_send_as_it_likes(guard: FloodGuard) -> None:
+    assert heard(guard, OFFICE, 2, start=0) == 2
+    guard.trust(OFFICE, until=3600)
+    assert heard(guard, OFFICE, 1000, start=1) == 1000
+    assert guard.is_trusted(OFFICE, 3599)
+    assert not guard.is_trusted(OFFICE, 3601)
+    assert heard(guard, OFFICE, 1000, start=3601) == 16
+
+
+def test_authentication_lifts_a_ban_and_never_shortens_trust(guard: FloodGuard) -> None:
+    heard(guard, OFFICE, 30, start=0)
+    guard.trust(OFFICE, until=500)
+    guard.trust(OFFICE, until=100)
+    assert heard(guard, OFFICE, 100, start=400) == 100
+
+
+def test_guessing_passwords_from_a_trusted_address_costs_the_trust_but_does_not_ban(guard: FloodGuard) -> None:
+    guard.trust(OFFICE, until=3600)
+    for _ in range(17):
+        guard.failed(OFFICE, now=10)
+    assert not guard.is_trusted(OFFICE, 10)
+    assert guard.allows(OFFICE, 10)
+    assert heard(guard, OFFICE, 30, start=10) == 15
+
+
+def test_a_phone_with_an_old_password_does_not_harm_its_office(guard: FloodGuard) -> None:
+    guard.trust(OFFICE, until=3600)
+    for minute in range(50):
+        guard.failed(OFFICE, now=minute * 30)
+    assert guard.is_trusted(OFFICE, 1500)
+
+
+def test_carriers_are_never_banned(guard: FloodGuard) -> None:
+    assert heard(guard, CARRIER, 5000, start=0, interval=0.001) == 5000
+    assert guard.is_trusted(CARRIER, 0)
+
+
+def test_no_limit_means_no_limit() -> None:
+    assert heard(FloodGuard(requests=0), STRANGER, 1000, start=0) == 1000
+
+
+def test_an_administrator_can_pardon(guard: FloodGuard) -> None:
+    heard(guard, STRANGER, 30, start=0)
+    guard.pardon(STRANGER)
+    assert guard.allows(STRANGER, 1)
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "is_scanner"),
+    [
+        ("Friendly-Scanner", True),
+        ("xx sip(cli) v1", True),
+        ("sipcli", False),
+        ("Yealink SIP-T46G", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_scanners_are_known_by_their_user_agent(guard: FloodGuard, user_agent: str | None, is_scanner: bool) -> None:
+    assert guard.is_scanner(user_agent) is is_scanner
+    assert guard.scanners == int(is_scanner)
+
+
+def test_memory_stays_bounded_when_addresses_are_forged() -> None:
+    guard = FloodGuard(requests=1, per_seconds=2, ban_seconds=5)
+    for number in range(300_000):
+        host = str(number)
+        guard.allows(host, number / 10_000)
+        guard.allows(host, number / 10_000)
+    assert len(guard.banned(0)) <= 100_000
+    guard.allows("last", 1000)
+    assert guard.banned(1000) == {}
