@@ -187,17 +187,20 @@ class IncomingInvite:
 
         Without a body it repeats the description that unreliable responses have given, if the answer is still due.
         """
-        early = self._fork(fork)
-        if self.answered or early.session.state is not State.EARLY:
+        return [] if self.answered else self._accept(self._fork(fork), list(headers), body, now)
+
+    def _accept(self, fork: _Fork, headers: HeaderLines, body: bytes, now: float) -> Outcome:
+        session = fork.session
+        if session.state is not State.EARLY:
             return []
-        if early.holds_back_2xx:
-            self._accepted = early, list(headers), body
+        if fork.holds_back_2xx:
+            self._accepted = fork, headers, body
             return []
-        if not body and not early.session.in_flight.offers.settled:
-            body = early.description
-        early.session.late_rack = early.rack
-        outcome = self._finish(now, keep=early.session)
-        return outcome + early.session.accept(self.transaction, now, headers, body)
+        if not body and not session.in_flight.offers.settled:
+            body = fork.description
+        session.late_rack = fork.rack
+        outcome = self._finish(now, keep=session)
+        return outcome + session.accept(self.transaction, now, headers, body)
 
     def reject(
         self,
@@ -218,12 +221,9 @@ class IncomingInvite:
         """Send what waited for a PRACK or UPDATE to be answered; happens by itself when that is."""
         outcome: Outcome = []
         for fork in self._forks.values():
-            if not self.answered and not fork.session.in_flight.peers:
-                outcome += self._send_next(fork, now)
-        if self._accepted is not None and not self.answered and not self._accepted[0].holds_back_2xx:
-            fork, headers, body = self._accepted
-            name = next(name for name, other in self._forks.items() if other is fork)
-            outcome += self.accept(now, fork=name, headers=headers, body=body)
+            outcome += self._send_next(fork, now)
+        if self._accepted is not None:
+            outcome += self._accept(*self._accepted, now)
         return outcome
 
     def _finish(self, now: float, keep: Session | None = None) -> Outcome:

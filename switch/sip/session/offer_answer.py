@@ -91,8 +91,17 @@ class OfferAnswer:
         if description and not self.settled:
             self.receive()
 
-    def conclude(self) -> None:
-        """The first INVITE is accepted: whatever became of its descriptions, there will be no first exchange again."""
+    def accept(self, description: bytes | None) -> None:
+        """We accept the first INVITE; an offer of the peer that gets no answer here gets none."""
+        self.send_first(description)
+        if self.owes_answer and not self.settled:
+            self.fail()
+        self.settled = True
+
+    def accepted(self, description: bytes | None) -> None:
+        """The peer accepts our first INVITE; where it does not answer here, it took 183 for an answer."""
+        if (description or self.expects_answer) and not self.settled:
+            self.receive()
         self.settled = True
 
     def fail(self) -> None:

@@ -318,8 +318,7 @@ class Session:
         if body:
             lines.append(("Content-Type", "application/sdp"))
         response = request.response(200, to_tag=self.dialog.local_tag, headers=lines, body=body)
-        self.in_flight.offers.send_first(body)
-        self.in_flight.offers.conclude()
+        self.in_flight.offers.accept(body)
         self._await_ack(response, transaction, now)
         return [*self._context.layer.respond(transaction, response, now)]
 
@@ -327,8 +326,7 @@ class Session:
         """Our first INVITE got its 2xx in this dialog."""
         self.dialog.confirm(response)
         self.note_peer(response)
-        self.in_flight.offers.receive_first(response.sdp)
-        self.in_flight.offers.conclude()
+        self.in_flight.offers.accepted(response.sdp)
         self.in_flight.unacknowledged = request
         self.invite = None
         if self.state is State.EARLY:
