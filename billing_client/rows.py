@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
+from hashlib import sha256
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,46 @@ if TYPE_CHECKING:
 
     from billing_client.types import CallStart
 
-__all__ = ["binding", "binding_columns", "call_start", "parties", "subscriber", "terms"]
+__all__ = [
+    "binding",
+    "binding_columns",
+    "binding_key",
+    "call_start",
+    "name",
+    "parties",
+    "subscriber",
+    "terms",
+    "text",
+]
+
+LONGEST_NAME = 64
+LONGEST_KEY = 512
+MOST_INTEGER = 2**31 - 1
+MOST_BIGINT = 2**63 - 1
 
 _PARTY = itemgetter(
     "account_id", "number", "name", "display", "customer_id", "customer_name", "kind", "refusal", "tariff_id",
     "balance_id", "currency", "available", "password", "via", "may_call",
 )  # fmt: skip
+
+
+def text(value: str, most: int) -> str:
+    """Text from the wire as the store can hold it: at most `most` characters, no NUL, nothing that is not Unicode."""
+    if not value.isascii():
+        value = value.encode("utf-8", "replace").decode()
+    return value.replace("\0", "")[:most]
+
+
+def name(value: str | None) -> str:
+    """A name to look for; empty, which no name is, for what cannot be one."""
+    return value if value is not None and value == text(value, LONGEST_NAME) else ""
+
+
+def binding_key(key: str) -> str:
+    """A binding's key; one that is too long for an index ends in its digest."""
+    if len(key) <= LONGEST_KEY and key == text(key, LONGEST_KEY):
+        return key
+    return text(key, LONGEST_KEY - 64) + sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def binding(row: Record) -> BindingRow:
@@ -54,23 +89,25 @@ def binding_columns(rows: Iterable[BindingRow]) -> list[list[Any]]:
     columns: list[list[Any]] = [[] for _ in range(14)]
     for _, row in sorted(last.items()):
         values = (
-            row.aor, row.key, row.contact, row.received, "\n".join(row.path), row.expires_at, row.q, row.call_id,
-            row.cseq, row.instance, row.reg_id, row.user_agent, row.node, row.socket,
+            row.aor, binding_key(row.key), text(row.contact, 1024), row.received and text(row.received, 255),
+            "\n".join(text(uri, 512) for uri in row.path), row.expires_at, row.q, text(row.call_id, 255),
+            min(row.cseq, MOST_BIGINT), row.instance and text(row.instance, 255),
+            row.reg_id and min(row.reg_id, MOST_INTEGER), text(row.user_agent, 255), row.node, row.socket,
         )  # fmt: skip
         for column, value in zip(columns, values, strict=True):
             column.append(value)
     return columns
 
 
-def subscriber(name: str, rows: Sequence[Record]) -> Subscriber | None:
+def subscriber(asked: str, rows: Sequence[Record]) -> Subscriber | None:
     """The answer of the function `subscriber`."""
     if not rows:
         return None
     row = rows[0]
-    return Subscriber(name, row["account_id"], row["number"], row["password"], row["usable"], _bindings(rows))
+    return Subscriber(asked, row["account_id"], row["number"], row["password"], row["usable"], _bindings(rows))
 
 
-def parties(calling: str | None, called: str, rows: Sequence[Record]) -> Parties:
+def parties(calling: str, called: str, rows: Sequence[Record]) -> Parties:
     """The answer of the function `parties`."""
     caller = [row for row in rows if row["asked"] == calling]
     callee = [row for row in rows if row["asked"] == called]
@@ -91,15 +128,16 @@ def call_start(start: CallStart, life: int, node: str) -> tuple[Any, ...]:
               rate.first_price, rate.next_price)
     )  # fmt: skip
     return (
-        start.call_id, life, node, start.account_id, start.balance_id, start.direction, start.caller, start.dialled,
+        start.call_id, life, node, start.account_id, start.balance_id, start.direction, text(start.caller, 255),
+        text(start.dialled, 255),
         start.destination or (rate.destination if rate else ""), start.country or (rate.country if rate else ""),
-        start.gateway_id, start.sip_call_id, start.started_at, start.want, start.minimum, *charged,
+        start.gateway_id, text(start.sip_call_id, 255), start.started_at, start.want, start.minimum, *charged,
     )  # fmt: skip
 
 
-def terms(text: str) -> Terms:
+def terms(written: str) -> Terms:
     """The terms of a rate as the store writes them in JSON."""
-    values = json.loads(text, parse_float=Decimal)
+    values = json.loads(written, parse_float=Decimal)
     destination, country, fee, first, following, first_price, next_price, since, until, blocked = values
     return Terms(
         destination, country, Decimal(fee), first, following, Decimal(first_price), Decimal(next_price),
@@ -107,8 +145,8 @@ def terms(text: str) -> Terms:
     )  # fmt: skip
 
 
-def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+def _instant(written: str) -> datetime:
+    return datetime.fromisoformat(written).replace(tzinfo=UTC)
 
 
 def _bindings(rows: Sequence[Record]) -> tuple[BindingRow, ...]:

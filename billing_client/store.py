@@ -89,12 +89,13 @@ class Store:
 
     async def subscriber(self, name: str) -> Subscriber | None:
         """Who authenticates under `name` (account number, or alias that allows it), and where they are registered."""
-        return rows.subscriber(name, await self._pool.fetch(statements.SUBSCRIBER, name))
+        return rows.subscriber(name, await self._pool.fetch(statements.SUBSCRIBER, rows.name(name)))
 
     async def parties(self, *, caller: str | None, ani: str | None, dialled: str) -> Parties:
         """Both ends of a call: the caller by SIP name, or else by `<ani>@pstn`; the callee by number or alias."""
-        calling = caller if caller is not None or ani is None else f"{ani}@pstn"
-        return rows.parties(calling, dialled, await self._pool.fetch(statements.PARTIES, calling, dialled))
+        calling = rows.name(caller if caller is not None or ani is None else f"{ani}@pstn")
+        called = rows.name(dialled)
+        return rows.parties(calling, called, await self._pool.fetch(statements.PARTIES, calling, called))
 
     # Calls
 
@@ -151,7 +152,9 @@ class Store:
         """Insert or replace bindings, then remove others, given as (aor, key)."""
         gone = sorted(removals)
         columns = rows.binding_columns(upserts)
-        await self._pool.fetch(statements.WRITE_BINDINGS, *columns, [aor for aor, _ in gone], [key for _, key in gone])
+        await self._pool.fetch(
+            statements.WRITE_BINDINGS, *columns, [aor for aor, _ in gone], [rows.binding_key(key) for _, key in gone]
+        )
 
     async def node_bindings(
         self, node: str, *, after: tuple[str, str] = ("", ""), limit: int = 1000

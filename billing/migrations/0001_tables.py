@@ -494,6 +494,14 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddConstraint(
+            model_name="account",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("kind", "subordinate"), _negated=True),
+                fields=("balance",),
+                name="account_own_balance",
+            ),
+        ),
+        migrations.AddConstraint(
             model_name="rate",
             constraint=models.UniqueConstraint(fields=("tariff", "prefix", "effective_from"), name="rate_once"),
         ),

@@ -66,8 +66,7 @@ DECLARE
     fits boolean;
 BEGIN
     SELECT * INTO balance FROM billing_balance WHERE id = NEW.balance_id;
-    own := NOT EXISTS (SELECT FROM billing_customer WHERE balance_id = NEW.balance_id)
-        AND NOT EXISTS (SELECT FROM billing_account WHERE balance_id = NEW.balance_id AND id <> NEW.id);
+    own := NOT EXISTS (SELECT FROM billing_customer WHERE balance_id = NEW.balance_id);
     fits := CASE NEW.kind
         WHEN 'subordinate' THEN balance.id = (SELECT balance_id FROM billing_customer WHERE id = NEW.customer_id)
         WHEN 'credit' THEN own AND balance.kind = 'credit'

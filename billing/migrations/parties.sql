@@ -43,7 +43,7 @@ LANGUAGE sql STABLE AS $$
            account_refusal(a.kind, a.state, c.state, a.activation_date, a.expiry_date),
            p.tariff_id, f.id, f.currency, f.available, a.password,
            CASE WHEN n.is_number THEN 'account' WHEN n.name LIKE '%@pstn' THEN 'ani' ELSE 'alias' END,
-           n.allow_authentication OR n.name LIKE '%@pstn',
+           n.allow_authentication,
            b.aor, b.key, b.contact, b.received, b.path::text[], b.expires_at, b.q,
            b.call_id, b.cseq, b.instance, b.reg_id, b.user_agent, b.node, b.socket
         FROM billing_alias n

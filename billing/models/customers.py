@@ -72,6 +72,7 @@ class Account(models.Model):
         constraints = (
             models.CheckConstraint(name="account_number_form", condition=Q(number__regex=r"^[^\s@]+$")),
             models.CheckConstraint(name="account_max_calls_positive", condition=Q(max_calls__gt=0)),
+            models.UniqueConstraint(name="account_own_balance", fields=("balance",), condition=~Q(kind="subordinate")),
         )
 
     def __str__(self) -> str:

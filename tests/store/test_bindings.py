@@ -62,3 +62,20 @@ async def test_batches_with_the_same_keys_do_not_block_each_other(store: Store) 
     rows = [binding(str(aor)) for aor in range(200)]
     await asyncio.gather(*(store.write_bindings(rows if turn % 2 else rows[::-1], []) for turn in range(20)))
     assert len(await store.node_bindings("test")) == 200
+
+
+WILD = "\udcff\0" + "é" * 3000
+
+
+async def test_what_phones_make_up_does_not_spoil_the_batch(store: Store) -> None:
+    hostile = binding(
+        "1", WILD, contact=WILD, received=WILD, path=(WILD,), call_id=WILD, cseq=2**70, instance=WILD, reg_id=2**40,
+        user_agent=WILD,
+    )  # fmt: skip
+    good = binding("2")
+    await store.write_bindings([hostile, good], [])
+    stored, other = await store.node_bindings("test")
+    assert other == good
+    assert (len(stored.contact), len(stored.key), stored.cseq) == (1024, 512, 2**63 - 1)
+    await store.write_bindings([], [("1", WILD)])
+    assert await store.node_bindings("test") == [good]

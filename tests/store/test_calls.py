@@ -235,3 +235,20 @@ async def test_a_restart_leaves_the_calls_of_other_nodes_alone(dsn: str, desk: C
     finally:
         await other.close()
     assert len(await desk.store.live_calls()) == 1
+
+
+async def test_what_callers_make_up_is_recorded_as_far_as_it_goes(desk: CallDesk, tenant: Tenant) -> None:
+    wild = "\udcff\0" + "x" * 300
+    call_id, grant = await desk.start(tenant.debit, 1, caller=wild, dialled=wild, sip_call_id=wild)
+    assert grant.refusal is None
+    await desk.finish(call_id, 0)
+    assert await tenant.sql.fetchval("SELECT caller FROM billing_xdr") == "?" + "x" * 254
+
+
+async def test_an_argument_that_cannot_be_sent_costs_no_connection(desk: CallDesk, tenant: Tenant) -> None:
+    for _ in range(10):
+        with pytest.raises(StoreRefused, match="invalid input"):
+            await desk.start(tenant.debit, 1, call_id="\udcff")
+    assert desk.store.is_connected
+    _, grant = await desk.start(tenant.debit, 1)
+    assert grant.refusal is None

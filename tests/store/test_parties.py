@@ -147,3 +147,13 @@ async def test_a_name_belongs_to_one_account(tenant: Tenant) -> None:
 async def test_names_have_no_spaces_and_no_domain_but_pstn(tenant: Tenant, name: str) -> None:
     with pytest.raises(asyncpg.CheckViolationError):
         await tenant.sql.execute("INSERT INTO billing_alias (name, account_id) VALUES ($1, 1)", name)
+
+
+@pytest.mark.parametrize("wild", ["\udcff", "a\0b", "é" * 300, ""])
+async def test_names_that_cannot_be_are_nobody(store: Store, tenant: Tenant, wild: str) -> None:
+    assert await store.subscriber(wild) is None
+    found = await store.parties(caller=wild, ani=None, dialled=wild)
+    assert (found.caller, found.callee) == (None, None)
+    found = await store.parties(caller=None, ani=wild, dialled="201")
+    assert found.caller is None
+    assert found.callee is not None
