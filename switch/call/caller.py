@@ -77,6 +77,8 @@ class CallerCheck:
             return _NOBODY, None
         parties = await self._store.parties(caller=credentials.user, ani=None, dialled=dialled)
         account = parties.caller
+        if account is not None and (account.via == "ani" or not account.may_call):
+            account = None  # a number to be called from, or to be called at: no login
         verdict = self._digest.verify(
             credentials,
             invite.request.method,

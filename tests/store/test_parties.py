@@ -105,7 +105,7 @@ async def test_a_number_of_the_outside_is_identified_by_its_alias(store: Store, 
     await tenant.sql.execute(ALIASES)
     caller = (await store.parties(caller=None, ani="42073723123", dialled="201")).caller
     assert caller is not None
-    assert (caller.number, caller.via, caller.may_call) == ("101", "ani", True)
+    assert (caller.number, caller.via, caller.may_call) == ("101", "ani", False)
     by_name = (await store.parties(caller="101", ani="42073723123", dialled="201")).caller
     assert by_name is not None
     assert by_name.via == "account"

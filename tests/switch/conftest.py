@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import subprocess
@@ -83,6 +84,14 @@ class World:
         )
         assert isinstance(found, Decimal)
         return found
+
+    async def routes_reloaded(self) -> None:
+        """Wait until the switch has taken over what was changed in the store."""
+        before = self.switch.books.routes
+        await self.sql.execute("SELECT pg_notify('softswitch', 'routes')")
+        async with asyncio.timeout(5):
+            while self.switch.books.routes is before:  # noqa: ASYNC110 (nothing announces it)
+                await asyncio.sleep(0.01)
 
     async def settled(self) -> list[asyncpg.Record]:
         """All xDRs, once every call is over and settled."""

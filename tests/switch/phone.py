@@ -18,6 +18,7 @@ from switch.sip.flow import Flow
 from switch.sip.message import Request, Response, parse_message
 from switch.sip.session import Answered, Failed, IncomingInvite, OutgoingInvite
 from switch.sip.transaction import Send
+from switch.sip.uri import Uri
 from switch.sip.user_agent import Invited, UserAgent
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Phone(asyncio.DatagramProtocol):
         self._replies: dict[int, asyncio.Future[Response]] = {}
         self.agent = UserAgent(
             sent_by=lambda _: self.address,
-            contact=lambda _: f"<sip:{self.user}@{self.address}>",
+            contact=lambda _: f"<{Uri('sip', self.user, *self.local)}>",
             new_token=lambda: secrets.token_hex(6),
             headers=(("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO"),),
             session_expires=session_expires,
@@ -144,7 +145,7 @@ class Phone(asyncio.DatagramProtocol):
         host = self.switch[0]
         headers = [
             ("Max-Forwards", "70"),
-            ("From", f"<sip:{self.user}@{host}>;tag={secrets.token_hex(4)}"),
+            ("From", f"<{Uri('sip', self.user, host)}>;tag={secrets.token_hex(4)}"),
             ("To", f"<{to or uri}>"),
             ("Call-ID", secrets.token_hex(8)),
             ("CSeq", f"1 {method}"),
