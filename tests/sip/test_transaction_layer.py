@@ -345,8 +345,8 @@ def test_dump_shows_the_live_transactions() -> None:
 
 
 def test_the_next_deadline_is_the_earliest_of_all_transactions() -> None:
+    assert Script().layer.next_deadline is None
     s = Script()
-    assert s.layer.next_deadline is None
     s.send(make_request("OPTIONS"))
     assert s.layer.next_deadline == 0.5
     s.advance(0.1)
