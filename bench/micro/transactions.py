@@ -46,7 +46,9 @@ class Meter:
     def __init__(self) -> None:
         numbers = count(1)
         self.caller, self.callee = (
-            TransactionLayer(sent_by=lambda flow: "%s:%d" % flow.local, new_branch=lambda: f"z9hG4bK{next(numbers):x}")
+            TransactionLayer(
+                sent_by=lambda flow: f"{flow.local[0]}:5060", new_branch=lambda: f"z9hG4bK{next(numbers):x}"
+            )
             for _ in range(2)
         )
         self.out = Flow("udp", CALLER, CALLEE)
