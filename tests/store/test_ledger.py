@@ -106,7 +106,7 @@ async def test_an_account_spends_from_a_balance_of_its_kind_that_nobody_else_has
     await tenant.sql.execute(
         "INSERT INTO billing_balance (id, kind, currency, credit_limit) VALUES (4, 'credit', 'USD', 1)"
     )
-    with pytest.raises(REFUSED, match="cannot use balance|account_own_balance"):
+    with pytest.raises(REFUSED, match=r"cannot use balance|account_own_balance"):
         await tenant.sql.execute(
             "INSERT INTO billing_account (id, number, customer_id, kind, balance_id, password)"
             " VALUES (9, '9', 1, $1, $2, '')",
