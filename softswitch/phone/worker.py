@@ -16,7 +16,10 @@ import selectors
 import sys
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 try:
     import pjsua2 as pj
@@ -25,6 +28,9 @@ except ImportError as missing:
 
 CLOCK_RATE: Final = 16000
 POLL_MILLISECONDS: Final = 10
+INVALID_OPERATION: Final = 70013
+"""PJ_EINVALIDOP, which the bindings do not name."""
+PATIENCE_SECONDS: Final = 2.0
 FAREWELL_SECONDS: Final = 2.0
 """How long the answers to the last BYE and REGISTER are waited for."""
 TONE_SECONDS: Final = 60
@@ -274,13 +280,24 @@ class Worker:
         """Carries one order out and says so."""
         identity = order.pop("id")
         try:
-            result = getattr(self, f"do_{order.pop('do')}")(**order)
+            result = self._persist(getattr(self, f"do_{order.pop('do')}"), order)
         except pj.Error as error:
             self.say("failed", id=identity, text=error.info(True))
         except (AttributeError, KeyError, TypeError) as error:
             self.say("failed", id=identity, text=repr(error))
         else:
             self.say("done", id=identity, result=result)
+
+    def _persist(self, action: Callable[..., Any], fields: dict[str, Any]) -> Any:
+        """Tries again for a while: during a re-INVITE of the other side the library refuses to begin one."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return action(**fields)
+            except pj.Error as error:
+                if error.status != INVALID_OPERATION or time.monotonic() > deadline:
+                    raise
+            self._endpoint.libHandleEvents(POLL_MILLISECONDS)
 
     def do_register(self, renew: bool = True) -> None:
         self.account.setRegistration(renew)

@@ -85,7 +85,7 @@ class Phones:
     def gateway(self, number: int = 1, name: str = "carrier") -> Phone:
         """A phone that plays a gateway at the address of that number."""
         host = f"{self._system.network}.{number}"
-        settings = PhoneSettings(number=name, proxy=self._system.proxy, host=host, port=5060)
+        settings = PhoneSettings(number=name, proxy=self._system.proxy, host=host, port=self._system.gateway_port)
         phone = Phone(settings, self._directory / f"gateway-{number}")
         self.all.append(phone)
         return phone

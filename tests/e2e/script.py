@@ -53,16 +53,15 @@ class Script:
 
     # beginnings -------------------------------------------------------------------------------------------------
     @classmethod
-    def caller(cls, body: str = "", *, headers: Sequence[str] = ()) -> Self:
+    def caller(cls, body: str = "", *, headers: Sequence[str] = (), is_challenged: bool = True) -> Self:
         """Calls from an account: INVITE, the challenge, INVITE with credentials."""
         script = cls()
         script._invite(body, headers)
-        script.receive(100, optional=True)
-        script.steps.append('<recv response="407" auth="true"/>')
-        script._request(
-            "ACK", 1, "[service]", to="<sip:[service]@sip.example.com>[peer_tag_param]", branch="[branch-3]"
-        )
-        script._invite(body, [*headers, "[authentication]"])
+        if is_challenged:
+            script.receive(100, optional=True)
+            script.steps.append('<recv response="407" auth="true"/>')
+            script._acknowledge_refusal()
+            script._invite(body, [*headers, "[authentication]"])
         return script.receive(100, optional=True)
 
     @classmethod
@@ -74,8 +73,7 @@ class Script:
     def _invite(self, body: str, headers: Sequence[str]) -> None:
         self._sequence += 1
         self._invite_sequence, self._invite_step = self._sequence, len(self.steps)
-        to = "<sip:[service]@sip.example.com>"
-        self._request("INVITE", self._sequence, "[service]", to=to, body=body, headers=headers)
+        self._request("INVITE", self._sequence, "[service]", body=body, headers=headers)
 
     @property
     def _invite_branch(self) -> str:
@@ -117,8 +115,10 @@ class Script:
     def refused(self, status: int, *, contains: str = "") -> Self:
         """The first INVITE must be refused; that is acknowledged."""
         self.receive(status, contains=contains)
-        to = "<sip:[service]@sip.example.com>[peer_tag_param]"
-        return self._request("ACK", self._invite_sequence, "[service]", to=to, branch=self._invite_branch)
+        return self._acknowledge_refusal()
+
+    def _acknowledge_refusal(self) -> Self:
+        return self._request("ACK", self._invite_sequence, "[service]", branch=self._invite_branch)
 
     def ack_refusal(self) -> Self:
         """Acknowledges that a re-INVITE was refused: the same branch as the INVITE (RFC 3261 17.1.1.3)."""
@@ -186,16 +186,16 @@ class Script:
         sequence: int,
         user: str,
         *,
-        to: str = "",
         body: str = "",
         headers: Sequence[str] = (),
         kind: str = "",
         branch: str = "[branch]",
     ) -> Self:
         """A request; `user` is dialled, without one it goes to the other side's Contact."""
+        is_first = method == "INVITE" and bool(user)
         if self.is_caller:
             sender = "From: <sip:[caller]@sip.example.com>;tag=[pid]-[call_number]"
-            receiver = f"To: {to or '<sip:[service]@sip.example.com>[peer_tag_param]'}"
+            receiver = f"To: <sip:[service]@sip.example.com>{'' if is_first else '[peer_tag_param]'}"
             identity = "Call-ID: [call_id]"
         else:
             sender, receiver, identity = "From:[$to];tag=[pid]-1", "To:[$from]", "Call-ID:[$call]"

@@ -55,10 +55,11 @@ demo: {{enabled: true, carriers: [udp:127.0.0.1:{carrier_a}, udp:127.0.0.1:{carr
 class System:
     """The system under test; `close` leaves no process behind."""
 
-    def __init__(self, directory: Path, *, ring_seconds: int = 3, drain_seconds: int = 15) -> None:
+    def __init__(self, directory: Path, *, ring_seconds: int = 5, drain_seconds: int = 15) -> None:
         self.sip_port, self.http_port = free_port(), free_port()
         self.network = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}"
         """Addresses of this machine that no other run uses: gateways are known by their address."""
+        self.gateway_port = free_port()
         first_rtp = 12000 + (os.getpid() * 200) % 16000
         self.file = directory / "config.yaml"
         self.file.write_text(
@@ -99,7 +100,9 @@ class System:
     def load_tenant(self) -> None:
         """Brings the accounts and gateways of the tests in."""
         document = self.file.with_name("tenant.yaml")
-        document.write_text(yaml.safe_dump(tenant(self._free + self._paid, self.network)), encoding="utf-8")
+        document.write_text(
+            yaml.safe_dump(tenant(self._free + self._paid, self.network, self.gateway_port)), encoding="utf-8"
+        )
         self.run("apply", str(document), "--yes")
 
     def terminate(self) -> None:

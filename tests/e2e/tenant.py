@@ -39,8 +39,8 @@ def subscribers() -> tuple[list[Subscriber], list[Subscriber]]:
     return make(1001, COUNT, "420555000"), make(2001, PAID_COUNT, "420555001")
 
 
-def tenant(accounts: list[Subscriber], network: str) -> dict[str, Any]:
-    """The document; `network` holds the first three numbers of the addresses that the gateways have."""
+def tenant(accounts: list[Subscriber], network: str, port: int) -> dict[str, Any]:
+    """The document; the gateways have addresses that begin with the three numbers `network`, and one port."""
     return {
         "customers": [{"name": CUSTOMER, "currency": "USD", "credit_limit": "50.00"}],
         "tariffs": [
@@ -78,11 +78,12 @@ def tenant(accounts: list[Subscriber], network: str) -> dict[str, Any]:
             for one in accounts
         ],
         "gateways": [
-            {"name": "plain", "host": f"{network}.1", "routes": ["881"]},
-            {"name": "spare", "host": f"{network}.2", "routes": [{"prefix": "881", "order": 2}]},
+            {"name": "plain", "host": f"{network}.1", "port": port, "routes": ["881"]},
+            {"name": "spare", "host": f"{network}.2", "port": port, "routes": [{"prefix": "881", "order": 2}]},
             {
                 "name": "with password",
                 "host": f"{network}.3",
+                "port": port,
                 "username": "softswitch",
                 "password": "of the carrier",
                 "routes": ["883"],

@@ -51,7 +51,7 @@ def test_a_switch_that_dies_comes_back_knows_the_phones_and_settles_the_call_tha
     system.process("switch").kill()
     system.wait_for_log("switch runs again", mark)
     (record,) = system.xdrs(alice.settings.number)
-    assert record["ended_by"] == "failure"
+    assert record["ended_by"] == "orphan"
     account = system.account(alice.settings.number)
     assert float(account["locked"]) == 0
     call, incoming = connect(phones, between=(alice, bob))

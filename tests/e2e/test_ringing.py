@@ -91,7 +91,7 @@ def test_who_is_not_registered_is_told_from_who_does_not_exist(system: System, p
     away = system.subscriber()
     told, reason = failure(alice.call(away.number))
     assert (told, "Q.850;cause=20" in reason) == (480, True)
-    told, reason = failure(alice.call("1999"))
+    told, reason = failure(alice.call("7999"))
     assert (told, "Q.850;cause=1" in reason) == (404, True)
 
 
