@@ -19,8 +19,10 @@ from switch.sip.session import (
     Failed,
     IncomingInvite,
     Progressed,
+    Refreshed,
     Replied,
     Requested,
+    Withdrawn,
 )
 from switch.sip.transaction import Send
 from switch.sip.user_agent import Arrived, Invited, UserAgent
@@ -136,7 +138,7 @@ class Core:
         match effect:
             case Progressed() | Answered() | Failed() | Cancelled():
                 owner = effect.invite.owner
-            case Acknowledged() | Requested() | Replied() | Ended():
+            case Acknowledged() | Requested() | Withdrawn() | Replied() | Refreshed() | Ended():
                 owner = effect.session.owner
             case Invited(invite):
                 if not self._refused(invite.request, invite.transaction):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from switch.core import Core
     from switch.ng import Relay
     from switch.sip.message import Request, Response
-    from switch.sip.session import Acknowledged, Progressed, Replied, Requested
+    from switch.sip.session import Acknowledged, Progressed, Replied, Requested, Withdrawn
     from switch.sip.transaction import ServerTransaction
 
 __all__ = ["Bridge"]
@@ -112,7 +112,6 @@ class Bridge:
                 response.status, self._core.now(), fork=fork, headers=crossing(response), body=body, reliable=reliable
             )
         )
-        self._core.agent.watch(invite)
 
     async def _response_body(self, session: Session, request: Request, response: Response, *, reliable: bool) -> bytes:
         if request.sdp is not None:
@@ -180,6 +179,12 @@ class Bridge:
             return await self._answer(peer, session, request.sdp)  # the reliable response was the offer
         return await self._offer(session, request.sdp)
 
+    def withdrawn(self, event: Withdrawn) -> None:
+        """One side cancelled its re-INVITE: so is the one that it became."""
+        peer = self._links.get(event.session)
+        if peer is not None:
+            self._core.perform(peer.cancel(self._core.now()))
+
     async def replied(self, event: Replied) -> None:
         """Pass the response back to the side that asked."""
         relayed, response, request = event.relates_to, event.response, event.request
@@ -231,8 +236,6 @@ class Bridge:
                 content_type="" if response is None else response.get("Content-Type") or "",
             )
         )
-        self._core.agent.watch(session)
 
     def _flush(self) -> None:
         self._core.perform(self._invite.flush(self._core.now()))
-        self._core.agent.watch(self._invite)

@@ -36,6 +36,7 @@ from switch.sip.session import (
     Requested,
     Session,
     State,
+    Withdrawn,
 )
 from switch.sip.status import q850_cause
 
@@ -171,6 +172,8 @@ class Call:
                 self._leg_ended(event)
             case Requested():
                 await self._bridge.requested(event)
+            case Withdrawn():
+                self._bridge.withdrawn(event)
             case Replied():
                 await self._bridge.replied(event)
             case Acknowledged():
@@ -443,7 +446,6 @@ class Call:
         for session in (self.callee, *self.invite.sessions):
             if session is not None:
                 core.perform(session.bye(core.now(), headers))
-                core.agent.watch(session)
 
     def _stop_timers(self) -> None:
         if self._stage_timer is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from switch.sip.session import Acknowledged, Answered, Ended, Progressed, Replied, Requested
+from switch.sip.session import Acknowledged, Answered, Ended, Progressed, Replied, Requested, Withdrawn
 from tests.switch.phone import sdp
 
 if TYPE_CHECKING:
@@ -175,3 +175,18 @@ async def test_an_answer_without_its_ack_is_repeated_and_acknowledged_again(worl
         alice.lose = 1
         bob.perform(invite.accept(bob.now(), body=sdp(41000)))
         assert isinstance(await alice.expect(Answered), Answered)
+
+
+async def test_a_withdrawn_change_is_withdrawn_on_the_other_side_too(world: World) -> None:
+    async with world.phone("101") as alice, world.phone("102") as bob:
+        mine, theirs = await connect(alice, bob)
+        alice.perform(mine.send("INVITE", alice.now(), body=sdp(40000, direction="sendonly", version=2)))
+        await bob.expect(Requested)
+        await asyncio.sleep(0.3)  # our 100 has reached the phone: only then may it cancel
+        alice.perform(mine.cancel(alice.now()))
+        assert (await alice.expect(Replied)).response.status == 487
+        await bob.expect(Withdrawn)
+        alice.perform(mine.send("INFO", alice.now()))
+        asked = await bob.expect(Requested)
+        bob.perform(theirs.respond(asked.transaction, 200, bob.now()))
+        assert (await alice.expect(Replied)).response.status == 200
