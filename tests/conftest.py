@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -20,7 +19,26 @@ if TYPE_CHECKING:
 
 MIGRATE = "import sys; from billing import operations; operations.setup(sys.argv[1]); operations.migrate()"
 
-_numbers = itertools.count(1)
+LEAVE = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+ WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+
+EMPTY = """
+DO $$ DECLARE
+    relation record;
+BEGIN
+    SET LOCAL session_replication_role = replica;  -- the ledger's triggers would refuse
+    FOR relation IN SELECT oid::regclass AS name, relkind, pg_relation_size(oid) AS size
+        FROM pg_class WHERE relkind IN ('r', 'S') AND relname LIKE 'billing\\_%'
+    LOOP
+        IF relation.relkind = 'S' THEN
+            PERFORM setval(relation.name, 1, false);
+        ELSE
+            EXECUTE CASE WHEN relation.size > 500000 THEN 'TRUNCATE ' ELSE 'DELETE FROM ' END || relation.name
+                || CASE WHEN relation.size > 500000 THEN ' CASCADE' ELSE '' END;
+        END IF;
+    END LOOP;
+END $$"""
 
 
 def database_dsn(server_dsn: str, database: str) -> str:
@@ -30,7 +48,7 @@ def database_dsn(server_dsn: str, database: str) -> str:
 
 @pytest.fixture(scope="session")
 def store_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The DSN of a server, whose database `template_store` is migrated."""
+    """The DSN of a server of this worker's own; its databases `template_store` and `store` are migrated."""
     server = EmbeddedStore(tmp_path_factory.mktemp("store"))
     with server.running():
         with psycopg.connect(server.dsn, autocommit=True) as connection:
@@ -39,22 +57,21 @@ def store_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 connection.execute(f"ALTER SYSTEM SET {setting} = off")
             connection.execute("SELECT pg_reload_conf()")
             connection.execute("CREATE DATABASE template_store")
-        # In another process, which leaves no connection behind: a template must have none.
-        template = database_dsn(server.dsn, "template_store")
-        subprocess.run([sys.executable, "-c", MIGRATE, template], check=True, timeout=60)
+            # In another process, which leaves no connection behind: a template must have none.
+            template = database_dsn(server.dsn, "template_store")
+            subprocess.run([sys.executable, "-c", MIGRATE, template], check=True, timeout=60)
+            connection.execute("CREATE DATABASE store TEMPLATE template_store")
         yield server.dsn
 
 
 @pytest.fixture
-def dsn(store_server: str) -> Iterator[str]:
-    """A fresh store, migrated and empty."""
-    database = f"store_{next(_numbers)}"
-    with psycopg.connect(store_server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {database} TEMPLATE template_store STRATEGY wal_log")
-        try:
-            yield database_dsn(store_server, database)
-        finally:
-            connection.execute(f"DROP DATABASE {database} WITH (FORCE)")
+def dsn(store_server: str) -> str:
+    """A migrated and empty store: the worker's one, emptied, in a tenth of the time that a new one takes."""
+    dsn = database_dsn(store_server, "store")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(LEAVE)
+        connection.execute(EMPTY)
+    return dsn
 
 
 @pytest_asyncio.fixture
