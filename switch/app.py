@@ -139,7 +139,12 @@ class Switch:
             flood=self.flood,
         )
         self.core.transport = self.transport
-        digest = DigestServer(settings.domains[0], settings.nonce_secret, first_serial=secrets.randbits(40))
+        digest = DigestServer(
+            settings.domains[0],
+            settings.nonce_secret,
+            first_serial=secrets.randbits(40),
+            md5_user_agents=settings.md5_user_agents,
+        )
         self.resolver = Resolver()
         self.location = Location(self.store, self.transport, node=settings.node)
         subscribers = Subscribers(self.store, clock=time.monotonic)
@@ -190,15 +195,23 @@ class Switch:
         """Take over new settings as they come, without touching running calls."""
         while True:
             settings = await reloads.get()
-            if (settings.listen, settings.store_dsn, settings.node) != (
-                self.settings.listen,
-                self.settings.store_dsn,
-                self.settings.node,
-            ):
-                log.warning("listeners, store and node change only at a restart")
-            self.settings = self.services.settings = settings
-            self.registrar.limits = settings.registration
+            self._take_over(settings)
             log.info("configuration taken over")
+
+    def _take_over(self, settings: SwitchSettings) -> None:
+        fixed = ("listen", "store_dsn", "node", "domains", "nonce_secret", "advertise", "http")
+        changed = [name for name in fixed if getattr(settings, name) != getattr(self.settings, name)]
+        if changed:
+            log.warning("these settings count from the next start", extra={"settings": changed})
+        self.settings = self.services.settings = settings
+        self.registrar.limits = settings.registration
+        self.core.agent.use_session_timer(settings.session_timer.expires, settings.session_timer.min_se)
+        flood = settings.flood
+        self.flood.configure(flood.requests, flood.per_seconds, flood.ban_seconds, flood.drop_user_agents)
+        if isinstance(self.relay, NgRelay) and settings.relay.addresses:
+            self.relay.addresses = settings.relay.addresses
+        elif self.relay.carries_media != bool(settings.relay.addresses):
+            log.warning("media.relay is switched on or off at the next start")
 
     # watching ---------------------------------------------------------------------------------------------------
     def _pages(self) -> dict[str, Callable[[], tuple[int, str, bytes]]]:

@@ -70,14 +70,15 @@ class NgRelay(asyncio.DatagramProtocol):
     carries_media = True
 
     def __init__(self, addresses: tuple[tuple[str, int], ...]) -> None:
-        self._addresses = addresses
+        self.addresses = addresses
+        """(host, port) of each relay; may be replaced, calls stay where they are."""
         self._waiting: dict[bytes, asyncio.Future[bytes]] = {}
         self._chosen: dict[str, tuple[str, int]] = {}
         self._transport: asyncio.DatagramTransport | None = None
 
     async def start(self) -> None:
         """Open the socket."""
-        any_host = "::" if ":" in self._addresses[0][0] else "0.0.0.0"
+        any_host = "::" if ":" in self.addresses[0][0] else "0.0.0.0"
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(any_host, 0))
 
@@ -145,8 +146,8 @@ class NgRelay(asyncio.DatagramProtocol):
 
     async def _command(self, call_id: str, command: Mapping[str, object]) -> Mapping[str, object]:
         known = self._chosen.get(call_id)
-        first = hash(call_id) % len(self._addresses)
-        for address in (known,) if known else self._addresses[first:] + self._addresses[:first]:
+        first = hash(call_id) % len(self.addresses)
+        for address in (known,) if known else self.addresses[first:] + self.addresses[:first]:
             payload = await self._exchange(address, bencode(command))
             if payload is None:
                 continue

@@ -20,7 +20,7 @@ from switch.call.credit import Credit
 from switch.call.funds import FundsWatch
 from switch.call.headers import crossing, reason, reason_cause
 from switch.call.hunt import Hunt
-from switch.call.legs import challenge_answer, outgoing_request, stages
+from switch.call.legs import challenge_answer, falls_back, flow_for, outgoing_request, stages
 from switch.call.plan import Refusal, dialled_number, plan_call
 from switch.ng import NgError, RelayUnavailable
 from switch.sip.errors import ParseError
@@ -41,6 +41,7 @@ from switch.sip.session import (
 from switch.sip.status import q850_cause
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from billing_client.types import EndedBy, Gateway, Parties
@@ -271,16 +272,19 @@ class Call:
             return
         self.state = CallState.RINGING
         self.gateway = stage.gateway
-        core = self.services.core
-        for branch in stage.branches:
-            request = outgoing_request(self, branch, body)
-            attempt = core.agent.invite(request, branch.flow, natted=branch.natted, owner=self)
-            self._attempts[attempt] = branch
-            self.trace.append(f"ringing {branch.gateway.name if branch.gateway else branch.uri}")
-        for attempt in list(self._attempts):
-            core.perform(attempt.start(core.now()))
+        self._ring(stage.branches, body)
         patience = stage.ring_seconds if stage.response_seconds is None else stage.response_seconds
         self._set_stage_timer(patience, silent=stage.response_seconds is not None)
+
+    def _ring(self, branches: Sequence[Branch], body: bytes) -> None:
+        core = self.services.core
+        for branch in branches:
+            request = outgoing_request(self, branch, body)
+            flow = flow_for(self.services, branch, request)
+            attempt = core.agent.invite(request, flow, natted=branch.natted, owner=self)
+            self._attempts[attempt] = branch
+            self.trace.append(f"ringing {branch.gateway.name if branch.gateway else branch.uri} by {flow.transport}")
+            core.perform(attempt.start(core.now()))
 
     def _set_stage_timer(self, seconds: float, *, silent: bool) -> None:
         if self._stage_timer is not None:
@@ -342,6 +346,9 @@ class Call:
             return
         name = branch.gateway.name if branch.gateway else branch.uri
         self.trace.append(f"{name}: {event.response.status} {event.response.reason}")
+        if event.local and falls_back(self.services, branch, event.invite.flow):
+            self._ring((branch,), await self._bridge.first_offer(self.invite.request.sdp))
+            return
         if self._retry_with_credentials(event, branch) or not self.hunt.failed(event.response):
             return
         if self.hunt.should_fail_over():

@@ -61,7 +61,8 @@ class CallerCheck:
         return True
 
     def _challenge(self, invite: IncomingInvite, *, stale: bool) -> None:
-        headers = [("Proxy-Authenticate", value) for value in self._digest.challenges(self._clock(), stale=stale)]
+        challenges = self._digest.challenges(self._clock(), stale=stale, user_agent=invite.request.get("User-Agent"))
+        headers = [("Proxy-Authenticate", value) for value in challenges]
         self._core.perform(invite.reject(407, self._core.now(), headers=headers))
 
     async def identify(self, invite: IncomingInvite, dialled: str) -> tuple[Parties, Caller | None]:

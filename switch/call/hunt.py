@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from billing_client.types import Gateway
-    from switch.sip.flow import Flow
+    from switch.sip.flow import Flow, Hop
     from switch.sip.message import Response
 
 __all__ = ["Branch", "Hunt", "Result", "Stage"]
@@ -34,6 +34,8 @@ class Branch:
     routes: tuple[str, ...] = ()
     natted: bool = False
     gateway: Gateway | None = None
+    hop: Hop | None = None
+    """Of a gateway: from which the flow follows anew for each request, as large ones go by TCP."""
 
 
 @dataclass(frozen=True, slots=True)

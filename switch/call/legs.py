@@ -11,19 +11,26 @@ from switch.sip.address import NameAddr
 from switch.sip.digest import answer_challenge, choose_challenge
 from switch.sip.message import Request
 from switch.sip.uri import Uri
+from switch.sip.wire import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from billing_client.types import Gateway, Parties, Route
     from switch.call.call import Call
     from switch.call.plan import Plan
     from switch.call.services import Services
+    from switch.sip.flow import Flow
     from switch.sip.message import HeaderLines, Response
 
-__all__ = ["challenge_answer", "outgoing_request", "stages"]
+__all__ = ["challenge_answer", "falls_back", "flow_for", "outgoing_request", "stages"]
 
 GATEWAY_RING_SECONDS: Final = 180.0
 GATEWAY_RESPONSE_SECONDS: Final = 5.0
 """A carrier sends 100 within 200 ms (RFC 3261 section 17.2.1); after this long it is taken for dead."""
+
+MAX_ADDRESSES: Final = 4
+"""Of one gateway that are tried."""
+OWN_LINES_BYTES: Final = 300
+"""What Via, Contact and their kin add to a request."""
 
 
 async def stages(services: Services, plan: Plan, parties: Parties, dialled: str) -> list[Stage]:
@@ -32,24 +39,39 @@ async def stages(services: Services, plan: Plan, parties: Parties, dialled: str)
         targets = services.location.lookup(plan.callee.name, parties.bindings)
         branches = tuple(Branch(target.uri, target.flow, target.routes, natted=target.natted) for target in targets)
         return [Stage(branches, services.settings.ring_seconds)] if branches else []
-    found = [await _gateway_stage(services, route, dialled) for route in plan.routes]
-    return [stage for stage in found if stage is not None]
+    return [stage for route in plan.routes for stage in await _gateway_stages(services, route, dialled)]
 
 
-async def _gateway_stage(services: Services, route: Route, dialled: str) -> Stage | None:
+async def _gateway_stages(services: Services, route: Route, dialled: str) -> list[Stage]:
+    """A stage for each address of the gateway, in the order of RFC 3263; none of what no listener of ours reaches."""
     gateway = route.gateway
     host = f"[{gateway.host}]" if ":" in gateway.host else gateway.host
-    transport = "" if gateway.transport == "udp" else f";transport={gateway.transport}"
-    uri = f"sip:{route.number(dialled)}@{host}:{gateway.port}{transport}"
-    hops = await services.resolver.resolve(Uri.parse(uri))
-    if not hops:
-        return None
-    try:
-        flow = services.core.transport.flow_to(hops[0])
-    except LookupError:
-        return None  # no listener of that transport: `softswitch check` says so
-    branch = Branch(uri, flow, gateway=gateway)
-    return Stage((branch,), GATEWAY_RING_SECONDS, GATEWAY_RESPONSE_SECONDS)
+    params = {} if gateway.transport == "udp" else {"transport": gateway.transport}
+    uri = Uri("sip", route.number(dialled), host, gateway.port, params)
+    found = []
+    for hop in (await services.resolver.resolve(uri))[:MAX_ADDRESSES]:
+        try:
+            flow = services.core.transport.flow_to(hop)
+        except LookupError:
+            continue
+        branch = Branch(str(uri), flow, gateway=gateway, hop=hop)
+        found.append(Stage((branch,), GATEWAY_RING_SECONDS, GATEWAY_RESPONSE_SECONDS))
+    return found
+
+
+def flow_for(services: Services, branch: Branch, request: Request) -> Flow:
+    """The flow that a request of a branch takes: TCP where it is too large for UDP (RFC 3261 section 18.1.1)."""
+    if branch.hop is None:
+        return branch.flow
+    return services.core.transport.flow_to(branch.hop, len(request.to_bytes()) + OWN_LINES_BYTES)
+
+
+def falls_back(services: Services, branch: Branch, failed: Flow) -> bool:
+    """Whether a request that could not be sent by TCP for its size should go by UDP after all (the same section)."""
+    hop = branch.hop
+    if hop is None or failed.transport == hop.transport:
+        return False
+    return services.core.transport.flow_to(hop, MAX_MESSAGE_BYTES).transport == hop.transport
 
 
 def outgoing_request(call: Call, branch: Branch, body: bytes) -> Request:
@@ -58,12 +80,14 @@ def outgoing_request(call: Call, branch: Branch, body: bytes) -> Request:
     domain = call.services.settings.domains[0]
     number, display = (caller.number, caller.display) if caller else ("anonymous", "")
     sender = NameAddr(display, str(Uri("sip", number, domain)), {"tag": core.agent.new_token()})
+    if _is_private(asked):
+        sender = NameAddr("Anonymous", "sip:anonymous@anonymous.invalid", sender.params)
     host = Uri.parse(branch.uri).host if branch.gateway else domain
     hops = asked.max_forwards
     lines: HeaderLines = [
         ("Max-Forwards", str(70 if hops is None else hops - 1)),
         ("From", str(sender)),
-        ("To", f"<sip:{call.dialled}@{host}>"),
+        ("To", f"<{Uri('sip', call.dialled, host)}>"),
         ("Call-ID", core.agent.new_token() + core.agent.new_token()),
         ("CSeq", "1 INVITE"),
     ]
@@ -75,10 +99,18 @@ def outgoing_request(call: Call, branch: Branch, body: bytes) -> Request:
     if required:
         lines.append(("Require", ", ".join(required)))
     if branch.gateway is not None and caller is not None and caller.gateway is None:
-        lines.append(("P-Asserted-Identity", f"<sip:{number}@{domain}>"))
+        lines.append(("P-Asserted-Identity", f"<{Uri('sip', number, domain)}>"))
     if body or asked.body:
         lines.append(("Content-Type", asked.get("Content-Type") or "application/sdp"))
     return Request("INVITE", branch.uri, lines, body or asked.body)
+
+
+def _is_private(request: Request) -> bool:
+    """Whether the caller withholds its number (RFC 3323, RFC 3325 section 9.3)."""
+    if request.get("Privacy") is None:
+        return request.from_.uri.user == "anonymous"
+    wanted = {word.strip().lower() for value in request.values("Privacy") for word in value.split(";")}
+    return bool(wanted & {"id", "user", "header"})
 
 
 def challenge_answer(gateway: Gateway, request: Request, response: Response, cnonce: str) -> tuple[str, str] | None:

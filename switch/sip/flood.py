@@ -46,22 +46,26 @@ class FloodGuard:
         drop_user_agents: Iterable[str] = (),
         exempt: Callable[[str], bool] = lambda _host: False,
     ) -> None:
-        self._limit = requests
-        self._period = per_seconds
-        self._ban = ban_seconds
         self._exempt = exempt
-        names = [re.escape(name) for name in drop_user_agents if name]
-        self._scanner = re.compile("|".join(names), re.IGNORECASE) if names else None
         self._trusted: dict[str, float] = {}
         self._banned: dict[str, float] = {}
-        self._requests = _SlidingCount(per_seconds)
-        self._failures = _SlidingCount(per_seconds)
+        self.configure(requests, per_seconds, ban_seconds, drop_user_agents)
         self._purge_at = 0.0
         self.dropped = 0
         """Requests of banned addresses, and those that got them banned."""
         self.scanners = 0
         """Requests with the User-Agent of a scanner."""
         self.bans = 0
+
+    def configure(self, requests: int, per_seconds: float, ban_seconds: float, drop_user_agents: Iterable[str]) -> None:
+        """Take over other limits; who is trusted or banned stays so, the counting starts anew."""
+        self._limit = requests
+        self._period = per_seconds
+        self._ban = ban_seconds
+        names = [re.escape(name) for name in drop_user_agents if name]
+        self._scanner = re.compile("|".join(names), re.IGNORECASE) if names else None
+        self._requests = _SlidingCount(per_seconds)
+        self._failures = _SlidingCount(per_seconds)
 
     def allows(self, host: str, now: float) -> bool:
         """Whether to hear one more request from this address; counts it."""

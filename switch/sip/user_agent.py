@@ -105,6 +105,11 @@ class UserAgent:
             session_min_se=session_min_se,
         )
 
+    def use_session_timer(self, expires: int, min_se: int) -> None:
+        """Other session timers for what begins from now on; seconds."""
+        self._context.session_expires = expires
+        self._context.session_min_se = self._min_se = min_se
+
     # sessions ---------------------------------------------------------------------------------------------------
     def _register(self, session: Session) -> None:
         self._sessions[session.dialog.id] = session

@@ -155,3 +155,21 @@ async def test_an_alias_without_authentication_may_not_call_out(world: World) ->
         assert (await first.expect(Failed)).response.status == 404
         with pytest.raises(TimeoutError):
             await second.expect(Invited, 0.1)
+
+
+async def test_a_call_too_large_for_udp_goes_by_tcp_or_else_by_udp_after_all(world: World) -> None:
+    async with carriers(world) as (first, _), world.phone("101") as alice:
+        await alice.call(OUTSIDE, ("X-Padding", "x" * 1400))
+        invite = await first.ringing()  # nothing listens on TCP there
+        assert invite.request.get("X-Padding") is not None
+        (call,) = world.switch.control.calls.values()
+        assert [reason.rpartition(" ")[2] for reason in call.trace if reason.startswith("ringing")] == ["tcp", "udp"]
+
+
+async def test_a_caller_who_withholds_its_number_stays_anonymous(world: World) -> None:
+    async with carriers(world) as (first, _), world.phone("101") as alice:
+        await alice.call(OUTSIDE, ("Privacy", "id"))
+        invite = await first.ringing()
+        assert invite.request.from_.uri_text == "sip:anonymous@anonymous.invalid"
+        assert "sip:101@" in (invite.request.get("P-Asserted-Identity") or "")
+        assert invite.request.get("Privacy") == "id"
