@@ -107,6 +107,7 @@ class InviteClientTransaction(Machine):
 
     def _proceed(self, now: float, received: tuple[Response, Flow]) -> list[Effect]:
         self._repeat_at = self._end_at = inf
+        self._sent = b""
         if self.cancelled:
             self._expect_end(now, None)
         return self._pass_up(now, received)
@@ -116,11 +117,13 @@ class InviteClientTransaction(Machine):
 
     def _accept(self, now: float, received: tuple[Response, Flow]) -> list[Effect]:
         self._repeat_at = inf
+        self._sent = b""
         self._end(Input.TIMER_M, now, self._timers.timeout_seconds)
         return [ResponseReceived(*received, self)]
 
     def _fail(self, now: float, received: tuple[Response, Flow]) -> list[Effect]:
         self._repeat_at = inf
+        self._sent = b""
         self._end(Input.TIMER_D, now, 0.0 if self.flow.is_reliable else self._timers.d)
         self._ack = self._sibling("ACK", received[0].get("To") or "", ()).to_bytes()
         self._counters.acks_sent += 1

@@ -120,6 +120,8 @@ class Machine:
         "user",
     )
 
+    _sent: bytes
+    """What a retransmission repeats; let go as soon as there is none any more."""
     INITIAL: ClassVar[State]
     TABLE: ClassVar[Mapping[tuple[State, Input], tuple[str, State]]]
     _actions: ClassVar[dict[tuple[State, Input], tuple[Callable[..., list[Effect]], State]]]
@@ -153,7 +155,7 @@ class Machine:
     @property
     def next_deadline(self) -> float | None:
         """When to call `handle_timer`, in monotonic seconds; None: never."""
-        deadline = min(self._repeat_at, self._end_at)
+        deadline = min(self._end_at, self._repeat_at)
         return None if deadline == inf else deadline
 
     def handle_timer(self, now: float) -> list[Effect]:

@@ -79,5 +79,6 @@ class NonInviteClientTransaction(Machine):
 
     def _complete(self, now: float, received: tuple[Response, Flow]) -> list[Effect]:
         self._repeat_at = inf
+        self._sent = b""
         self._end(Input.TIMER_K, now, 0.0 if self.flow.is_reliable else self._timers.t4)
         return [ResponseReceived(*received, self)]
