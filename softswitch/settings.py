@@ -51,6 +51,7 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
         store_dsn=store_dsn(configuration),
         nonce_secret=nonce_secret(configuration),
         advertise=sip.advertise,
+        md5_user_agents=security.md5_user_agents,
         registration=RegistrationSettings(
             min_expires=sip.registration.min_expires,
             default_expires=sip.registration.default_expires,

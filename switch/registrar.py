@@ -80,7 +80,7 @@ class Registrar:
         reply(self._answer(request, flow, credentials, subscriber))
 
     def _challenge(self, request: Request, *, stale: bool) -> Response:
-        challenges = self._digest.challenges(time.time(), stale=stale)
+        challenges = self._digest.challenges(time.time(), stale=stale, user_agent=request.get("User-Agent"))
         return request.response(401, to_tag=_tag(), headers=[("WWW-Authenticate", value) for value in challenges])
 
     def _answer(

@@ -85,6 +85,8 @@ class SwitchSettings:
     store_dsn: str
     nonce_secret: bytes
     """Signs digest nonces; the same on every node, so that any node accepts a challenge of another."""
+    md5_user_agents: tuple[str, ...] = ("baresip",)
+    """Beginnings of User-Agent of phones that are challenged with MD5 alone: SHA-256 beside it confuses them."""
     advertise: str | None = None
     """Address put into Via and Contact when we sit behind 1:1 NAT."""
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)

@@ -100,6 +100,7 @@ class Security:
 
     flood: Flood = field(default_factory=Flood)
     drop_user_agents: tuple[str, ...] = ("friendly-scanner", "sipvicious", "sipcli")
+    md5_user_agents: tuple[str, ...] = ("baresip",)
     login_attempts: LoginAttempts = field(default_factory=LoginAttempts)
     nonce_secret: str | None = field(default=None, repr=False)
     """Signs digest nonces; None: a file in data_dir that the first start writes."""

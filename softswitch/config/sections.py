@@ -161,6 +161,7 @@ def _security(section: Section) -> Security:
         return Security(
             flood=limits,
             drop_user_agents=section.values("drop_user_agents", text, plain.drop_user_agents),
+            md5_user_agents=section.values("md5_user_agents", text, plain.md5_user_agents),
             login_attempts=attempts,
             nonce_secret=section.value("nonce_secret", _secret, None),
         )

@@ -197,6 +197,7 @@ class DigestServer:
         lifetime_seconds: float = 300.0,
         algorithms: Sequence[str] = ("MD5", "SHA-256"),
         max_nonces: int = 200_000,
+        md5_user_agents: Iterable[str] = (),
     ) -> None:
         unknown = [name for name in algorithms if name not in _HASHES]
         if unknown or not algorithms:
@@ -206,6 +207,7 @@ class DigestServer:
         self._serial = first_serial
         # RFC 8760 2.4: the server's order is its preference; MD5 first since old phones read the first header only
         self._algorithms = tuple(algorithms)
+        self._md5_user_agents = tuple(name.lower() for name in md5_user_agents if name)
         self._used = _UsedNonces(lifetime_seconds, max_nonces)
 
     @property
@@ -213,14 +215,18 @@ class DigestServer:
         """Used nonces that are still kept against replay."""
         return len(self._used)
 
-    def challenges(self, now: float, *, stale: bool = False) -> list[str]:
-        """Values for WWW-Authenticate or Proxy-Authenticate, one header line each (RFC 8760 section 2.3)."""
+    def challenges(self, now: float, *, stale: bool = False, user_agent: str | None = None) -> list[str]:
+        """Values for WWW-Authenticate or Proxy-Authenticate, one header line each (RFC 8760 section 2.3).
+
+        Phones whose User-Agent begins with one of `md5_user_agents` see MD5 alone: they give up at the sight of an
+        algorithm that they do not know, where RFC 2617 section 3.2.1 has them ignore that challenge.
+        """
         nonce = self._new_nonce(now)
+        offered = self._algorithms
+        if user_agent is not None and "MD5" in offered and user_agent.lower().startswith(self._md5_user_agents):
+            offered = ("MD5",)
         tail = ', qop="auth", stale=true' if stale else ', qop="auth"'
-        return [
-            f'Digest realm="{self.realm}", nonce="{nonce}", algorithm={algorithm}{tail}'
-            for algorithm in self._algorithms
-        ]
+        return [f'Digest realm="{self.realm}", nonce="{nonce}", algorithm={algorithm}{tail}' for algorithm in offered]
 
     def find(self, lines: Iterable[str]) -> Credentials | None:
         """The credentials for our realm among all header lines (RFC 3261 section 22.3), None when there are none.

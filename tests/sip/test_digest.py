@@ -150,6 +150,25 @@ def test_order_and_choice_of_algorithms_are_the_operators() -> None:
         server(algorithms=("ROT13",))
 
 
+@pytest.mark.parametrize(
+    ("user_agent", "offered"),
+    [
+        ("baresip v1.0.0 (x86_64/linux)", ["MD5"]),
+        ("Baresip", ["MD5"]),
+        ("phone", ["MD5", "SHA-256"]),
+        (None, ["MD5", "SHA-256"]),
+    ],
+)
+def test_phones_that_sha_256_confuses_are_spared_it(user_agent: str | None, offered: list[str]) -> None:
+    lines = server(md5_user_agents=("baresip", "")).challenges(NOW, user_agent=user_agent)
+    assert [parse_challenge(line).algorithm for line in lines] == offered
+
+
+def test_an_operator_who_allows_sha_256_alone_makes_no_exception() -> None:
+    lines = server(algorithms=("SHA-256",), md5_user_agents=("baresip",)).challenges(NOW, user_agent="baresip")
+    assert [parse_challenge(line).algorithm for line in lines] == ["SHA-256"]
+
+
 def test_nonces_are_never_repeated() -> None:
     digest = server()
     assert len({digest.challenges(NOW)[0] for _ in range(100)}) == 100

@@ -26,6 +26,7 @@ sip:
 security:
   flood: {requests: 16, per_seconds: 2, ban_seconds: 300}
   drop_user_agents: [friendly-scanner, sipvicious, sipcli]
+  md5_user_agents: [baresip]
   login_attempts: {per_call: 3, lock_after: 9, lock_seconds: 900}
 media:
   server: {listen: "udp:127.0.0.1:5080"}
