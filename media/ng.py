@@ -33,6 +33,7 @@ Reply: TypeAlias = "dict[str, Value]"
 COOKIE_SECONDS = 15.0
 MAX_COOKIES = 20_000
 MAX_COOKIE_SIZE = 255
+MAX_DATAGRAM = 65507
 MAX_LISTED_CALLS = 32
 """What `list` returns unless the command says otherwise, as in rtpengine."""
 DELETE_UNKNOWN = "Call-ID not found or tags didn't match"
@@ -71,6 +72,8 @@ class NgServer:
         if known is not None:
             return known[1]
         answer = cookie + b" " + encode(self._reply(body))
+        if len(answer) > MAX_DATAGRAM:
+            answer = cookie + b" " + encode(_error("The answer does not fit into a datagram"))
         self._answers[cookie] = (now, answer)
         return answer
 

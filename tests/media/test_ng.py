@@ -140,6 +140,12 @@ def test_list_names_the_calls_up_to_a_limit(desk: Desk) -> None:
     assert desk.ask("list", limit=2)["calls"] == ["call-0", "call-1"]
 
 
+def test_an_answer_that_no_datagram_holds_is_an_error(desk: Desk) -> None:
+    for number in range(3):
+        desk.signal("offer", SDP, call_id=f"{number}" * 30_000)
+    assert failure(desk.ask("list")) == "The answer does not fit into a datagram"
+
+
 def test_statistics_count_calls_and_packets(desk: Desk, caller: Phone, callee: Phone) -> None:
     desk.connect(caller, callee)
     caller.send()
