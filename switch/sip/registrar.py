@@ -1,30 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """The registrar's decision: from a REGISTER and the bindings so far to the new bindings and the answer. Pure.
 
-RFC 3261 section 10.3, with Path (RFC 3327) and the instance and reg-id of Outbound (RFC 5626). All of a request is done
-or nothing of it. `now` is in epoch seconds, because bindings outlive processes.
+RFC 3261 section 10.3, with Path (RFC 3327) and the flows of Outbound (RFC 5626); no GRUU, no Service-Route. All of a
+request is done or nothing of it. `now` is Unix time, because bindings outlive processes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import ipaddress
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Final, Protocol
 
 from switch.sip.address import NameAddr
 from switch.sip.errors import ParseError
-from switch.sip.grammar import unquote
+from switch.sip.grammar import quote, unquote
+from switch.sip.uri import Uri
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from switch.sip.flow import Flow
-    from switch.sip.message import Request, Response
-    from switch.sip.uri import Uri
+    from switch.sip.message import HeaderLines, Request, Response
 
-__all__ = ["Binding", "Registration", "RegistrationLimits", "binding_key", "register"]
+__all__ = ["Binding", "Registration", "RegistrationLimits", "binding_key", "is_literal", "register"]
 
-_DEFAULT_PORTS: Final = {"sip": 5060, "sips": 5061}
+_MALFORMED_EXPIRES: Final = 3600
+"""RFC 3261 20.10 and 20.19: what a malformed expires counts as."""
+_MAX_CONTACT: Final = 1024
+_MAX_PATH: Final = 4096
+_MAX_TEXT: Final = 255
+"""Of Call-ID, instance and User-Agent, in characters: longer ones serve only to fill our memory."""
 
 
 class RegistrationLimits(Protocol):
@@ -56,14 +62,16 @@ class Binding:
     contact: str
     """The URI, as registered."""
     received: str | None
-    """`transport:host:port` that the REGISTER came from, where the contact's own address is not reachable (NAT)."""
+    """`transport:host:port` that the REGISTER came from, where that is the way back: behind NAT, and over TCP."""
     path: tuple[str, ...]
+    """Path values, as registered."""
     expires_at: float
     q: float
     call_id: str
     cseq: int
     instance: str | None
     reg_id: int | None
+    """Of Outbound; None when the phone registered without."""
     user_agent: str
 
 
@@ -79,13 +87,14 @@ class Registration:
     """Keys."""
 
 
-def binding_key(uri: Uri, instance: str | None, reg_id: int | None) -> str:
-    """What makes two registrations the same: instance and reg-id (RFC 5626), or equal URIs (RFC 3261 19.1.4)."""
-    if instance is not None and reg_id is not None:
-        return f"{instance};{reg_id}"
-    port = uri.port or _DEFAULT_PORTS.get(uri.scheme, 0)
-    transport = f";transport={uri.transport}" if uri.transport else ""
-    return f"{uri.scheme}:{uri.user or ''}@{uri.host.lower()}:{port}{transport}"
+class _RefusedError(Exception):
+    """The registration is refused as a whole."""
+
+    def __init__(self, status: int, reason: str | None = None, headers: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(status)
+        self.status = status
+        self.reason = reason
+        self.headers = headers
 
 
 def register(
@@ -94,98 +103,217 @@ def register(
     """Process an authenticated REGISTER; `current` are the bindings of its address of record, expired ones included."""
     live = {binding.key: binding for binding in current if binding.expires_at > now}
     try:
-        if any(value.strip() == "*" for value in request.all("Contact")):
-            return _remove_all(request, live, now, to_tag)
-        wanted = [_binding(request, contact, flow, limits, now) for contact in _contacts(request)]
+        contacts = request.values("Contact")
+        if "*" in contacts:
+            _check_remove_all(request, contacts, live)
+            return _accepted(request, {}, (), tuple(live), now, to_tag)
+        wanted = _wanted(request, contacts, flow, live, limits, now)
+        removals = [key for key, binding in wanted.items() if binding.expires_at <= now and key in live]
+        upserts = {key: binding for key, binding in wanted.items() if binding.expires_at > now}
+        after = {key: binding for key, binding in {**live, **upserts}.items() if key not in removals}
+        added = [binding for key, binding in upserts.items() if key not in live]
+        removals += _give_way(after, added, limits.max_contacts)
     except ParseError as error:
         return Registration(request.response(error.status, error.reason, to_tag=to_tag), tuple(live.values()))
-    except _TooBriefError:
-        headers = [("Min-Expires", str(limits.min_expires))]
-        return Registration(request.response(423, to_tag=to_tag, headers=headers), tuple(live.values()))
-    if any(_is_stale(live.get(binding.key), request) for binding in wanted):
-        return _out_of_order(request, live, to_tag)
-    removals = [binding.key for binding in wanted if binding.expires_at <= now and binding.key in live]
-    upserts = {binding.key: binding for binding in wanted if binding.expires_at > now}
-    for key in removals:
-        live.pop(key, None)
-    live.update(upserts)
-    # a phone that comes back with a new port must not be locked out by its own old contacts: the oldest give way
-    surplus = sorted((key for key in live if key not in upserts), key=lambda key: live[key].expires_at)
-    while len(live) > limits.max_contacts and surplus:
-        removals.append(surplus.pop(0))
-        del live[removals[-1]]
-    if len(live) > limits.max_contacts:
-        return Registration(request.response(403, "Too Many Contacts", to_tag=to_tag), tuple(current))
-    return _accepted(request, live, tuple(upserts.values()), tuple(removals), now, to_tag)
+    except _RefusedError as refused:
+        response = request.response(refused.status, refused.reason, to_tag=to_tag, headers=refused.headers)
+        return Registration(response, tuple(live.values()))
+    return _accepted(request, after, tuple(upserts.values()), tuple(removals), now, to_tag)
 
 
-class _TooBriefError(Exception):
-    """A contact asks for less than the minimum (section 10.3 step 7)."""
-
-
-def _contacts(request: Request) -> list[NameAddr]:
-    return [contact for value in request.all("Contact") for contact in NameAddr.parse_many(value)]
-
-
-def _remove_all(request: Request, live: dict[str, Binding], now: float, to_tag: str) -> Registration:
+# checking -----------------------------------------------------------------------------------------------------------
+def _check_remove_all(request: Request, contacts: list[str], live: dict[str, Binding]) -> None:
     """Section 10.3 step 6: `*` stands alone and only with Expires: 0."""
-    if request.values("Contact") != ["*"] or (request.get("Expires") or "").strip() != "0":
-        return Registration(request.response(400, "Bad Contact: *", to_tag=to_tag), tuple(live.values()))
-    if any(_is_stale(binding, request) for binding in live.values()):
-        return _out_of_order(request, live, to_tag)
-    return _accepted(request, {}, (), tuple(live), now, to_tag)
+    if contacts != ["*"] or (request.get("Expires") or "").strip() != "0":
+        raise _RefusedError(400, "Contact: * Needs Expires: 0 And Nothing Else")
+    for binding in live.values():
+        _check_order(request, binding)
 
 
-def _is_stale(binding: Binding | None, request: Request) -> bool:
-    """Section 10.3 step 7: in the same Call-ID only a higher CSeq may change a binding."""
-    return binding is not None and binding.call_id == request.call_id and request.cseq <= binding.cseq
+def _check_order(request: Request, known: Binding) -> None:
+    """Section 10.3 steps 6 and 7: within one Call-ID only a higher CSeq may change a binding."""
+    if known.call_id == request.call_id[:_MAX_TEXT] and request.cseq <= known.cseq:
+        raise _RefusedError(500, "Registration Out Of Order")
 
 
-def _out_of_order(request: Request, live: dict[str, Binding], to_tag: str) -> Registration:
-    return Registration(request.response(500, "Request Out Of Order", to_tag=to_tag), tuple(live.values()))
+def _wanted(
+    request: Request,
+    contacts: list[str],
+    flow: Flow,
+    live: dict[str, Binding],
+    limits: RegistrationLimits,
+    now: float,
+) -> dict[str, Binding]:
+    """What the request asks for, by key; a binding that is to go expires now."""
+    if not contacts:
+        return {}
+    make = _BindingMaker(request, flow, limits, now)
+    wanted: dict[str, Binding] = {}
+    for value in contacts:
+        binding = make(NameAddr.parse(value))
+        known = _known(binding, live)
+        if known is not None:
+            _check_order(request, known)
+            if known.key != binding.key:
+                binding = replace(binding, key=known.key)
+        wanted[binding.key] = binding
+    if len(wanted) > 1 and any(binding.reg_id is not None for binding in wanted.values()):
+        raise _RefusedError(400, "One Contact Per Flow")  # RFC 5626 section 6
+    return wanted
 
 
-def _seconds(text: str | None) -> int | None:
-    """delta-seconds; None when missing or malformed, which means the default (section 20.19)."""
+def _known(binding: Binding, live: dict[str, Binding]) -> Binding | None:
+    """The binding that a new one updates: same instance and reg-id (RFC 5626 6), or equal URIs (RFC 3261 19.1.4)."""
+    known = live.get(binding.key)
+    if known is not None or binding.reg_id is not None or not live:
+        return known
+    uri = Uri.parse(binding.contact)
+    for other in live.values():
+        if other.reg_id is None and uri.equivalent(Uri.parse(other.contact)):
+            return other
+    return None
+
+
+def _give_way(after: dict[str, Binding], added: list[Binding], limit: int) -> list[str]:
+    """Make room for new bindings beyond the limit; returns the keys that were taken out of `after`.
+
+    A phone that comes back from another address or port must not be locked out by what it left behind, so contacts of
+    the same device give way, those first that expire first. Contacts of other devices never do: a sixth phone on an
+    account for five would otherwise silence the first, which would come back a minute later and silence the second.
+    """
+    surplus = len(after) - limit
+    if surplus <= 0 or not added:
+        return []
+    new_keys = {binding.key for binding in added}
+    left_behind = [
+        old for key, old in after.items() if key not in new_keys and any(_same_device(old, new) for new in added)
+    ]
+    if len(left_behind) < surplus:
+        raise _RefusedError(403, "Too Many Contacts")
+    left_behind.sort(key=lambda old: old.expires_at)
+    gone = [old.key for old in left_behind[:surplus]]
+    for key in gone:
+        del after[key]
+    return gone
+
+
+def _same_device(old: Binding, new: Binding) -> bool:
+    """Whether two contacts are, for all that can be known, one phone."""
+    if old.instance is not None or new.instance is not None:
+        return old.instance == new.instance
+    if old.call_id == new.call_id:
+        return True
+    return bool(new.user_agent) and old.user_agent == new.user_agent and _source_host(old) == _source_host(new)
+
+
+def _source_host(binding: Binding) -> str:
+    if binding.received is not None:
+        return binding.received.partition(":")[2].rpartition(":")[0]
+    return Uri.parse(binding.contact).address.lower()
+
+
+# making -------------------------------------------------------------------------------------------------------------
+def binding_key(uri: Uri, instance: str | None, reg_id: int | None) -> str:
+    """What identifies a binding: instance and reg-id (RFC 5626), or else the contact in one spelling."""
+    if instance is not None and reg_id is not None:
+        return f"{instance};{reg_id}"
+    text = f"{uri.scheme}:{uri.user or ''}@{uri.host.lower()}"
+    if uri.port is not None:
+        text += f":{uri.port}"
+    if uri.params:
+        text += "".join(sorted(f";{name}={(value or '').lower()}" for name, value in uri.params.items()))
+    return text
+
+
+class _BindingMaker:
+    """Makes bindings of the contacts of one request; what all of them share is read once."""
+
+    def __init__(self, request: Request, flow: Flow, limits: RegistrationLimits, now: float) -> None:
+        self._flow = flow
+        self._limits = limits
+        self._now = now
+        self._expires = request.get("Expires")
+        self._call_id = request.call_id[:_MAX_TEXT]
+        self._cseq = request.cseq
+        self._user_agent = (request.get("User-Agent") or "")[:_MAX_TEXT]
+        self._path = tuple(request.values("Path"))
+        if sum(map(len, self._path)) > _MAX_PATH:
+            raise _RefusedError(400, "Path Too Long")
+        self._has_outbound = "outbound" in request.tokens("Supported") and _first_hop_keeps_flows(request, self._path)
+
+    def __call__(self, contact: NameAddr) -> Binding:
+        uri = contact.uri
+        if not uri.is_sip:
+            raise ParseError("Contact Is No SIP URI")
+        if len(contact.uri_text) > _MAX_CONTACT:
+            raise ParseError("Contact Too Long")
+        instance = contact.params.get("+sip.instance")
+        instance = unquote(instance)[:_MAX_TEXT] if instance else None
+        reg_id = _number(contact.params.get("reg-id")) if instance and self._has_outbound else None
+        reg_id = reg_id if reg_id and reg_id < 2**31 else None
+        return Binding(
+            key=binding_key(uri, instance, reg_id),
+            contact=contact.uri_text,
+            received=self._received(uri),
+            path=self._path,
+            expires_at=self._now + self._seconds(contact),
+            q=_q(contact.params.get("q")),
+            call_id=self._call_id,
+            cseq=self._cseq,
+            instance=instance,
+            reg_id=reg_id,
+            user_agent=self._user_agent,
+        )
+
+    def _seconds(self, contact: NameAddr) -> int:
+        """Section 10.3 step 7: what the contact asks for, within our limits."""
+        text = contact.params.get("expires") or self._expires
+        limits = self._limits
+        if text is None:
+            return limits.default_expires
+        asked = _number(unquote(text))
+        seconds = _MALFORMED_EXPIRES if asked is None else asked
+        if 0 < seconds < limits.min_expires:
+            raise _RefusedError(423, headers=[("Min-Expires", str(limits.min_expires))])
+        return min(seconds, limits.max_expires)
+
+    def _received(self, uri: Uri) -> str | None:
+        """The source of the request where the contact is not the way back.
+
+        That is where the phone gives another address than we see (NAT, or a name that only its own network knows), and
+        for every TCP connection. A mere other port is believed: it may have two sockets. Behind a proxy that added
+        itself by Path, that proxy knows the way to the phone, and its own address is in the Path.
+        """
+        host, port = self._flow.remote[:2]
+        if self._path:
+            way_back = NameAddr.parse(self._path[0] if "<" in self._path[0] else f"<{self._path[0]}>").uri.address
+            if is_literal(way_back):
+                return None
+        elif not self._flow.is_reliable and (uri.params.get("maddr") or uri.address).lower() == host:
+            return None
+        return f"{self._flow.transport}:{host}:{port}"
+
+
+def _first_hop_keeps_flows(request: Request, path: tuple[str, ...]) -> bool:
+    """RFC 5626 section 6: the flow ends here, or at a proxy that says `ob` in its Path."""
+    if path:
+        return ";ob" in path[-1].lower()
+    return len(request.values("Via")) == 1
+
+
+def is_literal(host: str) -> bool:
+    """Whether a host is an IP address, without brackets."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _number(text: str | None) -> int | None:
+    """delta-seconds and the like; None when missing or malformed."""
     text = (text or "").strip()
-    return min(int(text), 2**32 - 1) if text.isascii() and text.isdigit() and len(text) < 12 else None
-
-
-def _binding(request: Request, contact: NameAddr, flow: Flow, limits: RegistrationLimits, now: float) -> Binding:
-    uri = contact.uri
-    if not uri.is_sip:
-        raise ParseError("Contact is no SIP URI")
-    asked = _seconds(contact.params.get("expires"))
-    if asked is None:
-        asked = _seconds(request.get("Expires"))
-    seconds = limits.default_expires if asked is None else min(asked, limits.max_expires)
-    if 0 < seconds < limits.min_expires:
-        raise _TooBriefError
-    instance = contact.params.get("+sip.instance")
-    reg_id = _seconds(contact.params.get("reg-id")) if instance else None
-    path = tuple(request.values("Path"))
-    return Binding(
-        key=binding_key(uri, instance, reg_id),
-        contact=contact.uri_text,
-        received=None if path else _received(uri, flow),
-        path=path,
-        expires_at=now + seconds,
-        q=_q(contact.params.get("q")),
-        call_id=request.call_id,
-        cseq=request.cseq,
-        instance=unquote(instance) if instance else None,
-        reg_id=reg_id,
-        user_agent=(request.get("User-Agent") or "")[:200],
-    )
-
-
-def _received(uri: Uri, flow: Flow) -> str | None:
-    """The source of the request, unless the contact says the same; a TCP connection is always the way back."""
-    told = (uri.transport or "udp", uri.address, uri.port or 5060)
-    host, port = flow.remote[:2]
-    if told == (flow.transport, host, port) and not flow.is_reliable:
-        return None
-    return f"{flow.transport}:{host}:{port}"
+    return min(int(text), 2**32 - 1) if text.isascii() and text.isdigit() and len(text) <= 20 else None
 
 
 def _q(text: str | None) -> float:
@@ -195,6 +323,7 @@ def _q(text: str | None) -> float:
         return 1.0
 
 
+# answering ----------------------------------------------------------------------------------------------------------
 def _accepted(
     request: Request,
     live: dict[str, Binding],
@@ -203,11 +332,11 @@ def _accepted(
     now: float,
     to_tag: str,
 ) -> Registration:
-    headers = [("Contact", _contact_line(binding, now)) for binding in live.values()]
-    supported = request.tokens("Supported")
-    if upserts and upserts[0].path and "path" in supported:
+    headers: HeaderLines = [("Contact", _contact_line(binding, now)) for binding in live.values()]
+    if upserts and upserts[0].path and "path" in request.tokens("Supported"):
+        # RFC 3327 5.3; a phone that does not know Path is registered all the same, only not told
         headers += [("Path", path) for path in upserts[0].path]
-    if any(binding.reg_id is not None for binding in upserts) and "outbound" in supported:
+    if any(binding.reg_id is not None for binding in upserts):
         headers.append(("Require", "outbound"))  # RFC 5626 section 6
     headers += [("Supported", "path, outbound"), ("Date", formatdate(now, usegmt=True))]
     response = request.response(200, to_tag=to_tag, headers=headers)
@@ -217,7 +346,7 @@ def _accepted(
 def _contact_line(binding: Binding, now: float) -> str:
     line = f"<{binding.contact}>;expires={max(1, round(binding.expires_at - now))}"
     if binding.q != 1.0:
-        line += f";q={binding.q:g}"
+        line += f";q={binding.q:.3g}"
     if binding.instance is not None:
-        line += f';+sip.instance="{binding.instance}"'
+        line += f";+sip.instance={quote(binding.instance)}"
     return line if binding.reg_id is None else f"{line};reg-id={binding.reg_id}"
