@@ -41,7 +41,15 @@ class Timers:
     timeout_seconds: float = field(init=False)
     """64*T1: timers B, F, H, J, L and M, and the patience with a cancelled INVITE (9.1)."""
 
+    late_seconds: float = field(init=False)
+    """T1 + 2*T1 + ... until timer E is at T2: when a non-INVITE request without a response deserves 100 (RFC 4320)."""
+
     def __post_init__(self) -> None:
         if not 0 < self.t1 <= self.t2 or self.t4 < 0 or self.d < 0 or self.trying_seconds < 0:
             raise ValueError("timers need 0 < T1 <= T2 and no negative value")
         object.__setattr__(self, "timeout_seconds", 64 * self.t1)
+        interval, passed = self.t1, 0.0
+        while interval < self.t2:
+            passed += interval
+            interval *= 2
+        object.__setattr__(self, "late_seconds", passed)

@@ -22,14 +22,31 @@ def ask(s: Script) -> NonInviteServerTransaction:
     return transaction
 
 
-@covers(NonInviteServerTransaction, (TRYING, Input.REQUEST))
-def test_it_is_silent_until_the_user_answers() -> None:
+@covers(NonInviteServerTransaction, (TRYING, Input.REQUEST), (TRYING, Input.TIMER_LATE))
+def test_it_is_silent_until_timer_e_of_the_client_is_at_t2_and_answers_100_then() -> None:
     s = Script()
-    ask(s)
+    options = ask(s)
     s.wire(received_request("OPTIONS"))
-    s.advance(3600)
     s.quiet()
     assert s.layer.counters.retransmissions_received == 1
+    s.advance(3600)
+    s.expect_wire("100", at=3.5)
+    s.quiet()
+    assert options.state is PROCEEDING
+
+
+@covers(NonInviteServerTransaction, (TRYING, Input.ABANDON), (PROCEEDING, Input.ABANDON))
+def test_the_user_may_leave_it_without_a_final_response() -> None:
+    for wait in (1.0, 10.0):
+        s = Script()
+        options = ask(s)
+        s.advance(wait)
+        s.effects.clear()
+        s.tu(s.layer.abandon(options, s.now))
+        s.expect_tu("Ended")
+        s.advance(100)
+        s.quiet()
+        assert len(s.layer) == 0
 
 
 @covers(

@@ -122,9 +122,11 @@ class TransactionLayer:
         return effects
 
     # from the transaction user ------------------------------------------------------------------------------------
-    def send_request(self, request: Request, flow: Flow, now: float) -> tuple[ClientTransaction, list[Effect]]:
+    def send_request(
+        self, request: Request, flow: Flow, now: float, *, branch_suffix: str = ""
+    ) -> tuple[ClientTransaction, list[Effect]]:
         """Send a request other than ACK and CANCEL. It gets our Via and belongs to the transaction from now on."""
-        branch = self._push_via(request, flow)
+        branch = self._push_via(request, flow, branch_suffix)
         return self._new_client(request, flow, branch, now)
 
     def send_ack(self, ack: Request, flow: Flow) -> list[Effect]:
@@ -154,6 +156,12 @@ class TransactionLayer:
         Raises LocalProtocolError after a final response, except that a 2xx to INVITE may be repeated.
         """
         effects = transaction.respond(response, now)
+        self._settle(transaction)
+        return effects
+
+    def abandon(self, transaction: NonInviteServerTransaction, now: float) -> list[Effect]:
+        """Forget a request without a final response (RFC 4320 section 4.2)."""
+        effects = transaction.abandon(now)
         self._settle(transaction)
         return effects
 
@@ -211,8 +219,8 @@ class TransactionLayer:
         ]
 
     # bookkeeping --------------------------------------------------------------------------------------------------
-    def _push_via(self, request: Request, flow: Flow) -> str:
-        branch = self._new_branch()
+    def _push_via(self, request: Request, flow: Flow, branch_suffix: str = "") -> str:
+        branch = self._new_branch() + branch_suffix
         request.push_via(f"SIP/2.0/{flow.transport.upper()} {self._sent_by(flow)};branch={branch};rport")
         return branch
 

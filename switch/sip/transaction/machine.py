@@ -57,6 +57,7 @@ class Input(StrEnum):
     SEND_3XX_6XX = "300-699 from TU"
     SEND_FINAL = "200-699 from TU"
     CANCEL = "CANCEL from TU"
+    ABANDON = "given up by TU"
     TIMER_A = "Timer A"
     TIMER_B = "Timer B"
     TIMER_D = "Timer D"
@@ -70,6 +71,7 @@ class Input(StrEnum):
     TIMER_L = "Timer L"
     TIMER_M = "Timer M"
     TIMER_TRYING = "200 ms"
+    TIMER_LATE = "Timer E of the client at T2"
     TIMER_CANCELLED = "64*T1 after CANCEL"
     TRANSPORT_ERROR = "Transport Err."
 
