@@ -41,6 +41,7 @@ __all__ = ["Switch", "run"]
 log = logging.getLogger(__name__)
 
 _BEAT_SECONDS: Final = 10.0
+_RECONCILE_SECONDS: Final = 30.0
 
 
 async def run(
@@ -103,7 +104,12 @@ class Switch:
         if settings.http is not None:
             server = await serve(settings.http.host, settings.http.port, self._pages())
             self._stack.callback(server.close)
-        for work in (self.control.beat(_BEAT_SECONDS), self.control.watch_media(), self._refresh_books()):
+        for work in (
+            self.control.beat(_BEAT_SECONDS),
+            self.control.reconcile(_RECONCILE_SECONDS),
+            self.control.watch_media(),
+            self._refresh_books(),
+        ):
             self._tasks.append(asyncio.create_task(work))
 
     async def _open_relay(self) -> NgRelay | NoRelay:

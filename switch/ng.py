@@ -26,11 +26,11 @@ class RelayUnavailable(NgError):  # noqa: N818 (a state of the relay)
 class Relay(Protocol):
     """Where the media of calls goes through; session descriptions go in and come back rewritten."""
 
-    async def offer(self, call_id: str, from_tag: str, sdp: bytes) -> bytes:
-        """Pass an offer of the party `from_tag`."""
+    async def offer(self, call_id: str, from_tag: str, sdp: bytes, source: str) -> bytes:
+        """Pass an offer of the party `from_tag`; `source` is the address that its SIP came from."""
 
-    async def answer(self, call_id: str, from_tag: str, to_tag: str, sdp: bytes) -> bytes:
-        """Pass the answer of the party `to_tag` to an offer of `from_tag`."""
+    async def answer(self, call_id: str, from_tag: str, to_tag: str, sdp: bytes, source: str) -> bytes:
+        """Pass the answer of the party `to_tag`, whose SIP came from `source`, to an offer of `from_tag`."""
 
     async def delete(self, call_id: str) -> None:
         """Free what a call holds; harmless when it holds nothing."""
@@ -48,11 +48,11 @@ class NoRelay:
 
     carries_media = False
 
-    async def offer(self, call_id: str, from_tag: str, sdp: bytes) -> bytes:
+    async def offer(self, call_id: str, from_tag: str, sdp: bytes, source: str) -> bytes:
         """The offer as it is."""
         return sdp
 
-    async def answer(self, call_id: str, from_tag: str, to_tag: str, sdp: bytes) -> bytes:
+    async def answer(self, call_id: str, from_tag: str, to_tag: str, sdp: bytes, source: str) -> bytes:
         """The answer as it is."""
         return sdp
 
@@ -100,21 +100,26 @@ class NgRelay(asyncio.DatagramProtocol):
     def error_received(self, exc: Exception) -> None:
         """An ICMP error says no more than the missing answer does."""
 
-    async def offer(self, call_id: str, from_tag: str, sdp: bytes) -> bytes:
+    async def offer(self, call_id: str, from_tag: str, sdp: bytes, source: str) -> bytes:
         """See `Relay`."""
-        answer = await self._command(
-            call_id,
-            {"command": "offer", "call-id": call_id, "from-tag": from_tag, "sdp": sdp, **_REWRITE},
-        )
-        return _sdp(answer)
+        return await self._describe(call_id, {"command": "offer", "from-tag": from_tag, "sdp": sdp}, source)
 
-    async def answer(self, call_id: str, from_tag: str, to_tag: str, sdp: bytes) -> bytes:
+    async def answer(self, call_id: str, from_tag: str, to_tag: str, sdp: bytes, source: str) -> bytes:
         """See `Relay`."""
+        command = {"command": "answer", "from-tag": from_tag, "to-tag": to_tag, "sdp": sdp}
+        return await self._describe(call_id, command, source)
+
+    async def _describe(self, call_id: str, command: Mapping[str, object], source: str) -> bytes:
+        # the source lets the relay tell the party behind a NAT from a stranger
+        received = ["IP6" if ":" in source else "IP4", source]
         answer = await self._command(
             call_id,
-            {"command": "answer", "call-id": call_id, "from-tag": from_tag, "to-tag": to_tag, "sdp": sdp, **_REWRITE},
+            {**command, "call-id": call_id, "received-from": received, "replace": ["origin"], "ICE": "remove"},
         )
-        return _sdp(answer)
+        sdp = answer.get("sdp")
+        if not isinstance(sdp, bytes):
+            raise NgError("no sdp in the answer")
+        return sdp
 
     async def delete(self, call_id: str) -> None:
         """See `Relay`."""
@@ -175,16 +180,6 @@ class NgRelay(asyncio.DatagramProtocol):
             return None
         finally:
             del self._waiting[cookie]
-
-
-_REWRITE: Final[dict[str, object]] = {"replace": ["origin"], "ICE": "remove"}
-
-
-def _sdp(answer: Mapping[str, object]) -> bytes:
-    sdp = answer.get("sdp")
-    if not isinstance(sdp, bytes):
-        raise NgError("no sdp in the answer")
-    return sdp
 
 
 def bencode(value: object) -> bytes:

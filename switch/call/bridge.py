@@ -67,16 +67,19 @@ class Bridge:
     # session descriptions ---------------------------------------------------------------------------------------
     async def first_offer(self, sdp: bytes | None) -> bytes:
         """The caller's offer as the callees get it; empty without one."""
-        return b"" if sdp is None else await self._relay.offer(self._call_id, "a", sdp)
+        return b"" if sdp is None else await self._relay.offer(self._call_id, "a", sdp, self._invite.flow.remote[0])
 
     async def _offer(self, session: Session, sdp: bytes | None) -> bytes:
-        return b"" if sdp is None else await self._relay.offer(self._call_id, self._tag(session), sdp)
+        if sdp is None:
+            return b""
+        return await self._relay.offer(self._call_id, self._tag(session), sdp, session.dialog.flow.remote[0])
 
     async def _answer(self, offerer: Session | None, answerer: Session, sdp: bytes | None) -> bytes:
         if sdp is None:
             return b""
         offering = "a" if offerer is None else self._tag(offerer)
-        return await self._relay.answer(self._call_id, offering, self._tag(answerer), sdp)
+        source = answerer.dialog.flow.remote[0]
+        return await self._relay.answer(self._call_id, offering, self._tag(answerer), sdp, source)
 
     # the first INVITE -------------------------------------------------------------------------------------------
     def _link(self, session: Session) -> Hashable:

@@ -6,14 +6,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from billing_client.types import StoreError, StoreRefused, StoreUnavailable
+from billing_client.types import CallFinish, StoreError, StoreRefused, StoreUnavailable
 from switch.call.call import Call, CallState
 from switch.ng import RelayUnavailable
 
 if TYPE_CHECKING:
-    from billing_client.types import CallFinish, EndedBy
+    from billing_client.types import EndedBy
     from switch.call.services import Services
     from switch.sip.session import IncomingInvite
 
@@ -131,6 +132,33 @@ class CallControl:
             except StoreError as error:
                 log.warning("no heartbeat", extra={"reason": str(error)})
             await asyncio.sleep(seconds)
+
+    async def reconcile(self, seconds: float) -> None:
+        """Finish what the store takes for a call of ours and we do not know: its start outlived our patience."""
+        strangers: set[str] = set()
+        while True:
+            await asyncio.sleep(seconds)
+            waiting = {finish.call_id for finish in self._unsettled}
+            try:
+                live = set(await self.services.store.live_calls())
+            except StoreError:
+                continue
+            unknown = live - self.calls.keys() - waiting
+            for call_id in unknown & strangers:  # seen twice: not one that is just being started or settled
+                log.warning("a call that never began is finished", extra={"call": call_id})
+                self.settle(
+                    CallFinish(
+                        call_id=call_id,
+                        ended_at=self.services.utc(),
+                        answered_at=None,
+                        billed_seconds=0,
+                        amount=Decimal(0),
+                        cause=41,
+                        sip_status=503,
+                        ended_by="failure",
+                    )
+                )
+            strangers = unknown
 
     async def drain(self, seconds: float) -> None:
         """Take no new calls, wait for the running ones, then end what is left and settle everything."""
