@@ -63,7 +63,7 @@ def _timers() -> str:
     return (
         f"## Timers\n\nT1 = {timers.t1:g} s, T2 = {timers.t2:g} s, T4 = {timers.t4:g} s.\n\n{table}\n\n"
         f"Beside the letters: an INVITE without a response of its user after {timers.trying_seconds * 1000:.0f} ms is\n"
-        f"answered 100 (17.2.1), any other request after {timers.late_seconds:g} s (RFC 4320: when timer E of its client\n"
+        f"answered 100 (17.2.1), any other one after {timers.late_seconds:g} s (RFC 4320: timer E of its client\n"
         "is at T2); an INVITE without a final response 64*T1 after its CANCEL is given up (9.1).\n"
     )
 
