@@ -155,7 +155,7 @@ class Switch:
         self.location = Location(self.store, self.transport, node=settings.node)
         subscribers = Subscribers(self.store, clock=time.monotonic)
         self.registrar = Registrar(subscribers, digest, self.location, settings.registration, self.flood)
-        check = CallerCheck(self.core, self.store, digest, self.books, clock=time.time)
+        check = CallerCheck(self.store, digest, self.books, self.flood, clock=time.time)
         self.services = Services(
             core=self.core,
             store=self.store,

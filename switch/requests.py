@@ -1,22 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests outside calls: REGISTER to the registrar, questions about ourselves, and the rest proxied to phones."""
+"""Requests outside calls: REGISTER to the registrar, questions about ourselves, and messages proxied to phones."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Final
 
+from billing_client.types import StoreError
+from switch.call.plan import dialled_number
 from switch.core import EXTENSIONS, METHODS
+from switch.sip.digest import Verdict
+from switch.sip.errors import ParseError
+from switch.sip.proxy import ProxyContext, prepare
 
 if TYPE_CHECKING:
+    from billing_client.types import Parties
+    from switch.call.plan import Caller
     from switch.call.services import Services
     from switch.registrar import Registrar
-    from switch.sip.message import Response
-    from switch.sip.transaction import ServerTransaction
+    from switch.sip.transaction import NonInviteServerTransaction
+    from switch.sip.uri import Uri
     from switch.sip.user_agent import Arrived
 
 __all__ = ["Requests"]
 
-_ALLOW = ("Allow", ", ".join(METHODS))
+_PROXIED: Final = ("MESSAGE", "OPTIONS", "NOTIFY")
+_ALLOW: Final = ("Allow", ", ".join(METHODS))
+_CAPABILITIES: Final = (_ALLOW, ("Accept", "application/sdp"), ("Supported", ", ".join(EXTENSIONS)))
 
 
 class Requests:
@@ -29,22 +39,79 @@ class Requests:
     def handle(self, arrived: Arrived) -> None:
         """Answer a request, or pass it on."""
         request, transaction = arrived.request, arrived.transaction
-        match request.method:
-            case "REGISTER":
-                self._registrar.handle(request, arrived.flow, lambda response: self._reply(transaction, response))
-            case "OPTIONS" if not request.uri.user:
-                self._reply(transaction, request.response(200, to_tag=self._tag(), headers=_capabilities()))
-            case "SUBSCRIBE" | "PUBLISH":
-                self._reply(transaction, request.response(489, to_tag=self._tag(), headers=[("Allow-Events", "")]))
-            case _:
-                self._reply(transaction, request.response(405, to_tag=self._tag(), headers=[_ALLOW]))
+        if request.method == "REGISTER":
+            core = self._services.core
+            self._registrar.handle(request, arrived.flow, lambda response: core.reply(transaction, response))
+        elif request.method == "OPTIONS" and not request.uri.user:
+            self._answer(arrived, 200, *_CAPABILITIES)
+        elif request.to_tag is not None:
+            self._answer(arrived, 481)
+        elif request.method in _PROXIED:
+            self._proxy(arrived)
+        elif request.method in ("SUBSCRIBE", "PUBLISH"):
+            self._answer(arrived, 489)  # no event package is served
+        else:
+            self._answer(arrived, 405, _ALLOW)
 
-    def _tag(self) -> str:
-        return self._services.core.agent.new_token()
+    def _proxy(self, arrived: Arrived) -> None:
+        check = self._services.check
+        try:
+            if check.needs_challenge(arrived.request, arrived.flow):
+                self._answer(arrived, 407, *check.challenge())
+                return
+        except ParseError as error:
+            self._answer(arrived, error.status)
+            return
+        self._services.core.keep(asyncio.get_running_loop().create_task(self._pass_on(arrived)))
 
-    def _reply(self, transaction: ServerTransaction, response: Response) -> None:
-        self._services.core.reply(transaction, response)
+    async def _pass_on(self, arrived: Arrived) -> None:
+        """A request that costs nothing, from one who may send it, to all phones of an account (RFC 3261 section 16)."""
+        services, request = self._services, arrived.request
+        dialled = dialled_number(request.uri.user or "")
+        try:
+            parties, sender = await services.check.identify(request, arrived.flow, dialled)
+        except StoreError:
+            self._answer(arrived, 503, ("Retry-After", "10"))
+            return
+        if isinstance(sender, Verdict):
+            self._answer(arrived, 407, *services.check.challenge(stale=sender is Verdict.STALE))
+            return
+        status = _refusal(arrived, parties, sender)
+        if status is not None or parties.callee is None:
+            self._answer(arrived, status or 404)
+            return
+        targets = services.location.lookup(parties.callee.name, parties.bindings)
+        try:
+            prepared = prepare(request, is_ours=self._is_ours, realm=services.settings.domains[0])
+        except ParseError as error:
+            self._answer(arrived, error.status)
+            return
+        transaction: NonInviteServerTransaction = arrived.transaction  # type: ignore[assignment]  # no INVITE comes here
+        agent = services.core.agent
+        context = ProxyContext(agent.layer, transaction, prepared, targets, new_tag=agent.new_token)
+        services.core.perform(context.start(services.core.now()))
+        agent.watch(context)
+
+    def _is_ours(self, uri: Uri) -> bool:
+        return uri.host in self._services.settings.domains
+
+    def _answer(self, arrived: Arrived, status: int, *headers: tuple[str, str]) -> None:
+        core = self._services.core
+        core.reply(
+            arrived.transaction, arrived.request.response(status, to_tag=core.agent.new_token(), headers=headers)
+        )
 
 
-def _capabilities() -> list[tuple[str, str]]:
-    return [_ALLOW, ("Accept", "application/sdp"), ("Supported", ", ".join(EXTENSIONS))]
+def _refusal(arrived: Arrived, parties: Parties, sender: Caller) -> int | None:
+    """Why a request is not passed on, as a status."""
+    if parties.callee is None:
+        return 404
+    if parties.caller is not None and parties.caller.refusal is not None:
+        return 403
+    if sender.gateway is None and arrived.request.from_.uri.user not in _names(parties, sender):
+        return 403  # nobody writes in another one's name
+    return 480 if parties.callee.refusal is not None else None
+
+
+def _names(parties: Parties, sender: Caller) -> set[str | None]:
+    return {sender.number, parties.caller.number if parties.caller else None}

@@ -23,6 +23,7 @@ from switch.call.hunt import Hunt
 from switch.call.legs import challenge_answer, falls_back, flow_for, outgoing_request, stages
 from switch.call.plan import Refusal, dialled_number, plan_call
 from switch.ng import NgError, RelayUnavailable
+from switch.sip.digest import Verdict
 from switch.sip.errors import ParseError
 from switch.sip.session import (
     Acknowledged,
@@ -190,9 +191,12 @@ class Call:
         if hops is not None and hops < 1:
             self._refuse(Refusal(483, 25, "Too many hops"))
             return
-        parties, caller = await services.check.identify(self.invite, self.dialled)
-        if caller is None or self.invite.answered:
-            self._end("failure", 21, None)  # challenged, refused or given up
+        parties, caller = await services.check.identify(request, self.invite.flow, self.dialled)
+        if isinstance(caller, Verdict) or self.invite.answered:
+            if isinstance(caller, Verdict):
+                headers = services.check.challenge(stale=caller is Verdict.STALE)
+                services.core.perform(self.invite.reject(407, services.core.now(), headers=headers))
+            self._end("failure", 21, 407)
             return
         self.caller = caller
         plan = plan_call(

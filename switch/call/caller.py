@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 from billing_client.types import Parties
 from switch.call.plan import Caller, dialled_number
@@ -18,82 +19,72 @@ if TYPE_CHECKING:
     from billing_client.store import Store
     from billing_client.types import Gateway
     from switch.call.services import Books
-    from switch.core import Core
     from switch.sip.digest import Credentials, DigestServer
+    from switch.sip.flood import FloodGuard
+    from switch.sip.flow import Flow
     from switch.sip.message import Request
-    from switch.sip.session import IncomingInvite
 
 __all__ = ["CallerCheck"]
 
 log = logging.getLogger(__name__)
 
-_NOBODY = Parties(None, None, ())
+_NOBODY: Final = Parties(None, None, ())
+_TRUST_SECONDS: Final = 3600.0
 
 
 class CallerCheck:
-    """Authenticates calls; answers those that it does not let through."""
+    """Finds out who sends an INVITE or another request that wants something of us."""
 
     def __init__(
-        self, core: Core, store: Store, digest: DigestServer, books: Books, *, clock: Callable[[], float]
+        self, store: Store, digest: DigestServer, books: Books, flood: FloodGuard, *, clock: Callable[[], float]
     ) -> None:
-        self._core = core
         self._store = store
+        self._flood = flood
         self._digest = digest
         self._books = books
         self._clock = clock
 
-    def _gateway(self, invite: IncomingInvite) -> Gateway | None:
-        gateway = self._books.routes.gateway_at(*invite.flow.remote[:2])
+    def gateway(self, flow: Flow) -> Gateway | None:
+        """The carrier at the other end of a flow, if calls from it are taken."""
+        gateway = self._books.routes.gateway_at(*flow.remote[:2])
         return gateway if gateway is not None and gateway.enabled and gateway.inbound else None
 
     def _credentials(self, request: Request) -> Credentials | None:
         return self._digest.find(request.all("Proxy-Authorization") + request.all("Authorization"))
 
-    def challenged(self, invite: IncomingInvite) -> bool:
-        """Ask a caller without credentials for them; needs neither the store nor memory of the call."""
-        try:
-            if self._gateway(invite) is not None or self._credentials(invite.request) is not None:
-                return False
-        except ParseError as error:
-            self._core.perform(invite.reject(error.status, self._core.now()))
-            return True
-        self._challenge(invite, stale=False)
-        return True
+    def needs_challenge(self, request: Request, flow: Flow) -> bool:
+        """Whether a request brings nothing that could identify its sender; raises ParseError."""
+        return self.gateway(flow) is None and self._credentials(request) is None
 
-    def _challenge(self, invite: IncomingInvite, *, stale: bool) -> None:
-        challenges = self._digest.challenges(self._clock(), stale=stale, user_agent=invite.request.get("User-Agent"))
-        headers = [("Proxy-Authenticate", value) for value in challenges]
-        self._core.perform(invite.reject(407, self._core.now(), headers=headers))
+    def challenge(self, *, stale: bool = False) -> list[tuple[str, str]]:
+        """Header lines of a 407; needs neither the store nor memory of the request."""
+        return [("Proxy-Authenticate", value) for value in self._digest.challenges(self._clock(), stale=stale)]
 
-    async def identify(self, invite: IncomingInvite, dialled: str) -> tuple[Parties, Caller | None]:
-        """Both ends of the call; without a Caller the INVITE has been answered."""
-        gateway = self._gateway(invite)
+    async def identify(self, request: Request, flow: Flow, dialled: str) -> tuple[Parties, Caller | Verdict]:
+        """Both ends of a call or message, and who sends it, or why that is not known. Raises StoreError."""
+        gateway = self.gateway(flow)
         if gateway is not None:
-            sender = _asserted(invite.request)
+            sender = _asserted(request)
             ani = dialled_number(sender.uri.user or "")
             parties = await self._store.parties(caller=None, ani=ani or None, dialled=dialled)
             return parties, Caller(ani or "anonymous", sender.display, gateway)
-        credentials = self._credentials(invite.request)
+        credentials = self._credentials(request)
         if credentials is None:
-            return _NOBODY, None
+            return _NOBODY, Verdict.REFUSED
         parties = await self._store.parties(caller=credentials.user, ani=None, dialled=dialled)
         account = parties.caller
         if account is not None and (account.via == "ani" or not account.may_call):
             account = None  # a number to be called from, or to be called at: no login
-        verdict = self._digest.verify(
-            credentials,
-            invite.request.method,
-            invite.request.uri_text,
-            account.password if account else None,
-            self._clock(),
-        )
+        password = account.password if account else None
+        verdict = self._digest.verify(credentials, request.method, request.uri_text, password, self._clock())
+        if verdict is Verdict.REFUSED:
+            self._flood.failed(flow.remote[0], time.monotonic())
+            log.warning("authentication failed", extra={"source": flow.remote[0], "method": request.method})
         if verdict is not Verdict.ACCEPTED or account is None:
-            if verdict is Verdict.REFUSED:
-                log.warning("authentication failed", extra={"source": invite.flow.remote[0], "method": "INVITE"})
-            self._challenge(invite, stale=verdict is Verdict.STALE)
-            return parties, None
+            return parties, verdict
+        self._flood.trust(flow.remote[0], time.monotonic() + _TRUST_SECONDS)
         number = credentials.user if account.via == "alias" else account.number
-        return parties, Caller(number, invite.request.from_.display or account.display, None)
+        return parties, Caller(number, request.from_.display or account.display, None)
 
 
 def _asserted(request: Request) -> NameAddr:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from billing_client.types import CallFinish, StoreError, StoreRefused, StoreUnavailable
 from switch.call.call import Call, CallState
 from switch.ng import RelayUnavailable
+from switch.sip.errors import ParseError
 
 if TYPE_CHECKING:
     from billing_client.types import EndedBy
@@ -48,7 +49,12 @@ class CallControl:
         if self.draining:
             core.perform(invite.reject(503, core.now(), headers=[("Retry-After", "5")]))
             return
-        if self.services.check.challenged(invite):
+        try:
+            if self.services.check.needs_challenge(invite.request, invite.flow):
+                core.perform(invite.reject(407, core.now(), headers=self.services.check.challenge()))
+                return
+        except ParseError as error:
+            core.perform(invite.reject(error.status, core.now(), reason=error.reason))
             return
         call = Call(self.services, invite)
         self.calls[call.call_id] = call

@@ -135,9 +135,9 @@ class UserAgent:
         """Prepare an INVITE of ours; its `start` sends it."""
         return OutgoingInvite(self._context, request, flow, natted=natted, owner=owner)
 
-    def watch(self, invite: IncomingInvite | Session) -> None:
-        """See to the timers of an INVITE or session. Its verbs do that themselves: nobody has to call this."""
-        self._timed.update(invite)
+    def watch(self, sleeper: Sleeper) -> None:
+        """Serve the timers of something else; those of sessions and INVITEs are seen to by their verbs."""
+        self._timed.update(sleeper)
 
     # input ------------------------------------------------------------------------------------------------------
     def receive(
