@@ -38,7 +38,7 @@ from switch.sip.user_agent import Arrived, Invited, UserAgent
 from tests.sip.harness import UDP, Endpoint, Pair, label, make_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from switch.sip.flow import Flow
     from switch.sip.timers import Timers
@@ -48,6 +48,16 @@ __all__ = ["ALLOW", "ANSWER", "OFFER", "Line", "Phone", "Solo", "assert_forgotte
 ALLOW = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS, REFER, NOTIFY, MESSAGE"
 OFFER = b"v=0\r\ns=offer\r\n"
 ANSWER = b"v=0\r\ns=answer\r\n"
+
+
+class _AttentiveAgent(UserAgent):
+    """Fails where a timer that was served would be due again at once, for ever."""
+
+    def handle_timer(self, now: float) -> list[Any]:
+        outcome: list[Any] = list(super().handle_timer(now))
+        deadline = self.next_deadline
+        assert deadline is None or deadline > now, "a timer does not move on"
+        return outcome
 
 
 def make_agent(name: str, timers: Timers | None = None, **options: Any) -> UserAgent:
@@ -60,7 +70,7 @@ def make_agent(name: str, timers: Timers | None = None, **options: Any) -> UserA
         host, port = flow.local
         return f"<sip:{name}@{host}:{port}>"
 
-    return UserAgent(
+    return _AttentiveAgent(
         sent_by=lambda flow: f"{flow.local[0]}:{flow.local[1]}",
         contact=contact,
         new_token=lambda: f"{name}{next(numbers)}",
@@ -88,7 +98,9 @@ class Phone:
         self.acks = True
         """Acknowledges a 2xx by itself."""
         self.replies: int | None = 200
-        """Answers requests within dialogs by itself like this."""
+        """Answers requests within dialogs by itself like this; None: the test answers."""
+        self.describes: Callable[[bytes | None], bytes] = lambda offer: ANSWER
+        """The phone's answer to an offer, or its own offer where there is none."""
         endpoint.on_event = self._hear
 
     # what the phone does by itself --------------------------------------------------------------------------------
@@ -103,8 +115,7 @@ class Phone:
                 self.session = session
                 return self._acknowledge(session, event.invite.request, event.response)
             case Progressed(_, session, response, True) if self.pracks and session is not None:
-                owed = ANSWER if session.in_flight.offers.owes_answer else b""
-                return session.prack(response, now, body=owed)
+                return session.prack(response, now, body=self._owed(session, response))
             case Replied(session, request, response) if request.method == "INVITE" and response.status < 300:
                 return self._acknowledge(session, request, response)
             case Requested(session, transaction, request) if self.replies is not None:
@@ -114,15 +125,22 @@ class Phone:
     def _acknowledge(self, session: Session, request: Request, response: Response) -> Iterable[Any]:
         if not self.acks:
             return []
-        owed = ANSWER if session.in_flight.offers.owes_answer else b""
-        return session.ack(request, self.line.now, owed)
+        return session.ack(request, self.line.now, self._owed(session, response))
+
+    def _owed(self, session: Session, response: Response) -> bytes:
+        """The answer to an offer that a response brought."""
+        return self.describes(response.sdp) if session.in_flight.offers.owes_answer else b""
 
     def _reply(self, session: Session, transaction: Any, request: Request) -> Iterable[Any]:
         assert self.replies is not None
-        is_offer = self.replies < 300 and (
-            session.in_flight.offers.owes_answer or (request.method == "INVITE" and request.sdp is None)
-        )
-        return session.respond(transaction, self.replies, self.line.now, body=ANSWER if is_offer else b"")
+        body = self._description_for(session, request) if self.replies < 300 else b""
+        return session.respond(transaction, self.replies, self.line.now, body=body)
+
+    def _description_for(self, session: Session, request: Request) -> bytes:
+        """What the 2xx to a request within the dialog says of us."""
+        if request.sdp is not None and session.in_flight.offers.owes_answer:
+            return self.describes(request.sdp)
+        return self.describes(None) if request.method == "INVITE" and request.sdp is None else b""
 
     # verbs ----------------------------------------------------------------------------------------------------------
     def calls(

@@ -515,3 +515,18 @@ def test_answering_twice_sends_one_answer() -> None:
     line.bob.responds(200)
     line.bob.responds(200)
     assert line.ladder() == ["alice INFO", "bob 200"]
+
+
+def test_a_request_that_overtakes_our_2xx_does_not_end_the_call() -> None:
+    line = Line()
+    line.alice.calls()
+    line.drop("200")
+    line.bob.answers()
+    line.bob.sends("UPDATE", body=HOLD)
+    line.bob.hears("Invited")
+    line.bob.hears("Replied UPDATE 491")
+    line.bob.sends("INFO")
+    line.bob.hears("Replied INFO 481")
+    line.advance(1)
+    assert line.alice.is_talking
+    line.bob.hears_all("Acknowledged")

@@ -330,3 +330,15 @@ def test_the_order_is_prack_answer_then_what_waited() -> None:
     line.forget()
     line.bob.responds(200, settle=False)
     assert line.ladder() == ["bob 200", "bob 180", "bob 200"]
+
+
+def test_a_callee_who_answers_and_hangs_up_before_the_prack_has_declined() -> None:
+    line = Line()
+    line.alice.calls()
+    line.drop("PRACK", times=2)
+    line.bob.rings(183, reliable=True, body=ANSWER)
+    line.bob.answers(body=b"")
+    line.bob.hangs_up()
+    line.alice.hears_all("Progressed 183", "Failed 480")
+    line.advance(10)
+    line.assert_over()

@@ -246,7 +246,12 @@ class IncomingInvite:
         return 500
 
     def drop(self, session: Session, now: float, headers: Sequence[tuple[str, str]]) -> Outcome:
-        """A callee is out of it: its early dialog ends, with a 199 if the caller understands it (RFC 6228)."""
+        """A callee is out of it: its early dialog ends, with a 199 if the caller understands it (RFC 6228).
+
+        If it had accepted and the 2xx waits for a PRACK, nobody is left to answer.
+        """
+        if self._accepted is not None and self._accepted[0].session is session:
+            return self.reject(480, now, headers=headers)
         outcome = session.reject_open_requests(now)
         self._forget(session)
         if self.answered or self._requires_reliable or "199" not in self.request.tokens("Supported"):
@@ -262,7 +267,7 @@ class IncomingInvite:
                 fork.waiting = None
                 fork.queue.clear()
         if self._last is not None and self._last.to_tag == session.dialog.local_tag:
-            self._last = None  # not to be repeated: it would bring the dialog to life again
+            self._last = self._repeat_at = None  # repeated, it would bring the dialog to life again
 
     def receive_bye(self, session: Session, request: Request, now: float) -> Outcome:
         """The caller ends an early dialog (RFC 3261 section 15.1.2): with the last one goes the INVITE."""

@@ -120,6 +120,8 @@ class Session:
         """How the peer would have to answer such a request now (RFC 3261 section 14.1, RFC 3311 section 5.1)."""
         if self.state in (State.ENDING, State.ENDED):
             return 481
+        if self.state is State.ACCEPTED and method == "UPDATE":
+            return 491  # it could arrive before our 2xx, in a dialog that the peer does not know yet
         return None if self.in_flight.may_send(method, self.invite, is_offer=is_offer) else 491
 
     def _transmit(self, request: Request, relates_to: object, now: float) -> Outcome:
@@ -382,14 +384,17 @@ class Session:
             outcome = self._refreshed(request, response, now)
         else:
             outcome = [Replied(self, request, response, relates_to)]
-        # RFC 3261 12.2.1.2: the dialog is gone, or the peer is
-        if self.state is not State.EARLY and (
-            (status == 481 and method != "PRACK") or (status == 408 and method in _REFRESHING)
-        ):
+        if self._is_lost(method, status):
             told = self.state is State.ENDING
             outcome += self.hang_up(now, [("Reason", f'SIP;cause={status};text="Dialog lost"')])
             outcome += [] if told else [Ended(self, "failed")]
         return outcome
+
+    def _is_lost(self, method: str, status: int) -> bool:
+        """RFC 3261 section 12.2.1.2: the dialog is gone, or the peer is."""
+        if self.state is State.EARLY or self.in_flight.accepting is not None:
+            return False  # the peer may not know the dialog yet
+        return (status == 481 and method != "PRACK") or (status == 408 and method in _REFRESHING)
 
     def _after_the_end(self, request: Request, response: Response, relates_to: object, now: float) -> Outcome:
         if self.in_flight.unacknowledged is not None:
