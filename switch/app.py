@@ -152,7 +152,12 @@ class Switch:
             md5_user_agents=settings.md5_user_agents,
         )
         self.resolver = Resolver()
-        self.location = Location(self.store, self.transport, node=settings.node)
+        self.location = Location(
+            self.store,
+            self.transport,
+            node=settings.node,
+            on_source=lambda host, seconds: self.flood.trust(host, time.monotonic() + seconds),
+        )
         subscribers = Subscribers(self.store, clock=time.monotonic)
         self.registrar = Registrar(subscribers, digest, self.location, settings.registration, self.flood)
         check = CallerCheck(self.store, digest, self.books, self.flood, clock=time.time)

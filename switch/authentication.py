@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -11,56 +12,84 @@ if TYPE_CHECKING:
     from billing_client.store import Store
     from billing_client.types import Subscriber
 
-__all__ = ["Subscribers"]
+__all__ = ["Kept", "Subscribers"]
 
 _KEEP_SECONDS: Final = 600.0
-_KEEP_UNKNOWN_SECONDS: Final = 5.0
+_FRESH_SECONDS: Final = 5.0
 _MAX_KEPT: Final = 200_000
 
 
-class Subscribers:
-    """Looks names up in the store; the store's events drop what changed."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the store said of a name."""
 
-    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+    subscriber: Subscriber | None
+    """Without bindings: those are old as soon as they are read. None: nobody logs in by this name."""
+    found_at: float
+
+
+class Subscribers:
+    """Looks names up in the store; the store's events drop what changed. `clock` is monotonic."""
+
+    def __init__(self, store: Store, clock: Callable[[], float], *, limit: int = _MAX_KEPT) -> None:
         self._store = store
         self._clock = clock
-        self._kept: dict[str, tuple[float, Subscriber | None]] = {}
+        self._limit = limit
+        self._kept: dict[str, Kept] = {}
         self._names: dict[str, set[str]] = {}
-        """Names (aliases) by account number."""
+        """Names (number and aliases) by account number."""
+        self._changes = 0
 
-    def kept(self, name: str) -> tuple[Subscriber | None] | None:
-        """What is known of a name without asking the store, in a tuple; None: nothing."""
+    def kept(self, name: str) -> Subscriber | None:
+        """The subscriber of this name, if asked for lately: good enough to accept a password."""
         entry = self._kept.get(name)
-        return None if entry is None or entry[0] <= self._clock() else (entry[1],)
+        return entry.subscriber if entry is not None and self._clock() - entry.found_at < _KEEP_SECONDS else None
+
+    def fresh(self, name: str) -> Kept | None:
+        """What the store said a moment ago: good enough to refuse a password as well.
+
+        A refusal never rests on anything older. So the first wrong password for any name costs a look-up, whether the
+        account exists or not, and its answer comes no sooner for the one than for the other.
+        """
+        entry = self._kept.get(name)
+        return entry if entry is not None and self._clock() - entry.found_at < _FRESH_SECONDS else None
+
+    def last_known(self, name: str) -> Subscriber | None:
+        """The subscriber as of any time ago, for when the store is away."""
+        entry = self._kept.get(name)
+        return None if entry is None else entry.subscriber
 
     async def find(self, name: str) -> Subscriber | None:
-        """The subscriber of this name, from the store; raises StoreError."""
-        if "\0" in name or not name.isprintable():
-            return None  # PostgreSQL has no such text, so no account has such a name
+        """The subscriber of this name with all bindings, from the store; raises StoreError."""
+        changes = self._changes
         subscriber = await self._store.subscriber(name)
-        seconds = _KEEP_UNKNOWN_SECONDS if subscriber is None else _KEEP_SECONDS
-        while len(self._kept) >= _MAX_KEPT:
-            self._forget(next(iter(self._kept)))
-        self._forget(name)
-        self._kept[name] = (self._clock() + seconds, subscriber)
-        if subscriber is not None:
-            self._names.setdefault(subscriber.number, set()).add(name)
+        if changes == self._changes:  # else this may be the state before the change
+            self._keep(name, subscriber)
         return subscriber
-
-    def _forget(self, name: str) -> None:
-        entry = self._kept.pop(name, None)
-        if entry is not None and entry[1] is not None:
-            names = self._names.get(entry[1].number, set())
-            names.discard(name)
-            if not names:
-                self._names.pop(entry[1].number, None)
 
     def changed(self, number: str | None) -> None:
         """An account changed; None: any may have."""
+        self._changes += 1
         if number is None:
             self._kept.clear()
             self._names.clear()
             return
-        for name in list(self._names.get(number, ())):
+        for name in [number, *self._names.get(number, ())]:
             self._forget(name)
-        self._forget(number)
+
+    def _keep(self, name: str, subscriber: Subscriber | None) -> None:
+        self._forget(name)
+        while len(self._kept) >= self._limit:
+            self._forget(next(iter(self._kept)))
+        if subscriber is not None:
+            self._names.setdefault(subscriber.number, set()).add(name)
+            subscriber = replace(subscriber, bindings=())
+        self._kept[name] = Kept(subscriber, self._clock())
+
+    def _forget(self, name: str) -> None:
+        entry = self._kept.pop(name, None)
+        if entry is not None and entry.subscriber is not None:
+            names = self._names.get(entry.subscriber.number, set())
+            names.discard(name)
+            if not names:
+                self._names.pop(entry.subscriber.number, None)

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where accounts can be reached: this node's bindings in memory, everybody's in the store.
 
-A REGISTER costs no write of its own: changes are collected and written a few times a second, the latest of each.
-What the store says of other nodes' bindings comes with each call's look-up and is merged here.
+A REGISTER costs no write of its own: changes are collected and written a few times a second, the latest of each
+binding. The store's rows come with each look-up and are merged with what is newer here. NATs are kept open by pings,
+spread evenly. The work is the same for each binding however many there are. Rows of expired bindings are left to the
+store: a phone may have moved to another node, which refreshes the same row.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from dataclasses import dataclass
@@ -16,10 +19,9 @@ from typing import TYPE_CHECKING, Final
 
 from billing_client.types import BindingRow, StoreError, StoreUnavailable
 from switch.sip.address import NameAddr
-from switch.sip.dialog import literal_flow
 from switch.sip.errors import ParseError
 from switch.sip.flow import Flow, Hop
-from switch.sip.registrar import Binding, Registration
+from switch.sip.registrar import Binding, Registration, is_literal
 from switch.sip.uri import Uri
 
 if TYPE_CHECKING:
@@ -34,9 +36,17 @@ log = logging.getLogger(__name__)
 
 _WRITE_SECONDS: Final = 0.2
 _RETRY_SECONDS: Final = 1.0
-_ROWS_AT_A_TIME: Final = 1000
-_KEEP_ALIVE_SECONDS: Final = 25  # below the 30 s after which many NATs forget a UDP flow (RFC 5626 section 4.4.2)
-_KEEP_ALIVE: Final = b"\r\n\r\n"
+_ROWS_AT_A_TIME: Final = 500
+_MAX_UNWRITTEN_REMOVALS: Final = 200_000
+"""Beyond this, while the store is away, a removal is left to the expiry of its row."""
+_SETTLED_SECONDS: Final = 10.0
+"""After so long a binding of ours that the store does not have was removed there."""
+_TICK_SECONDS: Final = 0.25
+_PING_SLOTS: Final = 100
+"""25 s between two pings, below the 30 s after which many NATs forget a UDP flow (RFC 5626 section 4.4.2)."""
+_PING: Final = b"\r\n\r\n"
+_EXPIRY_SPAN_SECONDS: Final = 8
+"""Expired bindings are forgotten this late; nobody sees them meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +64,48 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
+    """A binding as this node knows it."""
+
     binding: Binding
-    flow: Flow
+    flow: Flow | None
+    """What its REGISTER came on; None when that was another node, or this one in an earlier life."""
+    node: str
+    socket: str
+    known_at: float
+
+
+def _ignore_source(_host: str, _seconds: float) -> None:
+    """Nobody wants to know."""
 
 
 class Location:
-    """The location service of one node."""
+    """The location service of one node.
+
+    `clock` is Unix time. `on_source` is told, at the start, of hosts with reloaded bindings and how long those last.
+    """
 
     def __init__(
-        self, store: Store, transport: Transport, *, node: str, clock: Callable[[], float] = time.time
+        self,
+        store: Store,
+        transport: Transport,
+        *,
+        node: str,
+        clock: Callable[[], float] = time.time,
+        on_source: Callable[[str, float], None] = _ignore_source,
     ) -> None:
         self._store = store
         self._transport = transport
         self._node = node
         self._clock = clock
-        self._entries: dict[str, dict[str, _Entry]] = {}
-        self._upserts: dict[tuple[str, str], BindingRow] = {}
-        self._removals: dict[tuple[str, str], None] = {}
+        self._on_source = on_source
+        self._entries: dict[str, tuple[_Entry, ...]] = {}
+        self._count = 0
+        self._unwritten: dict[tuple[str, str], None] = {}
+        """(aor, key) of what the store does not have yet, oldest first: entries to write, others to remove."""
+        self._writing: frozenset[tuple[str, str]] = frozenset()
         self._changed = asyncio.Event()
+        self._expiries = _Expiries()
+        self._pings = _PingRing()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -80,13 +114,11 @@ class Location:
         while True:
             rows = await self._store.node_bindings(self._node, after=after, limit=_ROWS_AT_A_TIME)
             for row in rows:
-                flow = self._row_flow(row)
-                if flow is not None and flow.transport == "udp":
-                    self._entries.setdefault(row.aor, {})[row.key] = _Entry(_binding(row), flow)
+                self._reload(row)
             if len(rows) < _ROWS_AT_A_TIME:
                 break
             after = (rows[-1].aor, rows[-1].key)
-        self._tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._keep_alive())]
+        self._tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._tick())]
 
     async def close(self) -> None:
         """Write what is not written yet."""
@@ -96,98 +128,185 @@ class Location:
         try:
             await self._flush()
         except StoreError:
-            log.warning("bindings were not written", extra={"bindings": len(self._upserts)})
+            log.warning("bindings were not written", extra={"bindings": len(self._unwritten)})
 
     def __len__(self) -> int:
-        """Bindings held by this node."""
-        return sum(map(len, self._entries.values()))
+        """Bindings held in memory."""
+        return self._count
+
+    @property
+    def unwritten(self) -> int:
+        """Changes that the store does not have yet."""
+        return len(self._unwritten) + len(self._writing)
 
     # registrations ----------------------------------------------------------------------------------------------
-    def bindings(self, aor: str, rows: Iterable[BindingRow]) -> list[Binding]:
-        """All live bindings of an address of record; `rows` is what the store holds of it."""
-        return [binding for binding, _ in self._merged(aor, rows)]
+    def adopt(self, aor: str, rows: Iterable[BindingRow]) -> None:
+        """Take over what the store says of an address of record, but for what is newer here."""
+        self._set(aor, self._merged(aor, rows))
+
+    def bindings(self, aor: str) -> list[Binding]:
+        """The live bindings of an address of record, as far as this node knows."""
+        now = self._clock()
+        return [entry.binding for entry in self._entries.get(aor, ()) if entry.binding.expires_at > now]
 
     def update(self, aor: str, registration: Registration, flow: Flow) -> None:
-        """Take over what a REGISTER changed."""
-        entries = self._entries.setdefault(aor, {})
-        for binding in registration.upserts:
-            entries[binding.key] = _Entry(binding, flow)
-            self._upserts[aor, binding.key] = self._row(aor, binding, flow)
-            self._removals.pop((aor, binding.key), None)
+        """Take over what a REGISTER that came on `flow` changed."""
+        if not registration.upserts and not registration.removals:
+            return
+        now = self._clock()
+        socket = f"{flow.transport}:{flow.local[0]}:{flow.local[1]}"
+        upserts = {b.key: _Entry(b, flow, self._node, socket, now) for b in registration.upserts}
+        changed = upserts.keys() | set(registration.removals)
+        kept = [entry for entry in self._entries.get(aor, ()) if entry.binding.key not in changed]
+        self._set(aor, [*kept, *upserts.values()])
+        for entry in upserts.values():
+            self._unwritten[aor, entry.binding.key] = None
+            self._keep_open(entry)
         for key in registration.removals:
-            entries.pop(key, None)
-            self._upserts.pop((aor, key), None)
-            self._removals[aor, key] = None
-        if not entries:
-            del self._entries[aor]
-        if registration.upserts or registration.removals:
-            self._changed.set()
+            if len(self._unwritten) < _MAX_UNWRITTEN_REMOVALS:
+                self._unwritten[aor, key] = None
+        self._changed.set()
 
     # calls ------------------------------------------------------------------------------------------------------
     def lookup(self, aor: str, rows: Sequence[BindingRow]) -> list[Target]:
-        """Where to ring an address of record, best q first; flows that are gone are left out (RFC 5626 section 5.3)."""
+        """Where to ring an address of record, best q first; flows that are gone are left out (RFC 5626 section 5.3).
+
+        `rows` is what the store holds of it at this moment.
+        """
         targets: dict[tuple[str, Flow], Target] = {}
         instances: set[str] = set()
-        found = sorted(self._merged(aor, rows), key=lambda pair: (-pair[0].q, -pair[0].expires_at))
-        for binding, flow in found:
-            if flow is None or (flow.connection and not self._transport.is_open(flow)):
+        found = sorted(self._merged(aor, rows), key=lambda entry: (-entry.binding.q, -entry.binding.expires_at))
+        for entry in found:
+            binding = entry.binding
+            if binding.reg_id is not None and binding.instance in instances:
+                continue  # RFC 5626 5.3: one flow of a phone at a time
+            flow = self._flow_to(entry)
+            if flow is None:
                 continue
             if binding.reg_id is not None and binding.instance is not None:
-                if binding.instance in instances:
-                    continue  # RFC 5626 5.3: one flow of a phone at a time
                 instances.add(binding.instance)
-            natted = binding.received is not None
-            target = Target(binding.contact, flow, tuple(map(_bracketed, binding.path)), natted, binding.q)
+            target = Target(
+                binding.contact, flow, tuple(map(_bracketed, binding.path)), binding.received is not None, binding.q
+            )
             targets.setdefault((binding.contact, flow), target)
         return list(targets.values())
 
-    def _merged(self, aor: str, rows: Iterable[BindingRow]) -> list[tuple[Binding, Flow | None]]:
+    def _merged(self, aor: str, rows: Iterable[BindingRow]) -> list[_Entry]:
+        """The store's rows, corrected by what this node knows better."""
         now = self._clock()
-        local = self._entries.get(aor, {})
-        merged: dict[str, tuple[Binding, Flow | None]] = {
-            key: (entry.binding, entry.flow) for key, entry in local.items() if entry.binding.expires_at > now
+        own = {
+            entry.binding.key: entry
+            for entry in self._entries.get(aor, ())
+            if entry.node == self._node and entry.binding.expires_at > now
         }
+        merged: list[_Entry] = []
         for row in rows:
             expires_at = row.expires_at.timestamp()
-            known = local.get(row.key)
-            if expires_at <= now or (aor, row.key) in self._removals:
+            if expires_at <= now:
                 continue
-            # the phone may have moved to another node since: the later registration counts
-            if known is None or (row.node != self._node and expires_at > known.binding.expires_at):
-                merged[row.key] = (_binding(row), self._row_flow(row))
-        return list(merged.values())
+            entry = own.pop(row.key, None)
+            if entry is None:
+                if not self._is_unwritten(aor, row.key):  # else it was removed here
+                    merged.append(_entry(row, now))
+            elif row.node == self._node or expires_at <= entry.binding.expires_at or self._is_unwritten(aor, row.key):
+                merged.append(entry)
+            else:
+                merged.append(_entry(row, now))  # the phone has moved to another node
+        # what the store lacks is too new for it, or was removed elsewhere
+        merged += [
+            entry
+            for key, entry in own.items()
+            if now - entry.known_at < _SETTLED_SECONDS or self._is_unwritten(aor, key)
+        ]
+        return merged
 
-    def _row_flow(self, row: BindingRow) -> Flow | None:
-        """The flow to a binding that only the store knows."""
+    def _is_unwritten(self, aor: str, key: str) -> bool:
+        return (aor, key) in self._unwritten or (aor, key) in self._writing
+
+    def _flow_to(self, entry: _Entry) -> Flow | None:
+        """The way to a binding; None when there is none any more, or another node has it."""
+        binding, flow, transport = entry.binding, entry.flow, self._transport
         try:
-            if row.received is not None:
-                transport, _, address = row.received.partition(":")
-                host, _, port = address.rpartition(":")
-                flow = self._transport.flow_to(Hop(transport, host, int(port)))
-                # another process's connection is not ours: over TCP only the contact itself may still answer
-                return flow if transport == "udp" else literal_flow(Uri.parse(row.contact), flow)
-            uri = NameAddr.parse(_bracketed(row.path[0])).uri if row.path else Uri.parse(row.contact)
-            return self._transport.flow_to(Hop(uri.transport or "udp", uri.address, uri.port or 5060))
+            if binding.received is None:
+                uri = NameAddr.parse(_bracketed(binding.path[0])).uri if binding.path else Uri.parse(binding.contact)
+                host, kind = uri.params.get("maddr") or uri.address, uri.transport or "udp"
+                if uri.scheme == "sips" or not is_literal(host):
+                    return None
+                if flow is not None and flow.transport == kind == "udp" and ":" not in host + flow.local[0]:
+                    return Flow("udp", flow.local, (host, uri.port or 5060))
+                return transport.flow_to(Hop(kind, host, uri.port or 5060))
+            if flow is not None and transport.is_open(flow):
+                return flow
+            return self._flow_back(entry, binding.received)
         except (LookupError, ParseError, ValueError):
             return None
 
-    def _row(self, aor: str, binding: Binding, flow: Flow) -> BindingRow:
-        return BindingRow(
-            aor=aor,
-            key=binding.key,
-            contact=binding.contact,
-            received=binding.received,
-            path=binding.path,
-            expires_at=datetime.fromtimestamp(binding.expires_at, UTC),
-            q=binding.q,
-            call_id=binding.call_id,
-            cseq=binding.cseq,
-            instance=binding.instance,
-            reg_id=binding.reg_id,
-            user_agent=binding.user_agent,
-            node=self._node,
-            socket=f"{flow.transport}:{flow.local[0]}:{flow.local[1]}",
-        )
+    def _flow_back(self, entry: _Entry, received: str) -> Flow | None:
+        """The way to where a REGISTER came from that this process did not see, or whose connection is gone."""
+        kind, host, port = _parse_socket(received)
+        if kind == "udp":
+            # through a NAT only from the socket that it knows
+            flow = Flow("udp", _parse_socket(entry.socket)[1:], (host, port))
+            return flow if self._transport.is_open(flow) else self._transport.flow_to(Hop("udp", host, port))
+        uri = Uri.parse(entry.binding.contact)
+        if uri.address.lower() != host or uri.scheme == "sips":
+            return None  # only the phone can open the connection again
+        return self._transport.flow_to(Hop(uri.transport or "tcp", host, uri.port or 5060))
+
+    # memory -----------------------------------------------------------------------------------------------------
+    def _set(self, aor: str, entries: Sequence[_Entry]) -> None:
+        before = self._entries.get(aor, ())
+        known = {entry.binding.key for entry in before}
+        self._count += len(entries) - len(before)
+        if entries:
+            self._entries[aor] = tuple(entries)
+        else:
+            self._entries.pop(aor, None)
+        for entry in entries:
+            if entry.binding.key not in known:
+                self._expiries.add(aor, entry.binding.expires_at)
+
+    def _reload(self, row: BindingRow) -> None:
+        now = self._clock()
+        known = self._entries.get(row.aor, ())
+        if row.expires_at.timestamp() <= now or any(entry.binding.key == row.key for entry in known):
+            return  # a phone that came while we read is newer
+        entry = _entry(row, now)
+        self._set(row.aor, [*known, entry])
+        self._keep_open(entry)
+        host = _parse_socket(row.received)[1] if row.received else Uri.parse(row.contact).address
+        self._on_source(host, entry.binding.expires_at - now)
+
+    def _keep_open(self, entry: _Entry) -> None:
+        received = entry.binding.received
+        if received is not None and received.startswith("udp:"):
+            flow = entry.flow or self._flow_to(entry)
+            if flow is not None:
+                self._pings.add(flow, entry.binding.expires_at)
+
+    def _forget_expired(self, now: float) -> None:
+        for aor in self._expiries.due(now):
+            entries = self._entries.get(aor, ())
+            live = [entry for entry in entries if entry.binding.expires_at > now]
+            for entry in entries:
+                if entry.binding.expires_at <= now:
+                    self._unwritten.pop((aor, entry.binding.key), None)
+            if len(live) < len(entries):
+                self._set(aor, live)
+            for entry in live:
+                self._expiries.add(aor, entry.binding.expires_at)
+
+    async def _tick(self) -> None:
+        """Ping what is due, and forget what has expired."""
+        forget_at = 0.0
+        while True:
+            now = self._clock()
+            for flow in self._pings.due(now):
+                self._transport.send(_PING, flow)
+            if now >= forget_at:
+                self._forget_expired(now)
+                forget_at = now + _EXPIRY_SPAN_SECONDS
+            await asyncio.sleep(_TICK_SECONDS)
 
     # writing ----------------------------------------------------------------------------------------------------
     async def _write(self) -> None:
@@ -200,55 +319,94 @@ class Location:
             except StoreUnavailable:
                 self._changed.set()
                 await asyncio.sleep(_RETRY_SECONDS)
-            except StoreError:
-                log.exception("the store refused bindings")
 
     async def _flush(self) -> None:
-        upserts, self._upserts = self._upserts, {}
-        removals = list(self._removals)
-        if not upserts and not removals:
-            return
-        try:
-            await self._store.write_bindings(list(upserts.values()), removals)
-        except StoreUnavailable:
-            self._upserts = {**upserts, **self._upserts}  # what changed meanwhile is newer
-            for gone in self._removals:
-                self._upserts.pop(gone, None)
-            raise
-        for gone in removals:
-            if gone not in self._upserts:
-                self._removals.pop(gone, None)
+        """Write everything, oldest first; raises StoreUnavailable, and then nothing is lost."""
+        while self._unwritten:
+            batch = list(itertools.islice(self._unwritten, _ROWS_AT_A_TIME))
+            for change in batch:
+                del self._unwritten[change]
+            self._writing = frozenset(batch)
+            try:
+                await self._write_batch(batch)
+            except (StoreUnavailable, asyncio.CancelledError):
+                self._unwritten = {**dict.fromkeys(batch), **self._unwritten}
+                raise
+            except StoreError:
+                log.exception("the store refused bindings", extra={"bindings": len(batch)})
+            finally:
+                self._writing = frozenset()
 
-    # keep-alive -------------------------------------------------------------------------------------------------
-    async def _keep_alive(self) -> None:
-        """Every binding behind NAT gets a packet each 25 s, spread over the seconds; expired ones are forgotten."""
-        while True:
-            aors = list(self._entries)
-            share = -(-len(aors) // _KEEP_ALIVE_SECONDS)
-            for second in range(_KEEP_ALIVE_SECONDS):
-                for aor in aors[second * share : (second + 1) * share]:
-                    self._keep(aor, self._clock())
-                await asyncio.sleep(1)
+    async def _write_batch(self, batch: list[tuple[str, str]]) -> None:
+        upserts: list[BindingRow] = []
+        removals: list[tuple[str, str]] = []
+        for aor, key in batch:
+            entry = next((entry for entry in self._entries.get(aor, ()) if entry.binding.key == key), None)
+            if entry is None:
+                removals.append((aor, key))
+            elif entry.node == self._node:
+                upserts.append(_row(aor, entry))
+        await self._store.write_bindings(upserts, removals)
 
-    def _keep(self, aor: str, now: float) -> None:
-        entries = self._entries.get(aor)
-        if entries is None:
-            return
-        for key, entry in list(entries.items()):
-            if entry.binding.expires_at <= now:
-                del entries[key]
-            elif entry.binding.received is not None and entry.flow.transport == "udp":
-                self._transport.send(_KEEP_ALIVE, entry.flow)
-        if not entries:
-            del self._entries[aor]
+
+class _Expiries:
+    """Addresses of record by the time at which something of them expires, in spans, so that nothing is searched."""
+
+    def __init__(self) -> None:
+        self._spans: dict[int, set[str]] = {}
+
+    def add(self, aor: str, expires_at: float) -> None:
+        """Look at this address of record again after that time."""
+        self._spans.setdefault(int(expires_at // _EXPIRY_SPAN_SECONDS), set()).add(aor)
+
+    def due(self, now: float) -> list[str]:
+        """Take out what is to be looked at."""
+        before = int(now // _EXPIRY_SPAN_SECONDS)
+        spans = [span for span in self._spans if span < before]
+        return [aor for span in spans for aor in self._spans.pop(span)]
+
+
+class _PingRing:
+    """UDP flows to ping, each in the slot of one tick; accounts on the same flow share its ping."""
+
+    def __init__(self) -> None:
+        self._slots: list[dict[Flow, float]] = [{} for _ in range(_PING_SLOTS)]
+        self._slot_of: dict[Flow, int] = {}
+        self._next_slot = 0
+        self._now_slot = 0
+
+    def add(self, flow: Flow, until: float) -> None:
+        """Ping a flow until then."""
+        slot = self._slot_of.get(flow)
+        if slot is None:
+            slot = self._slot_of[flow] = self._next_slot
+            self._next_slot = (slot + 1) % _PING_SLOTS
+        slots = self._slots[slot]
+        slots[flow] = max(until, slots.get(flow, 0.0))
+
+    def due(self, now: float) -> list[Flow]:
+        """The flows of this tick."""
+        slot = self._slots[self._now_slot]
+        self._now_slot = (self._now_slot + 1) % _PING_SLOTS
+        over = [flow for flow, until in slot.items() if until <= now]
+        for flow in over:
+            del slot[flow], self._slot_of[flow]
+        return list(slot)
 
 
 def _bracketed(path: str) -> str:
-    return path if path.startswith("<") or "<" in path else f"<{path}>"
+    return path if "<" in path else f"<{path}>"
 
 
-def _binding(row: BindingRow) -> Binding:
-    return Binding(
+def _parse_socket(text: str) -> tuple[str, str, int]:
+    """Read `transport:host:port`; raises ValueError."""
+    kind, _, address = text.partition(":")
+    host, _, port = address.rpartition(":")
+    return kind, host, int(port)
+
+
+def _entry(row: BindingRow, now: float) -> _Entry:
+    binding = Binding(
         key=row.key,
         contact=row.contact,
         received=row.received,
@@ -260,4 +418,25 @@ def _binding(row: BindingRow) -> Binding:
         instance=row.instance,
         reg_id=row.reg_id,
         user_agent=row.user_agent,
+    )
+    return _Entry(binding, None, row.node, row.socket, now)
+
+
+def _row(aor: str, entry: _Entry) -> BindingRow:
+    binding = entry.binding
+    return BindingRow(
+        aor=aor,
+        key=binding.key,
+        contact=binding.contact,
+        received=binding.received,
+        path=binding.path,
+        expires_at=datetime.fromtimestamp(binding.expires_at, UTC),
+        q=binding.q,
+        call_id=binding.call_id,
+        cseq=binding.cseq,
+        instance=binding.instance,
+        reg_id=binding.reg_id,
+        user_agent=binding.user_agent,
+        node=entry.node,
+        socket=entry.socket,
     )

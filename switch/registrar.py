@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The registrar: authenticates a REGISTER, has the pure core decide, and hands the changes to the location service."""
+"""The registrar: authenticates a REGISTER, has the pure core decide, and hands the changes to the location service.
+
+All domains are one: user names are unique among them, so the host of the Request-URI and of To is not looked at, and a
+phone may be given a name of ours, an address, or whatever its network resolves to us.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ import asyncio
 import logging
 import secrets
 import time
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from billing_client.types import StoreError
 from switch.sip.digest import Verdict
@@ -30,6 +35,19 @@ __all__ = ["Registrar"]
 
 log = logging.getLogger(__name__)
 
+_MAX_WAITING: Final = 32
+"""Requests of one name that wait for the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A REGISTER with credentials, and where its answer goes."""
+
+    request: Request
+    flow: Flow
+    credentials: Credentials
+    reply: Callable[[Response], None]
+
 
 class Registrar:
     """Answers REGISTER. Without credentials, or with a known subscriber, the answer comes before `handle` returns."""
@@ -46,13 +64,15 @@ class Registrar:
         self._digest = digest
         self._location = location
         self._flood = flood
+        self._waiting: dict[str, list[_Attempt]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.limits = limits
         self.accepted = 0
         self.refused = 0
+        """Wrong passwords and unknown names."""
 
     def handle(self, request: Request, flow: Flow, reply: Callable[[Response], None]) -> None:
-        """Answer a REGISTER."""
+        """Answer a REGISTER. Those of one name are answered in the order in which they came."""
         try:
             credentials = self._digest.find(request.all("Authorization"))
         except ParseError as error:
@@ -61,56 +81,102 @@ class Registrar:
         if credentials is None:
             reply(self._challenge(request, stale=False))
             return
-        kept = self._subscribers.kept(credentials.user)
-        if kept is not None:
-            reply(self._answer(request, flow, credentials, kept[0]))
+        attempt = _Attempt(request, flow, credentials, reply)
+        waiting = self._waiting.get(credentials.user)
+        if waiting is None:
+            self._decide(attempt)
+        elif len(waiting) < _MAX_WAITING:
+            waiting.append(attempt)
+        else:
+            reply(_unavailable(request))
+
+    def account_changed(self, number: str | None) -> None:
+        """The store says that an account changed; None: any may have."""
+        self._subscribers.changed(number)
+
+    def _decide(self, attempt: _Attempt) -> None:
+        """Answer from what is kept, if that will do, or else from the store."""
+        name = attempt.credentials.user
+        subscriber = self._subscribers.kept(name)
+        if subscriber is not None:
+            verdict = self._verdict(attempt, subscriber)
+            if verdict is not Verdict.REFUSED:
+                attempt.reply(self._answer(attempt, subscriber, verdict))
+                return
+        fresh = self._subscribers.fresh(name)
+        if fresh is not None:
+            attempt.reply(self._answer(attempt, fresh.subscriber, self._verdict(attempt, fresh.subscriber)))
             return
-        task = asyncio.get_running_loop().create_task(self._ask(request, flow, credentials, reply))
+        self._waiting[name] = [attempt]
+        task = asyncio.get_running_loop().create_task(self._ask(name))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _ask(
-        self, request: Request, flow: Flow, credentials: Credentials, reply: Callable[[Response], None]
-    ) -> None:
+    async def _ask(self, name: str) -> None:
+        """Answer all that wait for a name with what the store says of it."""
         try:
-            subscriber = await self._subscribers.find(credentials.user)
+            subscriber = await self._subscribers.find(name)
         except StoreError:
-            reply(request.response(503, to_tag=_tag(), headers=[("Retry-After", "10")]))
-            return
-        reply(self._answer(request, flow, credentials, subscriber))
+            for attempt in self._waiting[name]:
+                self._answer_without_store(attempt)
+        else:
+            self._answer_found(self._waiting[name], subscriber)
+        finally:
+            del self._waiting[name]
+
+    def _answer_found(self, attempts: list[_Attempt], subscriber: Subscriber | None) -> None:
+        is_adopted = False
+        for attempt in attempts:
+            verdict = self._verdict(attempt, subscriber)
+            if subscriber is not None and verdict is Verdict.ACCEPTED and not is_adopted:
+                self._location.adopt(subscriber.name, subscriber.bindings)
+                is_adopted = True
+            attempt.reply(self._answer(attempt, subscriber, verdict))
+
+    def _answer_without_store(self, attempt: _Attempt) -> None:
+        """Whom we know stays registered while the store is away; all others hear the same."""
+        subscriber = self._subscribers.last_known(attempt.credentials.user)
+        verdict = self._verdict(attempt, subscriber)
+        if verdict is Verdict.REFUSED:
+            attempt.reply(_unavailable(attempt.request))
+        else:
+            attempt.reply(self._answer(attempt, subscriber, verdict))
+
+    def _verdict(self, attempt: _Attempt, subscriber: Subscriber | None) -> Verdict:
+        password = subscriber.password if subscriber else None
+        return self._digest.verify(attempt.credentials, "REGISTER", attempt.request.uri_text, password, time.time())
+
+    def _answer(self, attempt: _Attempt, subscriber: Subscriber | None, verdict: Verdict) -> Response:
+        if verdict is Verdict.ACCEPTED and subscriber is not None:
+            return self._register(attempt, subscriber)
+        if verdict is Verdict.REFUSED:
+            self.refused += 1
+            source = attempt.flow.remote[0]
+            self._flood.failed(source, time.monotonic())
+            log.warning("authentication failed", extra={"source": source, "method": "REGISTER"})
+        return self._challenge(attempt.request, stale=verdict is Verdict.STALE)
 
     def _challenge(self, request: Request, *, stale: bool) -> Response:
         challenges = self._digest.challenges(time.time(), stale=stale, user_agent=request.get("User-Agent"))
         return request.response(401, to_tag=_tag(), headers=[("WWW-Authenticate", value) for value in challenges])
 
-    def _answer(
-        self, request: Request, flow: Flow, credentials: Credentials, subscriber: Subscriber | None
-    ) -> Response:
-        now = time.time()
-        password = subscriber.password if subscriber else None
-        verdict = self._digest.verify(credentials, "REGISTER", request.uri_text, password, now)
-        if verdict is not Verdict.ACCEPTED or subscriber is None:
-            if verdict is Verdict.REFUSED:
-                self.refused += 1
-                self._flood.failed(flow.remote[0], time.monotonic())
-                log.warning("authentication failed", extra={"source": flow.remote[0], "method": "REGISTER"})
-            return self._challenge(request, stale=verdict is Verdict.STALE)
+    def _register(self, attempt: _Attempt, subscriber: Subscriber) -> Response:
+        request, flow = attempt.request, attempt.flow
         self._flood.trust(flow.remote[0], time.monotonic() + self.limits.max_expires)
-        aor = request.to.uri.user or ""
-        if aor != subscriber.name:
-            return request.response(403, "Not your address", to_tag=_tag())
+        if request.to.uri.user != subscriber.name:
+            return request.response(403, "Not Your Address", to_tag=_tag())
         if subscriber.usable is not None:
             log.info("registration refused", extra={"account": subscriber.number, "reason": subscriber.usable})
             return request.response(403, to_tag=_tag())
-        current = self._location.bindings(aor, subscriber.bindings)
-        registration = register(request, flow, current, self.limits, now, _tag())
-        self._location.update(aor, registration, flow)
+        current = self._location.bindings(subscriber.name)
+        registration = register(request, flow, current, self.limits, time.time(), _tag())
+        self._location.update(subscriber.name, registration, flow)
         self.accepted += 1
         return registration.response
 
-    def account_changed(self, number: str | None) -> None:
-        """The store says that an account changed; None: any may have."""
-        self._subscribers.changed(number)
+
+def _unavailable(request: Request) -> Response:
+    return request.response(503, to_tag=_tag(), headers=[("Retry-After", "10")])
 
 
 def _tag() -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, replace
 from email.utils import formatdate
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol
 
 from switch.sip.address import NameAddr
@@ -28,6 +29,8 @@ __all__ = ["Binding", "Registration", "RegistrationLimits", "binding_key", "is_l
 _MALFORMED_EXPIRES: Final = 3600
 """RFC 3261 20.10 and 20.19: what a malformed expires counts as."""
 _MAX_CONTACT: Final = 1024
+_MAX_KEY: Final = 400
+"""Longer keys, and such that no index would like, are hashed."""
 _MAX_PATH: Final = 4096
 _MAX_TEXT: Final = 255
 """Of Call-ID, instance and User-Agent, in characters: longer ones serve only to fill our memory."""
@@ -216,13 +219,15 @@ def _source_host(binding: Binding) -> str:
 def binding_key(uri: Uri, instance: str | None, reg_id: int | None) -> str:
     """What identifies a binding: instance and reg-id (RFC 5626), or else the contact in one spelling."""
     if instance is not None and reg_id is not None:
-        return f"{instance};{reg_id}"
-    text = f"{uri.scheme}:{uri.user or ''}@{uri.host.lower()}"
-    if uri.port is not None:
-        text += f":{uri.port}"
-    if uri.params:
+        text = f"{instance};{reg_id}"
+    else:
+        text = f"{uri.scheme}:{uri.user or ''}@{uri.host.lower()}"
+        if uri.port is not None:
+            text += f":{uri.port}"
         text += "".join(sorted(f";{name}={(value or '').lower()}" for name, value in uri.params.items()))
-    return text
+    if len(text) <= _MAX_KEY and text.isascii() and text.isprintable():
+        return text
+    return f"sha256:{sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()}"
 
 
 class _BindingMaker:

@@ -191,6 +191,15 @@ def test_contacts_are_the_same_by_section_19_1_4(desk: Desk, first: str, second:
     assert len({binding.key for binding in desk.bindings}) == count
 
 
+@pytest.mark.parametrize("user", ["%00", "%ff", "%c3%a9", "1" * 900])
+def test_keys_are_short_and_plain_whatever_the_contact(desk: Desk, user: str) -> None:
+    desk.send(f"<sip:{user}@192.0.2.10>")
+    desk.send(f"<sip:{user}2@192.0.2.10>", cseq=2)
+    keys = {binding.key for binding in desk.bindings}
+    assert len(keys) == 2
+    assert all(len(key) <= 400 and key.isascii() and key.isprintable() for key in keys)
+
+
 def test_expired_bindings_are_not_seen(desk: Desk) -> None:
     desk.send("<sip:1@192.0.2.10>;expires=60", cseq=9)
     desk.now += 60

@@ -22,8 +22,8 @@ __all__ = ["FakeStore", "FakeTransport"]
 class FakeStore:
     """Subscribers and bindings in memory; can be slow (`pause`) or away (`error`)."""
 
-    def __init__(self, subscribers: Mapping[str, Subscriber] = {}) -> None:  # noqa: B006
-        self.subscribers = dict(subscribers)
+    def __init__(self, subscribers: Mapping[str, Subscriber] | None = None) -> None:
+        self.subscribers = dict(subscribers or {})
         self.asked: list[str] = []
         self.rows: dict[tuple[str, str], BindingRow] = {}
         self.batches: list[tuple[int, int]] = []

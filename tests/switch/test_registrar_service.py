@@ -70,22 +70,26 @@ class Site:
         self.registrar.handle(request, FLOW, answers.append)
         return answers
 
-    def login(
-        self, name: str = "101", password: str = "secret", *, aor: str | None = None, contact: str = ""
-    ) -> list[Response]:
-        """Answer a challenge."""
+    def authorized(self, name: str, password: str, aor: str | None, contact: str) -> Request:
+        """A REGISTER that answers a challenge."""
         (challenged,) = self.handle(self.request(name))
         challenge = parse_challenge(challenged.all("WWW-Authenticate")[0])
         authorization = answer_challenge(challenge, "REGISTER", "sip:example.com", name, password, cnonce="x")
-        return self.handle(self.request(name if aor is None else aor, authorization, contact))
+        return self.request(name if aor is None else aor, authorization, contact)
+
+    def login(
+        self, name: str = "101", password: str = "secret", *, aor: str | None = None, contact: str = ""
+    ) -> list[Response]:
+        """Log in; the answer comes at once or later."""
+        return self.handle(self.authorized(name, password, aor, contact))
 
     async def register(
         self, name: str = "101", password: str = "secret", *, aor: str | None = None, contact: str = ""
     ) -> Response:
-        answers = self.login(name, password, aor=aor, contact=contact)
-        while not answers:
-            await asyncio.sleep(0)
-        return answers[0]
+        """Log in and wait for the answer."""
+        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self.registrar.handle(self.authorized(name, password, aor, contact), FLOW, answer.set_result)
+        return await asyncio.wait_for(answer, 5)
 
 
 @pytest.fixture
