@@ -163,6 +163,11 @@ class Phone:
                 return
         raise PhoneError(f"{self}: no {what} within {seconds:g} s{self._why()}")
 
+    def wait_message(self, is_wanted: Callable[[SipMessage], bool], seconds: float = ORDER_SECONDS) -> SipMessage:
+        """Waits for a SIP message; returns the first that is wanted, also one that is there already."""
+        self.wait(lambda: any(map(is_wanted, self.messages)), "such message", seconds)
+        return next(filter(is_wanted, self.messages))
+
     def _why(self) -> str:
         calls = "; ".join(f"call {call.identity}: {call.state} {call.code} {call.reason}" for call in self.calls)
         messages = "".join(f"\n  {'->' if message.is_sent else '<-'} {message.summary}" for message in self.messages)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from softswitch.phone import Phone, PhoneSettings, ladder
+from tests.e2e.baresip import Baresip
 from tests.e2e.programs import need_phone
 from tests.e2e.system import DOMAIN, System
 
@@ -40,11 +41,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """To the report of a test that failed belong what the system logged meanwhile and what the phones sent."""
     report = yield
     if report.failed and report.when == "call" and isinstance(item, pytest.Function):
-        system, phones = item.funcargs.get("system"), item.funcargs.get("phones")
+        system, phones, baresip = map(item.funcargs.get, ("system", "phones", "baresip"))
         if isinstance(system, System):
             report.sections.append(("softswitch", system.log[item.stash.get(LOG_START, 0) :]))
         if isinstance(phones, Phones):
             report.sections.append(("phones", phones.ladders()))
+        if isinstance(baresip, Baresip):
+            report.sections.append(("baresip", baresip.log))
     return report
 
 

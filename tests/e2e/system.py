@@ -188,6 +188,12 @@ class System:
                 assert time.monotonic() < deadline, f"{number}: (records, running) are {row}, not ({count}, 0)"
                 time.sleep(0.05)
 
+    def wait_stored(self, number: str) -> None:
+        """Waits until the store has the registration of a phone: the switch writes them in batches."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while not any(row["aor"] == number for row in self.rows("registrations")):
+            assert time.monotonic() < deadline, f"the registration of {number} is not in the store"
+
     @property
     def dsn(self) -> str:
         """The store's address."""

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import time
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from softswitch.phone import CallFailedError
 from tests.e2e.conversation import assert_both_hear
-from tests.e2e.tenant import Subscriber
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Phones
@@ -84,13 +83,16 @@ def test_an_address_that_is_no_gateway_is_asked_for_a_password(system: System, p
     assert bob.calls == []
 
 
-def test_a_known_number_that_calls_through_a_gateway_is_its_account(system: System, phones: Phones) -> None:
-    demo = Subscriber("102", system.passwords()["102"])
-    bob, carrier = phones.registered(demo), phones.gateway(1, name="42073723123")
-    call = carrier.call(f"sip:102@{system.proxy}")
-    bob.incoming().answer()
+def test_who_calls_from_a_number_of_an_account_through_a_gateway_calls_on_its_funds(
+    system: System, phones: Phones
+) -> None:
+    before = system.balance("101")
+    carrier = phones.gateway(1, name="42073723123")
+    call = carrier.call(f"sip:{OUTSIDE}001@{system.proxy}")
     call.wait_answered()
-    time.sleep(0.2)
+    call.play(440)
+    assert call.hears(440)
     call.hang_up()
-    call.wait_ended()
-    assert "by ani" in system.log
+    (record,) = system.xdrs("101")
+    assert (record["caller"], record["direction"]) == ("42073723123", "outgoing")
+    assert Decimal(record["amount"]) == before - system.balance("101") == Decimal("0.045")

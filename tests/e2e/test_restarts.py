@@ -47,6 +47,7 @@ def test_a_switch_that_dies_comes_back_knows_the_phones_and_settles_the_call_tha
 ) -> None:
     alice, bob = phones.registered(), phones.registered(system.subscriber(paid=True))
     connect(phones, between=(alice, bob))
+    system.wait_stored(bob.settings.number)
     mark = len(system.log)
     system.process("switch").kill()
     system.wait_for_log("switch runs again", mark)
