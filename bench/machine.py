@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 __all__ = [
     "GENERATOR_CPU",
@@ -28,6 +29,7 @@ __all__ = [
 
 SERVER_CPU = 0
 GENERATOR_CPU = 1
+PORTS = (10_000, 20_000)
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -102,16 +104,14 @@ def on_cpu(number: int) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def free_port(kinds: Iterable[int] = (socket.SOCK_DGRAM, socket.SOCK_STREAM)) -> int:
-    """A port of 127.0.0.1 that nobody uses now."""
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody uses now, outside the range from which the system takes its own."""
     while True:
+        port = random.randrange(*PORTS)
         with contextlib.ExitStack() as stack:
-            port = 0
             try:
-                for kind in kinds:
-                    probe = stack.enter_context(socket.socket(socket.AF_INET, kind))
-                    probe.bind(("127.0.0.1", port))
-                    port = probe.getsockname()[1]
+                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                    stack.enter_context(socket.socket(socket.AF_INET, kind)).bind(("127.0.0.1", port))
             except OSError:
                 continue
             return port

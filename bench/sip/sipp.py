@@ -90,10 +90,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def callees(disk: Disk) -> Iterator[None]:
     """The phones that answer, for the time of the block."""
     with tempfile.TemporaryDirectory(prefix="bench-callees-") as name, contextlib.ExitStack() as stack:
-        for port in disk.phones:
-            stack.callback(_end, _sipp(Path(name), "callee.xml", port, "-d", str(RING_MS)))
+        running = [_sipp(Path(name), "callee.xml", port, "-d", str(RING_MS)) for port in disk.phones]
+        for process in running:
+            stack.callback(_end, process)
         time.sleep(0.5)
         yield
+        if any(process.poll() is not None for process in running):
+            _show_errors(Path(name))
+            raise RuntimeError("a callee has ended")
 
 
 def _write_lines(file: Path, disk: Disk, operation: Operation, share: int, of: int, seed: int) -> None:
