@@ -121,17 +121,17 @@ class Dialog:
     def of_server(cls, request: Request, local_tag: str, flow: Flow) -> Dialog:
         """The dialog of a request that we answer (RFC 3261 section 12.1.1); raises ParseError."""
         contact = check_target(request)
-        local = request.to if request.to_tag else request.to.with_tag(local_tag)
+        local = request.get("To") or ""
         return cls(
             call_id=request.call_id,
-            local=str(local),
+            local=local if request.to_tag else f"{local};tag={local_tag}",
             local_tag=local_tag,
             remote=request.get("From") or "",
             remote_tag=request.from_tag or "",
             local_cseq=0,
             remote_cseq=request.cseq,
             remote_target=contact.uri_text,
-            route_set=request.values("Record-Route"),
+            route_set=request.values("Record-Route") if request.get("Record-Route") is not None else [],
             flow=flow,
             natted=_is_natted(request, contact.uri, flow),
         )
@@ -180,7 +180,8 @@ class Dialog:
             ("Call-ID", self.call_id),
             ("CSeq", f"{cseq} {method}"),
         ]
-        lines += [("Route", route) for route in routes]
+        if routes:
+            lines += [("Route", route) for route in routes]
         lines += headers
         return Request(method, uri, lines, body)
 
@@ -255,6 +256,8 @@ def _checked(routes: list[str]) -> list[str]:
 
 def _route_set(response: Response) -> list[str]:
     """The route set that a response gives its client: Record-Route in reverse order; empty if it cannot be used."""
+    if response.get("Record-Route") is None:
+        return []
     try:
         return _checked(response.values("Record-Route")[::-1])
     except ParseError:

@@ -177,7 +177,9 @@ class UserAgent:
                 out += self._response(effect, now)
             elif isinstance(effect, TimedOut | TransportFailed):
                 out += self._failed(effect, now)
-            elif not isinstance(effect, TransactionEnded):
+            elif isinstance(effect, TransactionEnded):
+                effect.transaction.user = None  # an INVITE and its transaction know each other: let both go at once
+            else:
                 out.append(effect)
         return out
 

@@ -58,13 +58,13 @@ class OutgoingInvite:
     # verbs ------------------------------------------------------------------------------------------------------
     def start(self, now: float) -> Outcome:
         """Send it."""
-        self.request.set("Contact", self._context.contact(self.flow))
-        for line in self._context.headers:
-            if self.request.get(line[0]) is None:
-                self.request.add(*line)
-        if self._context.session_expires and self.request.get("Session-Expires") is None:
-            self.request.add("Session-Expires", str(self._context.session_expires))
-            self.request.add("Min-SE", str(self._context.session_min_se))
+        context, names = self._context, {name for name, _ in self.request.headers}
+        lines = [line for line in context.headers if line[0] not in names]
+        if context.session_expires and "Session-Expires" not in names:
+            lines.append(("Session-Expires", str(context.session_expires)))
+            lines.append(("Min-SE", str(context.session_min_se)))
+        self.request.headers += lines
+        self.request.set("Contact", context.contact(self.flow))
         return self._transmit(now)
 
     def _transmit(self, now: float) -> Outcome:
