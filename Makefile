@@ -29,7 +29,7 @@ check: install-test
 	$(BIN)/lint-imports
 
 demo: install-test
-	@$(BIN)/python -m bench.demo
+	@$(BIN)/python -m softswitch.phone.demo
 
 bench: install-test
 	@$(BIN)/python -m bench

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import errno
+import random
 import socket
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,10 @@ from softswitch.config import claims
 if TYPE_CHECKING:
     from softswitch.config import Claim, Configuration, Endpoint
 
-__all__ = ["TakenPort", "taken_ports"]
+__all__ = ["TakenPort", "free_port", "taken_ports"]
+
+TRIED_PORTS = range(10_000, 32_000)
+"""Below those that Linux gives to clients by itself (net.ipv4.ip_local_port_range): nobody takes one meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,19 @@ def taken_ports(configuration: Configuration) -> list[TakenPort]:
             line = configuration.lines.get(claim.path) or configuration.lines.get(claim.path.partition("[")[0])
             found.append(TakenPort(claim, reason, line, configuration.file.name))
     return found
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that nobody has now, for UDP and TCP: for systems that are started to be tried or tested."""
+    while True:
+        port = random.choice(TRIED_PORTS)
+        with ExitStack() as probes:
+            try:
+                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                    probes.enter_context(socket.socket(socket.AF_INET, kind)).bind((host, port))
+            except OSError:
+                continue
+            return port
 
 
 def _refusal(endpoint: Endpoint) -> str | None:

@@ -57,7 +57,7 @@ class Requests:
         check = self._services.check
         try:
             if check.needs_challenge(arrived.request, arrived.flow):
-                self._answer(arrived, 407, *check.challenge())
+                self._answer(arrived, 407, *check.challenge(arrived.request))
                 return
         except ParseError as error:
             self._answer(arrived, error.status)
@@ -74,7 +74,7 @@ class Requests:
             self._answer(arrived, 503, ("Retry-After", "10"))
             return
         if isinstance(sender, Verdict):
-            self._answer(arrived, 407, *services.check.challenge(stale=sender is Verdict.STALE))
+            self._answer(arrived, 407, *services.check.challenge(request, stale=sender is Verdict.STALE))
             return
         status = _refusal(arrived, parties, sender)
         if status is not None or parties.callee is None:

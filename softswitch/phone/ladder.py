@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from softswitch.phone.trace import SipMessage
 
@@ -36,9 +36,3 @@ def ladder(
 def _arrow(message: SipMessage, *, to_the_right: bool) -> str:
     text = f" {message.summary[: ARROW_WIDTH - 6]} "
     return f"{text:─^{ARROW_WIDTH - 1}}▶" if to_the_right else f"◀{text:─^{ARROW_WIDTH - 1}}"
-
-
-def of_call(messages: Sequence[SipMessage], *methods: str) -> list[SipMessage]:
-    """The messages but for those of other methods (REGISTER and OPTIONS by default)."""
-    unwanted = methods or ("REGISTER", "OPTIONS")
-    return [message for message in messages if message.method not in unwanted]

@@ -194,7 +194,7 @@ class Call:
         parties, caller = await services.check.identify(request, self.invite.flow, self.dialled)
         if isinstance(caller, Verdict) or self.invite.answered:
             if isinstance(caller, Verdict):
-                headers = services.check.challenge(stale=caller is Verdict.STALE)
+                headers = services.check.challenge(request, stale=caller is Verdict.STALE)
                 services.core.perform(self.invite.reject(407, services.core.now(), headers=headers))
             self._end("failure", 21, 407)
             return

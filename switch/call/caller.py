@@ -56,9 +56,10 @@ class CallerCheck:
         """Whether a request brings nothing that could identify its sender; raises ParseError."""
         return self.gateway(flow) is None and self._credentials(request) is None
 
-    def challenge(self, *, stale: bool = False) -> list[tuple[str, str]]:
+    def challenge(self, request: Request, *, stale: bool = False) -> list[tuple[str, str]]:
         """Header lines of a 407; needs neither the store nor memory of the request."""
-        return [("Proxy-Authenticate", value) for value in self._digest.challenges(self._clock(), stale=stale)]
+        challenges = self._digest.challenges(self._clock(), stale=stale, user_agent=request.get("User-Agent"))
+        return [("Proxy-Authenticate", value) for value in challenges]
 
     async def identify(self, request: Request, flow: Flow, dialled: str) -> tuple[Parties, Caller | Verdict]:
         """Both ends of a call or message, and who sends it, or why that is not known. Raises StoreError."""

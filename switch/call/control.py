@@ -51,7 +51,7 @@ class CallControl:
             return
         try:
             if self.services.check.needs_challenge(invite.request, invite.flow):
-                core.perform(invite.reject(407, core.now(), headers=self.services.check.challenge()))
+                core.perform(invite.reject(407, core.now(), headers=self.services.check.challenge(invite.request)))
                 return
         except ParseError as error:
             core.perform(invite.reject(error.status, core.now(), reason=error.reason))

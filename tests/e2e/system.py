@@ -17,9 +17,10 @@ import psycopg
 import yaml
 
 from softswitch.config import load
+from softswitch.ports import free_port
 from softswitch.store import store_dsn
 from tests.e2e.tenant import Subscriber, subscribers, tenant
-from tests.softswitch.support import Up, command, free_port
+from tests.softswitch.support import Up, command
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -14,28 +13,14 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from softswitch.ports import free_port
+
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable
     from pathlib import Path
 
 START_SECONDS = 45.0
-
-
-def free_port() -> int:
-    """A port that is free for UDP and TCP right now."""
-    while True:
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram,
-        ):
-            stream.bind(("127.0.0.1", 0))
-            port = int(stream.getsockname()[1])
-            try:
-                datagram.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def write_configuration(directory: Path, **changes: str) -> Path:
