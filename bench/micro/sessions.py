@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cost of calls in the session core: INVITE, 100, 180, 200, ACK, BYE, 200 between two user agents, and of holding them.
+"""Cost of calls in the session core: INVITE, 100, 180, 200, ACK, BYE, 200 between two user agents; and of holding.
 
-Run: python -m bench.micro.sessions [calls]. Times are CPU time of a call with both its sides, as medians over all calls,
+Run: python -m bench.micro.sessions [calls]. Times are CPU time of a call with both its sides, medians over all calls,
 parsing shown apart; `--profile` shows where they go. Memory is what one user agent keeps for each established session,
 transactions gone, with session timers running.
 """

@@ -61,7 +61,8 @@ def _is_natted(request: Request, contact: Uri, flow: Flow) -> bool:
     seen = _address(host)
     if said is not None and said != seen:
         return True
-    if "rport" in via.params and (via.port or _DEFAULT_PORT) != port:
+    # a TCP client connects from any port
+    if not flow.is_reliable and "rport" in via.params and (via.port or _DEFAULT_PORT) != port:
         return True
     reachable = _address(contact.address)
     return reachable is not None and seen is not None and reachable.is_private and not seen.is_private
@@ -195,12 +196,26 @@ class Dialog:
         if self.flow.is_reliable or self.natted:
             return self.flow
         if self._next_flow is None:
-            try:
-                uri = NameAddr.parse(self._routes[0]).uri if self._routes else Uri.parse(self.remote_target)
-                self._next_flow = literal_flow(uri, self.flow)
-            except ParseError:
-                self._next_flow = self.flow
+            self._next_flow = self._literal_flow()
         return self._next_flow
+
+    def reconnect(self) -> bool:
+        """The connection is lost: send over a new one to the peer's Contact or first route; False: there is no way.
+
+        A peer behind NAT has to come back by itself, and one that was not reached by a new connection is gone.
+        """
+        if self.natted or not self.flow.connection:
+            return False
+        self.flow = Flow(self.flow.transport, self.flow.local, self.flow.remote)
+        self.flow = self._literal_flow()
+        return True
+
+    def _literal_flow(self) -> Flow:
+        try:
+            uri = NameAddr.parse(self._routes[0]).uri if self._routes else Uri.parse(self.remote_target)
+        except ParseError:
+            return self.flow
+        return literal_flow(uri, self.flow)
 
     def accepts_cseq(self, request: Request) -> bool:
         """Whether the peer's request is in order (RFC 3261 section 12.2.2); remembers its number if so."""

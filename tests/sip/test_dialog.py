@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from switch.sip.dialog import Dialog, literal_flow
@@ -13,6 +15,9 @@ from switch.sip.transaction import stamp_via
 from switch.sip.uri import Uri
 from tests.sip.agents import Line, Solo
 from tests.sip.harness import TCP, UDP, make_request, received_request, received_response
+
+if TYPE_CHECKING:
+    from switch.sip.session import Session
 
 US = ("198.51.100.1", 5060)
 
@@ -234,3 +239,45 @@ def test_maddr_is_obeyed() -> None:
         "198.51.100.9",
         5060,
     )
+
+
+def connected(contact: str) -> tuple[Solo, Session]:
+    """Bob called Alice over a TCP connection that he made, and she answered."""
+    alice = Solo(TCP)
+    invite = received_request("INVITE", via="SIP/2.0/TCP 192.0.2.2:5060;branch=z9hG4bK-x;rport")
+    invite.set("Contact", contact)
+    alice.arrives(invite)
+    told = alice.hears("Invited").invite
+    alice.does(told.accept(alice.now))
+    alice.arrives(received_request("ACK", to_tag=alice.sends("200").to_tag))
+    return alice, alice.hears("Acknowledged").session
+
+
+def test_when_the_connection_is_lost_a_new_one_to_the_contact_is_tried_once() -> None:
+    alice, session = connected("<sip:bob@192.0.2.2:5062;transport=tcp>")
+    assert not session.dialog.natted
+    alice.does(session.send("INFO", alice.now, relates_to="digit"))
+    info = alice.sends("INFO")
+    assert alice.sent_to is TCP
+    alice.does(alice.agent.send_failed(info.to_bytes(), alice.now))
+    again = alice.sends("INFO")
+    assert alice.sent_to == Flow("tcp", TCP.local, ("192.0.2.2", 5062), 0)
+    assert again.cseq == info.cseq + 1
+    alice.does(alice.agent.send_failed(again.to_bytes(), alice.now))
+    assert alice.hears("Replied INFO 503").relates_to == "digit"
+
+
+def test_a_bye_gets_over_the_loss_of_its_connection_too() -> None:
+    alice, session = connected("<sip:bob@192.0.2.2:5062;transport=tcp>")
+    alice.does(session.bye(alice.now))
+    alice.does(alice.agent.send_failed(alice.sends("BYE").to_bytes(), alice.now))
+    alice.sends("BYE")
+    assert alice.sent_to.connection == 0
+
+
+def test_nobody_connects_to_a_peer_behind_nat() -> None:
+    alice, session = connected("<sip:bob@192.0.2.2:5062;transport=tcp>")
+    session.dialog.natted = True
+    alice.does(session.send("INFO", alice.now))
+    alice.does(alice.agent.send_failed(alice.sends("INFO").to_bytes(), alice.now))
+    alice.hears("Replied INFO 503")

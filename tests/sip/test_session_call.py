@@ -270,15 +270,27 @@ def test_the_reason_of_a_bye_arrives() -> None:
     assert line.bob.hears("Ended bye").request.get("Reason") == "Q.850;cause=31"
 
 
-def test_the_caller_ends_the_call_before_it_is_answered_by_bye() -> None:
-    # RFC 3261 15: a caller may do so; the INVITE is answered 487
+def test_hanging_up_an_unanswered_call_cancels_it() -> None:
     line = Line()
     call = line.alice.calls()
     line.bob.rings()
     early = line.alice.hears("Progressed 180").session
     line.alice.does(early.bye(line.now))
-    assert line.ladder()[-4:] == ["alice BYE", "bob 200", "bob 487", "alice ACK"]
+    assert line.ladder()[-4:] == ["alice CANCEL", "bob 200", "bob 487", "alice ACK"]
     assert line.alice.hears("Failed 487").invite is call
+    line.bob.hears_all("Invited", "Cancelled")
+    line.assert_over()
+
+
+def test_a_caller_may_also_end_an_unanswered_call_by_bye() -> None:
+    # RFC 3261 15: the INVITE is answered 487
+    line = Line()
+    line.alice.calls()
+    line.bob.rings()
+    early = line.alice.hears("Progressed 180").session
+    line.alice.does(early.hang_up(line.now))
+    assert line.ladder()[-4:] == ["alice BYE", "bob 200", "bob 487", "alice ACK"]
+    line.alice.hears_all("Failed 487")
     line.bob.hears_all("Invited", "Cancelled")
     line.assert_over()
 

@@ -77,6 +77,16 @@ def test_after_a_cancel_every_fork_that_answered_is_hung_up_and_one_failure_told
     assert alice.is_quiet()
 
 
+def test_a_callee_cannot_make_dialogs_without_end() -> None:
+    alice = Solo()
+    alice.calls()
+    invite = alice.sends("INVITE")
+    for number in range(100):
+        alice.arrives(received_response(invite, 180, to_tag=f"fork{number}"))
+    assert alice.agent.session_count == 64
+    assert len(alice.outcome) == 100
+
+
 def test_a_final_failure_ends_all_early_dialogs() -> None:
     alice, _, invite = forked()
     alice.arrives(received_response(invite, 486, to_tag="one"))

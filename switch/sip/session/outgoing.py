@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from switch.sip.dialog import Dialog
 from switch.sip.session.events import Answered, Failed, Progressed
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from switch.sip.transaction import ClientTransaction, InviteClientTransaction
 
 __all__ = ["OutgoingInvite"]
+
+_MOST_FORKS: Final = 64
+"""Early dialogs of one INVITE; a callee that makes more is not believed."""
 
 
 class OutgoingInvite:
@@ -112,7 +115,10 @@ class OutgoingInvite:
     def _provisional(self, response: Response, now: float) -> Outcome:
         if response.status == 100 or self.finished or self.cancelled:
             return []
-        session = self._session(response) if response.to_tag else None
+        tag = response.to_tag
+        session = (
+            self._session(response) if tag and (tag in self._sessions or len(self._sessions) < _MOST_FORKS) else None
+        )
         if session is not None and session.state is not State.EARLY:
             return []
         reliable = session is not None and "100rel" in response.tokens("Require")
@@ -205,8 +211,10 @@ class OutgoingInvite:
         return outcome + self.cancel(now)
 
     def drop(self, session: Session, now: float, headers: Sequence[tuple[str, str]]) -> Outcome:
-        """End one early dialog (RFC 3261 section 15)."""
-        return session.hang_up(now, headers)
+        """End one early dialog of several by BYE (RFC 3261 section 15); the last one goes with the whole INVITE."""
+        if any(other is not session and other.state is State.EARLY for other in self._sessions.values()):
+            return session.hang_up(now, headers)
+        return self.cancel(now, headers)
 
     def flush(self, now: float) -> Outcome:
         """Nothing of a caller waits for an answer to PRACK."""

@@ -146,6 +146,11 @@ class Session:
             return [Replied(self, again, again.response(481), relates_to)]
         return self._transmit(again, relates_to, now)
 
+    def repeat(self, transaction: ClientTransaction, relates_to: object, now: float) -> Outcome:
+        """Send a request over a new connection, because the one it was sent on is lost."""
+        self.in_flight.concluded(transaction, transaction.request.response(503))
+        return self.resend(transaction.request, (), now, relates_to=relates_to)
+
     def prack(self, response: Response, now: float, *, body: bytes = b"", relates_to: object = None) -> Outcome:
         """Acknowledge a reliable provisional response to our INVITE (RFC 3262 section 4)."""
         acknowledged = f"{(response.get('RSeq') or '').strip()} {response.cseq} {response.cseq_method}"
@@ -182,8 +187,8 @@ class Session:
     def bye(self, now: float, headers: Sequence[tuple[str, str]] = ()) -> Outcome:
         """Hang up; harmless when that was done already.
 
-        A callee waits for the ACK first (RFC 3261 section 15). In an early dialog the caller ends just that one of
-        perhaps several; the callee tells so by 199, to a caller who supports it.
+        A callee waits for the ACK first (RFC 3261 section 15). Of several early dialogs only this one ends: the caller
+        sends BYE, the callee tells it by 199 to a caller who supports that. The caller's last one ends by CANCEL.
         """
         if self.state in (State.ENDING, State.ENDED):
             return []
