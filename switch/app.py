@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from billing_client.store import Store
 from billing_client.types import StoreError
+from switch import collector
 from switch.authentication import Subscribers
 from switch.call.caller import CallerCheck
 from switch.call.control import CallControl
@@ -111,6 +112,7 @@ class Switch:
             self._refresh_books(),
         ):
             self._tasks.append(asyncio.create_task(work))
+        collector.settle()
 
     async def _open_relay(self) -> NgRelay | NoRelay:
         if not self.settings.relay.addresses:
