@@ -110,11 +110,9 @@ async def site() -> AsyncIterator[Site]:
 
 
 async def test_the_whole_way_from_naptr_to_addresses(site: Site) -> None:
-    assert await site.hops("sip:1@example.com") == [
-        Hop("udp", "192.0.2.1", 5062),
-        Hop("udp", "192.0.2.2", 5062),
-        Hop("udp", "2001:db8::1", 5062),
-    ]
+    hops = await site.hops("sip:1@example.com")
+    assert set(hops[:2]) == {Hop("udp", "192.0.2.1", 5062), Hop("udp", "192.0.2.2", 5062)}, "in any order"
+    assert hops[2:] == [Hop("udp", "2001:db8::1", 5062)]
 
 
 async def test_what_is_known_is_not_asked_again_until_it_expires(site: Site) -> None:
@@ -130,7 +128,7 @@ async def test_what_is_known_is_not_asked_again_until_it_expires(site: Site) -> 
 
 
 async def test_an_alias_is_followed(site: Site) -> None:
-    assert (await site.hops("sip:1@alias.example.com:5060"))[0] == Hop("udp", "192.0.2.1", 5060)
+    assert Hop("udp", "192.0.2.1", 5060) in await site.hops("sip:1@alias.example.com:5060")
 
 
 @pytest.mark.parametrize("name", ["unknown.example.com", "example.com"])

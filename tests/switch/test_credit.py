@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Credit control of a call on a virtual clock: slices, the end of the paid time, the charge."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from billing_client.rating import cost
+from billing_client.types import Rate
+from switch.call.credit import Credit
+from switch.settings import CreditSettings
+
+SETTINGS = CreditSettings(slice_seconds=30)
+
+
+def rate(price: str = "0.60", *, fee: str = "0", first: int = 1, following: int = 1) -> Rate:
+    """A rate of so much a minute."""
+    return Rate(
+        1,
+        "20",
+        "Somewhere",
+        "",
+        Decimal(fee),
+        first,
+        following,
+        Decimal(price),
+        Decimal(price),
+        datetime.now(UTC),
+        None,
+    )
+
+
+def lock(credit: Credit, funds: Decimal) -> Decimal:
+    """What a store with these funds left would lock for the next slice; returns what remains there."""
+    want, minimum = (credit.first_want, credit.minimum) if credit.paid_seconds is None else credit.next_want()
+    if funds < minimum:
+        credit.refused()
+        return funds
+    taken = min(want, funds)
+    credit.granted(credit.locked + taken)
+    return funds - taken
+
+
+def test_the_first_slice_pays_for_thirty_seconds() -> None:
+    credit = Credit(rate(), SETTINGS)
+    assert (credit.first_want, credit.minimum) == (Decimal("0.30000"), Decimal("0.01000"))
+    credit.granted(Decimal("0.30"))
+    credit.answered(100.0)
+    assert (credit.end_at, credit.ask_at) == (130.0, 120.0)
+
+
+def test_what_is_left_after_a_part_of_a_slice_ends_the_call() -> None:
+    credit = Credit(rate(), SETTINGS)
+    credit.granted(Decimal("0.20"))
+    credit.answered(100.0)
+    assert credit.exhausted
+    assert (credit.end_at, credit.ask_at) == (120.0, None)
+    assert (credit.charge(120.004).billed_seconds, credit.charge(120.004).amount) == (20, Decimal("0.20000"))
+
+
+def test_a_call_may_be_ended_some_seconds_before_the_funds_are() -> None:
+    credit = Credit(rate(), CreditSettings(disconnect_before_zero_seconds=5))
+    credit.granted(Decimal("0.20"))
+    credit.answered(0.0)
+    assert credit.end_at == 15.0
+
+
+def test_a_free_call_has_no_end_and_costs_nothing() -> None:
+    for price in (None, rate("0")):
+        credit = Credit(price, SETTINGS)
+        assert credit.first_want == credit.minimum == 0
+        credit.granted(Decimal(0))
+        credit.answered(5.0)
+        assert credit.end_at is None
+        assert (credit.charge(7.2).billed_seconds, credit.charge(7.2).amount) == (3, Decimal(0))
+
+
+def test_a_call_that_was_not_answered_costs_nothing() -> None:
+    credit = Credit(rate(fee="1"), SETTINGS)
+    credit.granted(Decimal(5))
+    assert credit.charge(50.0).amount == 0
+
+
+@pytest.mark.parametrize(("seconds", "charge"), [(0.0, "0.32"), (30.0, "0.32"), (30.01, "0.38"), (36.0, "0.38")])
+def test_increments_and_the_connect_fee_are_charged(seconds: float, charge: str) -> None:
+    credit = Credit(rate(fee="0.02", first=30, following=6), SETTINGS)
+    credit.granted(Decimal(5))
+    credit.answered(10.0)
+    assert credit.charge(10.0 + seconds).amount == Decimal(charge)
+
+
+@given(
+    price=st.decimals("0.00001", 50, places=5),
+    fee=st.decimals(0, 5, places=5),
+    first=st.integers(1, 120),
+    following=st.integers(1, 120),
+    funds=st.decimals(0, 100, places=5),
+    ends=st.floats(0, 4000),
+)
+def test_no_call_costs_more_than_it_has_locked_or_lasts_longer_than_it_has_paid(
+    price: Decimal, fee: Decimal, first: int, following: int, funds: Decimal, ends: float
+) -> None:
+    terms = rate(str(price), fee=str(fee), first=first, following=following)
+    credit = Credit(terms, SETTINGS)
+    left = lock(credit, funds)
+    if credit.paid_seconds is None:
+        assert funds < cost(terms, first)
+        return
+    credit.answered(0.0)
+    for _ in range(200):
+        if credit.ask_at is None or credit.ask_at > ends:
+            break
+        before = credit.end_at or 0.0
+        left = lock(credit, left)
+        assert (credit.end_at or 0.0) >= before
+    assert credit.locked + left == funds
+    end = credit.end_at
+    assert end is not None
+    charge = credit.charge(min(ends, end) + 0.01)
+    assert charge.amount <= credit.locked <= funds
+    if charge.amount:
+        assert charge.amount == cost(terms, charge.billed_seconds)
