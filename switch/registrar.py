@@ -90,6 +90,11 @@ class Registrar:
         else:
             reply(_unavailable(request))
 
+    async def settle(self) -> None:
+        """Wait until every REGISTER that came is answered."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     def account_changed(self, number: str | None) -> None:
         """The store says that an account changed; None: any may have."""
         self._subscribers.changed(number)

@@ -241,10 +241,10 @@ class _BindingMaker:
         self._call_id = request.call_id[:_MAX_TEXT]
         self._cseq = request.cseq
         self._user_agent = (request.get("User-Agent") or "")[:_MAX_TEXT]
-        self._path = tuple(request.values("Path"))
+        self._path = tuple(request.values("Path")) if request.get("Path") is not None else ()
         if sum(map(len, self._path)) > _MAX_PATH:
             raise _RefusedError(400, "Path Too Long")
-        self._has_outbound = "outbound" in request.tokens("Supported") and _first_hop_keeps_flows(request, self._path)
+        self._has_outbound = _knows(request, "outbound") and _first_hop_keeps_flows(request, self._path)
 
     def __call__(self, contact: NameAddr) -> Binding:
         uri = contact.uri
@@ -306,6 +306,10 @@ def _first_hop_keeps_flows(request: Request, path: tuple[str, ...]) -> bool:
     return len(request.values("Via")) == 1
 
 
+def _knows(request: Request, extension: str) -> bool:
+    return request.get("Supported") is not None and extension in request.tokens("Supported")
+
+
 def is_literal(host: str) -> bool:
     """Whether a host is an IP address, without brackets."""
     try:
@@ -338,7 +342,7 @@ def _accepted(
     to_tag: str,
 ) -> Registration:
     headers: HeaderLines = [("Contact", _contact_line(binding, now)) for binding in live.values()]
-    if upserts and upserts[0].path and "path" in request.tokens("Supported"):
+    if upserts and upserts[0].path and _knows(request, "path"):
         # RFC 3327 5.3; a phone that does not know Path is registered all the same, only not told
         headers += [("Path", path) for path in upserts[0].path]
     if any(binding.reg_id is not None for binding in upserts):

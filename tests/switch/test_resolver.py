@@ -122,7 +122,7 @@ async def test_what_is_known_is_not_asked_again_until_it_expires(site: Site) -> 
     assert set(site.server.asked.values()) == {1}
     site.now += 2
     assert site.resolver.resolve_now(Uri.parse("sip:2@example.com")) is None
-    assert await site.hops("sip:1@example.com") == first
+    assert set(await site.hops("sip:1@example.com")) == set(first)
     assert site.server.asked["a.example.com.", "A"] == 2
     assert site.server.asked["example.com.", "NAPTR"] == 1
 

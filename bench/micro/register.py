@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CPU time of a registration (REGISTER, 401, REGISTER, 200) in the switch process, without sockets and store.
+
+    python -m bench.micro.register [registrations]
+
+Parsing, transactions, digest, registrar, location and building of the responses are all in; what is left out is the
+system's work of receiving and sending four datagrams, and the writing of the batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import sys
+import time
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from billing_client.types import Subscriber
+from switch.authentication import Subscribers
+from switch.location import Location
+from switch.registrar import Registrar
+from switch.settings import RegistrationSettings
+from switch.sip.digest import DigestServer, answer_challenge, parse_challenge
+from switch.sip.flood import FloodGuard
+from switch.sip.flow import Flow
+from switch.sip.message import Request, parse_message
+from switch.sip.transaction import Send
+from switch.sip.user_agent import Arrived, UserAgent
+from switch.transport.edge import Edge
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from billing_client.store import Store
+    from billing_client.types import BindingRow
+    from switch.sip.message import Response
+    from switch.sip.transaction import ServerTransaction
+    from switch.transport import Transport
+
+REGISTER = (
+    "REGISTER sip:127.0.0.1:5060 SIP/2.0\r\n"
+    "Via: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK-{branch}\r\n"
+    "Max-Forwards: 70\r\n"
+    "From: <sip:{user}@127.0.0.1>;tag={branch}\r\n"
+    "To: <sip:{user}@127.0.0.1>\r\n"
+    "Call-ID: {user}-1234@127.0.0.1\r\n"
+    "CSeq: {cseq} REGISTER\r\n"
+    "Contact: <sip:{user}@127.0.0.1:{port}>;expires=3600\r\n"
+    "{authorization}"
+    "User-Agent: bench\r\n"
+    "Content-Length: 0\r\n\r\n"
+)
+
+
+class AnyStore:
+    """Knows every name."""
+
+    async def subscriber(self, name: str) -> Subscriber | None:
+        """An account whose password is `secret`."""
+        return Subscriber(name, int(name), name, "secret", None, ())
+
+    async def write_bindings(self, upserts: Sequence[BindingRow], removals: Sequence[tuple[str, str]]) -> None:
+        """Take them."""
+
+
+class Switch:
+    """What a REGISTER meets on its way, as switch.app puts it together."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.agent = UserAgent(
+            sent_by=lambda _: "127.0.0.1:5060", contact=lambda _: "<sip:127.0.0.1>", new_token=lambda: "token"
+        )
+        flood = FloodGuard()
+        self.edge = Edge(on_message=self.receive, on_malformed=lambda *_: None, flood=flood, clock=time.monotonic)
+        store = cast("Store", AnyStore())
+        self.location = Location(store, cast("Transport", None), node="bench")
+        self.registrar = Registrar(
+            Subscribers(store, time.monotonic),
+            DigestServer("127.0.0.1", b"secret", first_serial=1),
+            self.location,
+            RegistrationSettings(),
+            flood,
+        )
+
+    def receive(self, message: Request | Response, flow: Flow) -> None:
+        """Through the transactions to the registrar and back."""
+        for effect in self.agent.receive(message, flow, time.monotonic()):
+            if isinstance(effect, Arrived):
+                self.registrar.handle(effect.request, flow, partial(self.reply, effect.transaction))
+            else:
+                self.perform([effect])
+
+    def reply(self, transaction: ServerTransaction, response: Response) -> None:
+        """Answer a request."""
+        self.perform(self.agent.layer.respond(transaction, response, time.monotonic()))
+
+    def perform(self, effects: Sequence[object]) -> None:
+        """Keep what would be sent."""
+        self.sent += [effect.data for effect in effects if isinstance(effect, Send)]
+
+
+async def main(count: int) -> None:
+    """Register `count` phones twice: strangers first, then as refreshes."""
+    logging.disable()
+    switch = Switch()
+    serial = itertools.count()
+    for name in ("first registration", "refresh"):
+        first, second = 0.0, 0.0
+        for user in range(10_000, 10_000 + count):
+            flow = Flow("udp", ("127.0.0.1", 5060), ("127.0.0.1", 20_000 + user % 10_000))
+            cseq = next(serial) + 1
+            fields = {"user": user, "port": flow.remote[1]}
+            asking = REGISTER.format(**fields, branch=f"a{cseq}", cseq=2 * cseq, authorization="").encode()
+            started = time.process_time()
+            switch.edge.receive(asking, flow)
+            first += time.process_time() - started
+            challenge = parse_message(switch.sent.pop()).all("WWW-Authenticate")[0]
+            authorization = answer_challenge(
+                parse_challenge(challenge), "REGISTER", "sip:127.0.0.1:5060", str(user), "secret", cnonce="6b8b4567"
+            )
+            line = f"Authorization: {authorization}\r\n"
+            answering = REGISTER.format(**fields, branch=f"b{cseq}", cseq=2 * cseq + 1, authorization=line).encode()
+            started = time.process_time()
+            switch.edge.receive(answering, flow)
+            if not switch.sent:
+                await switch.registrar.settle()
+            second += time.process_time() - started
+            assert switch.sent.pop().startswith(b"SIP/2.0 200")
+            switch.perform(switch.agent.handle_timer(time.monotonic()))
+        scale = 1000 / count
+        print(f"{name}: {(first + second) * scale:.3f} ms (401: {first * scale:.3f}, 200: {second * scale:.3f})")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 5000))
