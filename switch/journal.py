@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must outlive this process while the store is away: a file of records, delivered in order, each once.
+
+A line is the CRC-32 of the record and the record in JSON. A record is on disk (fsync) when `append` returns. A line
+that a crash cut short is dropped when the file is opened again; its writer never said that it was written.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+from collections import deque
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
+from zlib import crc32
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+__all__ = ["Codec", "Journal", "JournalBusyError"]
+
+log = logging.getLogger(__name__)
+
+Entry = TypeVar("Entry")
+
+_DONE: Final = b"done\n"
+"""A line that says: the oldest record that is not delivered yet now is."""
+
+
+class JournalBusyError(OSError):
+    """Another process writes this journal."""
+
+
+class Codec:
+    """Dataclasses as JSON and back, decimals and instants included; fields that a class no longer has are dropped."""
+
+    def __init__(self, *kinds: type) -> None:
+        self._kinds = {kind.__name__: kind for kind in kinds}
+        self._fields = {kind.__name__: frozenset(field.name for field in fields(kind)) for kind in kinds}
+
+    def encode(self, value: object) -> bytes:
+        """One line without its end."""
+        return json.dumps(_plain(value), separators=(",", ":")).encode()
+
+    def decode(self, line: bytes) -> object:
+        """The value of a line; raises ValueError."""
+        return json.loads(line, object_hook=self._object)
+
+    def _object(self, found: dict[str, object]) -> object:
+        name = found.pop("", None)
+        match name:
+            case "datetime":
+                return datetime.fromisoformat(cast("str", found["value"]))
+            case "Decimal":
+                return Decimal(cast("str", found["value"]))
+            case str() if name in self._kinds:
+                known = self._fields[name]
+                return self._kinds[name](**{key: value for key, value in found.items() if key in known})
+        raise ValueError(f"unknown kind {name!r}")
+
+
+def _plain(value: object) -> object:
+    """What `json` can write; the key "" names the kind."""
+    if isinstance(value, datetime):
+        return {"": "datetime", "value": value.isoformat()}
+    if isinstance(value, Decimal):
+        return {"": "Decimal", "value": str(value)}
+    if is_dataclass(value) and not isinstance(value, type):
+        found = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {"": type(value).__name__, **found}
+    return value
+
+
+class Journal(Generic[Entry]):
+    """Records that wait, oldest first. One process at a time writes a file; every method takes as long as the disk."""
+
+    def __init__(self, file: Path, codec: Codec) -> None:
+        """Open the journal and read what waits in it; raises OSError, JournalBusyError."""
+        self._codec = codec
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._waiting: deque[Entry] = deque(self._read())
+            _sync_directory(file.parent)
+        except BlockingIOError as error:
+            os.close(self._descriptor)
+            raise JournalBusyError(f"another process writes {file}") from error
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._waiting)
+
+    @property
+    def oldest(self) -> Entry:
+        """The record to deliver next; raises IndexError."""
+        return self._waiting[0]
+
+    def append(self, entries: Iterable[Entry]) -> None:
+        """Write records; they are kept in memory even where the disk fails, which raises OSError."""
+        batch = list(entries)
+        self._waiting.extend(batch)
+        lines = (self._codec.encode(entry) for entry in batch)
+        self._write(b"".join(b"%08x %s\n" % (crc32(line), line) for line in lines))
+        os.fsync(self._descriptor)
+
+    def delivered(self) -> None:
+        """The oldest record is where it belongs. That this is not synced costs a second delivery at worst."""
+        self._waiting.popleft()
+        if self._waiting:
+            self._write(_DONE)
+        else:
+            os.ftruncate(self._descriptor, 0)
+
+    def close(self) -> None:
+        """Close the file; what waits in it is read at the next start."""
+        os.close(self._descriptor)
+
+    def _write(self, octets: bytes) -> None:
+        view = memoryview(octets)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+
+    def _read(self) -> list[Entry]:
+        found: list[Entry] = []
+        delivered = good = 0
+        with os.fdopen(os.dup(self._descriptor), "rb") as file:
+            for line in file:
+                if line == _DONE:
+                    delivered += 1
+                else:
+                    entry = self._entry(line)
+                    if entry is None:
+                        break
+                    found.append(entry)
+                good += len(line)
+            torn = os.fstat(file.fileno()).st_size - good
+        if torn:
+            log.warning("the journal's end was cut short", extra={"octets": torn})
+            os.ftruncate(self._descriptor, good)
+        return found[delivered:]
+
+    def _entry(self, line: bytes) -> Entry | None:
+        if not line.endswith(b"\n") or line[8:9] != b" " or line[:8] != b"%08x" % crc32(line[9:-1]):
+            return None
+        return cast("Entry", self._codec.decode(line[9:-1]))
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the file's name as lasting as its content."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
