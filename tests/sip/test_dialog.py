@@ -13,7 +13,7 @@ from switch.sip.flow import Flow
 from switch.sip.message import Request
 from switch.sip.transaction import stamp_via
 from switch.sip.uri import Uri
-from tests.sip.agents import Line, Solo
+from tests.sip.agents import OFFER, Line, Solo
 from tests.sip.harness import TCP, UDP, make_request, received_request, received_response
 
 if TYPE_CHECKING:
@@ -265,6 +265,21 @@ def test_when_the_connection_is_lost_a_new_one_to_the_contact_is_tried_once() ->
     assert again.cseq == info.cseq + 1
     alice.does(alice.agent.send_failed(again.to_bytes(), alice.now))
     assert alice.hears("Replied INFO 503").relates_to == "digit"
+
+
+def test_a_re_invite_is_repeated_too_but_not_for_the_loss_of_its_ack() -> None:
+    alice, session = connected("<sip:bob@192.0.2.2:5062;transport=tcp>")
+    alice.does(session.send("INVITE", alice.now, body=OFFER))
+    first = alice.sends("INVITE")
+    alice.does(alice.agent.send_failed(first.to_bytes(), alice.now))
+    again = alice.sends("INVITE")
+    assert again.sdp == OFFER
+    alice.arrives(received_response(again, 488))
+    ack = alice.sends("ACK")
+    alice.hears("Replied INVITE 488")
+    alice.does(alice.agent.send_failed(ack.to_bytes(), alice.now))
+    assert alice.is_quiet()
+    assert session.local_sdp != OFFER
 
 
 def test_a_bye_gets_over_the_loss_of_its_connection_too() -> None:

@@ -10,7 +10,7 @@ import pytest
 from switch.sip.errors import ParseError
 from switch.sip.session.timer import SessionTimer, min_se, session_expires, too_small
 from tests.sip.agents import ANSWER, OFFER, Line, Solo, make_agent
-from tests.sip.harness import make_request, received_request, received_response
+from tests.sip.harness import TCP, make_request, received_request, received_response
 
 OLD = (("Allow", "INVITE, ACK, CANCEL, BYE"), ("Supported", "100rel"))
 """A peer that knows neither session timers nor UPDATE."""
@@ -291,6 +291,26 @@ def test_a_refresh_that_fails_for_a_while_is_tried_again_in_time() -> None:
     assert line.alice.is_talking
     assert line.bob.is_talking
     line.alice.hears_all()
+
+
+def test_a_peer_that_takes_no_refresh_at_all_is_not_pestered() -> None:
+    # without a session description of ours there is nothing to put into a re-INVITE
+    alice = Solo(TCP, session_expires=1800)
+    call = alice.calls(offer=b"")
+    answer = [("Contact", "<sip:bob@192.0.2.2>"), ("Session-Expires", "1800;refresher=uac"), ("Require", "timer")]
+    alice.arrives(received_response(alice.sends("INVITE"), 200, headers=answer))
+    alice.does(alice.hears("Answered").session.ack(call.request, alice.now))
+    alice.sends("ACK")
+    updates = 0
+    while alice.agent.session_count:
+        alice.advance(1)
+        while alice.outcome and alice.outcome[0].data.startswith(b"UPDATE"):
+            alice.arrives(received_response(alice.sends("UPDATE"), 501))
+            updates += 1
+    assert updates < 20
+    alice.sends("BYE")
+    alice.hears("Ended timer")
+    assert alice.now == pytest.approx(1800, abs=1)
 
 
 @pytest.mark.parametrize(("value", "again_at"), [("7;duration=3", 907.0), ("1", 902.0), ("7 (busy)", 1125.0)])

@@ -27,8 +27,8 @@ class Exchange:
         self, transaction: ClientTransaction, response: Response, now: float, *, local: bool
     ) -> Outcome:
         """See `Session.receive_response`."""
-        if local and response.status == 503 and self._session.dialog.reconnect():
-            return self._session.repeat(transaction, self._relates_to, now)
+        if local and response.status == 503:
+            return self._session.connection_lost(transaction, response, self._relates_to, now)
         return self._session.receive_response(transaction, response, self._relates_to, now)
 
 

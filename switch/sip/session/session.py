@@ -146,11 +146,6 @@ class Session:
             return [Replied(self, again, again.response(481), relates_to)]
         return self._transmit(again, relates_to, now)
 
-    def repeat(self, transaction: ClientTransaction, relates_to: object, now: float) -> Outcome:
-        """Send a request over a new connection, because the one it was sent on is lost."""
-        self.in_flight.concluded(transaction, transaction.request.response(503))
-        return self.resend(transaction.request, (), now, relates_to=relates_to)
-
     def prack(self, response: Response, now: float, *, body: bytes = b"", relates_to: object = None) -> Outcome:
         """Acknowledge a reliable provisional response to our INVITE (RFC 3262 section 4)."""
         acknowledged = f"{(response.get('RSeq') or '').strip()} {response.cseq} {response.cseq_method}"
@@ -395,6 +390,16 @@ class Session:
             outcome += [] if told else [Ended(self, "failed")]
         return outcome
 
+    def connection_lost(
+        self, transaction: ClientTransaction, response: Response, relates_to: object, now: float
+    ) -> Outcome:
+        """A request, or the ACK to its failure, could not be sent: send a request again over a new connection."""
+        is_open = transaction.request.method != "INVITE" or transaction is self.in_flight.inviting
+        if not is_open or not self.dialog.reconnect():
+            return self.receive_response(transaction, response, relates_to, now)
+        self.in_flight.concluded(transaction, response)
+        return self.resend(transaction.request, (), now, relates_to=relates_to)
+
     def _is_lost(self, method: str, status: int) -> bool:
         """RFC 3261 section 12.2.1.2: the dialog is gone, or the peer is."""
         if self.state is State.EARLY or self.in_flight.accepting is not None:
@@ -412,7 +417,7 @@ class Session:
             if request.method == "UPDATE":
                 return []
             return [*self.ack(request, now), *([Refreshed(self, response)] if response.sdp is not None else [])]
-        if response.status in (405, 501) and request.method == "UPDATE":
+        if response.status in (405, 501) and request.method == "UPDATE" and self.local_sdp is not None:
             self._peer_allows -= {"UPDATE"}
             self.timer.retry(now, 0.0)
         else:
