@@ -11,8 +11,10 @@ of addresses that have nothing to show for themselves:
 * `failed()` counts wrong passwords. An address that guesses faster than the limit loses its trust, and is then counted
   like any other. It is not banned for that: behind it may sit an office with one phone that holds an old password.
 
-Banning strangers cannot be used against phones: whoever forges their address hits one that is trusted. The first
-phone of an address has the whole limit for its REGISTER and the answer to our challenge, which needs two requests.
+Banning strangers cannot be used against phones: whoever forges their address hits one that is trusted. An address is
+banned only when it goes on beyond the limit for a whole period; until then the excess is dropped. So an office whose
+phones all start at once is not banned: some of them are heard, the first that logs in earns trust for all, and the
+others repeat their requests within a second.
 
 The limit slides: a request counts fully in its own period and fades out over the next. Addresses are without port, for
 a scanner changes its port at will.
@@ -34,7 +36,8 @@ _MAX_ADDRESSES: Final = 100_000
 class FloodGuard:
     """Decides per source address whether to hear a request; `now` is monotonic, memory is bounded.
 
-    More than `requests` in `per_seconds` bans an address for `ban_seconds`; 0 requests: no limit.
+    No more than `requests` of a stranger are heard in `per_seconds`; one that goes on like this is banned for
+    `ban_seconds`. 0 requests: no limit.
     """
 
     def __init__(
@@ -52,7 +55,7 @@ class FloodGuard:
         self.configure(requests, per_seconds, ban_seconds, drop_user_agents)
         self._purge_at = 0.0
         self.dropped = 0
-        """Requests of banned addresses, and those that got them banned."""
+        """Requests that were not heard: of banned addresses, and beyond the limit."""
         self.scanners = 0
         """Requests with the User-Agent of a scanner."""
         self.bans = 0
@@ -64,6 +67,8 @@ class FloodGuard:
         self._ban = ban_seconds
         names = [re.escape(name) for name in drop_user_agents if name]
         self._scanner = re.compile("|".join(names), re.IGNORECASE) if names else None
+        self._excess: dict[str, float] = {}
+        """Since when an address is beyond the limit."""
         self._requests = _SlidingCount(per_seconds)
         self._failures = _SlidingCount(per_seconds)
 
@@ -74,14 +79,23 @@ class FloodGuard:
             return True
         if now >= self._purge_at:
             self._purge(now)
-        banned_until = self._banned.get(host)
-        if banned_until is None or now >= banned_until:
-            if self._requests.add(host, now) <= self._limit or self._exempt(host):
-                return True
-            if len(self._banned) < _MAX_ADDRESSES:
-                self.bans += 1
-                self._banned[host] = now + self._ban
+        if now >= self._banned.get(host, 0.0) and self._is_within(host, now):
+            return True
         self.dropped += 1
+        return False
+
+    def _is_within(self, host: str, now: float) -> bool:
+        """Count a request; bans the address when it has been beyond the limit for a period."""
+        if self._requests.add(host, now) <= self._limit or self._exempt(host):
+            return True
+        since = self._excess.get(host)
+        if since is None or now - since > 2 * self._period:
+            if len(self._excess) < _MAX_ADDRESSES:
+                self._excess[host] = now
+        elif now - since >= self._period and len(self._banned) < _MAX_ADDRESSES:
+            self.bans += 1
+            self._banned[host] = now + self._ban
+            del self._excess[host]
         return False
 
     def is_scanner(self, user_agent: str | None) -> bool:
@@ -97,8 +111,7 @@ class FloodGuard:
         if known is None:
             if len(self._trusted) >= _MAX_ADDRESSES:
                 self._trusted.pop(next(iter(self._trusted)))
-            self._banned.pop(host, None)
-            self._requests.forget(host)
+            self.pardon(host)
         if known is None or known < until:
             self._trusted[host] = until
 
@@ -118,12 +131,14 @@ class FloodGuard:
     def pardon(self, host: str) -> None:
         """Lift the ban of an address."""
         self._banned.pop(host, None)
+        self._excess.pop(host, None)
         self._requests.forget(host)
 
     def _purge(self, now: float) -> None:
         self._purge_at = now + max(self._period, 10.0)
         self._banned = {host: until for host, until in self._banned.items() if until > now}
         self._trusted = {host: until for host, until in self._trusted.items() if until > now}
+        self._excess = {host: since for host, since in self._excess.items() if since > now - 2 * self._period}
 
 
 class _SlidingCount:
