@@ -43,11 +43,12 @@ if TYPE_CHECKING:
     from switch.sip.flow import Flow
     from switch.sip.timers import Timers
 
-__all__ = ["ALLOW", "ANSWER", "OFFER", "Line", "Phone", "Solo", "assert_forgotten", "make_agent"]
+__all__ = ["ALLOW", "ANSWER", "HOLD", "OFFER", "Line", "Phone", "Solo", "assert_forgotten", "make_agent"]
 
 ALLOW = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS, REFER, NOTIFY, MESSAGE"
 OFFER = b"v=0\r\ns=offer\r\n"
 ANSWER = b"v=0\r\ns=answer\r\n"
+HOLD = b"v=0\r\ns=offer\r\na=sendonly\r\n"
 
 
 class _AttentiveAgent(UserAgent):
@@ -358,6 +359,17 @@ class Line:
     def times(self, what: str) -> list[float]:
         """When messages of this kind were sent."""
         return [round(moment, 6) for moment, _, data in self.wire.sent if label(data) == what]
+
+    @classmethod
+    def established(cls) -> Line:
+        """Alice and Bob are talking."""
+        line = cls()
+        line.establish()
+        return line
+
+    def both_ways(self) -> tuple[tuple[Phone, Phone], tuple[Phone, Phone]]:
+        """Who acts and who is acted upon: the caller on the callee, and the other way round."""
+        return (self.alice, self.bob), (self.bob, self.alice)
 
     def establish(self, **more: Any) -> None:
         """Alice calls Bob, who takes the call; what led to it is forgotten."""

@@ -1,31 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests within the dialog: re-INVITE (RFC 3261 section 14), UPDATE (RFC 3311), glare (RFC 6337), INFO and others."""
+"""Requests within the dialog: re-INVITE (RFC 3261 section 14), glare (RFC 6337), INFO and others."""
 
 from __future__ import annotations
 
 import pytest
 
-from switch.sip.session import Answered, Requested, State
-from tests.sip.agents import ANSWER, OFFER, Line, Phone
-
-HOLD = b"v=0\r\ns=offer\r\na=sendonly\r\n"
-
-
-def established() -> Line:
-    line = Line()
-    line.establish()
-    return line
-
-
-def caller_and_callee(line: Line) -> tuple[tuple[Phone, Phone], tuple[Phone, Phone]]:
-    return (line.alice, line.bob), (line.bob, line.alice)
+from switch.sip.session import Requested, State
+from tests.sip.agents import ANSWER, HOLD, OFFER, Line
 
 
 # re-INVITE ------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("who", [0, 1])
 def test_either_side_puts_the_other_on_hold_and_takes_it_back(who: int) -> None:
-    line = established()
-    asking, asked = caller_and_callee(line)[who]
+    line = Line.established()
+    asking, asked = line.both_ways()[who]
     for body in (HOLD, OFFER):
         asking.sends("INVITE", body=body)
         asking.hears_all("Replied INVITE 200")
@@ -43,7 +31,7 @@ def test_either_side_puts_the_other_on_hold_and_takes_it_back(who: int) -> None:
 
 
 def test_the_2xx_to_a_re_invite_is_repeated_and_its_loss_noticed_like_the_first_one() -> None:
-    line = established()
+    line = Line.established()
     line.drop("ACK", times=2)
     line.alice.sends("INVITE", body=HOLD)
     line.advance(5)
@@ -58,7 +46,7 @@ def test_the_2xx_to_a_re_invite_is_repeated_and_its_loss_noticed_like_the_first_
 
 
 def test_a_refused_re_invite_leaves_the_call_as_it_was() -> None:
-    line = established()
+    line = Line.established()
     line.bob.replies = 488
     line.alice.sends("INVITE", body=HOLD)
     line.alice.hears("Replied INVITE 488")
@@ -71,7 +59,7 @@ def test_a_refused_re_invite_leaves_the_call_as_it_was() -> None:
 
 @pytest.mark.parametrize("status", [481, 408])
 def test_a_re_invite_that_finds_nobody_ends_the_call(status: int) -> None:
-    line = established()
+    line = Line.established()
     line.bob.replies = status
     line.alice.sends("INVITE", body=HOLD)
     line.alice.hears_all(f"Replied INVITE {status}", "Ended failed")
@@ -80,7 +68,7 @@ def test_a_re_invite_that_finds_nobody_ends_the_call(status: int) -> None:
 
 
 def test_a_re_invite_that_is_never_answered_ends_the_call() -> None:
-    line = established()
+    line = Line.established()
     with line.wire.cut():
         line.alice.sends("INVITE", body=HOLD)
         line.advance(33)
@@ -90,7 +78,7 @@ def test_a_re_invite_that_is_never_answered_ends_the_call() -> None:
 
 
 def test_a_failed_prack_or_info_does_not_end_the_call() -> None:
-    line = established()
+    line = Line.established()
     line.bob.replies = 408
     line.alice.sends("INFO")
     line.alice.hears_all("Replied INFO 408")
@@ -98,7 +86,7 @@ def test_a_failed_prack_or_info_does_not_end_the_call() -> None:
 
 
 def test_a_re_invite_is_withdrawn_and_the_call_lives() -> None:
-    line = established()
+    line = Line.established()
     line.bob.replies = None
     line.alice.sends("INVITE", body=HOLD)
     line.advance(0.3)
@@ -116,7 +104,7 @@ def test_a_re_invite_is_withdrawn_and_the_call_lives() -> None:
 
 
 def test_a_withdrawal_that_comes_too_late_changes_nothing() -> None:
-    line = established()
+    line = Line.established()
     line.bob.replies = None
     line.alice.sends("INVITE", body=HOLD)
     line.advance(0.3)
@@ -129,7 +117,7 @@ def test_a_withdrawal_that_comes_too_late_changes_nothing() -> None:
 
 
 def test_a_re_invite_without_offer_is_answered_with_one() -> None:
-    line = established()
+    line = Line.established()
     line.alice.sends("INVITE")
     assert line.last("INVITE").sdp is None
     assert line.last("200").sdp == ANSWER
@@ -142,7 +130,7 @@ def test_a_re_invite_without_offer_is_answered_with_one() -> None:
 
 
 def test_a_late_offer_that_is_not_answered_counts_as_unsaid() -> None:
-    line = established()
+    line = Line.established()
     line.alice.acks = False
     line.alice.sends("INVITE")
     replied = line.alice.hears("Replied INVITE 200")
@@ -156,7 +144,7 @@ def test_a_late_offer_that_is_not_answered_counts_as_unsaid() -> None:
 
 
 def test_the_contact_of_a_re_invite_is_where_later_requests_go() -> None:
-    line = established()
+    line = Line.established()
     bob = line.bob.dialog
     line.alice.sends("INVITE", body=OFFER)
     invite = line.last("INVITE")
@@ -170,7 +158,7 @@ def test_the_contact_of_a_re_invite_is_where_later_requests_go() -> None:
 
 
 def test_the_contact_of_the_2xx_to_a_re_invite_counts_too() -> None:
-    line = established()
+    line = Line.established()
     line.bob.replies = None
     line.alice.sends("INVITE", body=OFFER)
     requested = line.bob.hears("Requested INVITE")
@@ -180,14 +168,14 @@ def test_the_contact_of_the_2xx_to_a_re_invite_counts_too() -> None:
 
 
 def test_within_a_dialog_reliable_responses_are_not_asked_for() -> None:
-    line = established()
+    line = Line.established()
     line.alice.sends("INVITE", body=OFFER)
     assert line.last("INVITE").tokens("Supported") == {"timer", "199"}
 
 
 # glare ----------------------------------------------------------------------------------------------------------
 def test_re_invites_that_cross_are_both_refused_with_491() -> None:
-    line = established()
+    line = Line.established()
     line.alice.sends("INVITE", body=HOLD, settle=False)
     line.bob.sends("INVITE", body=HOLD)
     line.alice.hears_all("Replied INVITE 491")
@@ -197,7 +185,7 @@ def test_re_invites_that_cross_are_both_refused_with_491() -> None:
 
 
 def test_a_second_re_invite_before_the_first_is_answered_is_refused_with_500_and_retry_after() -> None:
-    line = established()
+    line = Line.established()
     line.bob.replies = None
     line.alice.sends("INVITE", body=HOLD)
     invite = line.last("INVITE")
@@ -212,7 +200,7 @@ def test_a_second_re_invite_before_the_first_is_answered_is_refused_with_500_and
 
 
 def test_a_re_invite_before_the_ack_to_the_last_one_is_refused_with_500() -> None:
-    line = established()
+    line = Line.established()
     line.drop("ACK")
     line.alice.sends("INVITE", body=HOLD)
     line.alice.sends("INVITE", body=OFFER)
@@ -223,7 +211,7 @@ def test_a_re_invite_before_the_ack_to_the_last_one_is_refused_with_500() -> Non
 
 
 def test_a_re_invite_that_meets_our_unanswered_late_offer_is_refused_with_491() -> None:
-    line = established()
+    line = Line.established()
     line.drop("ACK")
     line.alice.sends("INVITE")
     line.alice.sends("INVITE", body=OFFER)
@@ -231,7 +219,7 @@ def test_a_re_invite_that_meets_our_unanswered_late_offer_is_refused_with_491() 
 
 
 def test_what_must_not_be_sent_now_is_answered_as_the_peer_would() -> None:
-    line = established()
+    line = Line.established()
     line.bob.replies = None
     line.alice.sends("INVITE", body=HOLD)
     line.alice.sends("INVITE", body=OFFER, relates_to="second")
@@ -250,7 +238,7 @@ def test_what_must_not_be_sent_now_is_answered_as_the_peer_would() -> None:
 
 
 def test_after_the_end_requests_are_answered_481_without_leaving() -> None:
-    line = established()
+    line = Line.established()
     line.alice.hangs_up()
     line.forget()
     line.alice.sends("INFO")
@@ -261,7 +249,7 @@ def test_after_the_end_requests_are_answered_481_without_leaving() -> None:
 
 
 def test_numbers_are_not_used_up_by_requests_that_never_left() -> None:
-    line = established()
+    line = Line.established()
     before = line.alice.dialog.dialog.local_cseq
     line.bob.replies = None
     line.alice.sends("INVITE", body=HOLD)
@@ -269,149 +257,9 @@ def test_numbers_are_not_used_up_by_requests_that_never_left() -> None:
     assert line.alice.dialog.dialog.local_cseq == before + 1
 
 
-# UPDATE ---------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("who", [0, 1])
-def test_update_changes_an_established_call(who: int) -> None:
-    line = established()
-    asking, asked = caller_and_callee(line)[who]
-    asking.sends("UPDATE", body=HOLD)
-    asking.hears_all("Replied UPDATE 200")
-    asked.hears_all("Requested UPDATE")
-    assert asking.dialog.local_sdp == HOLD
-    assert line.last("200").sdp == ANSWER
-    assert line.last("200").contact
-
-
-def test_update_without_offer_is_answered_without_troubling_anybody() -> None:
-    line = established()
-    line.alice.sends("UPDATE")
-    line.alice.hears_all("Replied UPDATE 200")
-    line.bob.hears_all()
-    assert line.last("200").contact
-
-
-def test_updates_with_offers_that_cross_are_refused_with_491() -> None:
-    line = established()
-    line.alice.sends("UPDATE", body=HOLD, settle=False)
-    line.bob.sends("UPDATE", body=HOLD)
-    line.alice.hears_all("Replied UPDATE 491")
-    line.bob.hears_all("Replied UPDATE 491")
-    line.bob.sends("UPDATE", body=HOLD)
-    line.bob.hears_all("Replied UPDATE 200")
-
-
-def test_update_and_re_invite_that_cross_are_refused_with_491() -> None:
-    line = established()
-    line.alice.sends("UPDATE", body=HOLD, settle=False)
-    line.bob.sends("INVITE", body=HOLD)
-    line.alice.hears_all("Replied UPDATE 491")
-    line.bob.hears_all("Replied INVITE 491")
-
-
-def test_an_update_before_the_last_one_is_answered_is_refused_with_500() -> None:
-    line = established()
-    line.bob.replies = None
-    line.alice.sends("UPDATE", body=HOLD)
-    update = line.last("UPDATE")
-    update.set("CSeq", f"{update.cseq + 1} UPDATE")
-    update.set("Via", "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK-second;rport")
-    line.bob.does(line.bob.agent.receive(update, line.wire.flow_from(line.bob.endpoint), line.now))
-    assert line.last("500").get("Retry-After")
-
-
-def test_an_update_without_offer_passes_a_re_invite_that_is_open() -> None:
-    line = established()
-    line.bob.replies = None
-    line.alice.sends("INVITE", body=HOLD)
-    line.alice.sends("UPDATE")
-    line.alice.hears_all("Replied UPDATE 200")
-    line.bob.responds(200, body=ANSWER)
-    line.alice.hears_all("Replied INVITE 200")
-
-
-@pytest.mark.parametrize("status", [488, 500])
-def test_a_refused_update_leaves_the_call_as_it_was(status: int) -> None:
-    line = established()
-    line.bob.replies = status
-    line.alice.sends("UPDATE", body=HOLD)
-    line.alice.hears_all(f"Replied UPDATE {status}")
-    assert line.alice.is_talking
-    assert line.alice.dialog.local_sdp == OFFER
-
-
-def test_an_early_update_with_offer_is_refused_while_the_first_offer_is_open() -> None:
-    # RFC 3311 5.2: by the caller 500, as the callee has yet to answer; by the callee 491
-    line = Line()
-    line.alice.calls()
-    line.bob.rings()
-    caller, callee = line.alice.hears("Progressed 180").session, line.bob.incoming.session()
-    line.alice.does(caller.send("UPDATE", line.now, body=HOLD))
-    line.alice.hears("Replied UPDATE 491")
-    assert not line.count("UPDATE")
-    for session, phone, status in ((caller, line.alice, 500), (callee, line.bob, 491)):
-        request = session.dialog.request("UPDATE", [("Content-Type", "application/sdp")], HOLD)
-        transaction, effects = phone.agent.layer.send_request(request, session.dialog.next_flow(), line.now)
-        assert transaction.user is None
-        phone.does(effects)
-        assert line.count(str(status)) == 1
-    line.bob.answers()
-    assert line.alice.is_talking
-
-
-def test_an_early_update_is_fine_once_a_reliable_answer_was_exchanged() -> None:
-    line = Line()
-    line.alice.calls()
-    line.bob.rings(183, body=ANSWER, reliable=True)
-    caller, callee = line.alice.hears("Progressed 183").session, line.bob.incoming.session()
-    line.forget()
-    line.alice.does(caller.send("UPDATE", line.now, body=HOLD))
-    line.alice.hears_all("Replied UPDATE 200")
-    line.bob.does(callee.send("UPDATE", line.now, body=HOLD))
-    line.bob.hears_all("Requested UPDATE", "Replied UPDATE 200")
-    line.bob.answers(body=b"")
-    assert line.last("200").sdp is None
-    assert line.alice.is_talking
-    assert line.bob.dialog.local_sdp == HOLD
-
-
-def test_a_2xx_waits_for_the_answer_to_an_early_update() -> None:
-    line = Line()
-    line.alice.calls()
-    line.bob.rings(183, body=ANSWER, reliable=True)
-    caller = line.alice.heard[0].session
-    line.bob.replies = None
-    line.alice.does(caller.send("UPDATE", line.now, body=HOLD))
-    line.bob.answers(body=b"")
-    assert not any(isinstance(event, Answered) for event in line.alice.heard)
-    line.bob.responds(200, body=ANSWER)
-    assert line.ladder()[-3:] == ["bob 200", "bob 200", "alice ACK"]
-    assert line.alice.is_talking
-
-
-def test_an_early_update_that_nobody_answers_does_not_end_the_call() -> None:
-    line = Line()
-    line.alice.calls()
-    line.bob.rings(183, body=ANSWER, reliable=True)
-    caller = line.alice.heard[0].session
-    line.drop("UPDATE", times=20)
-    line.alice.does(caller.send("UPDATE", line.now, body=HOLD))
-    line.advance(40)
-    line.bob.answers(body=b"")
-    assert line.alice.is_talking
-
-
-def test_an_early_update_does_not_start_the_session_timer() -> None:
-    line = Line()
-    line.alice.calls()
-    line.bob.rings(183, body=ANSWER, reliable=True)
-    line.alice.does(line.alice.heard[0].session.send("UPDATE", line.now, headers=[("Session-Expires", "90")]))
-    assert line.last("200").get("Session-Expires") is None
-    assert line.bob.incoming.session().timer.next_deadline is None
-
-
 # the end meets open requests ------------------------------------------------------------------------------------
 def test_a_bye_answers_what_the_peer_still_waits_for() -> None:
-    line = established()
+    line = Line.established()
     line.bob.replies = None
     line.alice.sends("INVITE", body=HOLD)
     line.alice.sends("INFO")
@@ -424,7 +272,7 @@ def test_a_bye_answers_what_the_peer_still_waits_for() -> None:
 
 
 def test_a_peer_that_hangs_up_with_requests_open_gets_its_answers_too() -> None:
-    line = established()
+    line = Line.established()
     line.bob.replies = None
     line.alice.sends("UPDATE", body=HOLD)
     line.alice.hangs_up()
@@ -435,7 +283,7 @@ def test_a_peer_that_hangs_up_with_requests_open_gets_its_answers_too() -> None:
 
 
 def test_a_2xx_to_a_re_invite_that_comes_after_the_end_is_acknowledged() -> None:
-    line = established()
+    line = Line.established()
     line.delay("200", by=0.2)
     line.alice.sends("INVITE", body=HOLD, settle=False)
     line.advance(0.05)
@@ -459,8 +307,8 @@ def test_rejecting_a_call_answers_its_open_early_requests() -> None:
 # other requests -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("method", ["INFO", "MESSAGE", "REFER", "NOTIFY", "OPTIONS"])
 def test_other_requests_and_their_bodies_pass_both_ways(method: str) -> None:
-    line = established()
-    for phone, other in caller_and_callee(line):
+    line = Line.established()
+    for phone, other in line.both_ways():
         phone.sends(method, body=b"Signal=5", content_type="application/dtmf-relay", relates_to="key")
         assert phone.hears(f"Replied {method} 200").relates_to == "key"
         told = other.hears(f"Requested {method}")
@@ -469,7 +317,7 @@ def test_other_requests_and_their_bodies_pass_both_ways(method: str) -> None:
 
 
 def test_a_refused_request_is_sent_again_with_credentials() -> None:
-    line = established()
+    line = Line.established()
     line.bob.replies = 407
     line.alice.sends("INFO", body=b"x", content_type="text/plain")
     refused = line.alice.hears("Replied INFO 407")
@@ -485,7 +333,7 @@ def test_a_refused_request_is_sent_again_with_credentials() -> None:
 
 
 def test_a_challenged_bye_can_be_sent_again_although_the_session_is_over() -> None:
-    line = established()
+    line = Line.established()
     line.drop("BYE")
     line.alice.hangs_up()
     challenge = line.last("BYE").response(407)
@@ -497,7 +345,7 @@ def test_a_challenged_bye_can_be_sent_again_although_the_session_is_over() -> No
 
 
 def test_a_request_with_an_older_number_is_out_of_order() -> None:
-    line = established()
+    line = Line.established()
     line.delay("INFO", by=0.2)
     line.alice.sends("INFO", settle=False)
     line.alice.sends("UPDATE")
@@ -509,7 +357,7 @@ def test_a_request_with_an_older_number_is_out_of_order() -> None:
 
 
 def test_answering_twice_sends_one_answer() -> None:
-    line = established()
+    line = Line.established()
     line.bob.replies = None
     line.alice.sends("INFO")
     line.bob.responds(200)
