@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from switch.call.hunt import Branch
     from switch.call.plan import Caller, Plan
     from switch.call.services import Services
-    from switch.sip.message import Request
     from switch.sip.session import IncomingInvite, SessionEvent
 
 __all__ = ["Call", "CallState"]
@@ -70,7 +69,6 @@ class Call:
     """A B2BUA call with its money."""
 
     __slots__ = (
-        "_asked",
         "_attempts",
         "_bridge",
         "_funds",
@@ -78,6 +76,7 @@ class Call:
         "_registered",
         "_stage_timer",
         "_task",
+        "_won",
         "answered_at",
         "call_id",
         "callee",
@@ -109,8 +108,8 @@ class Call:
         self.hunt: Hunt | None = None
         self.callee: Session | None = None
         """The leg that answered."""
-        self._asked: Request | None = None
-        """The INVITE that it answered."""
+        self._won: OutgoingInvite | None = None
+        """The attempt that it answered."""
         self.gateway: Gateway | None = None
         self._attempts: dict[OutgoingInvite, Branch] = {}
         self._bridge = Bridge(services.core, services.relay, self.call_id, invite)
@@ -337,7 +336,7 @@ class Call:
         self._attempts.clear()
         self._stop_timers()
         self.state = CallState.ANSWERED
-        self.callee, self._asked = event.session, event.invite.request
+        self.callee, self._won = event.session, event.invite
         self.answered_at = self.services.utc()
         self.services.store.call_answered(self.call_id, self.answered_at)
         if self._funds is not None:
@@ -345,6 +344,8 @@ class Call:
         await self._bridge.answered(event.session, event.invite.request, event.response)
 
     async def _failed(self, event: Failed) -> None:
+        if not event.local:
+            _release(event.invite)
         branch = self._attempts.pop(event.invite, None)
         if branch is None or self.state is not CallState.RINGING or self.hunt is None:
             return
@@ -449,11 +450,25 @@ class Call:
             )
         fields = self.log_fields() | {"by": by, "cause": cause, "status": status, "trace": self.trace}
         log.info("call ended", extra=fields)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Cut what leads back here: the call's memory goes at once, not with its transactions or the next collection.
+
+        What the legs still have to do, such as BYE and CANCEL, they do by themselves.
+        """
+        self._funds = None
+        for leg in (self.invite, *self.invite.sessions, *self._attempts, self.callee, self._won):
+            if leg is not None:
+                leg.owner = None
+        if self._won is not None:
+            _release(self._won)
+            _release(self.invite)
 
     def _bye_both(self, headers: list[tuple[str, str]]) -> None:
         core = self.services.core
-        if self.callee is not None and self.callee.state is State.ACCEPTED and self._asked is not None:
-            core.perform(self.callee.ack(self._asked, core.now()))  # RFC 3261 15: no BYE before the ACK
+        if self.callee is not None and self.callee.state is State.ACCEPTED and self._won is not None:
+            core.perform(self.callee.ack(self._won.request, core.now()))  # RFC 3261 15: no BYE before the ACK
         for session in (self.callee, *self.invite.sessions):
             if session is not None:
                 core.perform(session.bye(core.now(), headers))
@@ -462,3 +477,9 @@ class Call:
         if self._stage_timer is not None:
             self._stage_timer.cancel()
             self._stage_timer = None
+
+
+def _release(invite: IncomingInvite | OutgoingInvite) -> None:
+    """Cut what leads from the transaction of an INVITE, which lives on for half a minute, to the call."""
+    if invite.transaction is not None:
+        invite.transaction.user = None

@@ -251,6 +251,7 @@ class TransactionLayer:
             self._clients.pop(transaction.key, None)
             return
         self._servers.pop(transaction.key, None)
+        transaction.user = None  # no reference cycle is left to the garbage collector
         if transaction.merge_key is not None:
             self._ongoing.pop(transaction.merge_key, None)
 
