@@ -38,7 +38,18 @@ class _Relayed:
 class Bridge:
     """The links between the caller's dialogs and the callees', and what is on its way between them."""
 
-    __slots__ = ("_awaiting_ack", "_call_id", "_core", "_forks", "_invite", "_links", "_relay", "_tags", "_unpracked")
+    __slots__ = (
+        "_awaiting_ack",
+        "_call_id",
+        "_core",
+        "_forks",
+        "_invite",
+        "_links",
+        "_parked",
+        "_relay",
+        "_tags",
+        "_unpracked",
+    )
 
     def __init__(self, core: Core, relay: Relay, call_id: str, invite: IncomingInvite) -> None:
         self._core = core
@@ -54,6 +65,8 @@ class Bridge:
         """By the caller's dialog: the callee's reliable response that the caller's PRACK will acknowledge."""
         self._awaiting_ack: dict[Session, tuple[Session, Request]] = {}
         """By the dialog whose ACK brings the answer: the dialog and INVITE that this answer belongs to."""
+        self._parked: dict[Session, list[Requested]] = {}
+        """By the dialog that has to acknowledge our 2xx first: what is to be sent in it then."""
 
     def peer(self, session: Session) -> Session | None:
         """The other side of a dialog."""
@@ -149,6 +162,10 @@ class Bridge:
         if peer is None or peer.state is State.ENDED:
             self._respond(session, transaction, 481 if session.state is not State.EARLY else 500)
             return
+        if peer.in_flight.accepting is not None and request.method in ("INVITE", "UPDATE"):
+            # Between two phones this would arrive after the ACK that is still on its way to us: it is no glare.
+            self._parked.setdefault(peer, []).append(event)
+            return
         try:
             body = await self._request_body(session, peer, request, unpracked)
         except RelayUnavailable:
@@ -210,13 +227,15 @@ class Bridge:
             self._flush()
 
     async def acknowledged(self, event: Acknowledged) -> None:
-        """An ACK that brings the answer to the other side's offer."""
+        """An ACK, which may bring the answer to the other side's offer, or be what a request waits for."""
         waiting = self._awaiting_ack.pop(event.session, None)
-        if waiting is None:
-            return
-        peer, request = waiting
-        body = await self._answer(peer, event.session, event.request.sdp)
-        self._core.perform(peer.ack(request, self._core.now(), body))
+        if waiting is not None:
+            peer, request = waiting
+            body = await self._answer(peer, event.session, event.request.sdp)
+            self._core.perform(peer.ack(request, self._core.now(), body))
+        for parked in self._parked.pop(event.session, ()):
+            if parked.transaction in parked.session.in_flight.peers:
+                await self.requested(parked)
 
     def _respond(
         self,

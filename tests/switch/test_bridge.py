@@ -155,6 +155,23 @@ async def test_changes_of_both_sides_at_once_end_in_491_for_both(world: World) -
         assert replies == [491, 491]
 
 
+async def test_a_change_that_overtakes_the_ack_of_the_one_before_waits_for_it(world: World) -> None:
+    async with world.phone("101") as alice, world.phone("102") as bob:
+        here, there = await connect(alice, bob)
+        alice.perform(here.send("INVITE", alice.now(), body=sdp(40000, version=2)))
+        asked = await bob.expect(Requested)
+        bob.perform(there.respond(asked.transaction, 200, bob.now(), body=sdp(41000, version=2)))
+        replied = await alice.expect(Replied)
+        hold = sdp(41000, direction="sendonly", version=3)
+        bob.perform(there.send("INVITE", bob.now(), body=hold))
+        await asyncio.sleep(0.05)
+        alice.perform(here.ack(replied.request, alice.now()))
+        crossed = await alice.expect(Requested)
+        assert crossed.request.sdp == hold
+        alice.perform(here.respond(crossed.transaction, 200, alice.now(), body=sdp(40000, version=3)))
+        assert (await bob.expect(Replied)).response.status == 200
+
+
 async def test_a_hang_up_during_a_change_ends_both_legs(world: World) -> None:
     async with world.phone("101") as alice, world.phone("102") as bob:
         mine, _ = await connect(alice, bob)
