@@ -75,6 +75,7 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
         emergency_numbers=sip.emergency_numbers,
         http=_listen(metrics) if metrics else None,
         drain_seconds=float(sip.drain_seconds),
+        journal_dir=configuration.data_dir / "journal",
     )
 
 

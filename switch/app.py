@@ -13,14 +13,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from billing_client.store import Store
-from billing_client.types import StoreError
+from billing_client.types import CallFinish, StoreError
 from switch import collector
 from switch.authentication import Subscribers
 from switch.call.caller import CallerCheck
 from switch.call.control import CallControl
 from switch.call.services import Books, Services
+from switch.call.settlement import Settlement, Volatile
 from switch.core import Core
 from switch.http import serve
+from switch.journal import Codec, Journal
 from switch.location import Location
 from switch.metrics import metrics_page
 from switch.ng import NgRelay, NoRelay
@@ -89,6 +91,7 @@ class Switch:
         settings = self.settings
         self.store = await Store.connect(settings.store_dsn, node=settings.node)
         self._stack.push_async_callback(self.store.close)
+        await self._open_journal()
         adopted = await self.store.adopt_orphans()
         if adopted:
             log.warning("settled calls of an earlier life", extra={"calls": adopted})
@@ -113,6 +116,19 @@ class Switch:
         ):
             self._tasks.append(asyncio.create_task(work))
         collector.settle()
+
+    async def _open_journal(self) -> None:
+        """What an earlier life could not deliver goes first: it knows more of those calls than the store does."""
+        directory = self.settings.journal_dir
+        journal: Journal[CallFinish] | Volatile = Volatile()
+        if directory is not None:
+            journal = Journal(directory / f"settlements-{self.settings.node}", Codec(CallFinish))
+        self.control.settlement = Settlement(self.store, journal, self._keep)
+        self._stack.push_async_callback(self.control.settlement.close)
+        await self.control.settlement.resume()
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self.core.keep(task)
 
     async def _open_relay(self) -> NgRelay | NoRelay:
         if not self.settings.relay.addresses:

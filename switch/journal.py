@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What must outlive this process while the store is away: a file of records, delivered in order, each once.
 
-A line is the CRC-32 of the record and the record in JSON. A record is on disk (fsync) when `append` returns. A line
-that a crash cut short is dropped when the file is opened again; its writer never said that it was written.
+A line is the CRC-32 of the record and the record in JSON. A record outlives the process when `append` returns, and the
+machine when `sync` does. A line that a crash cut short is dropped when the file is opened again.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _plain(value: object) -> object:
 
 
 class Journal(Generic[Entry]):
-    """Records that wait, oldest first. One process at a time writes a file; every method takes as long as the disk."""
+    """Records that wait, oldest first. One process at a time writes a file."""
 
     def __init__(self, file: Path, codec: Codec) -> None:
         """Open the journal and read what waits in it; raises OSError, JournalBusyError."""
@@ -112,24 +112,35 @@ class Journal(Generic[Entry]):
         self._waiting.extend(batch)
         lines = (self._codec.encode(entry) for entry in batch)
         self._write(b"".join(b"%08x %s\n" % (crc32(line), line) for line in lines))
+
+    def sync(self) -> None:
+        """Wait until all that was written is on disk (fsync); may be called in another thread. Raises OSError."""
         os.fsync(self._descriptor)
 
     def delivered(self) -> None:
         """The oldest record is where it belongs. That this is not synced costs a second delivery at worst."""
         self._waiting.popleft()
-        if self._waiting:
-            self._write(_DONE)
-        else:
-            os.ftruncate(self._descriptor, 0)
+        try:
+            if self._waiting:
+                self._write(_DONE)
+            else:
+                os.ftruncate(self._descriptor, 0)
+        except OSError:
+            log.exception("a delivery could not be noted")
 
     def close(self) -> None:
         """Close the file; what waits in it is read at the next start."""
         os.close(self._descriptor)
 
     def _write(self, octets: bytes) -> None:
+        end = os.fstat(self._descriptor).st_size
         view = memoryview(octets)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError:
+            os.ftruncate(self._descriptor, end)  # half a line would hide what comes after it
+            raise
 
     def _read(self) -> list[Entry]:
         found: list[Entry] = []

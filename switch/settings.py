@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "CreditSettings",
@@ -101,3 +105,6 @@ class SwitchSettings:
     """Where metrics and the health check are served (transport "tcp")."""
     drain_seconds: float = 30.0
     """How long SIGTERM waits for running calls."""
+    journal_dir: Path | None = None
+    """Where finished calls wait while the store is away, and a killed switch finds the calls that it lost; None: in
+    memory only."""

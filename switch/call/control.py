@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from billing_client.types import CallFinish, StoreError, StoreRefused, StoreUnavailable
+from billing_client.types import CallFinish, StoreError
 from switch.call.call import Call, CallState
 from switch.ng import RelayUnavailable
 from switch.sip.errors import ParseError
@@ -17,13 +16,12 @@ from switch.sip.errors import ParseError
 if TYPE_CHECKING:
     from billing_client.types import EndedBy
     from switch.call.services import Services
+    from switch.call.settlement import Settlement
     from switch.sip.session import IncomingInvite
 
 __all__ = ["CallControl"]
 
 log = logging.getLogger(__name__)
-
-_RETRY_SECONDS: Final = 1.0
 
 
 class CallControl:
@@ -31,14 +29,13 @@ class CallControl:
 
     def __init__(self) -> None:
         self.services: Services
+        self.settlement: Settlement
         self.calls: dict[str, Call] = {}
         self.draining = False
         self.attempts = 0
         """INVITEs that became calls, since the start."""
         self.ended: dict[str, int] = {}
         """Calls by who ended them, since the start."""
-        self._unsettled: deque[CallFinish] = deque()
-        self._settler: asyncio.Task[None] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -73,38 +70,14 @@ class CallControl:
 
     # money ------------------------------------------------------------------------------------------------------
     def settle(self, finish: CallFinish) -> None:
-        """Hand a finished call to the store; while that is away the record waits here."""
+        """Hand a finished call to the store, or to the journal while the store is away."""
         self.ended[finish.ended_by] = self.ended.get(finish.ended_by, 0) + 1
-        if self._unsettled:
-            self._unsettled.append(finish)
-            return
-        self.services.core.keep(asyncio.get_running_loop().create_task(self._settle(finish)))
-
-    async def _settle(self, finish: CallFinish) -> None:
-        try:
-            await self.services.store.finish_call(finish)
-        except StoreUnavailable:
-            self._unsettled.append(finish)
-            if self._settler is None or self._settler.done():
-                self._settler = asyncio.get_running_loop().create_task(self._settle_later())
-        except StoreRefused:
-            log.exception("the store refused a settlement", extra={"call": finish.call_id})
-
-    async def _settle_later(self) -> None:
-        while self._unsettled:
-            await asyncio.sleep(_RETRY_SECONDS)
-            try:
-                await self.services.store.finish_call(self._unsettled[0])
-            except StoreUnavailable:
-                continue
-            except StoreRefused:
-                log.exception("the store refused a settlement", extra={"call": self._unsettled[0].call_id})
-            self._unsettled.popleft()
+        self.settlement.settle(finish)
 
     @property
     def unsettled(self) -> int:
         """Finished calls that the store does not have yet."""
-        return len(self._unsettled)
+        return self.settlement.waiting
 
     # supervision ------------------------------------------------------------------------------------------------
     def disconnect(self, call_id: str, text: str, by: EndedBy = "admin") -> bool:
@@ -144,12 +117,11 @@ class CallControl:
         strangers: set[str] = set()
         while True:
             await asyncio.sleep(seconds)
-            waiting = {finish.call_id for finish in self._unsettled}
             try:
                 live = set(await self.services.store.live_calls())
             except StoreError:
                 continue
-            unknown = live - self.calls.keys() - waiting
+            unknown = live - self.calls.keys() - self.settlement.waiting_calls()
             for call_id in unknown & strangers:  # seen twice: not one that is just being started or settled
                 log.warning("a call that never began is finished", extra={"call": call_id})
                 self.settle(
@@ -167,13 +139,10 @@ class CallControl:
             strangers = unknown
 
     async def drain(self, seconds: float) -> None:
-        """Take no new calls, wait for the running ones, then end what is left and settle everything."""
+        """Take no new calls, wait for the running ones, then end what is left."""
         self.draining = True
         try:
             await asyncio.wait_for(self._idle.wait(), seconds)
         except TimeoutError:
             for call in list(self.calls.values()):
                 call.hang_up("shutdown", 41, "Switch is shutting down")
-        while self._unsettled and self._settler is not None and not self._settler.done():
-            await asyncio.wait((self._settler,), timeout=2.0)
-            break

@@ -30,6 +30,7 @@ journal = Journal(Path(sys.argv[1]), CODEC)
 number = 0
 while True:
     journal.append([finish(number)])
+    journal.sync()
     number += 1
     print(number, flush=True)
 """

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finished calls on their way to the store: at once while it answers, through the journal while it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol
+
+from billing_client.types import StoreRefused, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from billing_client.store import Store
+    from billing_client.types import CallFinish
+
+__all__ = ["Pending", "Settlement", "Volatile"]
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS: Final = 1.0
+
+
+class Pending(Protocol):
+    """Where finished calls wait, oldest first; `switch.journal.Journal` keeps them on disk."""
+
+    @property
+    def oldest(self) -> CallFinish:
+        """The one to deliver next."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[CallFinish]: ...
+
+    def append(self, entries: Iterable[CallFinish]) -> None:
+        """Keep some more; raises OSError where they are in memory only."""
+
+    def sync(self) -> None:
+        """Wait until they are on disk; called in a thread. Raises OSError."""
+
+    def delivered(self) -> None:
+        """The oldest one need not be kept any more."""
+
+    def close(self) -> None:
+        """Let go of what is open."""
+
+
+class Volatile(deque["CallFinish"]):
+    """Keeps them in memory, for a switch without a journal."""
+
+    @property
+    def oldest(self) -> CallFinish:
+        """The one to deliver next."""
+        return self[0]
+
+    def append(self, entries: Iterable[CallFinish]) -> None:  # type: ignore[override]  # a batch, as a journal takes
+        """Keep some more."""
+        self.extend(entries)
+
+    def sync(self) -> None:
+        """Memory is all there is."""
+
+    def delivered(self) -> None:
+        """Forget the oldest one."""
+        self.popleft()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Settlement:
+    """Brings every finished call to the store; a repeated delivery changes nothing there.
+
+    While anything waits, what comes later waits behind it, so the store gets all of them in the order of their ends.
+    """
+
+    def __init__(self, store: Store, journal: Pending, keep: Callable[[asyncio.Task[None]], None]) -> None:
+        """`keep` holds the task of a delivery until it is done."""
+        self._store = store
+        self._journal = journal
+        self._keep = keep
+        self._unsynced = asyncio.Event()
+        self._delivery: asyncio.Task[None] | None = None
+        self._syncing: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Finished calls that the store does not have yet."""
+        return len(self._journal)
+
+    def waiting_calls(self) -> set[str]:
+        """Their ids."""
+        return {finish.call_id for finish in self._journal}
+
+    def settle(self, finish: CallFinish) -> None:
+        """Take over a finished call."""
+        if len(self._journal):
+            self._write_down(finish)
+        else:
+            self._keep(asyncio.get_running_loop().create_task(self._settle(finish)))
+
+    async def _settle(self, finish: CallFinish) -> None:
+        if not await self._deliver(finish):
+            self._write_down(finish)
+
+    def _write_down(self, finish: CallFinish) -> None:
+        try:
+            self._journal.append([finish])
+        except OSError:
+            log.exception("a finished call is in memory only", extra={"call": finish.call_id})
+        self._unsynced.set()
+        self._start()
+
+    def _start(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._delivery is None or self._delivery.done():
+            self._delivery = loop.create_task(self._deliver_all(), name="journal delivery")
+        if self._syncing is None or self._syncing.done():
+            self._syncing = loop.create_task(self._sync(), name="journal sync")
+
+    async def resume(self) -> None:
+        """Deliver what an earlier life of this switch left behind; what the store does not take now follows later."""
+        while len(self._journal) and await self._deliver(self._journal.oldest):
+            self._journal.delivered()
+        if len(self._journal):
+            self._start()
+
+    async def close(self, seconds: float = 2.0) -> None:
+        """Give the store a last chance; what it does not take stays in the journal."""
+        if len(self._journal) and self._delivery is not None:
+            await asyncio.wait((self._delivery,), timeout=seconds)
+        tasks = [task for task in (self._delivery, self._syncing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._journal.close()
+
+    async def _deliver_all(self) -> None:
+        while len(self._journal):
+            if await self._deliver(self._journal.oldest):
+                self._journal.delivered()
+            else:
+                await asyncio.sleep(_RETRY_SECONDS)
+        self._unsynced.set()
+
+    async def _sync(self) -> None:
+        """Sync what is written; what comes while the disk is busy goes with the next round."""
+        while len(self._journal):
+            await self._unsynced.wait()
+            self._unsynced.clear()
+            try:
+                await asyncio.to_thread(self._journal.sync)
+            except OSError:
+                log.exception("the journal cannot be synced")
+
+    async def _deliver(self, finish: CallFinish) -> bool:
+        """Whether the store needs to hear no more of this call."""
+        try:
+            await self._store.finish_call(finish)
+        except StoreUnavailable:
+            return False
+        except StoreRefused:
+            log.exception("the store refused a settlement", extra={"call": finish.call_id, "finish": finish})
+        return True

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finished calls while the store is away: kept on disk, delivered in order, each once."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from billing_client.types import CallFinish
+from switch.app import Switch
+from switch.call.settlement import Settlement, Volatile
+from switch.journal import Codec, Journal
+from switch.sip.session import Ended
+from tests.store.proxy import Proxy
+from tests.switch.conftest import World
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from switch.settings import SwitchSettings
+
+pytestmark = pytest.mark.asyncio
+
+
+@asynccontextmanager
+async def switch_of(settings: SwitchSettings, dsn: str, passwords: dict[str, str]) -> AsyncIterator[World]:
+    """A switch with these settings; its tester reaches the store directly."""
+    switch = Switch(settings)
+    await switch.start()
+    sql = await asyncpg.connect(dsn)
+    try:
+        yield World(switch, sql, passwords)
+    finally:
+        await sql.close()
+        await switch.control.drain(0.1)
+        await switch.close()
+
+
+async def talk(world: World, proxy: Proxy, caller: str = "102") -> None:
+    """A paid call that begins while the store is there and ends while it is not."""
+    async with world.phone(caller) as alice, world.phone("201") as paid:
+        await paid.register()
+        await alice.call("201")
+        await paid.answer()
+        answered = await alice.connected()
+        proxy.refuses = True
+        proxy.cut()
+        alice.perform(answered.session.bye(alice.now()))
+        await paid.expect(Ended)
+    async with asyncio.timeout(10):
+        while world.switch.control.calls or not world.switch.control.unsettled:  # noqa: ASYNC110 (nothing announces it)
+            await asyncio.sleep(0.01)
+
+
+async def test_a_call_that_ends_while_the_store_is_away_is_settled_when_it_is_back(
+    settings: SwitchSettings, demo_template: tuple[str, dict[str, str]], tmp_path: Path
+) -> None:
+    async with Proxy(settings.store_dsn) as proxy:
+        behind = replace(settings, store_dsn=proxy.dsn, journal_dir=tmp_path)
+        async with switch_of(behind, settings.store_dsn, demo_template[1]) as world:
+            await talk(world, proxy)
+            assert await world.sql.fetchval("SELECT count(*) FROM billing_xdr") == 0
+            proxy.refuses = False
+            async with asyncio.timeout(10):
+                while world.switch.control.unsettled:  # noqa: ASYNC110 (nothing announces it)
+                    await asyncio.sleep(0.05)
+            (xdr,) = await world.settled()
+            assert (xdr["ended_by"], xdr["billed_seconds"]) == ("caller", 1)
+            assert await world.balance("102") == Decimal("4.99")
+            assert await world.sql.fetch("SELECT * FROM audit()") == []
+
+
+async def test_what_waits_is_delivered_by_the_next_life_before_orphans_are_settled(
+    settings: SwitchSettings, demo_template: tuple[str, dict[str, str]], tmp_path: Path
+) -> None:
+    async with Proxy(settings.store_dsn) as proxy:
+        behind = replace(settings, store_dsn=proxy.dsn, journal_dir=tmp_path)
+        async with switch_of(behind, settings.store_dsn, demo_template[1]) as world:
+            await talk(world, proxy)
+        direct = replace(settings, journal_dir=tmp_path)
+        async with switch_of(direct, settings.store_dsn, demo_template[1]) as world:
+            (xdr,) = await world.settled()
+            assert xdr["ended_by"] == "caller"
+            assert await world.balance("102") == Decimal("4.99")
+    assert (tmp_path / "settlements-test").stat().st_size == 0
+
+
+class Store:
+    """Takes finished calls while it is there."""
+
+    def __init__(self) -> None:
+        self.is_away = True
+        self.taken: list[str] = []
+
+    async def finish_call(self, finish: CallFinish) -> None:
+        """Take one, or be away."""
+        from billing_client.types import StoreUnavailable
+
+        await asyncio.sleep(0)
+        if self.is_away:
+            raise StoreUnavailable("away")
+        self.taken.append(finish.call_id)
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+async def test_the_order_of_the_ends_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_disk: bool) -> None:
+    from tests.switch.test_journal import finish
+
+    monkeypatch.setattr("switch.call.settlement._RETRY_SECONDS", 0.01)
+    store, tasks = Store(), set[asyncio.Task[None]]()
+    journal: Journal[CallFinish] | Volatile = (
+        Journal(tmp_path / "journal", Codec(CallFinish)) if on_disk else Volatile()
+    )
+    settlement = Settlement(store, journal, tasks.add)  # type: ignore[arg-type]  # all that it needs of a store
+    settlement.settle(finish(0))
+    await asyncio.gather(*tasks)
+    for number in range(1, 20):
+        settlement.settle(finish(number))
+    assert settlement.waiting == 20
+    assert settlement.waiting_calls() == {f"call{number}" for number in range(20)}
+    store.is_away = False
+    async with asyncio.timeout(5):
+        while settlement.waiting:  # noqa: ASYNC110 (nothing announces it)
+            await asyncio.sleep(0.01)
+    assert store.taken == [f"call{number}" for number in range(20)]
+    await settlement.close()
