@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the garbage collector is kept from stopping the switch.
 
-Objects go by reference count as soon as nobody uses them; the collector is there for cycles only. A full collection looks
-at every object: with ten thousand registered accounts that takes 0.2 to 0.4 s, in which no message is answered, and
-with Python's own thresholds a busy switch makes one every few seconds.
+Objects go by reference count as soon as nobody uses them; the collector is there for cycles only. A full collection
+looks at every object: with ten thousand registered accounts that takes 0.2 to 0.4 s, in which no message is answered,
+and with Python's own thresholds a busy switch makes one every few seconds.
 """
 
 from __future__ import annotations
