@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from asyncpg import Record
 
-    from billing_client.types import CallStart
+    from billing_client.types import CallStart, CallTrace
 
 __all__ = [
     "binding",
@@ -30,6 +30,7 @@ __all__ = [
     "subscriber",
     "terms",
     "text",
+    "trace_columns",
 ]
 
 LONGEST_NAME = 64
@@ -133,6 +134,21 @@ def call_start(start: CallStart, life: int, node: str) -> tuple[Any, ...]:
         start.destination or (rate.destination if rate else ""), start.country or (rate.country if rate else ""),
         start.gateway_id, text(start.sip_call_id, 255), start.started_at, start.want, start.minimum, *charged,
     )  # fmt: skip
+
+
+def trace_columns(traces: Iterable[CallTrace]) -> list[list[Any]]:
+    """Records of calls turned into the columns that `write_traces` takes; keys are joined by line ends."""
+    columns: list[list[Any]] = [[] for _ in range(12)]
+    for trace in traces:
+        keys = "\n".join(text(key.replace("\n", ""), 255) for key in trace.keys)
+        values = (
+            trace.call_id, text(trace.account, 64), text(trace.caller, 255), text(trace.dialled, 255),
+            trace.started_at, trace.answered_at, trace.ended_at, trace.cause, trace.sip_status, trace.ended_by,
+            keys, trace.body,
+        )  # fmt: skip
+        for column, value in zip(columns, values, strict=True):
+            column.append(value)
+    return columns
 
 
 def terms(written: str) -> Terms:

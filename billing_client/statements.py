@@ -15,6 +15,8 @@ EXTEND_CALL = "SELECT held, refusal FROM extend_call($1, $2, $3, $4)"
 CALLS_ANSWERED = "SELECT calls_answered($1, $2)"
 FINISH_CALL = "SELECT amount, billed_seconds, currency FROM finish_call($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 WRITE_BINDINGS = "SELECT write_bindings($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
+WRITE_TRACES = "SELECT write_traces($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+PRUNE_TRACES = "SELECT prune_traces($1, $2)"
 HEARTBEAT = "UPDATE billing_node SET heartbeat_at = now() WHERE id = $1"
 
 NODE_BEGIN = "INSERT INTO billing_node (name) VALUES ($1) RETURNING id"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from billing_client.types import BindingRow, CallFinish, CallStart, Parties, StoreEvent, Subscriber
+    from billing_client.types import BindingRow, CallFinish, CallStart, CallTrace, Parties, StoreEvent, Subscriber
 
 __all__ = ["Store"]
 
@@ -162,6 +162,18 @@ class Store:
         """Live bindings made on `node`, by (aor, key); ask again with the last one's as `after` until none come."""
         found = await self._pool.fetch(statements.NODE_BINDINGS, node, *after, limit)
         return [rows.binding(row) for row in found]
+
+    # Records for explaining calls
+
+    async def write_traces(self, traces: Sequence[CallTrace]) -> None:
+        """Write records of ended calls; one that is there already stays."""
+        first, *columns = rows.trace_columns(traces)
+        await self._pool.fetch(statements.WRITE_TRACES, first, self._node, *columns)
+
+    async def prune_traces(self, before: datetime, most: int) -> int:
+        """Remove up to `most` records of calls that began before then; returns how many."""
+        removed: int = (await self._pool.fetch(statements.PRUNE_TRACES, before, most))[0]["prune_traces"]
+        return removed
 
     # Snapshots
 

@@ -19,6 +19,7 @@ __all__ = [
     "BindingRow",
     "CallFinish",
     "CallStart",
+    "CallTrace",
     "Direction",
     "EndedBy",
     "Gateway",
@@ -257,6 +258,28 @@ class CallFinish:
     sip_status: int | None
     ended_by: EndedBy
     gateway_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTrace:
+    """What a call was and why, for whoever looks after it later; no money rests on it."""
+
+    call_id: str
+    account: str
+    """Number of who paid or would have paid; empty: nobody of ours."""
+    caller: str
+    dialled: str
+    started_at: datetime
+    answered_at: datetime | None
+    ended_at: datetime
+    cause: int
+    """Q.850."""
+    sip_status: int | None
+    ended_by: str
+    keys: tuple[str, ...]
+    """What it is found by."""
+    body: bytes
+    """Reasons and messages, as the switch packs them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ files beside the migrations.
 
 from __future__ import annotations
 
-from billing.models.calls import ActiveCall, Node, Xdr
+from billing.models.calls import ActiveCall, Correction, Node, Spending, SpendingAlert, Xdr
 from billing.models.customers import Account, Alias, Customer
 from billing.models.money import Balance, LedgerEntry
 from billing.models.pricing import Product, Rate, Tariff
 from billing.models.registrations import Binding
 from billing.models.routing import Gateway, GatewayRoute
+from billing.models.traces import CallTrace
 
 __all__ = [
     "Account",
@@ -20,6 +21,8 @@ __all__ = [
     "Alias",
     "Balance",
     "Binding",
+    "CallTrace",
+    "Correction",
     "Customer",
     "Gateway",
     "GatewayRoute",
@@ -27,6 +30,8 @@ __all__ = [
     "Node",
     "Product",
     "Rate",
+    "Spending",
+    "SpendingAlert",
     "Tariff",
     "Xdr",
 ]
