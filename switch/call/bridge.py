@@ -199,6 +199,13 @@ class Bridge:
             return await self._answer(peer, session, request.sdp)  # the reliable response was the offer
         return await self._offer(session, request.sdp)
 
+    def early_ended(self, session: Session) -> None:
+        """One of several early dialogs is over, the call is not: what it was connected to ends too."""
+        peer = self._links.pop(session, None)
+        if peer is not None:
+            self._links.pop(peer, None)
+            self._core.perform(peer.bye(self._core.now()))
+
     def withdrawn(self, event: Withdrawn) -> None:
         """One side cancelled its re-INVITE: so is the one that it became."""
         peer = self._links.get(event.session)

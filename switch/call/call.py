@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from billing_client.types import CallFinish, CallStart, StoreError
 from switch.call.bridge import Bridge
+from switch.call.caller import note_caller
 from switch.call.credit import Credit
 from switch.call.funds import FundsWatch
 from switch.call.headers import crossing, reason, reason_cause
 from switch.call.hunt import Hunt
 from switch.call.legs import challenge_answer, falls_back, flow_for, outgoing_request, stages
 from switch.call.plan import Refusal, dialled_number, plan_call
+from switch.call.trace import Trace
 from switch.ng import NgError, RelayUnavailable
 from switch.sip.digest import Verdict
 from switch.sip.errors import ParseError
@@ -86,6 +88,7 @@ class Call:
         "gateway",
         "hunt",
         "invite",
+        "ladder",
         "plan",
         "services",
         "started_at",
@@ -98,7 +101,8 @@ class Call:
         self.invite = invite
         self.call_id = uuid.uuid4().hex
         self.state = CallState.SETUP
-        self.trace: list[str] = []
+        self.trace = Trace()
+        self.ladder = services.recorder.begin(invite.request.call_id)
         self.started_at = services.utc()
         self.answered_at: datetime | None = None
         self.dialled = ""
@@ -167,7 +171,7 @@ class Call:
             case Failed():
                 await self._failed(event)
             case Cancelled():
-                self.trace.append("the caller gave up")
+                self.trace.add("end", "the caller gave up")
                 self._end("caller", reason_cause(event.request) or 16, 487)
             case Ended():
                 self._leg_ended(event)
@@ -193,11 +197,14 @@ class Call:
         parties, caller = await services.check.identify(request, self.invite.flow, self.dialled)
         if isinstance(caller, Verdict) or self.invite.answered:
             if isinstance(caller, Verdict):
+                self.trace.add("caller", "the credentials of {source} are {verdict}", source=self.invite.flow.remote[0],
+                               verdict=caller.name.lower())
                 headers = services.check.challenge(request, stale=caller is Verdict.STALE)
                 services.core.perform(self.invite.reject(407, services.core.now(), headers=headers))
             self._end("failure", 21, 407)
             return
         self.caller = caller
+        note_caller(self.trace, caller, self.invite.flow.remote[0])
         plan = plan_call(
             parties,
             self.dialled,
@@ -250,14 +257,14 @@ class Call:
         self._registered = True
         self.credit.granted(grant.locked)
         self._funds = FundsWatch(self.call_id, self.credit, self.services.store, self.trace, self._funds_ended)
-        self.trace.append(f"locked {grant.locked} {plan.payer.currency}")
+        note_grant(self.trace, self.credit, plan)
         if self.invite.answered:
             self._end("caller", 16, 487)
             return False
         return True
 
     def _refuse(self, refusal: Refusal) -> None:
-        self.trace.append(refusal.text)
+        self.trace.add("refused", "{status} {text}", status=refusal.status, text=refusal.text)
         self._reject(refusal.status, refusal.cause, refusal.text)
         self._end("failure", refusal.cause, refusal.status)
 
@@ -286,7 +293,9 @@ class Call:
             flow = flow_for(self.services, branch, request)
             attempt = core.agent.invite(request, flow, natted=branch.natted, owner=self)
             self._attempts[attempt] = branch
-            self.trace.append(f"ringing {branch.gateway.name if branch.gateway else branch.uri} by {flow.transport}")
+            if self.ladder is not None:
+                self.services.recorder.ladders.add_leg(self.ladder, request.call_id)
+            self.trace.add("ring", "ringing {name} by {transport}", name=branch.name, transport=flow.transport)
             core.perform(attempt.start(core.now()))
 
     def _set_stage_timer(self, seconds: float, *, silent: bool) -> None:
@@ -331,7 +340,7 @@ class Call:
             core.perform(event.session.ack(event.invite.request, core.now()))
             core.perform(event.session.bye(core.now()))
             return
-        self._attempts.pop(event.invite)
+        branch = self._attempts.pop(event.invite)
         self._cancel_attempts(("Reason", 'SIP;cause=200;text="Call completed elsewhere"'))
         self._attempts.clear()
         self._stop_timers()
@@ -339,6 +348,9 @@ class Call:
         self.callee, self._won = event.session, event.invite
         self.answered_at = self.services.utc()
         self.services.store.call_answered(self.call_id, self.answered_at)
+        self.trace.add("answer", "{name} answered", name=branch.name)
+        if self.ladder is not None:
+            self.services.recorder.answered(self.ladder)
         if self._funds is not None:
             self._funds.start()
         await self._bridge.answered(event.session, event.invite.request, event.response)
@@ -349,14 +361,15 @@ class Call:
         branch = self._attempts.pop(event.invite, None)
         if branch is None or self.state is not CallState.RINGING or self.hunt is None:
             return
-        name = branch.gateway.name if branch.gateway else branch.uri
-        self.trace.append(f"{name}: {event.response.status} {event.response.reason}")
+        response = event.response
+        self.trace.add("hunt", "{name}: {status} {reason}", name=branch.name, status=response.status, reason=response.reason)
         if event.local and falls_back(self.services, branch, event.invite.flow):
             self._ring((branch,), await self._bridge.first_offer(self.invite.request.sdp))
             return
         if self._retry_with_credentials(event, branch) or not self.hunt.failed(event.response):
             return
         if self.hunt.should_fail_over():
+            self.trace.add("hunt", "that is no word about the callee: the next gateway is tried")
             await self._ring_next()
             return
         result = self.hunt.result()
@@ -397,7 +410,7 @@ class Call:
     def _abort(self, status: int, text: str) -> None:
         if self.state is CallState.ENDED:
             return
-        self.trace.append(text)
+        self.trace.add("fault", "{status} {text}", status=status, text=text)
         core = self.services.core
         retry = [("Retry-After", "10")] if status == 503 else []
         core.perform(self.invite.reject(status, core.now(), headers=[reason(q850_cause(status), text), *retry]))
@@ -405,12 +418,13 @@ class Call:
 
     def _leg_ended(self, event: Ended) -> None:
         if self.state is not CallState.ANSWERED:
-            return  # an early dialog; the INVITE itself tells how the attempt ends
+            self._bridge.early_ended(event.session)
+            return
         by: EndedBy = "timer" if event.reason == "timer" else "callee" if event.session is self.callee else "caller"
         if event.reason == "failed" or event.reason == "no-ack":
             by = "failure"
         cause = reason_cause(event.request) if event.request is not None else None
-        self.trace.append(f"{by} ended the call ({event.reason})")
+        self.trace.add("end", "{by} ended the call ({reason})", by=by, reason=event.reason)
         headers = [line for line in crossing(event.request) if line[0] == "Reason"] if event.request is not None else []
         self._end(by, cause or (16 if event.reason == "bye" else 31), None, headers=headers)
 
@@ -448,8 +462,8 @@ class Call:
                     gateway_id=self.gateway.gateway_id if self.gateway else None,
                 )
             )
-        fields = self.log_fields() | {"by": by, "cause": cause, "status": status, "trace": self.trace}
-        log.info("call ended", extra=fields)
+        self.services.recorder.call_ended(self, by, cause, 200 if was_answered else status)
+        log.info("call ended", extra=self.log_fields() | {"by": by, "cause": cause, "status": status})
         self._let_go()
 
     def _let_go(self) -> None:

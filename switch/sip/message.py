@@ -417,11 +417,11 @@ def _check(message: Request | Response) -> None:
         _ = first[part := "Call-ID"]
         _ = first[part := "CSeq"]
         method = message.cseq_method
-        part = "Contact"
-        if part in first and (contact := message.contact) is not None:
-            _ = contact.uri
-        part = "Request-URI"
         if isinstance(message, Request):
+            part = "Contact"  # of a response it is the dialog's affair: an answer must not be lost for it
+            if part in first and (contact := message.contact) is not None:
+                _ = contact.uri
+            part = "Request-URI"
             _check_request_line(message, method)
         part = "header"
         if len(first) != len(message.headers):

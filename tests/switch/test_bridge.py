@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from switch.sip.session import Acknowledged, Answered, Ended, Progressed, Replied, Requested, Withdrawn
+from switch.sip.session import Acknowledged, Answered, Cancelled, Ended, Progressed, Replied, Requested, Withdrawn
 from tests.switch.phone import sdp
 
 if TYPE_CHECKING:
@@ -207,3 +207,22 @@ async def test_a_withdrawn_change_is_withdrawn_on_the_other_side_too(world: Worl
         asked = await bob.expect(Requested)
         bob.perform(theirs.respond(asked.transaction, 200, bob.now()))
         assert (await alice.expect(Replied)).response.status == 200
+
+
+async def test_a_caller_may_drop_one_of_several_early_dialogs(world: World) -> None:
+    async with world.phone("101") as alice, world.phone("102") as desk, world.phone("102") as mobile:
+        await desk.register()
+        await mobile.register()
+        await alice.call("102")
+        first, second = await asyncio.gather(desk.ringing(), mobile.ringing())
+        desk.perform(first.progress(183, desk.now(), body=sdp(41000)))
+        mobile.perform(second.progress(183, mobile.now(), body=sdp(42000)))
+        early: dict[bytes, Session] = {}
+        while len(early) < 2:
+            progress = await alice.expect(Progressed)
+            if progress.response.sdp is not None and progress.session is not None:
+                early[progress.response.sdp] = progress.session
+        alice.perform(early[sdp(41000)].bye(alice.now()))
+        await desk.expect(Cancelled)
+        mobile.perform(second.accept(mobile.now(), body=sdp(42000)))
+        assert (await alice.connected()).response.sdp == sdp(42000)
