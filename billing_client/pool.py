@@ -44,6 +44,9 @@ LOST = (
 UNREACHABLE = (*LOST, TimeoutError, asyncpg.PostgresError)
 """Why a connection cannot be opened (a server that starts or recovers refuses in many ways)."""
 
+AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+"""Nothing was done, and doing it again may go well."""
+
 ATTEMPTS = 3
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 2.0
@@ -149,6 +152,9 @@ class Pool:
             except LOST as error:
                 self._discard(link)
                 lost = error
+            except AGAIN as error:
+                self._release(link)
+                lost = error
             except asyncpg.PostgresError as error:
                 self._release(link)
                 raise StoreRefused(f"{type(error).__name__}: {error}") from error
@@ -158,7 +164,7 @@ class Pool:
             else:
                 self._release(link)
                 return rows
-        raise StoreUnavailable(f"the connection was lost {ATTEMPTS} times") from lost
+        raise StoreUnavailable(f"{ATTEMPTS} attempts failed: {lost}") from lost
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:

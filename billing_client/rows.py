@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
     from asyncpg import Record
 
-    from billing_client.types import CallStart, CallTrace
+    from billing_client.types import CallFinish, CallStart, CallTrace, Rate
 
 __all__ = [
     "binding",
     "binding_columns",
     "binding_key",
+    "call_finish",
+    "call_record",
     "call_start",
     "name",
     "parties",
@@ -121,18 +123,42 @@ def parties(calling: str, called: str, rows: Sequence[Record]) -> Parties:
 
 def call_start(start: CallStart, life: int, node: str) -> tuple[Any, ...]:
     """The arguments of the function `start_call`."""
-    rate = start.rate
-    charged = (
-        (None,) * 7
-        if rate is None
-        else (rate.rate_id, rate.prefix, rate.connect_fee, rate.first_increment, rate.next_increment,
-              rate.first_price, rate.next_price)
-    )  # fmt: skip
     return (
-        start.call_id, life, node, start.account_id, start.balance_id, start.direction, text(start.caller, 255),
-        text(start.dialled, 255),
+        start.call_id, life, node, *_who(start), start.gateway_id, text(start.sip_call_id, 255), start.started_at,
+        start.want, start.minimum, *_charged(start.rate), start.callee_id, start.exempt,
+    )  # fmt: skip
+
+
+def call_finish(finish: CallFinish) -> tuple[Any, ...]:
+    """The arguments of the function `finish_call`."""
+    return (
+        finish.call_id, finish.ended_at, finish.answered_at, finish.billed_seconds, finish.amount, finish.cause,
+        finish.sip_status, finish.ended_by, finish.gateway_id,
+    )  # fmt: skip
+
+
+def call_record(finish: CallFinish, start: CallStart, node: str) -> tuple[Any, ...]:
+    """The arguments of the function `record_call`."""
+    return (
+        *call_finish(finish), node, *_who(start), text(start.sip_call_id, 255), start.started_at,
+        *_charged(start.rate),
+    )  # fmt: skip
+
+
+def _who(start: CallStart) -> tuple[Any, ...]:
+    rate = start.rate
+    return (
+        start.account_id, start.balance_id, start.direction, text(start.caller, 255), text(start.dialled, 255),
         start.destination or (rate.destination if rate else ""), start.country or (rate.country if rate else ""),
-        start.gateway_id, text(start.sip_call_id, 255), start.started_at, start.want, start.minimum, *charged,
+    )  # fmt: skip
+
+
+def _charged(rate: Rate | None) -> tuple[Any, ...]:
+    if rate is None:
+        return (None,) * 7
+    return (
+        rate.rate_id, rate.prefix, rate.connect_fee, rate.first_increment, rate.next_increment, rate.first_price,
+        rate.next_price,
     )  # fmt: skip
 
 

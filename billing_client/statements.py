@@ -9,18 +9,25 @@ SUBSCRIBER = "SELECT * FROM subscriber($1)"
 PARTIES = "SELECT * FROM parties($1, $2)"
 START_CALL = (
     "SELECT granted, refusal FROM start_call("
-    "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)"
+    "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)"
 )
 EXTEND_CALL = "SELECT held, refusal FROM extend_call($1, $2, $3, $4)"
 CALLS_ANSWERED = "SELECT calls_answered($1, $2)"
 FINISH_CALL = "SELECT amount, billed_seconds, currency FROM finish_call($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+RECORD_CALL = (
+    "SELECT amount, billed_seconds, currency FROM record_call($1, $2, $3, $4, $5, $6, $7, $8, $9,"
+    " $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)"
+)
 WRITE_BINDINGS = "SELECT write_bindings($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
 WRITE_TRACES = "SELECT write_traces($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 PRUNE_TRACES = "SELECT prune_traces($1, $2)"
-HEARTBEAT = "UPDATE billing_node SET heartbeat_at = now() WHERE id = $1"
+HEARTBEAT = "SELECT FROM heartbeat($1)"
 
 NODE_BEGIN = "INSERT INTO billing_node (name) VALUES ($1) RETURNING id"
-ADOPT_ORPHANS = "SELECT adopt_orphans($1, $2)"
+DECLARE_DEAD = "SELECT declare_dead($1, $2)"
+ORPHANS = "SELECT call_id FROM orphans($1) AS call_id"
+SETTLE_ORPHAN = "SELECT settle_orphan($1) AS settled"
+LOST_CALLS = "SELECT call_id FROM unnest($1::text[]) AS call_id EXCEPT ALL SELECT call_id FROM billing_activecall"
 LIVE_CALLS = "SELECT call_id FROM billing_activecall WHERE life_id = $1"
 NODE_BINDINGS = """
 SELECT aor, key, contact, received, path::text[], expires_at, q, call_id, cseq, instance, reg_id, user_agent, node,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from billing_client import rows, statements
@@ -18,7 +19,7 @@ from billing_client.pool import Pool
 from billing_client.types import Gateway, Grant, Route, Settlement, StoreError, StoreRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
     from decimal import Decimal
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["Store"]
 
 ANSWER_BATCH_SECONDS = 0.25
+ORPHANS_AT_A_TIME = 500
+LIVES = 3
+DEAD = "dead"
+"""What `start_call` of the store says to a life that was declared dead."""
 RATES_AT_A_TIME = 500
 """Few enough that decoding them does not hold up the event loop."""
 
@@ -48,6 +53,8 @@ class Store:
             dsn, name=self._name, size=connections, timeout_seconds=timeout_seconds, prepare=statements.HOT
         )
         self._life = 0
+        self._lives_lost = 0
+        self._birth = asyncio.Lock()
         self._answered: dict[str, datetime] = {}
         self._answer_task: asyncio.Task[None] | None = None
         self._listeners: list[Listener] = []
@@ -61,7 +68,7 @@ class Store:
         store = cls(dsn, node=node, connections=connections, timeout_seconds=timeout_seconds)
         await store._pool.open()
         try:
-            store._life = (await store._pool.fetch(statements.NODE_BEGIN, node))[0]["id"]
+            await store._begin_life()
         except BaseException:
             await store._pool.close()
             raise
@@ -85,6 +92,14 @@ class Store:
             await listener.stop()
         await self._pool.close()
 
+    async def _begin_life(self, dead: int = 0) -> None:
+        """Begin a life of this node, unless another task has done so since the life `dead` was found dead."""
+        async with self._birth:
+            if self._life != dead:
+                return
+            self._life = (await self._pool.fetch(statements.NODE_BEGIN, self._node))[0]["id"]
+            self._lives_lost += bool(dead)
+
     # Who is who
 
     async def subscriber(self, name: str) -> Subscriber | None:
@@ -100,13 +115,17 @@ class Store:
     # Calls
 
     async def start_call(self, start: CallStart) -> Grant:
-        """Register a call and lock its first slice: `want`, or what is there if that is at least `minimum`.
+        """Register a call and lock its first funds, or refuse; repeating gives the same call.
 
-        A refused call ("funds", "concurrency") is not registered.
+        If this life was declared dead meanwhile (the store did not hear of us for long), another one begins.
         """
-        arguments = rows.call_start(start, self._life, self._node)
-        row = (await self._pool.fetch(statements.START_CALL, *arguments))[0]
-        return Grant(row["granted"], row["refusal"])
+        for _ in range(LIVES):
+            arguments = rows.call_start(start, self._life, self._node)
+            row = (await self._pool.fetch(statements.START_CALL, *arguments))[0]
+            if row["refusal"] != DEAD:
+                return Grant(row["granted"], row["refusal"])
+            await self._begin_life(arguments[1])
+        raise StoreRefused("this node is declared dead again and again: is its name used twice?")
 
     async def extend_call(self, call_id: str, slice_number: int, want: Decimal, minimum: Decimal) -> Grant:
         """Lock slice 1, 2, ... of a call; a number granted before is not locked again."""
@@ -122,13 +141,14 @@ class Store:
     async def finish_call(self, finish: CallFinish) -> Settlement:
         """Charge a call, free its locks and write its record, once; repeating gives the first result.
 
-        Raises StoreRefused if the call was never started.
+        A call that was settled as an orphan meanwhile is corrected, once, to what this says. One that the store does
+        not know is recorded from `finish.start`; without that StoreRefused is raised.
         """
         self._answered.pop(finish.call_id, None)
-        found = await self._pool.fetch(
-            statements.FINISH_CALL, finish.call_id, finish.ended_at, finish.answered_at, finish.billed_seconds,
-            finish.amount, finish.cause, finish.sip_status, finish.ended_by, finish.gateway_id,
-        )  # fmt: skip
+        if finish.start is None:
+            found = await self._pool.fetch(statements.FINISH_CALL, *rows.call_finish(finish))
+        else:
+            found = await self._pool.fetch(statements.RECORD_CALL, *rows.call_record(finish, finish.start, self._node))
         if not found:
             raise StoreRefused(f"unknown call {finish.call_id}")
         return Settlement(finish.call_id, found[0]["amount"], found[0]["billed_seconds"], found[0]["currency"])
@@ -137,13 +157,37 @@ class Store:
         """Calls that the store holds for this life of the node; one that the switch does not know is a leftover."""
         return [row["call_id"] for row in await self._pool.fetch(statements.LIVE_CALLS, self._life)]
 
-    async def heartbeat(self) -> None:
-        """Say that we live: calls are settled up to the last heartbeat if we die."""
-        await self._pool.fetch(statements.HEARTBEAT, self._life)
+    async def lost_calls(self, call_ids: Iterable[str]) -> list[str]:
+        """Those of these calls that the store does not hold (any more): another switch has settled them."""
+        return [row["call_id"] for row in await self._pool.fetch(statements.LOST_CALLS, list(call_ids))]
 
-    async def adopt_orphans(self) -> int:
-        """Settle the calls of this node's earlier lives up to their last heartbeat; returns how many."""
-        adopted: int = (await self._pool.fetch(statements.ADOPT_ORPHANS, self._node, self._life))[0]["adopt_orphans"]
+    async def heartbeat(self) -> bool:
+        """Say that we live: calls are settled up to the last heartbeat if we die.
+
+        False, once: since the last time this life was declared dead, its calls are settled (see `lost_calls`), and
+        another life began.
+        """
+        if not await self._pool.fetch(statements.HEARTBEAT, self._life):
+            await self._begin_life(self._life)
+        lost, self._lives_lost = self._lives_lost, 0
+        return not lost
+
+    async def adopt_orphans(self, silent_seconds: float | None = None) -> int:
+        """Settle the calls of this node's earlier lives up to their last heartbeat; returns how many.
+
+        With `silent_seconds`, those of every other node too that has not been heard for so long, provided that we
+        have been heard all that time. Any number of nodes may do so at once: each call is settled by one.
+        """
+        silence = None if silent_seconds is None else timedelta(seconds=silent_seconds)
+        await self._pool.fetch(statements.DECLARE_DEAD, self._life, silence)
+        adopted = 0
+        while found := await self._pool.fetch(statements.ORPHANS, ORPHANS_AT_A_TIME):
+            settled = 0
+            for row in found:
+                settled += (await self._pool.fetch(statements.SETTLE_ORPHAN, row["call_id"]))[0]["settled"]
+            adopted += settled
+            if not settled:
+                break  # others are at it
         return adopted
 
     # Location service

@@ -24,6 +24,7 @@ __all__ = [
     "EndedBy",
     "Gateway",
     "Grant",
+    "GrantRefusal",
     "Parties",
     "Party",
     "Rate",
@@ -231,6 +232,13 @@ class CallStart:
     country: str = ""
     gateway_id: int | None = None
     sip_call_id: str = ""
+    callee_id: int | None = None
+    """The account that is called, where it is not the one that pays: its incoming calls may be limited."""
+    exempt: bool = False
+    """True: no limit of calls or spending counts (emergency calls)."""
+
+
+GrantRefusal = Literal["funds", "concurrency", "cap", "spending", "unknown call"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +247,15 @@ class Grant:
 
     locked: Decimal
     """All that the call holds now, not only what this request added."""
-    refusal: str | None = None
-    """Why not: "funds", "concurrency" or "unknown call"; None: granted."""
+    refusal: GrantRefusal | None = None
+    """None: granted. Else why not:
+
+    * "funds": less than the minimum is available;
+    * "concurrency": the account, who it calls, or one of their customers has as many calls as it may have;
+    * "cap": the call would cost more than a call may;
+    * "spending": the customer's spending of this hour or day is at its limit;
+    * "unknown call": the store holds no such call; if it was started, another switch has settled it: hang up.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +273,8 @@ class CallFinish:
     sip_status: int | None
     ended_by: EndedBy
     gateway_id: int | None = None
+    start: CallStart | None = None
+    """Given where the store may not have had the start (it was away): the record is written from this then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,14 +315,16 @@ class Settlement:
 class StoreEvent:
     """Something changed in the store."""
 
-    kind: Literal["rates", "routes", "account", "disconnect", "resync"]
-    """Of these, "resync" says that events may have been missed: take everything anew."""
+    kind: Literal["rates", "routes", "account", "disconnect", "spending", "resync"]
+    """Of these, "resync" says that events may have been missed: take everything anew; "spending" that a customer
+    reached a spending limit."""
     number: str = ""
     """Of the account that changed."""
     node: str = ""
     """Where the call to disconnect lives."""
     call_id: str = ""
     reason: str = ""
+    """Of a disconnect, as it was given; of spending, the period, what the limit does, and the customer."""
 
     @classmethod
     def parse(cls, payload: str) -> StoreEvent | None:
@@ -321,5 +340,7 @@ class StoreEvent:
                 return cls("account", number=":".join(number))
             case ["disconnect", node, call_id, *reason]:
                 return cls("disconnect", node=node, call_id=call_id, reason=":".join(reason))
+            case ["spending", *reason]:
+                return cls("spending", reason=":".join(reason))
             case _:
                 return None

@@ -12,7 +12,7 @@ from django.db.models import Q, Value
 
 from billing.models.fields import Identifier, created_at, currency, money
 
-__all__ = ["ActiveCall", "Node", "Xdr"]
+__all__ = ["ActiveCall", "Correction", "Node", "Spending", "SpendingAlert", "Xdr"]
 
 
 class Direction(models.TextChoices):
@@ -24,11 +24,18 @@ class Direction(models.TextChoices):
 
 
 class Node(models.Model):
-    """One life of a switch process: a restart begins another, and settles the calls of those before it."""
+    """One life of a switch process: a restart begins another, and settles the calls of those before it.
+
+    Another node settles them when the heartbeat of this life stops.
+    """
 
     name = Identifier(max_length=64)
     started_at = created_at()
     heartbeat_at = created_at()
+    steady_at = created_at()
+    """Since when its heartbeat has come without a gap: only who was heard all the time may declare others dead."""
+    ended_at = models.DateTimeField(null=True)
+    """When it was declared dead; it begins no more calls, and its calls are orphans."""
 
 
 class Call(models.Model):
@@ -62,6 +69,13 @@ class Call(models.Model):
         abstract = True
 
 
+def limited_by(column: str) -> models.Index:
+    """An index of those calls alone that somebody's limits count."""
+    return models.Index(
+        name=f"active_call_{column.removesuffix('_id')}", fields=(column,), condition=Q(**{f"{column}__isnull": False})
+    )
+
+
 class ActiveCall(Call):
     """A live call and the funds that it holds."""
 
@@ -73,10 +87,23 @@ class ActiveCall(Call):
     owes = models.BooleanField(db_default=Value(False))
     """True: the balance counts debt, so a charge adds to it."""
     limited = models.BooleanField(db_default=Value(False))
-    """True: counts against the account's `max_calls`."""
+    """True: counts against the limits of the account; like the next three, as it was when the call began."""
+    customer_id = models.BigIntegerField(null=True)
+    """The account's customer, if it has limits."""
+    callee_id = models.BigIntegerField(null=True)
+    """The account that is called, if its incoming calls are limited."""
+    callee_customer_id = models.BigIntegerField(null=True)
+    """Its customer, if that one's are."""
+    cap = money(null=True)
+    """The most that this call may lock."""
 
     class Meta:
-        indexes = (models.Index(name="active_call_limited", fields=("account_id",), condition=Q(limited=True)),)
+        indexes = (
+            models.Index(name="active_call_limited", fields=("account_id",), condition=Q(limited=True)),
+            limited_by("customer_id"),
+            limited_by("callee_id"),
+            limited_by("callee_customer_id"),
+        )
         constraints = (models.CheckConstraint(name="active_call_locked_positive", condition=Q(locked__gte=0)),)
 
 
@@ -91,9 +118,53 @@ class Xdr(Call):
     """Q.850."""
     sip_status = models.SmallIntegerField(null=True)
     ended_by = models.CharField(max_length=8)
+    held = money(null=True)
+    """What an orphan had locked when it was settled: the most that its switch may still charge."""
 
     class Meta:
         verbose_name = "xDR"
         verbose_name_plural = "xDRs"
         indexes = (models.Index(name="xdr_history", fields=("account_id", "started_at")),)
         constraints = (models.CheckConstraint(name="xdr_amount_positive", condition=Q(amount__gte=0)),)
+
+
+class Correction(models.Model):
+    """The true end of a call that was settled as an orphan, told by its switch later; written once, beside the xDR."""
+
+    call_id = Identifier(max_length=64, primary_key=True)
+    amount = money()
+    """What is charged more than the xDR says, or less; the ledger has it under `correction:` and the call's id."""
+    answered_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField()
+    billed_seconds = models.IntegerField()
+    cause = models.SmallIntegerField()
+    sip_status = models.SmallIntegerField(null=True)
+    ended_by = models.CharField(max_length=8)
+    at = created_at()
+
+
+class Spending(models.Model):
+    """What the calls of a customer with limits cost in an hour (UTC), counted when they end."""
+
+    pk = models.CompositePrimaryKey("customer_id", "currency", "hour")
+    customer_id = models.BigIntegerField()
+    currency = currency()
+    hour = models.DateTimeField()
+    amount = money()
+
+
+class SpendingAlert(models.Model):
+    """A spending limit that was reached: the first time in its hour or day."""
+
+    pk = models.CompositePrimaryKey("customer_id", "currency", "period", "since")
+    customer_id = models.BigIntegerField()
+    currency = currency()
+    period = models.CharField(max_length=4)
+    """"hour" or "day"."""
+    since = models.DateTimeField()
+    """When the hour or day began."""
+    action = models.CharField(max_length=5)
+    most = money()
+    spent = money()
+    """Charged and locked at that moment."""
+    at = created_at()

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.db.models import Q, Value
 
-from billing.models.fields import Identifier, created_at
+from billing.models.fields import Identifier, created_at, money
 from billing.models.money import Balance
 from billing.models.pricing import Product
 
@@ -28,19 +30,75 @@ def state() -> models.CharField[str, str]:
     return models.CharField(max_length=9, choices=State.choices, default=State.ACTIVE, db_default=Value(State.ACTIVE))
 
 
-class Customer(models.Model):
+class LimitAction(models.TextChoices):
+    """What happens when a spending limit is reached."""
+
+    BLOCK = "block", "refuse funds until the hour or day is over"
+    LOCK = "lock", "block the customer until an administrator lifts it"
+    ALERT = "alert", "only say so"
+
+
+def limit_action() -> models.CharField[str, str]:
+    """What a limit does."""
+    default = LimitAction.BLOCK
+    return models.CharField(max_length=5, choices=LimitAction.choices, default=default, db_default=Value(default))
+
+
+def most_calls() -> models.PositiveIntegerField[Any, Any]:
+    """A limit of simultaneous calls; null: any number."""
+    return models.PositiveIntegerField(null=True, blank=True)
+
+
+class Limited(models.Model):
+    """Limits that `start_call` and `extend_call` hold; one that is set counts calls that begin after it."""
+
+    max_calls = most_calls()
+    """In both directions together."""
+    max_calls_in = most_calls()
+    max_calls_out = most_calls()
+    max_call_price = money(null=True)
+    """The most that one call may cost: it ends there. Null: no such limit."""
+
+    class Meta:
+        abstract = True
+        constraints: tuple[models.BaseConstraint, ...] = (
+            models.CheckConstraint(
+                name="%(class)s_limits_positive",
+                condition=Q(max_calls__gt=0)
+                & Q(max_calls_in__gte=0)
+                & Q(max_calls_out__gte=0)
+                & Q(max_call_price__gt=0),
+            ),
+        )
+
+
+class Customer(Limited):
     """Who pays the bill. Subordinate accounts share the customer's balance and its limit."""
 
     name = Identifier(max_length=120, unique=True)
     state = state()
+    hourly_limit = money(null=True)
+    """The most that calls may cost in an hour (UTC), in each currency; what live calls hold counts. Null: none."""
+    hourly_action = limit_action()
+    daily_limit = money(null=True)
+    """The same for a day (UTC)."""
+    daily_action = limit_action()
     balance = models.OneToOneField(Balance, on_delete=models.PROTECT, related_name="customer")
     created_at = created_at()
+
+    class Meta(Limited.Meta):
+        constraints = (
+            *Limited.Meta.constraints,
+            models.CheckConstraint(
+                name="customer_spending_positive", condition=Q(hourly_limit__gte=0) & Q(daily_limit__gte=0)
+            ),
+        )
 
     def __str__(self) -> str:
         return self.name
 
 
-class Account(models.Model):
+class Account(Limited):
     """An end user: its number is the SIP user name and the user part of its address of record."""
 
     class Kind(models.TextChoices):
@@ -64,14 +122,12 @@ class Account(models.Model):
     activation_date = models.DateField(null=True, blank=True)
     expiry_date = models.DateField(null=True, blank=True)
     """First day on which the account cannot be used."""
-    max_calls = models.PositiveIntegerField(null=True, blank=True)
-    """How many calls it may make at a time; null: any number."""
     created_at = created_at()
 
-    class Meta:
+    class Meta(Limited.Meta):
         constraints = (
+            *Limited.Meta.constraints,
             models.CheckConstraint(name="account_number_form", condition=Q(number__regex=r"^[^\s@]+$")),
-            models.CheckConstraint(name="account_max_calls_positive", condition=Q(max_calls__gt=0)),
             models.UniqueConstraint(name="account_own_balance", fields=("balance",), condition=~Q(kind="subordinate")),
         )
 

@@ -64,6 +64,7 @@ class LedgerEntry(models.Model):
         TOPUP = "topup"
         WITHDRAWAL = "withdrawal"
         CALL = "call"
+        CORRECTION = "correction"
 
     key = Identifier(max_length=255, primary_key=True)
     """Idempotency key: the same movement asked for again finds its entry here. A call's is `call:` and its id."""

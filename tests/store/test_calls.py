@@ -154,7 +154,7 @@ async def test_an_unanswered_call_frees_its_funds_and_leaves_a_record_but_no_ent
 
 
 async def test_the_limit_of_calls_holds_for_outgoing_calls_only(desk: CallDesk, tenant: Tenant) -> None:
-    await tenant.sql.execute("UPDATE billing_account SET max_calls = 1 WHERE id = 1")
+    await tenant.sql.execute("UPDATE billing_account SET max_calls_out = 1 WHERE id = 1")
     start = desk.start_of(tenant.debit, 1, "0.01")
     await desk.store.start_call(start)
     _, second = await desk.start(tenant.debit, 1)
@@ -168,7 +168,7 @@ async def test_the_limit_of_calls_holds_for_outgoing_calls_only(desk: CallDesk, 
 
 
 async def test_simultaneous_calls_do_not_pass_the_limit_of_calls(desk: CallDesk, tenant: Tenant) -> None:
-    await tenant.sql.execute("UPDATE billing_account SET max_calls = 3 WHERE id = 1")
+    await tenant.sql.execute("UPDATE billing_account SET max_calls_out = 3 WHERE id = 1")
     grants = await asyncio.gather(*(desk.start(tenant.debit, 0, 0, rate=None) for _ in range(20)))
     assert sum(grant.refusal is None for _, grant in grants) == 3
 
