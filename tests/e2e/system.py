@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 
     import psutil
 
-__all__ = ["DOMAIN", "System"]
+__all__ = ["DOMAIN", "SLICE_SECONDS", "System"]
 
 DOMAIN: Final = "sip.example.com"
+SLICE_SECONDS: Final = 6
+"""Short, so that calls of a few seconds lock funds several times."""
 RUNNING: Final = "Ctrl-C ends everything"
 COMMAND_SECONDS: Final = 30.0
 SETTLE_SECONDS: Final = 6.0
@@ -47,6 +49,7 @@ media:
   control: udp:127.0.0.1:{control}
   listen: 127.0.0.1
   rtp_ports: {first_rtp}-{last_rtp}
+credit: {{slice_seconds: {slice_seconds}}}
 metrics: {{switch: 127.0.0.1:{metrics}}}
 log: {{level: info}}
 demo: {{enabled: true, carriers: [udp:127.0.0.1:{carrier_a}, udp:127.0.0.1:{carrier_b}]}}
@@ -69,6 +72,7 @@ class System:
                 sip=self.sip_port,
                 metrics=self.http_port,
                 control=free_port(),
+                slice_seconds=SLICE_SECONDS,
                 carrier_a=free_port(),
                 carrier_b=free_port(),
                 ring_seconds=ring_seconds,

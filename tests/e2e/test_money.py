@@ -12,6 +12,7 @@ import pytest
 
 from softswitch.phone import CallFailedError
 from tests.e2e.conversation import connect
+from tests.e2e.system import SLICE_SECONDS
 from tests.e2e.tenant import FUNDS, Subscriber
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.phones
 ZERO = Decimal(0)
+PRICE = Decimal("0.01")
+"""Of a second to a paid number: 0.60 a minute."""
 
 
 def test_a_free_call_leaves_a_record_and_moves_no_money(system: System, phones: Phones) -> None:
@@ -45,7 +48,7 @@ def test_a_paid_call_is_charged_by_the_second_to_the_last_decimal(system: System
     payer = alice.settings.number
     (running,) = system.rows("calls")
     assert (running["account"], running["state"]) == (payer, "connected")
-    assert Decimal(running["locked"]) == Decimal("0.30"), "a slice of 30 seconds"
+    assert Decimal(running["locked"]) == PRICE * SLICE_SECONDS
     time.sleep(1.2)
     incoming.hang_up()
     call.wait_ended()
@@ -55,7 +58,7 @@ def test_a_paid_call_is_charged_by_the_second_to_the_last_decimal(system: System
     assert call.answered_at is not None
     assert float(record["seconds"]) == pytest.approx(call.ended_at - call.answered_at, abs=0.3)
     assert record["billed_seconds"] == math.ceil(Decimal(record["seconds"]))
-    charge = Decimal("0.01") * record["billed_seconds"]
+    charge = PRICE * record["billed_seconds"]
     assert Decimal(record["amount"]) == charge
     assert system.ledger(payer)[1:] == [("call", f"call:{record['call_id']}", -charge)]
     account = system.account(payer)
@@ -118,6 +121,25 @@ def test_a_call_whose_balance_pays_for_20_seconds_is_cut_at_20_seconds_on_both_l
     assert callee.quiet_for(0.2)
 
 
+def test_two_accounts_that_share_a_companys_credit_pay_for_two_calls_at_once(system: System, phones: Phones) -> None:
+    passwords = system.passwords()
+    carol, dave = (phones.registered(Subscriber(number, passwords[number])) for number in ("103", "104"))
+    callee = phones.registered(Subscriber("201", passwords["201"]))
+    before = system.account("103")
+    calls = [phone.call("201") for phone in (carol, dave)]
+    for _ in calls:
+        callee.incoming().answer()
+    for call in calls:
+        call.wait_answered()
+    assert sum(Decimal(row["locked"]) for row in system.rows("calls")) == 2 * PRICE * SLICE_SECONDS
+    for call in calls:
+        call.hang_up()
+    records = [system.xdrs(number)[0] for number in ("103", "104")]
+    owed = Decimal(system.account("104")["balance"]) - Decimal(before["balance"])
+    assert owed == sum(Decimal(record["amount"]) for record in records) > 0
+    assert [Decimal(record["amount"]) for record in records] == [PRICE * record["billed_seconds"] for record in records]
+
+
 def test_an_administrator_ends_a_call_and_the_record_says_so(system: System, phones: Phones) -> None:
     alice, bob = phones.registered(), phones.registered(system.subscriber(paid=True))
     call, incoming = connect(phones, between=(alice, bob))
@@ -127,4 +149,4 @@ def test_an_administrator_ends_a_call_and_the_record_says_so(system: System, pho
     incoming.wait_ended()
     (record,) = system.xdrs(alice.settings.number)
     assert record["ended_by"] == "admin"
-    assert Decimal(record["amount"]) == Decimal("0.01") * record["billed_seconds"]
+    assert Decimal(record["amount"]) == PRICE * record["billed_seconds"]

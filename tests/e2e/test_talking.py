@@ -127,6 +127,17 @@ def test_a_phone_on_tcp_talks_to_one_on_udp_in_both_directions(phones: Phones) -
         incoming.wait_ended()
 
 
+def test_an_invite_that_is_too_large_for_a_packet_reaches_a_phone_that_has_only_udp(phones: Phones) -> None:
+    alice, bob = phones.registered(), phones.registered()
+    call = alice.call(bob.settings.number, headers={"X-Padding": "x" * 1500})
+    incoming = bob.incoming()
+    incoming.answer()
+    call.wait_answered()
+    (invite,) = [message for message in bob.messages if message.is_request and message.method == "INVITE"]
+    assert invite.header("X-Padding") == "x" * 1500
+    assert_both_hear(call, incoming)
+
+
 def test_a_phone_behind_nat_that_knows_only_its_inside_addresses_is_reached_and_heard(phones: Phones) -> None:
     alice = phones.registered()
     bob = phones.registered(said_contact="<sip:inside@10.99.99.99:5060>", said_media_host="10.99.99.99")
