@@ -26,6 +26,7 @@ from switch.journal import Codec, Journal
 from switch.location import Location
 from switch.metrics import metrics_page
 from switch.ng import NgRelay, NoRelay
+from switch.recorder import Recorder
 from switch.registrar import Registrar
 from switch.requests import Requests
 from switch.resolver import Resolver
@@ -98,6 +99,7 @@ class Switch:
         self.books = Books(await self.store.load_rates(), await self.store.load_routes())
         self.relay = await self._open_relay()
         self._compose()
+        self._stack.push_async_callback(self.recorder.flush)
         await self.transport.start()
         self._stack.push_async_callback(self.transport.close)
         self._stack.callback(self.core.close)
@@ -113,6 +115,7 @@ class Switch:
             self.control.reconcile(_RECONCILE_SECONDS),
             self.control.watch_media(),
             self._refresh_books(),
+            self.recorder.run(),
         ):
             self._tasks.append(asyncio.create_task(work))
         collector.settle()
@@ -154,15 +157,20 @@ class Switch:
             on_invite=self.control.invited,
             on_request=lambda arrived: self.requests.handle(arrived),
         )
+        self.recorder = recorder = Recorder(
+            settings.trace, self.store, clock=time.monotonic, utc=lambda: datetime.now(UTC)
+        )
         self.transport = Transport(
             settings.listen,
             advertise=settings.advertise,
             on_message=self.core.receive,
             on_malformed=self.core.receive_malformed,
             on_failed=self.core.sending_failed,
+            on_bytes=recorder.ladders.received,
             flood=self.flood,
         )
         self.core.transport = self.transport
+        self.core.on_sent = recorder.ladders.sent
         digest = DigestServer(
             settings.domains[0],
             settings.nonce_secret,
@@ -188,6 +196,7 @@ class Switch:
             settings=settings,
             books=self.books,
             check=check,
+            recorder=self.recorder,
             settle=self.control.settle,
             over=self.control.over,
             utc=lambda: datetime.now(UTC),
@@ -234,6 +243,7 @@ class Switch:
             log.warning("these settings count from the next start", extra={"settings": changed})
         self.settings = self.services.settings = settings
         self.registrar.limits = settings.registration
+        self.recorder.settings = settings.trace
         self.core.agent.use_session_timer(settings.session_timer.expires, settings.session_timer.min_se)
         flood = settings.flood
         self.flood.configure(flood.requests, flood.per_seconds, flood.ban_seconds, flood.drop_user_agents)
@@ -270,7 +280,7 @@ class Switch:
             "transport": self.transport.dump(),
             "transactions": self.core.agent.layer.dump(),
             "calls": [
-                {"call": call.call_id, "state": call.state.value, "dialled": call.dialled, "trace": call.trace}
+                {"call": call.call_id, "state": call.state.value, "dialled": call.dialled, "trace": list(call.trace)}
                 for call in self.control.calls.values()
             ],
         }

@@ -73,6 +73,8 @@ class Core:
         self._on_request = on_request
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
+        self.on_sent: Callable[[bytes, Flow], None] | None = None
+        """Told of every message that goes out."""
         self.agent = UserAgent(
             sent_by=lambda flow: self.transport.sent_by(flow),
             contact=self.contact,
@@ -129,6 +131,8 @@ class Core:
         """Carry out effects in order."""
         for effect in outcome:
             if type(effect) is Send:
+                if self.on_sent is not None:
+                    self.on_sent(effect.data, effect.flow)
                 self.transport.send(effect.data, effect.flow)
             else:
                 self._tell(effect)

@@ -17,6 +17,7 @@ __all__ = [
     "RelaySettings",
     "SessionTimerSettings",
     "SwitchSettings",
+    "TraceSettings",
 ]
 
 
@@ -79,6 +80,16 @@ class RelaySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TraceSettings:
+    """What is kept of ended calls, so that they can be explained."""
+
+    enabled: bool = True
+    ladder: bool = True
+    """The SIP messages too, not only the reasons."""
+    keep_days: int = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchSettings:
     """Everything that one switch process needs to know."""
 
@@ -98,6 +109,7 @@ class SwitchSettings:
     flood: FloodSettings = field(default_factory=FloodSettings)
     credit: CreditSettings = field(default_factory=CreditSettings)
     relay: RelaySettings = field(default_factory=RelaySettings)
+    trace: TraceSettings = field(default_factory=TraceSettings)
     ring_seconds: float = 60.0
     """How long an account's phones ring before the call counts as not answered."""
     emergency_numbers: tuple[str, ...] = ("112", "911")

@@ -18,7 +18,7 @@ from billing_client.types import CallFinish, CallStart, StoreError
 from switch.call.bridge import Bridge
 from switch.call.caller import note_caller
 from switch.call.credit import Credit
-from switch.call.funds import FundsWatch
+from switch.call.funds import FundsWatch, note_grant
 from switch.call.headers import crossing, reason, reason_cause
 from switch.call.hunt import Hunt
 from switch.call.legs import challenge_answer, falls_back, flow_for, outgoing_request, stages
@@ -197,8 +197,12 @@ class Call:
         parties, caller = await services.check.identify(request, self.invite.flow, self.dialled)
         if isinstance(caller, Verdict) or self.invite.answered:
             if isinstance(caller, Verdict):
-                self.trace.add("caller", "the credentials of {source} are {verdict}", source=self.invite.flow.remote[0],
-                               verdict=caller.name.lower())
+                self.trace.add(
+                    "caller",
+                    "the credentials of {source} are {verdict}",
+                    source=self.invite.flow.remote[0],
+                    verdict=caller.name.lower(),
+                )
                 headers = services.check.challenge(request, stale=caller is Verdict.STALE)
                 services.core.perform(self.invite.reject(407, services.core.now(), headers=headers))
             self._end("failure", 21, 407)
@@ -362,7 +366,9 @@ class Call:
         if branch is None or self.state is not CallState.RINGING or self.hunt is None:
             return
         response = event.response
-        self.trace.add("hunt", "{name}: {status} {reason}", name=branch.name, status=response.status, reason=response.reason)
+        self.trace.add(
+            "hunt", "{name}: {status} {reason}", name=branch.name, status=response.status, reason=response.reason
+        )
         if event.local and falls_back(self.services, branch, event.invite.flow):
             self._ring((branch,), await self._bridge.first_offer(self.invite.request.sdp))
             return

@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from billing_client.store import Store
-    from billing_client.types import Gateway
+    from billing_client.types import Gateway, Party
     from switch.call.services import Books
+    from switch.call.trace import Trace
     from switch.sip.digest import Credentials, DigestServer
     from switch.sip.flood import FloodGuard
     from switch.sip.flow import Flow
     from switch.sip.message import Request
 
-__all__ = ["CallerCheck"]
+__all__ = ["CallerCheck", "account_caller", "carrier_caller", "login_account", "note_caller"]
 
 log = logging.getLogger(__name__)
 
@@ -68,14 +69,12 @@ class CallerCheck:
             sender = _asserted(request)
             ani = dialled_number(sender.uri.user or "")
             parties = await self._store.parties(caller=None, ani=ani or None, dialled=dialled)
-            return parties, Caller(ani or "anonymous", sender.display, gateway)
+            return parties, carrier_caller(gateway, ani, sender.display)
         credentials = self._credentials(request)
         if credentials is None:
             return _NOBODY, Verdict.REFUSED
         parties = await self._store.parties(caller=credentials.user, ani=None, dialled=dialled)
-        account = parties.caller
-        if account is not None and (account.via == "ani" or not account.may_call):
-            account = None  # a number to be called from, or to be called at: no login
+        account = login_account(parties)
         password = account.password if account else None
         verdict = self._digest.verify(credentials, request.method, request.uri_text, password, self._clock())
         if verdict is Verdict.REFUSED:
@@ -84,8 +83,39 @@ class CallerCheck:
         if verdict is not Verdict.ACCEPTED or account is None:
             return parties, verdict
         self._flood.trust(flow.remote[0], time.monotonic() + _TRUST_SECONDS)
-        number = credentials.user if account.via == "alias" else account.number
-        return parties, Caller(number, request.from_.display or account.display, None)
+        return parties, account_caller(account, credentials.user, request.from_.display)
+
+
+def login_account(parties: Parties) -> Party | None:
+    """The account that may log in as the caller."""
+    account = parties.caller
+    if account is not None and (account.via == "ani" or not account.may_call):
+        return None  # a number to be called from, or to be called at: no login
+    return account
+
+
+def account_caller(account: Party, user: str, display: str = "") -> Caller:
+    """A phone of ours that has proved to be `user`."""
+    return Caller(user if account.via == "alias" else account.number, display or account.display, None)
+
+
+def carrier_caller(gateway: Gateway, ani: str, display: str = "") -> Caller:
+    """A call from a carrier; `ani` is the number that the carrier vouches for, or empty."""
+    return Caller(ani or "anonymous", display, gateway)
+
+
+def note_caller(trace: Trace, caller: Caller, source: str) -> None:
+    """Explain how the caller was known."""
+    if caller.gateway is None:
+        trace.add("caller", "{number} at {source} knows its password", number=caller.number, source=source)
+        return
+    trace.add(
+        "caller",
+        "{number} by carrier {gateway}, known by its address {source}",
+        number=caller.number,
+        gateway=caller.gateway.name,
+        source=source,
+    )
 
 
 def _asserted(request: Request) -> NameAddr:

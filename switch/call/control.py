@@ -85,7 +85,7 @@ class CallControl:
         call = self.calls.get(call_id)
         if call is None:
             return False
-        call.trace.append(f"ended by order: {text}")
+        call.trace.add("end", "ended by order: {text}", text=text)
         call.hang_up(by, 31 if by == "media" else 16, text)
         return True
 

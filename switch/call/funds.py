@@ -13,10 +13,29 @@ if TYPE_CHECKING:
 
     from billing_client.store import Store
     from switch.call.credit import Credit
+    from switch.call.plan import Plan
+    from switch.call.trace import Trace
 
-__all__ = ["FundsWatch"]
+__all__ = ["FundsWatch", "note_grant"]
 
 _RETRY_SECONDS: Final = 1.0
+
+
+def note_grant(trace: Trace, credit: Credit, plan: Plan) -> None:
+    """Explain the first lock of a call."""
+    payer = plan.payer
+    if credit.paid_seconds is None:
+        trace.add("funds", "the call is free: nothing is locked")
+        return
+    trace.add(
+        "funds",
+        "locked {locked} of {available} {currency} that account {account} has available, enough for {seconds} s",
+        locked=credit.locked,
+        available=payer.available,
+        currency=payer.currency,
+        account=payer.number,
+        seconds=credit.paid_seconds,
+    )
 
 
 class FundsWatch:
@@ -28,9 +47,7 @@ class FundsWatch:
 
     __slots__ = ("_call_id", "_credit", "_loop", "_on_end", "_slice", "_store", "_task", "_timer", "_trace")
 
-    def __init__(
-        self, call_id: str, credit: Credit, store: Store, trace: list[str], on_end: Callable[[], None]
-    ) -> None:
+    def __init__(self, call_id: str, credit: Credit, store: Store, trace: Trace, on_end: Callable[[], None]) -> None:
         self._call_id = call_id
         self._credit = credit
         self._store = store
@@ -69,7 +86,7 @@ class FundsWatch:
 
     def _end(self) -> None:
         self._timer = None
-        self._trace.append("the funds are used up")
+        self._trace.add("funds", "the funds are used up")
         self._on_end()
 
     def _ask(self) -> None:
@@ -83,14 +100,21 @@ class FundsWatch:
         try:
             grant = await self._store.extend_call(self._call_id, self._slice + 1, want, minimum)
         except StoreError as error:
-            self._trace.append(f"no word from the store about further funds: {error}")
+            self._trace.add("fault", "no word from the store about further funds: {error}", error=error)
             if end > self._loop.time() + 2 * _RETRY_SECONDS:
                 self._set_timer(self._loop.time() + _RETRY_SECONDS, self._ask)
             return
         self._slice += 1
         if grant.refusal is None:
             self._credit.granted(grant.locked)
+            self._trace.add(
+                "funds",
+                "slice {slice}: {locked} locked in all, enough for {seconds} s",
+                slice=self._slice,
+                locked=grant.locked,
+                seconds=self._credit.paid_seconds,
+            )
         else:
-            self._trace.append(f"no further funds: {grant.refusal}")
+            self._trace.add("funds", "no further funds: {refusal}", refusal=grant.refusal)
             self._credit.refused()
         self._arm()

@@ -37,6 +37,11 @@ class Branch:
     hop: Hop | None = None
     """Of a gateway: from which the flow follows anew for each request, as large ones go by TCP."""
 
+    @property
+    def name(self) -> str:
+        """What to call it in explanations."""
+        return self.uri if self.gateway is None else self.gateway.name
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:

@@ -12,9 +12,17 @@ if TYPE_CHECKING:
 
     from billing_client.books import RateBook, RouteBook
     from billing_client.types import Direction, Gateway, Parties, Party, Rate, Route
+    from switch.call.trace import Trace
 
 __all__ = ["Caller", "Plan", "Refusal", "dialled_number", "plan_call"]
 
+_MATCH: Final = "{destination} by prefix {prefix}, the longest one in force (since {since}): "
+_PAID: Final = (
+    _MATCH + "{connect_fee} at the answer, {first_price} {currency} a minute for the first {first_increment} s, "
+    "then {next_price} by {next_increment} s"
+)
+_FREE: Final = _MATCH + "free"
+_BLOCKED: Final = _MATCH + "blocked"
 _SEPARATORS: Final = str.maketrans("", "", "-. ()")
 
 
@@ -67,20 +75,29 @@ def plan_call(
     routes: RouteBook,
     at: datetime,
     emergency: Container[str],
-    trace: list[str],
+    trace: Trace,
 ) -> Plan | Refusal:
     """Decide; every step appends its reason to `trace`."""
     account = parties.caller
-    if account is not None:
-        trace.append(f"caller is account {account.number} of {account.customer_name} (by {account.via})")
-        if account.refusal is not None:
-            return _refuse(trace, 403, 21, f"caller's {account.refusal}")
+    if account is None:
+        trace.add("account", "caller {number} is no account of ours", number=caller.number)
     else:
-        trace.append(f"caller {caller.number} is no account of ours")
+        trace.add(
+            "account",
+            "caller is account {account} of {customer} (by {via}), {kind}, {available} {currency} available",
+            account=account.number,
+            customer=account.customer_name,
+            via=account.via,
+            kind=account.kind,
+            available=account.available,
+            currency=account.currency,
+        )
+        if account.refusal is not None:
+            return Refusal(403, 21, f"caller's {account.refusal}")
     if account is not None and dialled in emergency:
-        trace.append(f"{dialled} is an emergency number: free, whatever the funds")
+        trace.add("rate", "{dialled} is an emergency number: free, whatever the funds", dialled=dialled)
         found = routes.routes_for(dialled)
-        return Plan(account, None, "outgoing", None, found) if found else _refuse(trace, 404, 3, "no route")
+        return Plan(account, None, "outgoing", None, found) if found else Refusal(404, 3, "no route")
     if parties.callee is not None:
         return _to_account(parties.callee, account, dialled, caller, rates, at, trace)
     return _to_outside(account, dialled, rates, routes, at, trace)
@@ -93,42 +110,57 @@ def _to_account(
     caller: Caller,
     rates: RateBook,
     at: datetime,
-    trace: list[str],
+    trace: Trace,
 ) -> Plan | Refusal:
-    trace.append(f"{dialled} is account {callee.number} (by {callee.via})")
+    trace.add(
+        "callee", "{dialled} is account {account} (by {via})", dialled=dialled, account=callee.number, via=callee.via
+    )
     if callee.refusal is not None:
-        return _refuse(trace, 480, 20, f"callee's {callee.refusal}")
+        return Refusal(480, 20, f"callee's {callee.refusal}")
     if account is None or caller.gateway is not None:
-        trace.append("a call from a carrier costs the callee nothing")
+        trace.add("rate", "a call from a carrier costs the callee nothing")
         return Plan(callee, None, "incoming", callee, ())
     rate = _rate(account, dialled, rates, at, trace)
     return rate if isinstance(rate, Refusal) else Plan(account, rate, "internal", callee, ())
 
 
 def _to_outside(
-    account: Party | None, dialled: str, rates: RateBook, routes: RouteBook, at: datetime, trace: list[str]
+    account: Party | None, dialled: str, rates: RateBook, routes: RouteBook, at: datetime, trace: Trace
 ) -> Plan | Refusal:
+    trace.add("callee", "{dialled} is no account of ours", dialled=dialled)
     if account is None or not account.may_call:
-        return _refuse(trace, 404, 1, f"{dialled} is nobody of ours, and the caller may not call out")
+        return Refusal(404, 1, f"{dialled} is nobody of ours, and the caller may not call out")
     found = routes.routes_for(dialled)
     if not found:
-        return _refuse(trace, 404, 1, f"{dialled} is nobody of ours, and no gateway serves it")
-    trace.append("routes: " + ", ".join(f"{route.gateway.name} ({route.prefix})" for route in found))
+        return Refusal(404, 1, f"{dialled} is nobody of ours, and no gateway serves it")
+    for route in found:
+        trace.add(
+            "route",
+            "{gateway} serves {prefix}, order {order}: as {number}",
+            gateway=route.gateway.name,
+            prefix=route.prefix or "everything",
+            order=route.order,
+            number=route.number(dialled),
+        )
     rate = _rate(account, dialled, rates, at, trace)
     return rate if isinstance(rate, Refusal) else Plan(account, rate, "outgoing", None, found)
 
 
-def _rate(account: Party, dialled: str, rates: RateBook, at: datetime, trace: list[str]) -> Rate | Refusal:
+def _rate(account: Party, dialled: str, rates: RateBook, at: datetime, trace: Trace) -> Rate | Refusal:
     rate = None if account.tariff_id is None else rates.rate_for(account.tariff_id, dialled, at)
     if rate is None:
-        return _refuse(trace, 403, 21, f"the tariff of {account.number} has no rate for {dialled}")
-    if rate.blocked:
-        return _refuse(trace, 403, 21, f"calls to {rate.destination} ({rate.prefix}) are blocked")
-    price = "free" if rate.is_free else f"{rate.next_price} {account.currency} a minute"
-    trace.append(f"rate {rate.prefix} {rate.destination}: {price}")
-    return rate
-
-
-def _refuse(trace: list[str], status: int, cause: int, text: str) -> Refusal:
-    trace.append(text)
-    return Refusal(status, cause, text)
+        return Refusal(403, 21, f"the tariff of {account.number} has no rate for {dialled}")
+    trace.add(
+        "rate",
+        _BLOCKED if rate.blocked else _FREE if rate.is_free else _PAID,
+        destination=rate.destination or "elsewhere",
+        prefix=rate.prefix or "(any)",
+        since=rate.effective_from.date(),
+        connect_fee=rate.connect_fee,
+        first_price=rate.first_price,
+        first_increment=rate.first_increment,
+        next_price=rate.next_price,
+        next_increment=rate.next_increment,
+        currency=account.currency,
+    )
+    return Refusal(403, 21, f"calls to {rate.destination} are blocked") if rate.blocked else rate

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from switch.core import Core
     from switch.location import Location
     from switch.ng import Relay
+    from switch.recorder import Recorder
     from switch.resolver import Resolver
     from switch.settings import SwitchSettings
 
@@ -51,6 +52,7 @@ class Services:
     settings: SwitchSettings
     books: Books
     check: CallerCheck
+    recorder: Recorder
     settle: Settle
     over: Callable[[Call], None]
     """Told when a call has ended."""

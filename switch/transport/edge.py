@@ -31,8 +31,11 @@ class Edge:
         on_malformed: Callable[[ParseError, Flow], None],
         flood: FloodGuard,
         clock: Callable[[], float],
+        on_bytes: Callable[[Request | Response, Flow, bytes], None] | None = None,
     ) -> None:
+        """`on_bytes` is told of each message before `on_message`, with the bytes that it was parsed from."""
         self._on_message = on_message
+        self._on_bytes = on_bytes
         self._on_malformed = on_malformed
         self.flood = flood
         self.clock = clock
@@ -66,4 +69,6 @@ class Edge:
             return
         if type(message) is Request and self.flood.is_scanner(message.get("User-Agent")):
             return
+        if self._on_bytes is not None:
+            self._on_bytes(message, flow, data)
         self._on_message(message, flow)

@@ -41,8 +41,9 @@ def _ignore_closed(_flow: Flow) -> None:
 class Transport:
     """Sends and receives SIP over UDP and TCP; nothing here blocks.
 
-    `on_message` and `on_malformed` are called from the sockets. `on_failed` gets a flow and the bytes that could not
-    be sent on it, never from within `send`. `on_closed` gets the flow of a TCP connection that ended.
+    `on_message` and `on_malformed` are called from the sockets; `on_bytes` gets, before `on_message`, the bytes too.
+    `on_failed` gets a flow and the bytes that could not be sent on it, never from within `send`. `on_closed` gets the
+    flow of a TCP connection that ended.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Transport:
         on_malformed: Callable[[ParseError, Flow], None],
         on_failed: Callable[[Flow, bytes], None],
         on_closed: Callable[[Flow], None] = _ignore_closed,
+        on_bytes: Callable[[Request | Response, Flow, bytes], None] | None = None,
         flood: FloodGuard,
         clock: Callable[[], float] = time.monotonic,
         limits: StreamLimits | None = None,
@@ -61,7 +63,7 @@ class Transport:
         self._listens = tuple(listens)
         self._advertise = advertise
         self._on_failed = on_failed
-        self._edge = Edge(on_message=on_message, on_malformed=on_malformed, flood=flood, clock=clock)
+        self._edge = Edge(on_message=on_message, on_malformed=on_malformed, flood=flood, clock=clock, on_bytes=on_bytes)
         self._udp: dict[tuple[str, int], UdpListener] = {}
         self._tcp = TcpConnections(self._edge, limits or StreamLimits(), on_failed=self._failed, on_closed=on_closed)
         self._tcp_locals: list[tuple[str, int]] = []
