@@ -52,6 +52,7 @@ async def run(
     try:
         transport, _ = await loop.create_datagram_endpoint(lambda: _NgProtocol(server), sock=_ng_socket(settings.ng))
         pump.start(loop)
+        relay.on_play = _Playing(relay, loop).start
         # What lives now lives on: the collector need not look at it again while packets wait.
         gc.collect()
         gc.freeze()
@@ -89,6 +90,24 @@ class _NgProtocol(asyncio.DatagramProtocol):
 
     def error_received(self, exc: Exception) -> None:
         log.debug("the asker is gone: %s", exc)
+
+
+class _Playing:
+    """Sends what is played, every 20 ms for as long as something is."""
+
+    def __init__(self, relay: Relay, loop: asyncio.AbstractEventLoop) -> None:
+        self._relay = relay
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Something begins to be played."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(0.0, self._send)
+
+    def _send(self) -> None:
+        seconds = self._relay.play_due()
+        self._timer = None if seconds is None else self._loop.call_later(seconds, self._send)
 
 
 async def _sweep(relay: Relay) -> None:

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from random import SystemRandom
 from typing import TYPE_CHECKING
 
 from media import sdp
+from media.player import PACKET_SECONDS, Outlet, Player, UnplayableError, payload_type_for, payloads, read_wav
 from media.ports import NoPortsError, PortPool
 from media.sdp import Address, Endpoint, MediaDescription, SessionDescription
 from media.stream import Stream, StreamSide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from random import Random
 
     from media.pump import Pump
     from media.settings import MediaSettings
@@ -118,6 +121,7 @@ class Relay:
         pool: PortPool,
         pump: Pump,
         clock: Callable[[], float],
+        random: Random | None = None,
     ) -> None:
         self.settings = settings
         self.addresses = addresses
@@ -126,6 +130,10 @@ class Relay:
         self._pool = pool
         self._pump = pump
         self._clock = clock
+        self._random = random or SystemRandom()
+        self._playing: set[StreamSide] = set()
+        self.on_play: Callable[[], None] | None = None
+        """Called when something begins to be played: `play_due` wants to be called from then on."""
 
     def offer(self, signal: Signal) -> bytes:
         """Take an offer; returns it as the other side is to see it. Raises RelayError or SdpError."""
@@ -192,6 +200,61 @@ class Relay:
         call = self._call(call_id)
         call.last_sign_of_life(self._clock(), self.settings.relearn_seconds)
         return call
+
+    def play(self, call_id: str, tag: str | None, wav: bytes, *, times: int, alone: bool) -> float:
+        """Play a WAV file to the party of a tag, or to both; returns how long it takes, in seconds.
+
+        `alone`: who hears it hears nothing of the other party meanwhile. Raises RelayError.
+        """
+        now, sides = self._clock(), self._audio_sides(call_id, tag)
+        try:
+            samples = read_wav(wav)
+            kinds = [payload_type_for(side.media, side.other.media) for side in sides if side.media is not None]
+        except UnplayableError as error:
+            raise RelayError(str(error)) from error
+        seconds = 0.0
+        for side, kind in zip(sides, kinds, strict=True):
+            pieces = payloads(samples, kind)
+            if side.outlet is None:
+                ssrc, sequence, timestamp = map(self._random.getrandbits, (32, 16, 32))
+                side.outlet = Outlet(ssrc, sequence, timestamp, now)
+            side.play(Player(side.outlet, kind, pieces, times, now), alone=alone)
+            self._playing.add(side)
+            seconds = times * len(pieces) * PACKET_SECONDS
+        if self.on_play is not None:
+            self.on_play()
+        return seconds
+
+    def stop_playing(self, call_id: str, tag: str | None) -> None:
+        """Stop what is played to the party of a tag, or to both. Raises RelayError."""
+        for side in self._audio_sides(call_id, tag):
+            self._playing.discard(side)
+            side.stop_playing()
+
+    def play_due(self) -> float | None:
+        """Send what is due of all that is played. Returns in how many seconds to come again; None: nothing is."""
+        now = self._clock()
+        earliest: float | None = None
+        for side in tuple(self._playing):
+            next_at = side.play_due(now)
+            if next_at is None:
+                self._playing.discard(side)
+                side.stop_playing()
+            else:
+                earliest = next_at if earliest is None else min(earliest, next_at)
+        return None if earliest is None else max(0.0, earliest - now)
+
+    def _audio_sides(self, call_id: str, tag: str | None) -> list[StreamSide]:
+        """The sides of a call's first audio stream that face the party of a tag, or both parties."""
+        call = self._call(call_id)
+        side = None if tag is None else call.side_of(tag)
+        if tag is not None and side is None:
+            raise RelayError("Unknown from-tag")
+        for stream in call.active_streams:
+            sides = [one for one in stream.sides if one.media is not None and one.media.kind == "audio"]
+            if sides:
+                return [one for one in sides if side is None or one is stream.sides[side]]
+        raise RelayError("The call has no audio stream")
 
     def sweep(self) -> None:
         """Once a second: tend all streams, end the calls that have been silent for too long."""
@@ -268,6 +331,7 @@ class Relay:
             self.totals.packets += side.rtp.packets + side.rtcp.packets
             self.totals.octets += side.rtp.octets + side.rtcp.octets
             self.totals.errors += side.rtp.errors + side.rtcp.errors
+            self._playing.discard(side)
             side.close()
         for side in stream.sides:
             self._pool.release(side.pair, now)

@@ -37,9 +37,10 @@ MAX_DATAGRAM = 65507
 MAX_LISTED_CALLS = 32
 """What `list` returns unless the command says otherwise, as in rtpengine."""
 DELETE_UNKNOWN = "Call-ID not found or tags didn't match"
-LATER_COMMANDS = frozenset(f"{verb} {noun}" for verb in ("play", "stop") for noun in ("media", "DTMF")) | frozenset(
-    {"start recording", "stop recording", "block media", "unblock media", "block DTMF", "unblock DTMF"}
+LATER_COMMANDS = frozenset(
+    {"play DTMF", "start recording", "stop recording", "block media", "unblock media", "block DTMF", "unblock DTMF"}
 )
+MAX_REPEATS = 1000
 
 
 class NgServer:
@@ -59,6 +60,8 @@ class NgServer:
             "query": self._query,
             "list": self._list,
             "statistics": self._statistics,
+            "play media": self._play_media,
+            "stop media": self._stop_media,
         }
 
     def handle(self, datagram: bytes) -> bytes | None:
@@ -143,6 +146,26 @@ class NgServer:
             raise RelayError("Key limit is not a count")
         return {"result": "ok", "calls": list(self._relay.calls)[:limit]}
 
+    def _play_media(self, command: Command) -> Reply:
+        blob = command.get("blob")
+        if not isinstance(blob, str | bytes):
+            raise RelayError("Only a WAV file in the key blob can be played")
+        times = command.get("repeat-times", 1)
+        if not isinstance(times, int) or not 1 <= times <= MAX_REPEATS:
+            raise RelayError("Key repeat-times is not a count")
+        seconds = self._relay.play(
+            _text(command, "call-id"),
+            _party(command),
+            blob.encode("utf-8", "surrogateescape") if isinstance(blob, str) else blob,
+            times=times,
+            alone="block-egress" in _flags(command),
+        )
+        return {"result": "ok", "duration": round(seconds * 1000)}
+
+    def _stop_media(self, command: Command) -> Reply:
+        self._relay.stop_playing(_text(command, "call-id"), _party(command))
+        return {"result": "ok"}
+
     def _statistics(self, _: Command) -> Reply:
         return {"result": "ok", "statistics": statistics_report(self._relay, self._clock() - self._started_at)}
 
@@ -163,6 +186,11 @@ def _text(command: Command, key: str) -> str:
     if value is None:
         raise RelayError(f"Key {key} is missing")
     return value
+
+
+def _party(command: Command) -> str | None:
+    """The tag of the party that a command means; None: both, by the flag `all`."""
+    return None if "all" in _flags(command) or "all" in command else _text(command, "from-tag")
 
 
 def _flags(command: Command) -> frozenset[str]:

@@ -18,6 +18,7 @@ from media.lock import Source, SourceLock
 from media.rtp import HEADER_SIZE, Reception, is_dtls, is_rtcp, is_rtp, payload_type, sequence_number
 
 if TYPE_CHECKING:
+    from media.player import Outlet, Player
     from media.ports import PortPair
     from media.pump import Handler, Pump
     from media.sdp import MediaDescription
@@ -80,6 +81,17 @@ class StreamSide:
         self._rtcp_source: Source | None = None
         self._clock_rate = 8000
         self._other: StreamSide = self
+        self.outlet: Outlet | None = None
+        """Our own source towards this phone, once something was played to it."""
+        self.player: Player | None = None
+        """What is being played to this phone."""
+        self._silenced = False
+        """Whether this phone hears nothing of the other one: only what is played."""
+
+    @property
+    def other(self) -> StreamSide:
+        """The side that faces the other phone."""
+        return self._other
 
     def join(self, other: StreamSide) -> None:
         """Relay what comes here to `other`."""
@@ -106,7 +118,8 @@ class StreamSide:
 
     def wire(self) -> None:
         """Choose the way for packets that come here: the fast one wherever nothing needs a closer look."""
-        if self._connected and self._other._connected and not self._other._muted and not self._shares_rtcp():
+        other = self._other
+        if self._connected and other._connected and not (other._muted or other._silenced or self._shares_rtcp()):
             self._pump.replace(self.pair.rtp, self._fast_handler())
         else:
             self._pump.replace(self.pair.rtp, self.receive)
@@ -165,8 +178,10 @@ class StreamSide:
                 self.rtcp.errors += 1
 
     def send(self, size: int) -> bool:
-        """Send the first octets of BUFFER to this phone. Returns whether they went out."""
+        """Send the first octets of BUFFER to this phone. Returns whether they went out or gave way to a piece."""
         target = self.lock.target
+        if self._silenced:
+            return True
         if target is None or self._muted:
             return False
         try:
@@ -185,6 +200,31 @@ class StreamSide:
         except OSError:
             return False
         return True
+
+    def play(self, player: Player, *, alone: bool) -> None:
+        """Play to this phone from now on; `alone`: it hears nothing of the other one meanwhile."""
+        self.player = player
+        self._silenced = alone
+        self._other.wire()
+
+    def stop_playing(self) -> None:
+        """The phone hears the other one again."""
+        self.player = None
+        self._silenced = False
+        self._other.wire()
+
+    def play_due(self, now: float) -> float | None:
+        """Send what is due of the piece. Returns when to come again; None: it is over."""
+        if self.player is None:
+            return None
+        target = self.lock.target
+        for packet in self.player.due(now):
+            if target is not None and not self._muted:
+                try:
+                    self.pair.rtp.sendto(packet, target)
+                except OSError:
+                    continue
+        return self.player.next_at
 
     def _admits(self, size: int, sender: Source) -> bool:
         """Whether a packet in BUFFER is of this stream and from its phone; may lock the source."""

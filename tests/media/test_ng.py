@@ -163,7 +163,7 @@ def test_statistics_count_calls_and_packets(desk: Desk, caller: Phone, callee: P
     [
         ({"command": None}, "Key command is missing"),
         ({"command": "dance"}, "Unrecognized command"),
-        ({"command": "play media"}, "This relay does not know how to play media"),
+        ({"command": "play DTMF"}, "This relay does not know how to play DTMF"),
         ({"call-id": None}, "Key call-id is missing"),
         ({"call-id": ""}, "Key call-id is missing"),
         ({"call-id": ["x"]}, "Key call-id is not a string"),
