@@ -23,6 +23,7 @@ from switch.settings import (
     RelaySettings,
     SessionTimerSettings,
     SwitchSettings,
+    TraceSettings,
 )
 
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
             slice_seconds=credit.slice_seconds,
             warn_seconds=credit.warn_seconds,
             disconnect_before_zero_seconds=credit.disconnect_before_zero_seconds,
+        ),
+        trace=TraceSettings(
+            enabled=configuration.trace.enabled,
+            ladder=configuration.trace.ladder,
+            keep_days=configuration.trace.keep_days,
         ),
         relay=RelaySettings(addresses=tuple(_relay_addresses(configuration))),
         ring_seconds=float(sip.ring_seconds),

@@ -30,6 +30,7 @@ __all__ = [
     "SessionTimer",
     "Sip",
     "Tls",
+    "Trace",
     "Voicemail",
 ]
 
@@ -173,6 +174,16 @@ class Credit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What is kept of ended calls, so that `softswitch trace` can explain them."""
+
+    enabled: bool = True
+    ladder: bool = True
+    """The SIP messages too, not only the reasons."""
+    keep_days: int = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Portal:
     """The back office."""
 
@@ -221,6 +232,7 @@ class Configuration:
     ivr: Ivr = field(default_factory=Ivr)
     voicemail: Voicemail = field(default_factory=Voicemail)
     credit: Credit = field(default_factory=Credit)
+    trace: Trace = field(default_factory=Trace)
     portal: Portal = field(default_factory=Portal)
     metrics: Metrics = field(default_factory=Metrics)
     log: Log = field(default_factory=Log)

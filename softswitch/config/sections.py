@@ -26,6 +26,7 @@ from softswitch.config.model import (
     SessionTimer,
     Sip,
     Tls,
+    Trace,
     Voicemail,
 )
 from softswitch.config.values import Endpoint, boolean, choice, integer, number, text
@@ -68,6 +69,7 @@ def read_configuration(root: Section) -> Configuration:
             ivr=_ivr(root.section("ivr")),
             voicemail=_voicemail(root.section("voicemail")),
             credit=_credit(root.section("credit")),
+            trace=_trace(root.section("trace")),
             portal=_portal(root.section("portal")),
             metrics=_metrics(root.section("metrics")),
             log=_log(root.section("log")),
@@ -283,6 +285,16 @@ def _credit(section: Section) -> Credit:
             disconnect_before_zero_seconds=section.value(
                 "disconnect_before_zero_seconds", integer(0, 3600), plain.disconnect_before_zero_seconds
             ),
+        )
+
+
+def _trace(section: Section) -> Trace:
+    plain = Trace()
+    with section:
+        return Trace(
+            enabled=section.value("enabled", boolean, plain.enabled),
+            ladder=section.value("ladder", boolean, plain.ladder),
+            keep_days=section.value("keep_days", integer(1, 3650), plain.keep_days),
         )
 
 
