@@ -14,7 +14,7 @@ from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from billing_client.types import CallFinish, CallStart, StoreError
+from billing_client.types import CallFinish, StoreError
 from switch.call.bridge import Bridge
 from switch.call.caller import note_caller
 from switch.call.credit import Credit
@@ -23,6 +23,7 @@ from switch.call.headers import crossing, reason, reason_cause
 from switch.call.hunt import Hunt
 from switch.call.legs import challenge_answer, falls_back, flow_for, outgoing_request, stages
 from switch.call.plan import Refusal, dialled_number, plan_call
+from switch.call.start import call_start, refused
 from switch.call.trace import Trace
 from switch.ng import NgError, RelayUnavailable
 from switch.sip.digest import Verdict
@@ -223,40 +224,35 @@ class Call:
             self._refuse(plan)
             return
         self.plan = plan
-        await self._find_ways(plan, parties)
+        await self._find_ways(plan, caller, parties)
 
-    async def _find_ways(self, plan: Plan, parties: Parties) -> None:
+    async def _find_ways(self, plan: Plan, caller: Caller, parties: Parties) -> None:
         self.hunt = Hunt(await stages(self.services, plan, parties, self.dialled))
         if not self.hunt.stages:
             self._refuse(Refusal(480, 20, f"{plan.callee.number} is not registered" if plan.callee else "No route"))
             return
-        if self.invite.answered or not await self._authorise(plan):
+        if self.invite.answered or not await self._authorise(plan, caller):
             return
         await self._ring_next()
 
-    async def _authorise(self, plan: Plan) -> bool:
+    async def _authorise(self, plan: Plan, caller: Caller) -> bool:
         """Register the call and lock its first funds: only then may an INVITE leave."""
         self.credit = Credit(plan.rate, self.services.settings.credit)
         grant = await self.services.store.start_call(
-            CallStart(
+            call_start(
+                plan,
+                caller,
+                self.credit,
                 call_id=self.call_id,
-                account_id=plan.payer.account_id,
-                balance_id=plan.payer.balance_id,
-                caller=self.caller.number if self.caller else "",
                 dialled=self.dialled,
-                direction=plan.direction,
                 started_at=self.started_at,
-                want=self.credit.first_want,
-                minimum=self.credit.minimum,
-                rate=plan.rate,
-                destination=plan.rate.destination if plan.rate else "",
-                country=plan.rate.country if plan.rate else "",
+                emergency=self.services.settings.emergency_numbers,
                 sip_call_id=self.invite.request.call_id,
             )
         )
-        if grant.refusal is not None:
-            busy = grant.refusal == "concurrency"
-            self._refuse(Refusal(486 if busy else 402, 17 if busy else 21, f"refused: {grant.refusal}"))
+        refusal = refused(grant)
+        if refusal is not None:
+            self._refuse(refusal)
             return False
         self._registered = True
         self.credit.granted(grant.locked)
