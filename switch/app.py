@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from billing_client.store import Store
-from billing_client.types import CallFinish, StoreError
+from billing_client.types import CallFinish, CallStart, Rate, StoreError
 from switch import collector
 from switch.authentication import Subscribers
 from switch.call.caller import CallerCheck
@@ -26,6 +26,7 @@ from switch.journal import Codec, Journal
 from switch.location import Location
 from switch.metrics import metrics_page
 from switch.ng import NgRelay, NoRelay
+from switch.reach import PartyMemory, StoreReach
 from switch.recorder import Recorder
 from switch.registrar import Registrar
 from switch.requests import Requests
@@ -45,6 +46,8 @@ __all__ = ["Switch", "run"]
 log = logging.getLogger(__name__)
 
 _BEAT_SECONDS: Final = 10.0
+_SILENT_SECONDS: Final = 35.0
+"""A switch that the store has not heard for so long is dead: with the beat, its calls are settled within a minute."""
 _RECONCILE_SECONDS: Final = 30.0
 
 
@@ -59,8 +62,8 @@ async def run(
     switch = Switch(settings)
     await switch.start()
     try:
-        ready()
         log.info("ready", extra={"node": settings.node, "listen": [str(listen) for listen in settings.listen]})
+        ready()
         reloading = asyncio.create_task(switch.follow(reloads))
         await stop.wait()
         reloading.cancel()
@@ -92,6 +95,8 @@ class Switch:
         settings = self.settings
         self.store = await Store.connect(settings.store_dsn, node=settings.node)
         self._stack.push_async_callback(self.store.close)
+        self.reach = StoreReach(self.store)
+        self._stack.push_async_callback(self.reach.close)
         await self._open_journal()
         adopted = await self.store.adopt_orphans()
         if adopted:
@@ -112,6 +117,7 @@ class Switch:
             self._stack.callback(server.close)
         for work in (
             self.control.beat(_BEAT_SECONDS),
+            self.control.take_over(_BEAT_SECONDS, _SILENT_SECONDS),
             self.control.reconcile(_RECONCILE_SECONDS),
             self.control.watch_media(),
             self._refresh_books(),
@@ -125,8 +131,8 @@ class Switch:
         directory = self.settings.journal_dir
         journal: Journal[CallFinish] | Volatile = Volatile()
         if directory is not None:
-            journal = Journal(directory / f"settlements-{self.settings.node}", Codec(CallFinish))
-        self.control.settlement = Settlement(self.store, journal, self._keep)
+            journal = Journal(directory / f"settlements-{self.settings.node}", Codec(CallFinish, CallStart, Rate))
+        self.control.settlement = Settlement(self.store, self.reach, journal, self._keep)
         self._stack.push_async_callback(self.control.settlement.close)
         await self.control.settlement.resume()
 
@@ -186,10 +192,12 @@ class Switch:
         )
         subscribers = Subscribers(self.store, clock=time.monotonic)
         self.registrar = Registrar(subscribers, digest, self.location, settings.registration, self.flood)
-        check = CallerCheck(self.store, digest, self.books, self.flood, clock=time.time)
+        self.memory = PartyMemory()
+        check = CallerCheck(self.store, self.reach, self.memory, digest, self.books, self.flood, clock=time.time)
         self.services = Services(
             core=self.core,
             store=self.store,
+            reach=self.reach,
             relay=self.relay,
             location=self.location,
             resolver=self.resolver,
@@ -212,7 +220,11 @@ class Switch:
         if event.kind in ("rates", "routes", "resync"):
             self._reload_books.set()
         if event.kind in ("account", "resync"):
-            self.registrar.account_changed(event.number if event.kind == "account" else None)
+            number = event.number if event.kind == "account" else None
+            self.registrar.account_changed(number)
+            self.memory.changed(number)
+        if event.kind == "spending":
+            log.warning("a customer reached a spending limit", extra={"limit": event.reason})
         if event.kind == "disconnect" and event.node in (self.settings.node, ""):
             self.control.disconnect(event.call_id, event.reason or "Disconnected by the administrator")
 

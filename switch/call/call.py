@@ -14,7 +14,7 @@ from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from billing_client.types import CallFinish, StoreError
+from billing_client.types import CallFinish, CallStart, Grant, StoreError, StoreUnavailable
 from switch.call.bridge import Bridge
 from switch.call.caller import note_caller
 from switch.call.credit import Credit
@@ -79,6 +79,7 @@ class Call:
         "_registered",
         "_stage_timer",
         "_task",
+        "_unstarted",
         "_won",
         "answered_at",
         "call_id",
@@ -123,6 +124,13 @@ class Call:
         self._funds: FundsWatch | None = None
         self._stage_timer: asyncio.TimerHandle | None = None
         self._registered = False
+        self._unstarted: CallStart | None = None
+        """What the store has not been told, because it was away."""
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether the store has taken the call; if it does not hold it any more, somebody else has settled it."""
+        return self._registered and self._unstarted is None
 
     # events, one after the other --------------------------------------------------------------------------------
     def begin(self) -> None:
@@ -221,6 +229,8 @@ class Call:
             self.trace,
         )
         if isinstance(plan, Refusal):
+            if parties.callee is None and services.reach.is_away:
+                raise StoreUnavailable(f"{self.dialled} may be an account that is not remembered")
             self._refuse(plan)
             return
         self.plan = plan
@@ -238,7 +248,7 @@ class Call:
     async def _authorise(self, plan: Plan, caller: Caller) -> bool:
         """Register the call and lock its first funds: only then may an INVITE leave."""
         self.credit = Credit(plan.rate, self.services.settings.credit)
-        grant = await self.services.store.start_call(
+        grant = await self._start(
             call_start(
                 plan,
                 caller,
@@ -262,6 +272,20 @@ class Call:
             self._end("caller", 16, 487)
             return False
         return True
+
+    async def _start(self, start: CallStart) -> Grant:
+        """Have the store register the call; what costs nothing goes on without it and is registered at its end."""
+        services, is_free = self.services, not start.want
+        if not services.reach.is_away:
+            try:
+                return await services.store.start_call(start)
+            except StoreUnavailable:
+                services.reach.lost()
+        if not is_free:
+            raise StoreUnavailable("no funds can be locked while the store is away")
+        self.trace.add("funds", "the store is away: the call costs nothing and goes on")
+        self._unstarted = start
+        return Grant(start.want)
 
     def _refuse(self, refusal: Refusal) -> None:
         self.trace.add("refused", "{status} {text}", status=refusal.status, text=refusal.text)
@@ -462,6 +486,7 @@ class Call:
                     sip_status=200 if was_answered else status,
                     ended_by=by,
                     gateway_id=self.gateway.gateway_id if self.gateway else None,
+                    start=self._unstarted,
                 )
             )
         self.services.recorder.call_ended(self, by, cause, 200 if was_answered else status)

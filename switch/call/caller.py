@@ -7,7 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
-from billing_client.types import Parties
+from billing_client.types import Parties, StoreUnavailable
 from switch.call.plan import Caller, dialled_number
 from switch.sip.address import NameAddr
 from switch.sip.digest import Verdict
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from billing_client.types import Gateway, Party
     from switch.call.services import Books
     from switch.call.trace import Trace
+    from switch.reach import PartyMemory, StoreReach
     from switch.sip.digest import Credentials, DigestServer
     from switch.sip.flood import FloodGuard
     from switch.sip.flow import Flow
@@ -37,9 +38,19 @@ class CallerCheck:
     """Finds out who sends an INVITE or another request that wants something of us."""
 
     def __init__(
-        self, store: Store, digest: DigestServer, books: Books, flood: FloodGuard, *, clock: Callable[[], float]
+        self,
+        store: Store,
+        reach: StoreReach,
+        memory: PartyMemory,
+        digest: DigestServer,
+        books: Books,
+        flood: FloodGuard,
+        *,
+        clock: Callable[[], float],
     ) -> None:
         self._store = store
+        self._reach = reach
+        self._memory = memory
         self._flood = flood
         self._digest = digest
         self._books = books
@@ -62,18 +73,35 @@ class CallerCheck:
         challenges = self._digest.challenges(self._clock(), stale=stale, user_agent=request.get("User-Agent"))
         return [("Proxy-Authenticate", value) for value in challenges]
 
+    async def _parties(self, *, caller: str | None, ani: str | None, dialled: str) -> Parties:
+        """Both ends from the store, or from memory while that is away; raises StoreError."""
+        calling = caller or f"{ani}@pstn"
+        if not self._reach.is_away:
+            changes = self._memory.changes
+            try:
+                parties = await self._store.parties(caller=caller, ani=ani, dialled=dialled)
+            except StoreUnavailable:
+                self._reach.lost()
+            else:
+                self._memory.keep(calling, dialled, parties, changes)
+                return parties
+        parties = self._memory.recall(calling, dialled)
+        if parties.caller is None and caller is not None:
+            raise StoreUnavailable(f"nothing is known of {caller} while the store is away")
+        return parties
+
     async def identify(self, request: Request, flow: Flow, dialled: str) -> tuple[Parties, Caller | Verdict]:
         """Both ends of a call or message, and who sends it, or why that is not known. Raises StoreError."""
         gateway = self.gateway(flow)
         if gateway is not None:
             sender = _asserted(request)
             ani = dialled_number(sender.uri.user or "")
-            parties = await self._store.parties(caller=None, ani=ani or None, dialled=dialled)
+            parties = await self._parties(caller=None, ani=ani or None, dialled=dialled)
             return parties, carrier_caller(gateway, ani, sender.display)
         credentials = self._credentials(request)
         if credentials is None:
             return _NOBODY, Verdict.REFUSED
-        parties = await self._store.parties(caller=credentials.user, ani=None, dialled=dialled)
+        parties = await self._parties(caller=credentials.user, ani=None, dialled=dialled)
         account = login_account(parties)
         password = account.password if account else None
         verdict = self._digest.verify(credentials, request.method, request.uri_text, password, self._clock())

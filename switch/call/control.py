@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from billing_client.types import CallFinish, StoreError
 from switch.call.call import Call, CallState
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["CallControl"]
 
 log = logging.getLogger(__name__)
+
+_RETRY_SECONDS: Final = 1.0
 
 
 class CallControl:
@@ -104,13 +106,39 @@ class CallControl:
                     self.disconnect(call.call_id, "No media", by="media")
 
     async def beat(self, seconds: float) -> None:
-        """Tell the store that we live, so that another one does not settle our calls."""
+        """Tell the store that we live, so that another switch does not settle our calls; end those that one has."""
+        taken_for_dead = False
         while True:
             try:
-                await self.services.store.heartbeat()
+                if not await self.services.store.heartbeat():
+                    log.warning("another switch took this one for dead")
+                    taken_for_dead = True
+                if taken_for_dead:
+                    await self._end_lost()
+                    taken_for_dead = False
             except StoreError as error:
                 log.warning("no heartbeat", extra={"reason": str(error)})
+                await asyncio.sleep(min(seconds, _RETRY_SECONDS))
+            else:
+                await asyncio.sleep(seconds)
+
+    async def _end_lost(self) -> None:
+        """End the calls that another switch has settled: nobody pays for them any more."""
+        ours = [call.call_id for call in self.calls.values() if call.is_registered]
+        for call_id in await self.services.store.lost_calls(ours):
+            self.disconnect(call_id, "Settled by another switch", by="failure")
+
+    async def take_over(self, seconds: float, silent_seconds: float) -> None:
+        """Now and then settle the calls of switches that have been silent so long that they must be dead."""
+        while True:
             await asyncio.sleep(seconds)
+            try:
+                adopted = await self.services.store.adopt_orphans(silent_seconds)
+            except StoreError as error:
+                log.warning("nobody's calls are taken over", extra={"reason": str(error)})
+                continue
+            if adopted:
+                log.warning("settled calls of a switch that died", extra={"calls": adopted})
 
     async def reconcile(self, seconds: float) -> None:
         """Finish what the store takes for a call of ours and we do not know: its start outlived our patience."""

@@ -117,4 +117,7 @@ class FundsWatch:
         else:
             self._trace.add("funds", "no further funds: {refusal}", refusal=grant.refusal)
             self._credit.refused()
+            if grant.refusal == "unknown call":  # settled by another switch, which freed what we had locked
+                self._end()
+                return
         self._arm()

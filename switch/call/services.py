@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from switch.core import Core
     from switch.location import Location
     from switch.ng import Relay
+    from switch.reach import StoreReach
     from switch.recorder import Recorder
     from switch.resolver import Resolver
     from switch.settings import SwitchSettings
@@ -46,6 +47,7 @@ class Services:
 
     core: Core
     store: Store
+    reach: StoreReach
     relay: Relay
     location: Location
     resolver: Resolver

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from billing_client.store import Store
     from billing_client.types import CallFinish
+    from switch.reach import StoreReach
 
 __all__ = ["Pending", "Settlement", "Volatile"]
 
@@ -76,9 +77,12 @@ class Settlement:
     While anything waits, what comes later waits behind it, so the store gets all of them in the order of their ends.
     """
 
-    def __init__(self, store: Store, journal: Pending, keep: Callable[[asyncio.Task[None]], None]) -> None:
+    def __init__(
+        self, store: Store, reach: StoreReach, journal: Pending, keep: Callable[[asyncio.Task[None]], None]
+    ) -> None:
         """`keep` holds the task of a delivery until it is done."""
         self._store = store
+        self._reach = reach
         self._journal = journal
         self._keep = keep
         self._unsynced = asyncio.Event()
@@ -96,7 +100,7 @@ class Settlement:
 
     def settle(self, finish: CallFinish) -> None:
         """Take over a finished call."""
-        if len(self._journal):
+        if len(self._journal) or self._reach.is_away:
             self._write_down(finish)
         else:
             self._keep(asyncio.get_running_loop().create_task(self._settle(finish)))
@@ -160,6 +164,7 @@ class Settlement:
         try:
             await self._store.finish_call(finish)
         except StoreUnavailable:
+            self._reach.lost()
             return False
         except StoreRefused:
             log.exception("the store refused a settlement", extra={"call": finish.call_id, "finish": finish})

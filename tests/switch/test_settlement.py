@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from billing_client.types import CallFinish
+from billing_client.types import CallFinish, StoreUnavailable
 from switch.app import Switch
 from switch.call.settlement import Settlement, Volatile
 from switch.journal import Codec, Journal
+from switch.reach import StoreReach
 from switch.sip.session import Ended
 from tests.store.proxy import Proxy
 from tests.switch.conftest import World
+from tests.switch.test_journal import finish
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -99,10 +101,13 @@ class Store:
         self.is_away = True
         self.taken: list[str] = []
 
+    async def subscriber(self, name: str) -> None:
+        """A probe."""
+        if self.is_away:
+            raise StoreUnavailable("away")
+
     async def finish_call(self, finish: CallFinish) -> None:
         """Take one, or be away."""
-        from billing_client.types import StoreUnavailable
-
         await asyncio.sleep(0)
         if self.is_away:
             raise StoreUnavailable("away")
@@ -111,14 +116,13 @@ class Store:
 
 @pytest.mark.parametrize("on_disk", [False, True])
 async def test_the_order_of_the_ends_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_disk: bool) -> None:
-    from tests.switch.test_journal import finish
-
     monkeypatch.setattr("switch.call.settlement._RETRY_SECONDS", 0.01)
     store, tasks = Store(), set[asyncio.Task[None]]()
     journal: Journal[CallFinish] | Volatile = (
         Journal(tmp_path / "journal", Codec(CallFinish)) if on_disk else Volatile()
     )
-    settlement = Settlement(store, journal, tasks.add)  # type: ignore[arg-type]  # all that it needs of a store
+    reach = StoreReach(store)  # type: ignore[arg-type]  # all that it needs of a store
+    settlement = Settlement(store, reach, journal, tasks.add)  # type: ignore[arg-type]
     settlement.settle(finish(0))
     await asyncio.gather(*tasks)
     for number in range(1, 20):
@@ -131,3 +135,4 @@ async def test_the_order_of_the_ends_is_kept(tmp_path: Path, monkeypatch: pytest
             await asyncio.sleep(0.01)
     assert store.taken == [f"call{number}" for number in range(20)]
     await settlement.close()
+    await reach.close()

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What calls do while the store is away: nobody waits for it in vain, and whom we know we still know."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from billing_client.types import Parties, StoreError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from billing_client.store import Store
+    from billing_client.types import Party
+
+__all__ = ["PartyMemory", "StoreReach"]
+
+_PROBE_SECONDS: Final = 0.25
+_MAX_PARTIES: Final = 50_000
+
+
+class StoreReach:
+    """A circuit breaker: once the store did not answer, one task asks on behalf of all until it does again."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._probe: asyncio.Task[None] | None = None
+
+    @property
+    def is_away(self) -> bool:
+        """True from the first operation that found the store away until a probe finds it back."""
+        return self._probe is not None
+
+    def lost(self) -> None:
+        """The store did not answer."""
+        if self._probe is None:
+            self._probe = asyncio.get_running_loop().create_task(self._until_back(), name="store probe")
+
+    async def close(self) -> None:
+        """Probe no more."""
+        if self._probe is not None:
+            self._probe.cancel()
+            await asyncio.gather(self._probe, return_exceptions=True)
+
+    async def _until_back(self) -> None:
+        while True:
+            try:
+                await self._store.subscriber("")
+            except StoreUnavailable:
+                await asyncio.sleep(_PROBE_SECONDS)
+                continue
+            except StoreError:
+                pass  # it objects, so it is there
+            self._probe = None
+            return
+
+
+class PartyMemory:
+    """The accounts of calls and messages seen lately, by the name that each was asked for; the oldest give way.
+
+    Events of the store drop what changed. Nothing here is good enough to lock funds: see `switch.call.call`.
+    """
+
+    def __init__(self, limit: int = _MAX_PARTIES) -> None:
+        self._limit = limit
+        self._parties: dict[str, Party] = {}
+        self._names: dict[str, set[str]] = {}
+        """Names by account number."""
+        self._changes = 0
+
+    @property
+    def changes(self) -> int:
+        """How often something was dropped: an answer that was asked for before the last time may be old."""
+        return self._changes
+
+    def keep(self, calling: str, dialled: str, parties: Parties, changes: int) -> None:
+        """Remember what the store said when there had been so many changes."""
+        if changes != self._changes:
+            return
+        for name, party in ((calling, parties.caller), (dialled, parties.callee)):
+            if party is None or self._parties.get(name) is party:
+                continue
+            self._forget(name)
+            while len(self._parties) >= self._limit:
+                self._forget(next(iter(self._parties)))
+            self._parties[name] = party
+            self._names.setdefault(party.number, set()).add(name)
+
+    def recall(self, calling: str, dialled: str) -> Parties:
+        """Both ends as last heard of; None for whom we do not remember."""
+        return Parties(self._parties.get(calling), self._parties.get(dialled), ())
+
+    def changed(self, number: str | None) -> None:
+        """An account changed; None: any may have."""
+        self._changes += 1
+        if number is None:
+            self._parties.clear()
+            self._names.clear()
+            return
+        for name in tuple(self._names.get(number, ())):
+            self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        party = self._parties.pop(name, None)
+        if party is not None:
+            names = self._names[party.number]
+            names.discard(name)
+            if not names:
+                del self._names[party.number]
