@@ -82,13 +82,9 @@ def test_an_address_that_is_no_gateway_is_asked_for_a_password(system: System, p
     assert bob.calls == []
 
 
-def test_who_claims_a_number_of_an_account_is_known_by_it_but_cannot_call_on_its_funds(
-    system: System, phones: Phones
-) -> None:
+def test_who_merely_claims_a_number_of_an_account_cannot_call_on_its_funds(system: System, phones: Phones) -> None:
     carrier = phones.gateway(1, name="42073723123")
-    mark = len(system.log)
     with pytest.raises(CallFailedError) as refused:
         carrier.call(f"sip:{OUTSIDE}001@{system.proxy}").wait_answered()
     assert refused.value.code == 404
-    system.wait_for_log("caller is account 101 of Demo company (by ani)", mark)
     system.wait_settled("101", 0)
