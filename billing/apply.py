@@ -148,6 +148,7 @@ class _Application:
             columns["balance"] = Balance.objects.create(kind="credit", currency=currency, credit_limit=limit)
         else:
             columns["balance"] = Balance.objects.create(kind="debit", currency=currency)
+            columns.setdefault("max_calls_out", 1)
         columns.setdefault("password", new_password())
         account = self._create(Account, "account", "number", spec.key, columns)
         if spec.opening_balance:

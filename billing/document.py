@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The document that `softswitch apply` takes: read into values, every mistake named by its path.
 
-    customers: [{name: Acme, currency: USD, credit_limit: 20, state: active}]
+    customers: [{name: Acme, currency: USD, credit_limit: 20, state: active, max_calls: 10, daily_limit: 50}]
     tariffs:   [{name: Retail, currency: USD, rates: [{prefix: "420", price: 0.09}], rates_file: retail.csv}]
     products:  [{name: Home, tariff: Retail}]
     accounts:  [{number: "101", customer: Acme, kind: debit, product: Home, opening_balance: 10, aliases: ["420777"]}]
@@ -43,6 +43,8 @@ ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 
 MOST_PROBLEMS = 20
 """A CSV file with more mistakes than these is not read on."""
+
+LIMIT_ACTIONS = ("block", "lock", "alert")
 
 STATES = ("active", "inactive", "blocked", "suspended", "closed")
 
@@ -149,8 +151,22 @@ def _customer(fields: Reader) -> Named:
         currency=fields.currency("currency"),
         credit_limit=fields.money("credit_limit"),
         state=fields.choice("state", STATES),
+        hourly_limit=fields.money("hourly_limit"),
+        hourly_action=fields.choice("hourly_action", LIMIT_ACTIONS),
+        daily_limit=fields.money("daily_limit"),
+        daily_action=fields.choice("daily_action", LIMIT_ACTIONS),
     )
-    return Named(fields.path, name, columns)
+    return Named(fields.path, name, columns | _limits(fields))
+
+
+def _limits(fields: Reader) -> dict[str, Any]:
+    """Limits that customers and accounts have alike; null lifts one."""
+    return fields.given(
+        max_calls=fields.integer("max_calls", least=1),
+        max_calls_in=fields.integer("max_calls_in", least=0),
+        max_calls_out=fields.integer("max_calls_out", least=0),
+        max_call_price=fields.money("max_call_price"),
+    )
 
 
 def _tariff(fields: Reader, base: Path | None) -> TariffSpec:
@@ -220,12 +236,11 @@ def _account(fields: Reader) -> AccountSpec:
         state=fields.choice("state", STATES),
         activation_date=fields.day("activation_date"),
         expiry_date=fields.day("expiry_date"),
-        max_calls=fields.integer("max_calls", least=1),
     )
     return AccountSpec(
         fields.path,
         number,
-        columns,
+        columns | _limits(fields),
         customer=fields.optional_text("customer"),
         product=fields.optional_text("product"),
         currency=fields.currency("currency"),

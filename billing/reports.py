@@ -17,7 +17,18 @@ Row = dict[str, Any]
 ACCOUNTS = """
 SELECT a.number, a.display, a.kind, c.name AS customer, p.name AS product, a.state,
        account_refusal(a.kind, a.state, c.state, a.activation_date, a.expiry_date) AS refusal,
-       b.currency, b.amount AS balance, b.credit_limit, b.locked, b.available, a.max_calls,
+       b.currency, b.amount AS balance, b.credit_limit, b.locked, b.available,
+       a.max_calls, a.max_calls_in, a.max_calls_out, a.max_call_price,
+       json_strip_nulls(json_build_object(
+           'state', c.state, 'max_calls', c.max_calls, 'max_calls_in', c.max_calls_in, 'max_calls_out', c.max_calls_out,
+           'max_call_price', c.max_call_price::text,
+           'hourly_limit', c.hourly_limit::text,
+           'hourly_action', CASE WHEN c.hourly_limit >= 0 THEN c.hourly_action END,
+           'spent_this_hour', CASE WHEN c.hourly_limit >= 0 THEN spent.in_hour::text END,
+           'daily_limit', c.daily_limit::text,
+           'daily_action', CASE WHEN c.daily_limit >= 0 THEN c.daily_action END,
+           'spent_today', CASE WHEN c.daily_limit >= 0 THEN spent.in_day::text END)) AS customer_limits,
+       alert.at AS spending_alert_at,
        (SELECT array_agg(n.name ORDER BY n.name) FROM billing_alias n WHERE n.account_id = a.id AND NOT n.is_number)
            AS aliases,
        (SELECT count(*) FROM billing_binding r WHERE r.aor = a.number AND r.expires_at > now()) AS registrations
@@ -25,6 +36,12 @@ SELECT a.number, a.display, a.kind, c.name AS customer, p.name AS product, a.sta
   JOIN billing_customer c ON c.id = a.customer_id
   JOIN billing_balance b ON b.id = a.balance_id
   LEFT JOIN billing_product p ON p.id = a.product_id
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum(s.amount), 0) AS in_day,
+              coalesce(sum(s.amount) FILTER (WHERE s.hour = date_trunc('hour', now(), 'UTC')), 0) AS in_hour
+         FROM billing_spending s
+        WHERE s.customer_id = c.id AND s.currency = b.currency AND s.hour >= date_trunc('day', now(), 'UTC')) AS spent
+ CROSS JOIN LATERAL (SELECT max(w.at) AS at FROM billing_spendingalert w WHERE w.customer_id = c.id) AS alert
  WHERE %(filter)s = '' OR a.number LIKE %(filter)s || '%%' OR c.name ILIKE '%%' || %(filter)s || '%%'
  ORDER BY a.number COLLATE "C" LIMIT %(limit)s"""
 
@@ -52,13 +69,18 @@ SELECT l.call_id, l.node, a.number AS account, c.name AS customer, l.direction, 
 
 XDRS = """
 SELECT x.call_id, x.node, a.number AS account, c.name AS customer, x.direction, x.caller, x.dialled, x.destination,
-       x.country, g.name AS gateway, x.started_at, x.answered_at, x.ended_at,
-       coalesce(round(extract(epoch FROM x.ended_at - x.answered_at), 3), 0) AS seconds,
-       x.billed_seconds, x.amount, x.currency, x.prefix, x.first_price, x.next_price, x.connect_fee,
-       x.cause, x.sip_status, x.ended_by, x.sip_call_id
+       x.country, g.name AS gateway, x.started_at, coalesce(k.answered_at, x.answered_at) AS answered_at,
+       coalesce(k.ended_at, x.ended_at) AS ended_at,
+       coalesce(round(extract(epoch FROM coalesce(k.ended_at, x.ended_at) - coalesce(k.answered_at, x.answered_at)), 3),
+                0) AS seconds,
+       coalesce(k.billed_seconds, x.billed_seconds) AS billed_seconds, x.amount + coalesce(k.amount, 0) AS amount,
+       x.currency, x.prefix, x.first_price, x.next_price, x.connect_fee,
+       coalesce(k.cause, x.cause) AS cause, coalesce(k.sip_status, x.sip_status) AS sip_status,
+       coalesce(k.ended_by, x.ended_by) AS ended_by, k.amount AS corrected_by, x.sip_call_id
   FROM billing_xdr x
   JOIN billing_account a ON a.id = x.account_id
   JOIN billing_customer c ON c.id = a.customer_id
+  LEFT JOIN billing_correction k ON k.call_id = x.call_id
   LEFT JOIN billing_gateway g ON g.id = x.gateway_id
  WHERE (%(account)s::text IS NULL OR a.number = %(account)s)
    AND (%(since)s::timestamptz IS NULL OR x.started_at >= %(since)s)

@@ -98,6 +98,35 @@ def test_differences_are_named_field_by_field(ops: Any) -> None:
     assert ops.apply(changed) == []
 
 
+def test_limits_are_set_shown_and_lifted(ops: Any) -> None:
+    limited = document()
+    limited["customers"][0].update(max_calls=10, max_calls_in=3, max_call_price=5, daily_limit=50, daily_action="lock")
+    limited["accounts"][0].update(max_calls_out=2, max_calls_in=0, max_call_price="0.5")
+    ops.apply(limited)
+    assert ops.apply(limited) == []
+    account = ops.accounts("101")[0]
+    assert (account["max_calls"], account["max_calls_in"], account["max_calls_out"]) == (None, 0, 2)
+    assert account["max_call_price"] == Decimal("0.5")
+    assert account["customer_limits"] == {
+        "state": "active", "max_calls": 10, "max_calls_in": 3, "max_call_price": "5.00000",
+        "daily_limit": "50.00000", "daily_action": "lock", "spent_today": "0",
+    }  # fmt: skip
+    lifted = {"customers": [{"name": "Acme", "daily_limit": None}], "accounts": [{"number": 101, "max_calls_in": None}]}
+    assert [str(change) for change in ops.apply(lifted)] == [
+        "customer Acme: daily_limit 50.00000 -> None",
+        "account 101: max_calls_in 0 -> None",
+    ]
+
+
+def test_debit_accounts_make_one_call_at_a_time_unless_told_otherwise(ops: Any) -> None:
+    many = document()
+    many["accounts"].append({"number": "104", "customer": "Acme", "kind": "debit", "max_calls_out": None})
+    ops.apply(many)
+    assert {row["number"]: row["max_calls_out"] for row in ops.accounts()} == {
+        "101": 1, "102": None, "103": None, "104": None,
+    }  # fmt: skip
+
+
 def test_what_a_document_does_not_say_stays(ops: Any) -> None:
     ops.apply(document())
     changes = ops.apply({"accounts": [{"number": "101", "display": "Alice"}], "tariffs": [{"name": "Retail"}]})
