@@ -45,6 +45,8 @@ METHODS: Final = (
     "SUBSCRIBE", "REFER", "PUBLISH",
 )  # fmt: skip
 EXTENSIONS: Final = ("100rel", "timer", "path", "outbound")
+_GRAIN_SECONDS: Final = 0.02
+"""Timers may be so late: under load many are served at one waking, and most only let a transaction go."""
 
 log = logging.getLogger(__name__)
 
@@ -169,15 +171,19 @@ class Core:
         self.perform(self.agent.layer.respond(transaction, response, self._loop.time()))
 
     def _arm(self) -> None:
+        now = self._loop.time()
+        if self._timer is not None and self._timer_at <= now + _GRAIN_SECONDS:
+            return
         deadline = self.agent.next_deadline
         if deadline is None:
             return
+        at = max(deadline, now + _GRAIN_SECONDS)
         if self._timer is not None:
-            if self._timer_at <= deadline:
+            if self._timer_at <= at:
                 return
             self._timer.cancel()
-        self._timer_at = deadline
-        self._timer = self._loop.call_at(deadline, self._handle_timer)
+        self._timer_at = at
+        self._timer = self._loop.call_at(at, self._handle_timer)
 
     def close(self) -> None:
         """Stop the timer; the transport is closed by its owner."""
