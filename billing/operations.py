@@ -33,6 +33,8 @@ __all__ = [
     "request_disconnect",
     "setup",
     "topup",
+    "trace",
+    "traces",
     "withdraw",
     "xdrs",
 ]
@@ -115,6 +117,27 @@ def audit() -> list[Row]:
     from billing import reports
 
     return reports.audit()
+
+
+def traces(
+    *,
+    call: str | None = None,
+    keys: list[str] | None = None,
+    account: str | None = None,
+    since: datetime | None = None,
+    limit: int = 20,
+) -> list[Row]:
+    """Records that explain calls; see `billing.traces`."""
+    from billing import traces
+
+    return traces.traces(call=call, keys=keys, account=account, since=since, limit=limit)
+
+
+def trace(call: str) -> Row | None:
+    """One of them with its body, the call's xDR and its entries in the ledger."""
+    from billing import traces
+
+    return traces.trace(call)
 
 
 def topup(number: str, amount: Decimal, key: str, note: str = "") -> Receipt:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-__all__ = ["RateBook", "RouteBook", "TariffTable", "Terms"]
+__all__ = ["RateBook", "RouteBook", "TariffTable", "Terms", "leading_digits"]
 
 MAX_PREFIX_DIGITS = 18
 
@@ -91,6 +91,19 @@ class TariffTable:
                 position += 1
         return None
 
+    def matching(self, digits: str) -> list[Rate]:
+        """Every rate whose prefix matches, in force or not: longest prefix first, then newest."""
+        found: list[Rate] = []
+        for length in reversed(self._lengths):
+            if length > len(digits):
+                continue
+            key = int("1" + digits[:length])
+            position = bisect_left(self._keys, key)
+            while position < len(self._keys) and self._keys[position] == key:
+                found.append(Rate(self._ids[position], digits[:length], *self._terms[self._index[position]]))
+                position += 1
+        return found
+
 
 class RateBook:
     """All tariffs."""
@@ -119,7 +132,12 @@ class RateBook:
         prefix alone.
         """
         table = self.tariffs.get(tariff_id)
-        return None if table is None else table.rate_for(_leading_digits(number), at)
+        return None if table is None else table.rate_for(leading_digits(number), at)
+
+    def matching(self, tariff_id: int, number: str) -> list[Rate]:
+        """Every rate of a tariff whose prefix `number` begins with, in force or not, longest prefix first."""
+        table = self.tariffs.get(tariff_id)
+        return [] if table is None else table.matching(leading_digits(number))
 
 
 class RouteBook:
@@ -133,19 +151,27 @@ class RouteBook:
         self._by_address = {(gateway.host, gateway.port): gateway for gateway in inbound}
         self._by_host = {gateway.host: gateway for gateway in inbound if gateway.any_port}
         self._by_prefix: dict[str, list[Route]] = {}
+        self._closed: list[Route] = []
         for route in sorted(routes, key=lambda route: route.order):
-            if route.gateway.enabled and route.gateway.outbound:
+            if not (route.gateway.enabled and route.gateway.outbound):
+                self._closed.append(route)
+            else:
                 self._by_prefix.setdefault(route.prefix, []).append(route)
         self._longest = max(map(len, self._by_prefix), default=0)
 
     def routes_for(self, number: str) -> tuple[Route, ...]:
         """Routes in the order to try: longest prefix first, then by `order`; a gateway at most once."""
-        digits = _leading_digits(number)
+        digits = leading_digits(number)
         found: dict[int, Route] = {}
         for length in range(min(self._longest, len(digits)), -1, -1):
             for route in self._by_prefix.get(digits[:length], ()):
                 found.setdefault(route.gateway.gateway_id, route)
         return tuple(found.values())
+
+    def closed_routes_for(self, number: str) -> list[Route]:
+        """Routes that would serve the number, were their gateway not disabled or for incoming calls only."""
+        digits = leading_digits(number)
+        return [route for route in self._closed if digits.startswith(route.prefix)]
 
     def gateway_at(self, host: str, port: int) -> Gateway | None:
         """The gateway that sends from this address; one that names the port goes first."""
@@ -167,7 +193,8 @@ def _key(prefix: str) -> int:
     return int("1" + prefix)
 
 
-def _leading_digits(number: str) -> str:
+def leading_digits(number: str) -> str:
+    """The digits that a number begins with, without its +: what prefixes are compared with."""
     digits = number.removeprefix("+")
     if digits.isascii() and digits.isdigit():
         return digits

@@ -39,13 +39,19 @@ GATEWAYS = """
 SELECT id, name, host, port, transport, enabled, inbound, outbound, any_port, username, password FROM billing_gateway"""
 ROUTES = "SELECT gateway_id, prefix, position, strip, prepend FROM billing_gatewayroute ORDER BY id"
 TARIFFS = "SELECT id, currency, revision FROM billing_tariff"
+LOCKS = """
+SELECT c.call_id, a.number, c.dialled, c.started_at, c.locked
+  FROM billing_activecall c JOIN billing_account a ON a.id = c.account_id
+ WHERE c.balance_id = $1 AND c.locked > 0 ORDER BY c.locked DESC, c.started_at LIMIT $2"""
 # Terms travel as one text each, so that a reader parses those that many rates share only once.
-RATES = """
+_TERMS = """
 SELECT id, prefix,
        json_build_array(destination, country, connect_fee, first_increment, next_increment, first_price, next_price,
                         effective_from AT TIME ZONE 'UTC', effective_to AT TIME ZONE 'UTC', blocked)::text AS terms
-  FROM billing_rate WHERE tariff_id = $1
- ORDER BY length(prefix), prefix, effective_from DESC"""
+  FROM billing_rate"""
+_IN_ORDER = "ORDER BY length(prefix), prefix, effective_from DESC"
+RATES = f"{_TERMS} WHERE tariff_id = $1 {_IN_ORDER}"
+RATES_OF = f"{_TERMS} WHERE tariff_id = $1 AND prefix = ANY($2::text[]) {_IN_ORDER}"
 
 HOT = (SUBSCRIBER, PARTIES, START_CALL, EXTEND_CALL, CALLS_ANSWERED, FINISH_CALL, WRITE_BINDINGS, HEARTBEAT)
 """Prepared as soon as a connection opens; the others when first used."""

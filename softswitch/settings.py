@@ -32,7 +32,15 @@ if TYPE_CHECKING:
 
     from softswitch.config import Configuration, Endpoint
 
-__all__ = ["CarrierSettings", "carrier_settings", "media_settings", "nonce_secret", "reachable_at", "switch_settings"]
+__all__ = [
+    "CarrierSettings",
+    "carrier_settings",
+    "credit_settings",
+    "media_settings",
+    "nonce_secret",
+    "reachable_at",
+    "switch_settings",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +51,7 @@ class CarrierSettings:
 
 
 def switch_settings(configuration: Configuration) -> SwitchSettings:
-    sip, security, credit = configuration.sip, configuration.security, configuration.credit
+    sip, security = configuration.sip, configuration.security
     metrics = configuration.metrics.switch
     return SwitchSettings(
         node=configuration.node,
@@ -66,11 +74,7 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
             ban_seconds=security.flood.ban_seconds,
             drop_user_agents=security.drop_user_agents,
         ),
-        credit=CreditSettings(
-            slice_seconds=credit.slice_seconds,
-            warn_seconds=credit.warn_seconds,
-            disconnect_before_zero_seconds=credit.disconnect_before_zero_seconds,
-        ),
+        credit=credit_settings(configuration),
         trace=TraceSettings(
             enabled=configuration.trace.enabled,
             ladder=configuration.trace.ladder,
@@ -82,6 +86,16 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
         http=_listen(metrics) if metrics else None,
         drain_seconds=float(sip.drain_seconds),
         journal_dir=configuration.data_dir / "journal",
+    )
+
+
+def credit_settings(configuration: Configuration) -> CreditSettings:
+    """How calls lock funds."""
+    credit = configuration.credit
+    return CreditSettings(
+        slice_seconds=credit.slice_seconds,
+        warn_seconds=credit.warn_seconds,
+        disconnect_before_zero_seconds=credit.disconnect_before_zero_seconds,
     )
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from billing_client.store import Store
     from switch.transport import Transport
 
-__all__ = ["Location", "Target"]
+__all__ = ["Location", "Target", "would_ring"]
 
 log = logging.getLogger(__name__)
 
@@ -173,23 +173,7 @@ class Location:
 
         `rows` is what the store holds of it at this moment.
         """
-        targets: dict[tuple[str, Flow], Target] = {}
-        instances: set[str] = set()
-        found = sorted(self._merged(aor, rows), key=lambda entry: (-entry.binding.q, -entry.binding.expires_at))
-        for entry in found:
-            binding = entry.binding
-            if binding.reg_id is not None and binding.instance in instances:
-                continue  # RFC 5626 5.3: one flow of a phone at a time
-            flow = self._flow_to(entry)
-            if flow is None:
-                continue
-            if binding.reg_id is not None and binding.instance is not None:
-                instances.add(binding.instance)
-            target = Target(
-                binding.contact, flow, tuple(map(_bracketed, binding.path)), binding.received is not None, binding.q
-            )
-            targets.setdefault((binding.contact, flow), target)
-        return list(targets.values())
+        return _targets(self._merged(aor, rows), self._flow_to)
 
     def _merged(self, aor: str, rows: Iterable[BindingRow]) -> list[_Entry]:
         """The store's rows, corrected by what this node knows better."""
@@ -228,13 +212,16 @@ class Location:
         binding, flow, transport = entry.binding, entry.flow, self._transport
         try:
             if binding.received is None:
-                uri = NameAddr.parse(_bracketed(binding.path[0])).uri if binding.path else Uri.parse(binding.contact)
-                host, kind = uri.params.get("maddr") or uri.address, uri.transport or "udp"
-                if uri.scheme == "sips" or not is_literal(host):
+                hop = _hop(binding)
+                if hop is None:
                     return None
-                if flow is not None and flow.transport == kind == "udp" and ":" not in host + flow.local[0]:
-                    return Flow("udp", flow.local, (host, uri.port or 5060))
-                return transport.flow_to(Hop(kind, host, uri.port or 5060))
+                if (
+                    flow is not None
+                    and flow.transport == hop.transport == "udp"
+                    and ":" not in hop.host + flow.local[0]
+                ):
+                    return Flow("udp", flow.local, (hop.host, hop.port))
+                return transport.flow_to(hop)
             if flow is not None and transport.is_open(flow):
                 return flow
             return self._flow_back(entry, binding.received)
@@ -347,6 +334,50 @@ class Location:
             elif entry.node == self._node:
                 upserts.append(_row(aor, entry))
         await self._store.write_bindings(upserts, removals)
+
+
+def would_ring(rows: Iterable[BindingRow], now: float) -> list[Target]:
+    """What `Location.lookup` finds where nothing is newer than the store's rows and every flow is open."""
+
+    def flow_to(entry: _Entry) -> Flow | None:
+        try:
+            hop = _hop(entry.binding)
+            return None if hop is None else Flow(hop.transport, _parse_socket(entry.socket)[1:], (hop.host, hop.port))
+        except (ParseError, ValueError):
+            return None
+
+    return _targets([_entry(row, now) for row in rows if row.expires_at.timestamp() > now], flow_to)
+
+
+def _targets(entries: Iterable[_Entry], flow_to: Callable[[_Entry], Flow | None]) -> list[Target]:
+    """Where to ring, best q first."""
+    targets: dict[tuple[str, Flow], Target] = {}
+    instances: set[str] = set()
+    for entry in sorted(entries, key=lambda entry: (-entry.binding.q, -entry.binding.expires_at)):
+        binding = entry.binding
+        if binding.reg_id is not None and binding.instance in instances:
+            continue  # RFC 5626 5.3: one flow of a phone at a time
+        flow = flow_to(entry)
+        if flow is None:
+            continue
+        if binding.reg_id is not None and binding.instance is not None:
+            instances.add(binding.instance)
+        target = Target(
+            binding.contact, flow, tuple(map(_bracketed, binding.path)), binding.received is not None, binding.q
+        )
+        targets.setdefault((binding.contact, flow), target)
+    return list(targets.values())
+
+
+def _hop(binding: Binding) -> Hop | None:
+    """Where requests for a binding go by what it registered; None where only a proxy or TLS could tell or take them."""
+    if binding.received is not None:
+        return Hop(*_parse_socket(binding.received))
+    uri = NameAddr.parse(_bracketed(binding.path[0])).uri if binding.path else Uri.parse(binding.contact)
+    host = uri.params.get("maddr") or uri.address
+    if uri.scheme == "sips" or not is_literal(host):
+        return None
+    return Hop(uri.transport or "udp", host, uri.port or 5060)
 
 
 class _Expiries:

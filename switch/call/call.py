@@ -22,7 +22,7 @@ from switch.call.funds import FundsWatch, note_grant
 from switch.call.headers import crossing, reason, reason_cause
 from switch.call.hunt import Hunt
 from switch.call.legs import challenge_answer, falls_back, flow_for, outgoing_request, stages
-from switch.call.plan import Refusal, dialled_number, plan_call
+from switch.call.plan import Refusal, dialled_number, nowhere, plan_call
 from switch.call.start import call_start, refused
 from switch.call.trace import Trace
 from switch.ng import NgError, RelayUnavailable
@@ -239,7 +239,7 @@ class Call:
     async def _find_ways(self, plan: Plan, caller: Caller, parties: Parties) -> None:
         self.hunt = Hunt(await stages(self.services, plan, parties, self.dialled))
         if not self.hunt.stages:
-            self._refuse(Refusal(480, 20, f"{plan.callee.number} is not registered" if plan.callee else "No route"))
+            self._refuse(nowhere(plan))
             return
         if self.invite.answered or not await self._authorise(plan, caller):
             return

@@ -16,6 +16,7 @@ from switch.sip.errors import ParseError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from billing_client.books import RouteBook
     from billing_client.store import Store
     from billing_client.types import Gateway, Party
     from switch.call.services import Books
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from switch.sip.flow import Flow
     from switch.sip.message import Request
 
-__all__ = ["CallerCheck", "account_caller", "carrier_caller", "login_account", "note_caller"]
+__all__ = ["CallerCheck", "account_caller", "carrier_caller", "known_carrier", "login_account", "note_caller"]
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +59,7 @@ class CallerCheck:
 
     def gateway(self, flow: Flow) -> Gateway | None:
         """The carrier at the other end of a flow, if calls from it are taken."""
-        gateway = self._books.routes.gateway_at(*flow.remote[:2])
-        return gateway if gateway is not None and gateway.enabled and gateway.inbound else None
+        return known_carrier(self._books.routes, flow.remote)
 
     def _credentials(self, request: Request) -> Credentials | None:
         return self._digest.find(request.all("Proxy-Authorization") + request.all("Authorization"))
@@ -112,6 +112,12 @@ class CallerCheck:
             return parties, verdict
         self._flood.trust(flow.remote[0], time.monotonic() + _TRUST_SECONDS)
         return parties, account_caller(account, credentials.user, request.from_.display)
+
+
+def known_carrier(routes: RouteBook, remote: tuple[str, int]) -> Gateway | None:
+    """The carrier that calls from an address, if calls from it are taken."""
+    gateway = routes.gateway_at(*remote[:2])
+    return gateway if gateway is not None and gateway.enabled and gateway.inbound else None
 
 
 def login_account(parties: Parties) -> Party | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from billing_client.types import Direction, Gateway, Parties, Party, Rate, Route
     from switch.call.trace import Trace
 
-__all__ = ["Caller", "Plan", "Refusal", "dialled_number", "plan_call"]
+__all__ = ["Caller", "Plan", "Refusal", "dialled_number", "nowhere", "plan_call"]
 
 _MATCH: Final = "{destination} by prefix {prefix}, the longest one in force (since {since}): "
 _PAID: Final = (
@@ -101,6 +101,11 @@ def plan_call(
     if parties.callee is not None:
         return _to_account(parties.callee, account, dialled, caller, rates, at, trace)
     return _to_outside(account, dialled, rates, routes, at, trace)
+
+
+def nowhere(plan: Plan) -> Refusal:
+    """There is nothing to ring."""
+    return Refusal(480, 20, f"{plan.callee.number} is not registered" if plan.callee else "No route")
 
 
 def _to_account(

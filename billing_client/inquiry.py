@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Questions about a call that is not made: what the switch would be told, with nothing changed by asking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from billing_client import rows, statements
+from billing_client.books import RateBook, RouteBook, TariffTable, leading_digits
+from billing_client.pool import UNREACHABLE, Link, connect
+from billing_client.types import Gateway, Grant, Route, StoreUnavailable
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from decimal import Decimal
+
+    import asyncpg
+
+    from billing_client.types import CallStart, Parties
+
+__all__ = ["Inquiry", "Lock"]
+
+_NODE: Final = "inquiry"
+_STATEMENTS: Final = (
+    statements.PARTIES,
+    statements.GATEWAYS,
+    statements.ROUTES,
+    statements.RATES_OF,
+    statements.LOCKS,
+    statements.NODE_BEGIN,
+    statements.START_CALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A live call that holds funds of a balance."""
+
+    call_id: str
+    account: str
+    dialled: str
+    started_at: datetime
+    locked: Decimal
+
+
+class Inquiry:
+    """One connection for one question after the other; make it by `connect`."""
+
+    def __init__(self, link: Link, timeout_seconds: float) -> None:
+        """Use `connect`."""
+        self._link = link
+        self._timeout_seconds = timeout_seconds
+
+    @classmethod
+    async def connect(cls, dsn: str, *, timeout_seconds: float = 5.0) -> Inquiry:
+        """Connect; raises StoreUnavailable."""
+        try:
+            link = Link(await connect(dsn, name="softswitch inquiry", timeout_seconds=timeout_seconds))
+            await link.prepare(_STATEMENTS)
+            return cls(link, timeout_seconds)
+        except UNREACHABLE as error:
+            raise StoreUnavailable(f"cannot connect to the store: {error}") from error
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._link.connection.close()
+
+    async def _fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
+        try:
+            return await self._link.fetch(sql, args, self._timeout_seconds)
+        except UNREACHABLE as error:
+            raise StoreUnavailable(f"the store does not answer: {error}") from error
+
+    async def parties(self, *, caller: str | None, ani: str | None, dialled: str) -> Parties:
+        """As `Store.parties`."""
+        calling = rows.name(caller if caller is not None or ani is None else f"{ani}@pstn")
+        called = rows.name(dialled)
+        return rows.parties(calling, called, await self._fetch(statements.PARTIES, calling, called))
+
+    async def routes(self) -> RouteBook:
+        """As `Store.load_routes`."""
+        found = await self._fetch(statements.GATEWAYS)
+        gateways = {row["id"]: Gateway(*row) for row in found}
+        routes = [Route(gateways[row[0]], *tuple(row)[1:]) for row in await self._fetch(statements.ROUTES)]
+        return RouteBook(gateways.values(), routes)
+
+    async def rates(self, tariff_id: int | None, number: str) -> RateBook:
+        """Of one tariff the rates whose prefixes `number` begins with: all that its price can depend on."""
+        if tariff_id is None:
+            return RateBook({})
+        digits = leading_digits(number)
+        prefixes = [digits[:length] for length in range(len(digits) + 1)]
+        table = TariffTable()
+        for rate_id, prefix, text in await self._fetch(statements.RATES_OF, tariff_id, prefixes):
+            table.append(rate_id, prefix, rows.terms(text))
+        return RateBook({tariff_id: table})
+
+    async def try_call(self, start: CallStart) -> Grant:
+        """What `Store.start_call` would answer: the store's own function, in a transaction that is taken back."""
+        transaction = self._link.connection.transaction()
+        await transaction.start()
+        try:
+            life = (await self._fetch(statements.NODE_BEGIN, _NODE))[0]["id"]
+            row = (await self._fetch(statements.START_CALL, *rows.call_start(start, life, _NODE)))[0]
+            return Grant(row["granted"], row["refusal"])
+        finally:
+            await transaction.rollback()
+
+    async def locks(self, balance_id: int, most: int = 20) -> list[Lock]:
+        """Live calls that hold funds of a balance, those with the largest locks first."""
+        return [Lock(*row) for row in await self._fetch(statements.LOCKS, balance_id, most)]

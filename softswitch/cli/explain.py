@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands that explain: a call that was, and one that is not made."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.text import Text
+
+from softswitch.cli.context import Column, amount
+from softswitch.cli.look import json_option
+from softswitch.cli.times import Instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from billing_client.inquiry import Lock
+    from softswitch.cli.context import Shell
+    from switch.call.explain import Explanation, Question
+    from switch.call.trace import Step
+    from switch.recorder import Record
+
+__all__ = ["explain", "trace"]
+
+MOST_CALLS = 20
+TRACES = (
+    Column("call_id", "Call"),
+    Column("started_at", "Started"),
+    Column("caller", "From"),
+    Column("dialled", "To"),
+    Column("seconds", "Seconds", is_number=True),
+    Column("sip_status", "SIP", is_number=True),
+    Column("ended_by", "Ended by"),
+    Column("account", "Pays", is_dispensable=True),
+    Column("cause", "Q.850", is_number=True, is_dispensable=True),
+    Column("node", "Node", is_dispensable=True),
+)
+LOCKS = (
+    Column("call_id", "Call"),
+    Column("account", "Account"),
+    Column("dialled", "To"),
+    Column("started_at", "Started"),
+    Column("locked", "Locked", is_number=True),
+)
+
+
+@click.command()
+@click.argument("call", required=False)
+@click.option("--number", metavar="N", multiple=True, help="Calling or called number; twice: both.")
+@click.option("--account", metavar="A", help="Number of the account that paid.")
+@click.option("--sip-call-id", metavar="X", help="Call-ID of either leg.")
+@click.option("--since", metavar="TIME", type=Instant(), help="Begun since then: 1h, 7d, 2026-11-22 23:10.")
+@click.option("--limit", default=MOST_CALLS, show_default=True, type=click.IntRange(1, 10_000), help="Calls at most.")
+@click.option("--text", "text_file", type=click.Path(dir_okay=False, path_type=Path), help="Write it for a carrier.")
+@click.option("--pcap", "pcap_file", type=click.Path(dir_okay=False, path_type=Path), help="Write a capture file.")
+@json_option
+@click.pass_obj
+def trace(
+    shell: Shell,
+    call: str | None,
+    number: tuple[str, ...],
+    account: str | None,
+    sip_call_id: str | None,
+    since: datetime | None,
+    limit: int,
+    text_file: Path | None,
+    pcap_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Explain a call that was: its ladder, reasons and money.
+
+    CALL is its id, or how it begins. Without it, calls are looked for; one that is found alone is shown.
+
+    --text FILE is for a carrier's ticket: ladder and messages of both legs, numbers masked, neither reasons nor money.
+    --pcap FILE is for a packet analyser.
+    """
+    keys = [*number, *([sip_call_id] if sip_call_id else [])]
+    with shell.operations() as operations:
+        found = operations.traces(call=call, keys=keys or None, account=account, since=since, limit=limit)
+        exact = [row for row in found if row["call_id"] == call]
+        one = operations.trace((exact or found)[0]["call_id"]) if exact or len(found) == 1 else None
+    if one is None:
+        if call and not found:
+            raise click.ClickException(f'nothing is kept of a call "{call}" (a running one is written after its end)')
+        if text_file or pcap_file:
+            raise click.UsageError(f"{len(found)} calls were found: name one")
+        shell.show(found, TRACES, as_json=as_json, nothing="No calls were found.")
+        return
+    _tell(shell, one, text_file, pcap_file, as_json=as_json)
+
+
+def _tell(shell: Shell, call: dict[str, Any], text_file: Path | None, pcap_file: Path | None, *, as_json: bool) -> None:
+    from switch.recorder import read_record
+
+    record = read_record(bytes(call.pop("body")))
+    if text_file is not None:
+        from softswitch.explaining.ticket import ticket
+
+        text_file.write_text(ticket(call, record.crossings), encoding="utf-8")
+    if pcap_file is not None:
+        from softswitch.explaining.pcap import pcap
+
+        pcap_file.write_bytes(pcap(record.crossings, call["started_at"]))
+    for file in filter(None, (text_file, pcap_file)):
+        shell.done(f"{file} written: {len(record.crossings)} messages")
+    if as_json:
+        shell.json(_as_json(call, record))
+    elif text_file is None and pcap_file is None:
+        _show(shell, call, record)
+
+
+def _as_json(call: Mapping[str, Any], record: Record) -> dict[str, Any]:
+    messages = [
+        {
+            "at": crossing.at,
+            "leg": crossing.leg,
+            "sent": crossing.is_sent,
+            "transport": crossing.flow.transport,
+            "local": crossing.flow.local,
+            "remote": crossing.flow.remote,
+            "message": crossing.data.decode("utf-8", "replace"),
+        }
+        for crossing in record.crossings
+    ]
+    return {**call, "reasons": [_step(step) for step in record.steps], "messages": messages}
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {"at": step.offset, "kind": step.kind, "text": step.text, "data": dict(step.data)}
+
+
+def _show(shell: Shell, call: Mapping[str, Any], record: Record) -> None:
+    from softswitch.explaining.ladder import ladder, legs
+
+    status = f"{call['sip_status']}, " if call["sip_status"] else ""
+    _heading(shell, f"Call {call['call_id']}")
+    _line(
+        shell,
+        f"{call['caller']} to {call['dialled']}, {call['started_at'].astimezone():%Y-%m-%d %H:%M:%S} on {call['node']}",
+    )
+    _line(shell, f"ended by {call['ended_by']} after {call['seconds']} s ({status}Q.850 cause {call['cause']})")
+    if record.crossings:
+        _heading(shell, "Ladder")
+        for line in legs(record.crossings):
+            _line(shell, line)
+        _line(shell, ladder(record.crossings))
+    _heading(shell, "Reasons")
+    _steps(shell, record.steps)
+    _heading(shell, "Money")
+    for line in _money(call):
+        _line(shell, line)
+
+
+def _money(call: Mapping[str, Any]) -> Iterable[str]:
+    xdr = call["xdr"]
+    if xdr is None:
+        yield "no xDR: the call was refused before it was registered, or is not settled yet"
+        return
+    yield f"account {xdr['account']} of {xdr['customer']}, {xdr['direction']}, {xdr['destination'] or 'no destination'}"
+    if xdr["prefix"] is not None and xdr["next_price"]:
+        yield (
+            f"rate {xdr['prefix']}: {amount(xdr['connect_fee'])} at the answer, {amount(xdr['first_price'])} a minute "
+            f"for the first {xdr['first_increment']} s, then {amount(xdr['next_price'])} by {xdr['next_increment']} s"
+        )
+    yield f"{xdr['billed_seconds']} s charged: {amount(xdr['amount'])} {xdr['currency']}"
+    for entry in call["ledger"]:
+        yield f"ledger {entry['key']}: {amount(entry['amount'])}, {amount(entry['released'])} of locks freed"
+
+
+@click.command()
+@click.option("--from", "caller", metavar="X", required=True, help="Account or alias; a carrier's calling number.")
+@click.option("--to", "dialled", metavar="Y", required=True, help="The number dialled.")
+@click.option("--at", metavar="TIME", type=Instant(), help="When the rates count.  [default: now]")
+@click.option("--source-ip", metavar="A", help="Where it comes from: a carrier is known by it.")
+@json_option
+@click.pass_obj
+def explain(shell: Shell, caller: str, dialled: str, at: datetime | None, source_ip: str | None, as_json: bool) -> None:
+    """Explain a call that is not made.
+
+    Runs what live calls run, on the store as it is now; nothing rings and nothing is locked.
+    """
+    from billing_client.types import StoreError as Refused
+    from softswitch.store import StoreError, open_store
+    from switch.call.explain import Question
+
+    question = Question(caller=caller, dialled=dialled, at=at or datetime.now(UTC), source=source_ip)
+    with open_store(shell.configuration()) as dsn:
+        try:
+            found = asyncio.run(_ask(shell, dsn, question))
+        except Refused as error:
+            raise StoreError(str(error)) from error
+    if as_json:
+        shell.json(_answer(found))
+        return
+    _show_answer(shell, found)
+
+
+async def _ask(shell: Shell, dsn: str, question: Question) -> Explanation:
+    from billing_client.inquiry import Inquiry
+    from softswitch.settings import credit_settings
+    from switch.call.explain import explain as answer
+
+    configuration = shell.configuration()
+    inquiry = await Inquiry.connect(dsn)
+    try:
+        return await answer(inquiry, question, credit_settings(configuration), configuration.sip.emergency_numbers)
+    finally:
+        await inquiry.close()
+
+
+def _answer(found: Explanation) -> dict[str, Any]:
+    refusal, plan = found.refusal, found.plan
+    return {
+        "from": found.question.caller,
+        "to": found.question.dialled,
+        "at": found.question.at,
+        "would_ring": refusal is None,
+        "refusal": None if refusal is None else {"status": refusal.status, "q850": refusal.cause, "text": refusal.text},
+        "payer": None if plan is None else plan.payer.number,
+        "available": None if plan is None else plan.payer.available,
+        "currency": None if plan is None else plan.payer.currency,
+        "first_slice": found.first_slice,
+        "longest_seconds": found.longest_seconds,
+        "locks": [_lock(lock) for lock in found.locks],
+        "reasons": [_step(step) for step in found.trace.steps],
+        "took_ms": round(found.took_seconds * 1000, 3),
+    }
+
+
+def _lock(lock: Lock) -> dict[str, Any]:
+    return {
+        "call_id": lock.call_id,
+        "account": lock.account,
+        "dialled": lock.dialled,
+        "started_at": lock.started_at,
+        "locked": lock.locked,
+    }
+
+
+def _show_answer(shell: Shell, found: Explanation) -> None:
+    question, plan = found.question, found.plan
+    _heading(shell, f"{question.caller} to {question.dialled}, {question.at.astimezone():%Y-%m-%d %H:%M:%S}")
+    _steps(shell, found.trace.steps, with_times=False)
+    if plan is not None and plan.rate is not None and not plan.rate.is_free:
+        _heading(shell, "Funds")
+        payer, longest = plan.payer, found.longest_seconds
+        _line(shell, f"account {payer.number} has {amount(payer.available)} {payer.currency} available")
+        _line(shell, "enough for any length" if longest is None else f"enough for {longest} s")
+        if found.first_slice is not None:
+            _line(shell, f"the first slice would lock {amount(found.first_slice)} {payer.currency}")
+        rows = [_lock(lock) for lock in found.locks]
+        shell.show(rows, LOCKS, as_json=False, nothing="no live call holds funds of it")
+    shell.out.print()
+    if found.refusal is None:
+        shell.done("the call would ring")
+    else:
+        shell.out.print(Text.assemble(("✗ ", "red"), f"there would be no call: {found.refusal.text}"))
+
+
+def _heading(shell: Shell, text: str) -> None:
+    shell.out.print()
+    shell.out.print(Text(text, style="bold"))
+
+
+def _line(shell: Shell, text: str) -> None:
+    shell.out.print(Text(text), soft_wrap=True)
+
+
+def _steps(shell: Shell, steps: Iterable[Step], *, with_times: bool = True) -> None:
+    from switch.call.trace import KINDS
+
+    for step in steps:
+        time = f"{step.offset:8.3f}  " if with_times else ""
+        shell.out.print(Text(f"{time}{KINDS.get(step.kind, step.kind):<15} {step.text}"), soft_wrap=True)

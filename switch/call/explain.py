@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What would become of a call that is not made: the code of live calls, run on the store's answers.
+
+Identification, dial plan, rating, first funds and the choice of phones and carriers are the functions that live calls
+use; the store grants the funds in a transaction that it takes back. Nothing is sent, locked or written. What only a
+running switch knows (a registration of the last moment, a connection that has gone) is not seen.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from billing_client.rating import seconds_covered
+from switch.call.caller import account_caller, carrier_caller, known_carrier, login_account, note_caller
+from switch.call.credit import Credit
+from switch.call.funds import note_grant
+from switch.call.plan import Plan, Refusal, dialled_number, nowhere, plan_call
+from switch.call.start import call_start, refused
+from switch.call.trace import Trace
+from switch.location import would_ring
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from decimal import Decimal
+
+    from billing_client.books import RateBook, RouteBook
+    from billing_client.inquiry import Inquiry, Lock
+    from billing_client.types import Parties, Party
+    from switch.call.plan import Caller
+    from switch.settings import CreditSettings
+
+__all__ = ["Explanation", "Question", "explain"]
+
+_CALL_ID: Final = "explain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """The call that is not made."""
+
+    caller: str
+    """Account number or alias; of a call from outside the calling number."""
+    dialled: str
+    at: datetime
+    """When the rates count; account states, funds and registrations are those of now."""
+    source: str | None = None
+    """The address that it would come from, with or without a port; None: a phone of ours that knows its password."""
+
+
+@dataclass(slots=True)
+class Explanation:
+    """The answer."""
+
+    question: Question
+    trace: Trace
+    plan: Plan | None = None
+    refusal: Refusal | None = None
+    """Why there would be no call; None: it would ring."""
+    first_slice: Decimal | None = None
+    """What would be locked before it leaves."""
+    longest_seconds: int | None = None
+    """How long the available funds pay for it; None: any length."""
+    locks: tuple[Lock, ...] = ()
+    """Live calls that hold funds of the payer."""
+    took_seconds: float = 0.0
+    """How long the answer took."""
+
+
+async def explain(
+    inquiry: Inquiry, question: Question, credit: CreditSettings, emergency: tuple[str, ...]
+) -> Explanation:
+    """Answer a question; raises StoreError."""
+    began_at = time.perf_counter()
+    explanation = Explanation(question, Trace())
+    await _Answering(inquiry, explanation, credit, emergency).run()
+    if explanation.refusal is not None:
+        refusal = explanation.refusal
+        explanation.trace.add("refused", "{status} {text}", status=refusal.status, text=refusal.text)
+    explanation.took_seconds = time.perf_counter() - began_at
+    return explanation
+
+
+class _Answering:
+    """One answer on its way."""
+
+    def __init__(
+        self, inquiry: Inquiry, explanation: Explanation, credit: CreditSettings, emergency: tuple[str, ...]
+    ) -> None:
+        self._inquiry = inquiry
+        self._explanation = explanation
+        self._trace = explanation.trace
+        self._credit = credit
+        self._emergency = emergency
+        self._dialled = dialled_number(explanation.question.dialled)
+
+    async def run(self) -> None:
+        question, explanation = self._explanation.question, self._explanation
+        routes = await self._inquiry.routes()
+        parties, caller = await self._identify(routes)
+        if caller is None:
+            explanation.refusal = Refusal(407, 21, f"nobody logs in as {question.caller}")
+            return
+        note_caller(self._trace, caller, question.source or "its phone")
+        payer = parties.caller
+        rates = await self._inquiry.rates(payer.tariff_id if payer else None, self._dialled)
+        plan = plan_call(parties, self._dialled, caller, rates, routes, question.at, self._emergency, self._trace)
+        self._note_rejections(payer, rates, routes, plan)
+        if isinstance(plan, Refusal):
+            explanation.refusal = plan
+            return
+        explanation.plan = plan
+        if plan.rate is not None and not plan.rate.is_free:
+            explanation.longest_seconds = seconds_covered(plan.rate, plan.payer.available)
+            explanation.locks = tuple(await self._inquiry.locks(plan.payer.balance_id))
+        if self._ways(plan, parties):
+            await self._authorise(plan, caller)
+        else:
+            explanation.refusal = nowhere(plan)
+
+    async def _identify(self, routes: RouteBook) -> tuple[Parties, Caller | None]:
+        question, inquiry = self._explanation.question, self._inquiry
+        gateway = known_carrier(routes, _socket(question.source)) if question.source else None
+        if gateway is not None:
+            ani = dialled_number(question.caller)
+            parties = await inquiry.parties(caller=None, ani=ani or None, dialled=self._dialled)
+            return parties, carrier_caller(gateway, ani)
+        if question.source:
+            self._trace.add(
+                "caller", "{source} is no carrier's address: the caller is asked for a password", source=question.source
+            )
+        parties = await inquiry.parties(caller=question.caller, ani=None, dialled=self._dialled)
+        account = login_account(parties)
+        return parties, None if account is None else account_caller(account, question.caller)
+
+    def _note_rejections(self, payer: Party | None, rates: RateBook, routes: RouteBook, plan: Plan | Refusal) -> None:
+        """What matched too and was not taken."""
+        at = self._explanation.question.at
+        chosen = plan.rate.rate_id if isinstance(plan, Plan) and plan.rate is not None else None
+        for rate in rates.matching(payer.tariff_id, self._dialled) if payer and payer.tariff_id is not None else ():
+            if rate.rate_id == chosen or rate.blocked:
+                continue
+            in_force = rate.effective_from <= at and (rate.effective_to is None or at < rate.effective_to)
+            self._trace.add(
+                "rate",
+                "not taken: {prefix} ({price} a minute): {why}",
+                prefix=rate.prefix or "(any)",
+                price=rate.next_price,
+                why="a longer prefix matches"
+                if in_force
+                else f"in force {_span(rate.effective_from, rate.effective_to)}",
+            )
+        if isinstance(plan, Plan) and plan.callee is not None:
+            return
+        for route in routes.closed_routes_for(self._dialled):
+            self._trace.add(
+                "route",
+                "not taken: {gateway} ({prefix}): {why}",
+                gateway=route.gateway.name,
+                prefix=route.prefix or "everything",
+                why="for incoming calls only" if route.gateway.enabled else "disabled",
+            )
+
+    def _ways(self, plan: Plan, parties: Parties) -> int:
+        """Explain whom the call would ring; returns how many."""
+        if plan.callee is None:
+            for route in plan.routes:
+                gateway = route.gateway
+                self._trace.add(
+                    "ring",
+                    "{number} at {gateway}, {transport}:{host}:{port}",
+                    number=route.number(self._dialled),
+                    gateway=gateway.name,
+                    transport=gateway.transport,
+                    host=gateway.host,
+                    port=gateway.port,
+                )
+            return len(plan.routes)
+        targets = would_ring(parties.bindings, time.time())
+        for target in targets:
+            remote = target.flow.remote
+            self._trace.add(
+                "ring",
+                "{uri} at {transport}:{host}:{port}, q {q}",
+                uri=target.uri,
+                transport=target.flow.transport,
+                host=remote[0],
+                port=remote[1],
+                q=target.q,
+            )
+        return len(targets)
+
+    async def _authorise(self, plan: Plan, caller: Caller) -> None:
+        explanation, credit = self._explanation, Credit(plan.rate, self._credit)
+        start = call_start(
+            plan,
+            caller,
+            credit,
+            call_id=_CALL_ID,
+            dialled=self._dialled,
+            started_at=explanation.question.at,
+            emergency=self._emergency,
+        )
+        grant = await self._inquiry.try_call(start)
+        explanation.refusal = refused(grant)
+        if explanation.refusal is None:
+            credit.granted(grant.locked)
+            explanation.first_slice = grant.locked
+            note_grant(self._trace, credit, plan)
+
+
+def _socket(source: str) -> tuple[str, int]:
+    """`192.0.2.1`, `192.0.2.1:5060`, `2001:db8::1` or `[2001:db8::1]:5060`; port 0: any."""
+    host, colon, port = source.rpartition(":")
+    if colon and port.isdigit() and (":" not in host or host.startswith("[")):
+        return host.strip("[]"), int(port)
+    return source.strip("[]"), 0
+
+
+def _span(since: datetime, until: datetime | None) -> str:
+    return f"from {since:%Y-%m-%d %H:%M}" + ("" if until is None else f" to {until:%Y-%m-%d %H:%M}")

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A switch that explains itself: what is kept of a call, and what it says of one that is not made."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from billing_client.inquiry import Inquiry
+from softswitch.explaining.ladder import summary
+from switch.call.call import CallState
+from switch.call.explain import Question, explain
+from switch.recorder import read_record
+from switch.settings import CreditSettings
+from switch.sip.session import Acknowledged, Ended, Failed
+
+if TYPE_CHECKING:
+    from switch.call.explain import Explanation
+    from switch.recorder import Record
+    from tests.switch.conftest import World
+
+pytestmark = pytest.mark.asyncio
+
+EMERGENCY = ("112", "911")
+
+
+async def recorded(world: World) -> Record:
+    """The only record that the store has once all calls are over."""
+    await world.settled()
+    await world.switch.recorder.flush()
+    (row,) = await world.sql.fetch("SELECT * FROM billing_calltrace")
+    return read_record(row["body"])
+
+
+async def written(world: World) -> None:
+    """Wait until the store has every registration."""
+    async with asyncio.timeout(5):
+        while world.switch.location.unwritten:  # noqa: ASYNC110 (nothing announces it)
+            await asyncio.sleep(0.01)
+
+
+async def asked(world: World, caller: str, dialled: str, **about: object) -> Explanation:
+    """What the switch says of a call that is not made."""
+    await written(world)
+    inquiry = await Inquiry.connect(world.switch.settings.store_dsn)
+    try:
+        question = Question(caller=caller, dialled=dialled, at=datetime.now(UTC))
+        for name, value in about.items():
+            object.__setattr__(question, name, value)
+        return await explain(inquiry, question, CreditSettings(), EMERGENCY)
+    finally:
+        await inquiry.close()
+
+
+def is_ringing(world: World) -> bool:
+    """Whether a call rings somewhere."""
+    return any(call.state is CallState.RINGING for call in world.switch.control.calls.values())
+
+
+async def a_call(world: World, caller: str, callee: str) -> None:
+    """A call that is answered and hung up by the caller."""
+    async with world.phone(caller) as alice, world.phone(callee) as bob:
+        await bob.register()
+        await alice.call(callee)
+        await bob.answer()
+        answered = await alice.connected()
+        await bob.expect(Acknowledged)
+        alice.perform(answered.session.bye(alice.now()))
+        await bob.expect(Ended)
+        await asyncio.sleep(0.05)  # the answers to BYE
+
+
+async def test_both_legs_are_kept_message_by_message(world: World) -> None:
+    await a_call(world, "101", "102")
+    record = await recorded(world)
+    rungs = [(one.leg, "sent" if one.is_sent else "received", summary(one.data)) for one in record.crossings]
+    assert [rung for rung in rungs if rung[0] == "a"] == [
+        ("a", "received", "INVITE + SDP"),
+        ("a", "sent", "100 Trying (INVITE)"),
+        ("a", "sent", "180 Ringing (INVITE)"),
+        ("a", "sent", "200 OK (INVITE) + SDP"),
+        ("a", "received", "ACK"),
+        ("a", "received", "BYE"),
+        ("a", "sent", "200 OK (BYE)"),
+    ]
+    assert [rung for rung in rungs if rung[0] == "b1"] == [
+        ("b1", "sent", "INVITE + SDP"),
+        ("b1", "received", "180 Ringing (INVITE)"),
+        ("b1", "received", "200 OK (INVITE) + SDP"),
+        ("b1", "sent", "ACK"),
+        ("b1", "sent", "BYE"),
+        ("b1", "received", "200 OK (BYE)"),
+    ]
+    assert [one.at for one in record.crossings] == sorted(one.at for one in record.crossings)
+
+
+async def test_every_decision_leaves_its_reason(world: World) -> None:
+    await a_call(world, "101", "201")
+    record = await recorded(world)
+    kinds = [step.kind for step in record.steps]
+    assert kinds == ["caller", "account", "callee", "rate", "funds", "ring", "answer", "end"]
+    texts = {step.kind: step.text for step in record.steps}
+    assert "101" in texts["caller"]
+    assert "by prefix" in texts["rate"]
+    assert texts["funds"].startswith("locked 0.30000 of")
+    assert texts["end"] == "caller ended the call (bye)"
+
+
+async def test_a_refused_call_is_found_and_says_why(world: World) -> None:
+    async with world.phone("101") as alice:
+        await alice.call("777777")
+        await alice.expect(Failed)
+        await alice.call("102")
+        await alice.expect(Failed)
+    await world.settled()
+    await world.switch.recorder.flush()
+    rows = await world.sql.fetch("SELECT * FROM billing_calltrace WHERE keys @> ARRAY['102']::varchar[]")
+    assert [(row["sip_status"], row["ended_by"], row["account"]) for row in rows] == [(480, "failure", "101")]
+    assert read_record(rows[0]["body"]).steps[-1].text == "480 102 is not registered"
+
+
+async def test_no_credential_reaches_the_store(world: World) -> None:
+    async with world.phone("101") as alice, world.phone("102") as bob:
+        await bob.register()
+        invite = await alice.call("102")
+        sent = invite.request.get("Proxy-Authorization") or ""
+        response = sent.partition('response="')[2].partition('"')[0]
+        assert len(response) >= 32
+        await bob.ringing()
+        alice.perform(invite.cancel(alice.now()))
+        await alice.expect(Failed)
+    record = await recorded(world)
+    whole = b"".join(one.data for one in record.crossings) + repr(record.steps).encode()
+    assert response.encode() not in whole
+    assert world.passwords["101"].encode() not in whole
+    assert b"response=[masked]" in whole
+
+
+async def test_a_call_that_is_talked_on_is_squeezed(world: World) -> None:
+    async with world.phone("101") as alice, world.phone("102") as bob:
+        await bob.register()
+        await alice.call("102")
+        await bob.answer()
+        answered = await alice.connected()
+        await bob.expect(Acknowledged)
+        (call,) = world.switch.control.calls.values()
+        assert call.ladder is not None
+        assert len(call.ladder) > 5
+        call.ladder.squeeze()
+        assert len(call.ladder) == 0
+        assert sum(map(len, call.ladder.packed)) < 2000
+        alice.perform(answered.session.bye(alice.now()))
+        await bob.expect(Ended)
+        await asyncio.sleep(0.05)
+    record = await recorded(world)
+    assert summary(record.crossings[0].data) == "INVITE + SDP"
+    assert summary(record.crossings[-1].data) in ("200 OK (BYE)", "BYE")
+
+
+@pytest.mark.parametrize("dialled", ["102", "201", "777777", "420600000001", "112", "105"])
+@pytest.mark.parametrize("caller", ["101", "105"])
+async def test_explain_says_what_a_live_call_does(world: World, caller: str, dialled: str) -> None:
+    async with world.phone("201") as paid, world.phone(caller) as alice:
+        await paid.register()
+        foreseen = await asked(world, caller, dialled)
+        invite = await alice.call(dialled)
+        if foreseen.refusal is not None:
+            assert (await alice.expect(Failed)).response.status == foreseen.refusal.status
+        else:
+            async with asyncio.timeout(5):
+                while not is_ringing(world):  # noqa: ASYNC110 (nothing announces it)
+                    await asyncio.sleep(0.01)
+            alice.perform(invite.cancel(alice.now()))
+            await alice.expect(Failed)
+    record = await recorded(world)
+    decided = ("account", "callee", "refused", "limit")
+    assert [step.text for step in record.steps if step.kind in decided] == [
+        step.text for step in foreseen.trace.steps if step.kind in decided
+    ]
+    taken = [step.text for step in foreseen.trace.steps if not step.text.startswith("not taken")]
+    for kind in ("rate", "route", "funds"):
+        live = [step.text for step in record.steps if step.kind == kind]
+        assert [text for text in taken if text in live] == live
+
+
+async def test_explain_changes_nothing(world: World) -> None:
+    before = await world.sql.fetch("SELECT * FROM billing_balance ORDER BY id")
+    async with world.phone("201") as paid:
+        await paid.register()
+        found = await asked(world, "101", "201")
+    assert found.refusal is None
+    assert found.first_slice
+    assert await world.sql.fetch("SELECT * FROM billing_balance ORDER BY id") == before
+    assert await world.sql.fetchval("SELECT count(*) FROM billing_activecall") == 0
+    assert await world.sql.fetchval("SELECT count(*) FROM billing_node") == 1
+
+
+async def test_explain_names_what_holds_the_funds(world: World) -> None:
+    async with world.phone("101") as alice, world.phone("201") as paid:
+        await paid.register()
+        await alice.call("201")
+        await paid.ringing()
+        found = await asked(world, "101", "201")
+        (call,) = world.switch.control.calls.values()
+        assert [(lock.call_id, lock.account, lock.dialled) for lock in found.locks] == [(call.call_id, "101", "201")]
+
+
+async def test_explain_at_another_time_takes_the_rate_of_that_time(world: World) -> None:
+    await world.sql.execute(
+        "INSERT INTO billing_rate (tariff_id, prefix, first_price, next_price, effective_from)"
+        " SELECT tariff_id, '4206', 9, 9, now() + interval '1 day' FROM billing_rate WHERE prefix = '420' LIMIT 1"
+    )
+    now = await asked(world, "101", "420600000001")
+    assert any(step.text.startswith("not taken: 4206 ") for step in now.trace.steps)
+    later = await asked(world, "101", "420600000001", at=datetime.now(UTC) + timedelta(days=2))
+    assert later.plan is not None
+    assert later.plan.rate is not None
+    assert later.plan.rate.prefix == "4206"
+
+
+async def test_explain_knows_carriers_by_their_address(world: World) -> None:
+    async with world.phone("102") as bob:
+        await bob.register()
+        found = await asked(world, "420777000111", "102", source="127.0.0.1:1")
+    assert found.refusal is None
+    assert found.plan is not None
+    assert found.plan.direction == "incoming"
+    stranger = await asked(world, "nobody", "102", source="192.0.2.77")
+    assert stranger.refusal is not None
+    assert stranger.refusal.status == 407
