@@ -38,6 +38,9 @@ class Relay(Protocol):
     async def query(self, call_id: str) -> Mapping[str, object] | None:
         """Statistics of a call; None: the relay does not know it (any more). Raises RelayUnavailable."""
 
+    async def play(self, call_id: str, tag: str, wav: bytes, times: int) -> None:
+        """Play a WAV file to the party `tag`, which hears nothing else meanwhile. Raises NgError."""
+
     @property
     def carries_media(self) -> bool:
         """False: phones send media to each other directly."""
@@ -62,6 +65,10 @@ class NoRelay:
     async def query(self, call_id: str) -> Mapping[str, object] | None:
         """Nothing is known, which means nothing here: see `carries_media`."""
         return {}
+
+    async def play(self, call_id: str, tag: str, wav: bytes, times: int) -> None:
+        """Nobody is here to play."""
+        raise NgError("media does not pass a relay")
 
 
 class NgRelay(asyncio.DatagramProtocol):
@@ -139,6 +146,11 @@ class NgRelay(asyncio.DatagramProtocol):
             raise
         except NgError:
             return None
+
+    async def play(self, call_id: str, tag: str, wav: bytes, times: int) -> None:
+        """See `Relay`."""
+        command = {"command": "play media", "call-id": call_id, "from-tag": tag, "blob": wav, "repeat-times": times}
+        await self._command(call_id, {**command, "flags": ["block-egress"]})
 
     async def ping(self) -> bool:
         """Whether a relay answers."""

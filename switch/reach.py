@@ -10,7 +10,7 @@ from billing_client.types import Parties, StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
     from billing_client.store import Store
-    from billing_client.types import Party
+    from billing_client.types import CallStart, Grant, Party
 
 __all__ = ["PartyMemory", "StoreReach"]
 
@@ -34,6 +34,20 @@ class StoreReach:
         """The store did not answer."""
         if self._probe is None:
             self._probe = asyncio.get_running_loop().create_task(self._until_back(), name="store probe")
+
+    async def start_call(self, start: CallStart) -> Grant | None:
+        """Have the store register a call; None: it is away, and the call costs nothing, so it may go on without.
+
+        Raises StoreUnavailable for a call that needs funds.
+        """
+        if not self.is_away:
+            try:
+                return await self._store.start_call(start)
+            except StoreUnavailable:
+                self.lost()
+        if start.want:
+            raise StoreUnavailable("no funds can be locked while the store is away")
+        return None
 
     async def close(self) -> None:
         """Probe no more."""

@@ -9,7 +9,7 @@ addresses and tags stay those of one leg, and session descriptions pass the medi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from switch.call.headers import crossing
 from switch.ng import NgError, RelayUnavailable
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from switch.sip.session import Acknowledged, Progressed, Replied, Requested, Withdrawn
     from switch.sip.transaction import ServerTransaction
 
-__all__ = ["Bridge"]
+__all__ = ["CALLER_TAG", "Bridge"]
+
+CALLER_TAG: Final = "a"
+"""Names the caller towards the relay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Bridge:
         self._forks: dict[Session, Hashable] = {}
         """Which of the caller's early dialogs stands for a callee's."""
         self._tags: dict[Session, str] = {}
-        """Names of the callees' dialogs towards the relay; the caller is "a"."""
+        """Names of the callees' dialogs towards the relay."""
         self._unpracked: dict[Session, Response] = {}
         """By the caller's dialog: the callee's reliable response that the caller's PRACK will acknowledge."""
         self._awaiting_ack: dict[Session, tuple[Session, Request]] = {}
@@ -75,12 +78,14 @@ class Bridge:
     def _tag(self, session: Session) -> str:
         if session in self._forks:
             return self._tags.setdefault(session, f"b{len(self._tags) + 1}")
-        return "a"
+        return CALLER_TAG
 
     # session descriptions ---------------------------------------------------------------------------------------
     async def first_offer(self, sdp: bytes | None) -> bytes:
         """The caller's offer as the callees get it; empty without one."""
-        return b"" if sdp is None else await self._relay.offer(self._call_id, "a", sdp, self._invite.flow.remote[0])
+        return (
+            b"" if sdp is None else await self._relay.offer(self._call_id, CALLER_TAG, sdp, self._invite.flow.remote[0])
+        )
 
     async def _offer(self, session: Session, sdp: bytes | None) -> bytes:
         if sdp is None:
@@ -90,7 +95,7 @@ class Bridge:
     async def _answer(self, offerer: Session | None, answerer: Session, sdp: bytes | None) -> bytes:
         if sdp is None:
             return b""
-        offering = "a" if offerer is None else self._tag(offerer)
+        offering = CALLER_TAG if offerer is None else self._tag(offerer)
         source = answerer.dialog.flow.remote[0]
         return await self._relay.answer(self._call_id, offering, self._tag(answerer), sdp, source)
 

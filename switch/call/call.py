@@ -25,6 +25,7 @@ from switch.call.legs import challenge_answer, falls_back, flow_for, outgoing_re
 from switch.call.plan import Refusal, dialled_number, nowhere, plan_call
 from switch.call.start import call_start, refused
 from switch.call.trace import Trace
+from switch.call.warning import warn_payer
 from switch.ng import NgError, RelayUnavailable
 from switch.sip.digest import Verdict
 from switch.sip.errors import ParseError
@@ -247,45 +248,35 @@ class Call:
 
     async def _authorise(self, plan: Plan, caller: Caller) -> bool:
         """Register the call and lock its first funds: only then may an INVITE leave."""
-        self.credit = Credit(plan.rate, self.services.settings.credit)
-        grant = await self._start(
-            call_start(
-                plan,
-                caller,
-                self.credit,
-                call_id=self.call_id,
-                dialled=self.dialled,
-                started_at=self.started_at,
-                emergency=self.services.settings.emergency_numbers,
-                sip_call_id=self.invite.request.call_id,
-            )
+        self.credit = Credit(plan.rate, self.services.settings.credit, plan.payer.available)
+        start = call_start(
+            plan,
+            caller,
+            self.credit,
+            call_id=self.call_id,
+            dialled=self.dialled,
+            started_at=self.started_at,
+            emergency=self.services.settings.emergency_numbers,
+            sip_call_id=self.invite.request.call_id,
         )
+        grant = await self.services.reach.start_call(start)
+        if grant is None:
+            self.trace.add("funds", "the store is away: the call costs nothing, goes on and is recorded later")
+            self._unstarted, grant = start, Grant(start.want)
         refusal = refused(grant)
         if refusal is not None:
             self._refuse(refusal)
             return False
         self._registered = True
         self.credit.granted(grant.locked)
-        self._funds = FundsWatch(self.call_id, self.credit, self.services.store, self.trace, self._funds_ended)
+        self._funds = FundsWatch(
+            self.call_id, self.credit, self.services.store, self.trace, self._funds_ended, self._funds_end_soon
+        )
         note_grant(self.trace, self.credit, plan)
         if self.invite.answered:
             self._end("caller", 16, 487)
             return False
         return True
-
-    async def _start(self, start: CallStart) -> Grant:
-        """Have the store register the call; what costs nothing goes on without it and is registered at its end."""
-        services, is_free = self.services, not start.want
-        if not services.reach.is_away:
-            try:
-                return await services.store.start_call(start)
-            except StoreUnavailable:
-                services.reach.lost()
-        if not is_free:
-            raise StoreUnavailable("no funds can be locked while the store is away")
-        self.trace.add("funds", "the store is away: the call costs nothing and goes on")
-        self._unstarted = start
-        return Grant(start.want)
 
     def _refuse(self, refusal: Refusal) -> None:
         self.trace.add("refused", "{status} {text}", status=refusal.status, text=refusal.text)
@@ -420,6 +411,10 @@ class Call:
         self._attempts[event.invite] = branch
         core.perform(event.invite.resend([line], core.now()))
         return True
+
+    def _funds_end_soon(self) -> None:
+        warning = warn_payer(self.services.relay, self.call_id, self.trace)
+        self.services.core.keep(asyncio.get_running_loop().create_task(warning))
 
     def _funds_ended(self) -> None:
         self.hang_up("funds", 31, "Funds used up")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,13 @@ __all__ = ["Charge", "Credit"]
 
 _ZERO: Final = Decimal(0)
 
+WARN_AGAIN_SECONDS: Final = 30.0
+FIRST_WARNING_SECONDS: Final = 1.0
+"""After the answer: before that nobody listens."""
+LAST_WARNING_SECONDS: Final = 5.0
+"""Before the end: one that comes later helps nobody."""
+LAST_RETRY_SECONDS: Final = 3.0
+
 
 @dataclass(frozen=True, slots=True)
 class Charge:
@@ -30,14 +38,33 @@ class Credit:
     """Funds of one call, locked slice by slice.
 
     The call never lasts longer than the locked funds pay for: `end_at` is known before the answer, and only a further
-    lock moves it.
+    lock moves it. Towards the end of the funds more is locked at a time, so that it is known in time for the warning
+    that no more will come.
     """
 
-    __slots__ = ("_rate", "_settings", "answered_at", "exhausted", "locked", "paid_seconds")
+    __slots__ = (
+        "_expected_seconds",
+        "_is_ahead",
+        "_rate",
+        "_retried_end",
+        "_settings",
+        "_warned_at",
+        "answered_at",
+        "exhausted",
+        "locked",
+        "paid_seconds",
+    )
 
-    def __init__(self, rate: Rate | None, settings: CreditSettings) -> None:
+    def __init__(self, rate: Rate | None, settings: CreditSettings, available: Decimal | None = None) -> None:
+        """`available` is what the payer had before the call: an estimate, other calls spend from it too."""
         self._rate = None if rate is None or rate.is_free else rate
         self._settings = settings
+        funds = available if self._rate is not None and settings.warn_seconds else None
+        self._expected_seconds = None if funds is None or self._rate is None else seconds_covered(self._rate, funds)
+        self._warned_at: float | None = None
+        self._retried_end: float | None = None
+        self._is_ahead = False
+        """More than the next slice is locked."""
         self.locked = _ZERO
         self.paid_seconds: int | None = None
         """Seconds that the locked funds pay for; None: any length."""
@@ -53,21 +80,43 @@ class Credit:
     @property
     def first_want(self) -> Decimal:
         """What to lock before the call leaves: the first slice, in whole increments."""
-        return _ZERO if self._rate is None else max(self.minimum, cost(self._rate, self._settings.slice_seconds))
+        if self._rate is None:
+            return _ZERO
+        return max(self.minimum, cost(self._rate, self._settings.slice_seconds + self._further_seconds(0)))
 
     def next_want(self) -> tuple[Decimal, Decimal]:
         """How much more to lock for the next slice, and the least that helps: one increment."""
         rate = self._rate
         if rate is None or self.paid_seconds is None:
             return _ZERO, _ZERO
-        slice_total = cost(rate, self.paid_seconds + max(self._settings.slice_seconds, rate.next_increment))
+        slice_seconds = max(self._settings.slice_seconds, rate.next_increment)
+        slice_total = cost(rate, self.paid_seconds + slice_seconds + self._further_seconds(self.paid_seconds))
         one_more = cost(rate, self.paid_seconds + rate.next_increment)
         return slice_total - self.locked, one_more - self.locked
+
+    def _further_seconds(self, paid_seconds: int) -> int:
+        """What to lock beyond the next slice: nothing while the funds seem to reach far beyond it.
+
+        Otherwise, once, as much as makes the store say before the warning is due that there is no more.
+        """
+        expected, further = self._expected_seconds, math.ceil(self._warn_ahead_seconds)
+        if self._is_ahead or expected is None or expected > paid_seconds + self._settings.slice_seconds + further:
+            return 0
+        return further
+
+    @property
+    def _ask_ahead_seconds(self) -> float:
+        return max(2.0, self._settings.slice_seconds / 3)
+
+    @property
+    def _warn_ahead_seconds(self) -> float:
+        return self._settings.warn_seconds + self._ask_ahead_seconds
 
     def granted(self, locked: Decimal) -> None:
         """The store now holds `locked` for this call in all."""
         want = self.first_want if self.paid_seconds is None else self.locked + self.next_want()[0]
         self.exhausted = locked < want
+        self._is_ahead = self._is_ahead or self._further_seconds(self.paid_seconds or 0) > 0
         self.locked = locked
         self.paid_seconds = None if self._rate is None else seconds_covered(self._rate, locked)
 
@@ -92,7 +141,34 @@ class Credit:
         end = self.end_at
         if end is None or self.exhausted or self.answered_at is None:
             return None
-        return max(self.answered_at, end - max(2.0, self._settings.slice_seconds / 3))
+        return max(self.answered_at, end - (self._warn_ahead_seconds if self._is_ahead else self._ask_ahead_seconds))
+
+    @property
+    def warn_at(self) -> float | None:
+        """When to warn the payer that the call is about to end; None: not, or not again."""
+        end, settings = self.end_at, self._settings
+        if end is None or not self.exhausted or self.answered_at is None or not settings.warn_seconds:
+            return None
+        due = max(self.answered_at + FIRST_WARNING_SECONDS, end - settings.warn_seconds)
+        if self._warned_at is not None:
+            due = max(due, self._warned_at + WARN_AGAIN_SECONDS)
+        return due if due <= end - LAST_WARNING_SECONDS else None
+
+    def warned(self, now: float) -> None:
+        """The payer was warned."""
+        self._warned_at = now
+
+    @property
+    def retry_at(self) -> float | None:
+        """When to ask a last time whether somebody has topped the account up; None: that was done."""
+        end = self.end_at
+        if end is None or not self.exhausted or self.answered_at is None or end == self._retried_end:
+            return None
+        return max(self.answered_at, end - LAST_RETRY_SECONDS)
+
+    def retried(self) -> None:
+        """The store was asked a last time before the present end."""
+        self._retried_end = self.end_at
 
     def charge(self, ended_at: float) -> Charge:
         """The charge of a call that ends now: never more time than was paid for."""

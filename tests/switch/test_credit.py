@@ -125,3 +125,60 @@ def test_no_call_costs_more_than_it_has_locked_or_lasts_longer_than_it_has_paid(
     assert charge.amount <= credit.locked <= funds
     if charge.amount:
         assert charge.amount == cost(terms, charge.billed_seconds)
+
+
+def test_towards_the_end_of_the_funds_more_is_locked_so_that_the_warning_comes_in_time() -> None:
+    funds = Decimal("3.00")
+    credit = Credit(rate(), SETTINGS, funds)
+    left, now = lock(credit, funds), 0.0
+    assert credit.locked == Decimal("0.30")
+    credit.answered(now)
+    asked = 0
+    while (ask_at := credit.ask_at) is not None:
+        now, asked = ask_at, asked + 1
+        left = lock(credit, left)
+    assert (credit.end_at, left) == (300.0, 0)
+    assert (now, credit.warn_at) == (200.0, 240.0)
+    assert asked == 7, "not more than one for each slice"
+
+
+def test_the_warning_comes_a_minute_before_the_end_and_again_after_thirty_seconds() -> None:
+    credit = Credit(rate(), SETTINGS, Decimal("0.90"))
+    lock(credit, Decimal("0.90"))
+    credit.answered(100.0)
+    assert (credit.exhausted, credit.end_at, credit.warn_at) == (True, 190.0, 130.0)
+    credit.warned(130.0)
+    assert credit.warn_at == 160.0
+    credit.warned(160.0)
+    assert credit.warn_at is None
+    assert credit.retry_at == 187.0
+    credit.retried()
+    assert credit.retry_at is None
+
+
+def test_who_can_hardly_pay_for_the_call_is_warned_at_its_beginning_unless_it_is_over_at_once() -> None:
+    for funds, warn_at in ((Decimal("0.20"), 101.0), (Decimal("0.05"), None)):
+        credit = Credit(rate(), SETTINGS, funds)
+        lock(credit, funds)
+        credit.answered(100.0)
+        assert credit.warn_at == warn_at
+
+
+def test_a_top_up_makes_the_call_go_on_and_the_warning_comes_again_before_the_new_end() -> None:
+    credit = Credit(rate(), SETTINGS, Decimal("0.90"))
+    lock(credit, Decimal("0.90"))
+    credit.answered(0.0)
+    credit.warned(30.0)
+    lock(credit, Decimal(5))
+    assert (credit.exhausted, credit.end_at, credit.warn_at) == (False, 120.0, None)
+    assert credit.ask_at == 50.0, "from now on it is known in time"
+    lock(credit, Decimal("0.10"))
+    assert (credit.exhausted, credit.end_at, credit.warn_at) == (True, 130.0, 70.0)
+
+
+def test_without_warnings_no_more_than_a_slice_is_locked() -> None:
+    credit = Credit(rate(), CreditSettings(slice_seconds=30, warn_seconds=0), Decimal("0.90"))
+    assert credit.first_want == Decimal("0.30000")
+    lock(credit, Decimal("0.20"))
+    credit.answered(0.0)
+    assert credit.warn_at is None
