@@ -20,6 +20,7 @@ from switch.call.caller import CallerCheck
 from switch.call.control import CallControl
 from switch.call.services import Books, Services
 from switch.call.settlement import Settlement, Volatile
+from switch.call.standing import StandingCalls
 from switch.core import Core
 from switch.http import serve
 from switch.journal import Codec, Journal
@@ -120,6 +121,7 @@ class Switch:
             self.control.take_over(_BEAT_SECONDS, _SILENT_SECONDS),
             self.control.reconcile(_RECONCILE_SECONDS),
             self.control.watch_media(),
+            self.control.hang_up_left(),
             self._refresh_books(),
             self.recorder.run(),
         ):
@@ -132,6 +134,9 @@ class Switch:
         journal: Journal[CallFinish] | Volatile = Volatile()
         if directory is not None:
             journal = Journal(directory / f"settlements-{self.settings.node}", Codec(CallFinish, CallStart, Rate))
+        standing = None if directory is None else directory / f"calls-{self.settings.node}"
+        self.standing = StandingCalls(standing)
+        self._stack.callback(self.standing.close)
         self.control.settlement = Settlement(self.store, self.reach, journal, self._keep)
         self._stack.push_async_callback(self.control.settlement.close)
         await self.control.settlement.resume()
@@ -198,6 +203,7 @@ class Switch:
             core=self.core,
             store=self.store,
             reach=self.reach,
+            standing=self.standing,
             relay=self.relay,
             location=self.location,
             resolver=self.resolver,

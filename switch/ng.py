@@ -35,6 +35,9 @@ class Relay(Protocol):
     async def delete(self, call_id: str) -> None:
         """Free what a call holds; harmless when it holds nothing."""
 
+    async def delete_everywhere(self, call_id: str) -> None:
+        """Free what any relay holds of a call that was not set up through this object; harmless as well."""
+
     async def query(self, call_id: str) -> Mapping[str, object] | None:
         """Statistics of a call; None: the relay does not know it (any more). Raises RelayUnavailable."""
 
@@ -60,6 +63,9 @@ class NoRelay:
         return sdp
 
     async def delete(self, call_id: str) -> None:
+        """Nothing is held."""
+
+    async def delete_everywhere(self, call_id: str) -> None:
         """Nothing is held."""
 
     async def query(self, call_id: str) -> Mapping[str, object] | None:
@@ -137,6 +143,11 @@ class NgRelay(asyncio.DatagramProtocol):
             pass  # its own media time-out frees it
         finally:
             self._chosen.pop(call_id, None)
+
+    async def delete_everywhere(self, call_id: str) -> None:
+        """See `Relay`."""
+        command = bencode({"command": "delete", "call-id": call_id, "delete-delay": 0})
+        await asyncio.gather(*(self._exchange(address, command) for address in self.addresses))
 
     async def query(self, call_id: str) -> Mapping[str, object] | None:
         """See `Relay`."""

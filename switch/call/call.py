@@ -369,6 +369,9 @@ class Call:
         if self._funds is not None:
             self._funds.start()
         await self._bridge.answered(event.session, event.invite.request, event.response)
+        if self.callee is not None:
+            legs = (self.callee, self._bridge.peer(self.callee))
+            self.services.standing.answered(self.call_id, legs, reason(41, "Switch was restarted"))
 
     async def _failed(self, event: Failed) -> None:
         if not event.local:

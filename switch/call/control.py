@@ -24,6 +24,8 @@ __all__ = ["CallControl"]
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS: Final = 1.0
+_AT_A_TIME: Final = 50
+_PAUSE_SECONDS: Final = 0.02
 
 
 class CallControl:
@@ -65,6 +67,7 @@ class CallControl:
         """A call has ended: forget it and free its media."""
         if self.calls.pop(call.call_id, None) is None:
             return
+        self.services.standing.over(call.call_id)
         if self.services.relay.carries_media:
             self.services.core.keep(asyncio.get_running_loop().create_task(self.services.relay.delete(call.call_id)))
         if not self.calls:
@@ -90,6 +93,19 @@ class CallControl:
         call.trace.add("end", "ended by order: {text}", text=text)
         call.hang_up(by, 31 if by == "media" else 16, text)
         return True
+
+    async def hang_up_left(self) -> None:
+        """End the calls that an earlier life of this switch left to themselves: both legs, and the sound."""
+        core, standing = self.services.core, self.services.standing
+        for number, (call_id, farewells) in enumerate(standing.left.items(), 1):
+            for request, flow in farewells:
+                core.perform(core.agent.layer.send_request(request, flow, core.now())[1])
+            await self.services.relay.delete_everywhere(call_id)
+            if number % _AT_A_TIME == 0:
+                await asyncio.sleep(_PAUSE_SECONDS)
+        if standing.left:
+            log.warning("hung up calls of an earlier life", extra={"calls": len(standing.left)})
+        standing.forget_left()
 
     async def watch_media(self) -> None:
         """Ask the relay about every answered call now and then: one that it has given up on is dead."""

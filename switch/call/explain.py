@@ -192,7 +192,7 @@ class _Answering:
         return len(targets)
 
     async def _authorise(self, plan: Plan, caller: Caller) -> None:
-        explanation, credit = self._explanation, Credit(plan.rate, self._credit)
+        explanation, credit = self._explanation, Credit(plan.rate, self._credit, plan.payer.available)
         start = call_start(
             plan,
             caller,

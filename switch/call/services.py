@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from billing_client.types import CallFinish
     from switch.call.call import Call
     from switch.call.caller import CallerCheck
+    from switch.call.standing import StandingCalls
     from switch.core import Core
     from switch.location import Location
     from switch.ng import Relay
@@ -48,6 +49,7 @@ class Services:
     core: Core
     store: Store
     reach: StoreReach
+    standing: StandingCalls
     relay: Relay
     location: Location
     resolver: Resolver
