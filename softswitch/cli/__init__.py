@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from softswitch.child import ChildFailedError
-from softswitch.cli import explain, look, money, operate, run
+from softswitch.cli import explain, look, money, operate, replay, run
 from softswitch.cli.context import FAILED, STORE_UNREACHABLE, WRONG, Shell
 from softswitch.config import ConfigurationInvalidError
 from softswitch.runfiles import AlreadyRunningError
@@ -22,7 +22,7 @@ __all__ = ["main", "softswitch"]
 SECTIONS: dict[str, list[click.Command]] = {
     "Run": [run.up, run.switch, run.media, run.carrier, run.store],
     "Look": [look.accounts, look.registrations, look.calls, look.xdrs, look.demo],
-    "Explain": [explain.trace, explain.explain],
+    "Explain": [explain.trace, explain.explain, replay.replay],
     "Act": [money.topup, operate.disconnect, money.apply, operate.reload],
     "Check": [operate.check, operate.doctor, money.audit, operate.migrate],
 }

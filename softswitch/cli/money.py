@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from billing.change import Change
     from softswitch.cli.context import Shell
 
-__all__ = ["apply", "audit", "topup"]
+__all__ = ["apply", "audit", "read_yaml", "topup"]
 
 MOST_SHOWN = 200
 AUDIT = (
@@ -84,7 +84,7 @@ def apply(shell: Shell, file: Path, yes: bool, dry_run: bool, as_json: bool) -> 
 
     Shows the difference first and asks. Applying the same file again changes nothing.
     """
-    document = _document(file)
+    document = read_yaml(file)
     with shell.operations() as operations:
         from billing.apply import ApplyError
 
@@ -104,7 +104,8 @@ def apply(shell: Shell, file: Path, yes: bool, dry_run: bool, as_json: bool) -> 
         shell.done(f"{_count(len(changes), 'change')} made")
 
 
-def _document(file: Path) -> dict[str, Any]:
+def read_yaml(file: Path) -> dict[str, Any]:
+    """A document of `softswitch apply`'s form; raises UsageError where it is no YAML mapping."""
     try:
         found = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:

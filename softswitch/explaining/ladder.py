@@ -74,9 +74,9 @@ def summary(data: bytes) -> str:
     if _SDP.search(data):
         held = _DIRECTION.search(data)
         text += f" + SDP {held[1].decode()}" if held else " + SDP"
-    return text
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _arrow(text: str, *, to_the_right: bool) -> str:
-    label = f" {text[: ARROW - 6]} "
+    label = f" {text[: ARROW - 4]} "
     return f"{label:─^{ARROW - 1}}▶" if to_the_right else f"◀{label:─^{ARROW - 1}}"
