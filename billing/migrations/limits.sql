@@ -7,9 +7,13 @@ CREATE FUNCTION is_one_call_too_many(call text, incoming boolean, account bigint
                                      callee bigint, callee_customer bigint)
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM FROM billing_account WHERE id IN (account, callee) ORDER BY id FOR NO KEY UPDATE;
-    PERFORM FROM billing_customer WHERE id IN (customer, callee_customer) ORDER BY id FOR NO KEY UPDATE;
-    RETURN EXISTS (
+    IF num_nonnulls(account, callee) > 0 THEN
+        PERFORM FROM billing_account WHERE id IN (account, callee) ORDER BY id FOR NO KEY UPDATE;
+    END IF;
+    IF num_nonnulls(customer, callee_customer) > 0 THEN
+        PERFORM FROM billing_customer WHERE id IN (customer, callee_customer) ORDER BY id FOR NO KEY UPDATE;
+    END IF;
+    IF num_nonnulls(account, callee) > 0 AND EXISTS (
         SELECT FROM billing_account a CROSS JOIN LATERAL (
             SELECT count(*) AS calls,
                    count(*) FILTER (WHERE l.account_id = a.id AND l.direction <> 'incoming') AS calls_out,
@@ -19,8 +23,11 @@ BEGIN
             WHERE a.id IN (account, callee)
             AND (a.max_calls <= live.calls
                 OR a.id = account AND NOT incoming AND a.max_calls_out <= live.calls_out
-                OR (a.id = callee OR incoming) AND a.max_calls_in <= live.calls_in)
-    ) OR EXISTS (
+                OR (a.id = callee OR incoming) AND a.max_calls_in <= live.calls_in))
+    THEN
+        RETURN true;
+    END IF;
+    RETURN num_nonnulls(customer, callee_customer) > 0 AND EXISTS (
         SELECT FROM billing_customer c CROSS JOIN LATERAL (
             SELECT count(*) AS calls,
                    count(*) FILTER (WHERE l.customer_id = c.id AND l.direction <> 'incoming') AS calls_out,
@@ -30,8 +37,7 @@ BEGIN
             WHERE c.id IN (customer, callee_customer)
             AND (c.max_calls <= live.calls
                 OR c.id = customer AND NOT incoming AND c.max_calls_out <= live.calls_out
-                OR (c.id = callee_customer OR incoming) AND c.max_calls_in <= live.calls_in)
-    );
+                OR (c.id = callee_customer OR incoming) AND c.max_calls_in <= live.calls_in));
 END $$;
 
 -- How much of `want` a customer's spending limits leave room for; null: all of it.
