@@ -178,6 +178,25 @@ async def test_connecting_to_nothing_is_unavailable() -> None:
         await Store.connect("postgresql://nobody@127.0.0.1:1/nothing", node="sw1", timeout_seconds=PATIENCE_SECONDS)
 
 
+FLAKY = """
+CREATE SEQUENCE tries;
+CREATE FUNCTION flaky() RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    IF nextval('tries') < 3 THEN
+        RAISE deadlock_detected;
+    END IF;
+    RETURN currval('tries');
+END $$"""
+
+
+async def test_an_operation_that_the_store_gave_up_for_another_is_tried_again(store: Store, tenant: Tenant) -> None:
+    await tenant.sql.execute(FLAKY)
+    try:
+        assert (await store._pool.fetch("SELECT flaky()"))[0][0] == 3
+    finally:
+        await tenant.sql.execute("DROP FUNCTION flaky; DROP SEQUENCE tries")
+
+
 async def test_a_closed_store_is_unavailable(dsn: str) -> None:
     store = await Store.connect(dsn, node="sw1", connections=1)
     await store.close()
