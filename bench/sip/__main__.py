@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 
 from bench.machine import GENERATOR_CPU, on_cpu, prefer
 from bench.sip.house import PASSWORD, PROBES, number, open_disk, open_house
-from bench.sip.measure import Target, highest_rate, median_run, memory_after_calls, memory_of_held_calls
+from bench.sip.measure import (
+    Target,
+    highest_rate,
+    median_run,
+    memory_after_calls,
+    memory_of_held_calls,
+    side_by_side,
+)
+from bench.sip.peer import is_installed, open_kamailio
 from bench.sip.sipp import CALL, REGISTRATION, callees, drive
 
 if TYPE_CHECKING:
@@ -25,7 +33,9 @@ if TYPE_CHECKING:
     from bench.sip.measure import Row
     from bench.sip.sipp import Operation
 
+WARM_RATE = 100.0
 WARM_SECONDS = 4.0
+HELD_RATE = 50.0
 PROBE_RATE = 25.0
 PROBE_SECONDS = 20.0
 
@@ -51,7 +61,7 @@ def served(disk: Disk, options: Options, operation: Operation, *, relay: str = "
         house = stack.enter_context(open_house(disk, relay=relay))
         if operation is CALL:
             stack.enter_context(callees(disk))
-        drive(disk, operation, port=disk.sip, rate=options.call_rate, seconds=WARM_SECONDS)
+        drive(disk, operation, port=disk.sip, rate=WARM_RATE, seconds=WARM_SECONDS)
         yield Target(disk, house.pids, disk.sip)
 
 
@@ -81,16 +91,32 @@ def relay(disk: Disk, options: Options) -> None:
         report(options, "call with relay", _median(target, CALL, options.call_rate, options))
 
 
+def peer(disk: Disk, options: Options) -> None:
+    """Kamailio and the switch in turns, so that both find the machine alike."""
+    if not is_installed():
+        print("peer: needs the Debian packages kamailio and kamailio-postgres-modules", file=sys.stderr)
+        return
+    for operation, rate in ((REGISTRATION, options.register_rate), (CALL, options.call_rate)):
+        with contextlib.ExitStack() as stack:
+            theirs = stack.enter_context(open_kamailio(disk))
+            ours = stack.enter_context(served(disk, options, operation))
+            rows = side_by_side((ours, theirs), operation, rate=rate, seconds=options.seconds, repeat=options.repeat)
+            report(options, f"{operation.name} beside Kamailio", rows[0])
+            report(options, f"{operation.name}, Kamailio", rows[1])
+            if options.search:
+                report(options, f"{operation.name}, Kamailio, highest", highest_rate(theirs, operation, start=2 * rate))
+
+
 def memory(disk: Disk, options: Options) -> None:
     """Memory of a held call."""
     with served(disk, options, CALL) as target:
-        report(options, "held calls", memory_of_held_calls(target, calls=options.held, rate=options.call_rate))
+        report(options, "held calls", memory_of_held_calls(target, calls=options.held, rate=HELD_RATE))
 
 
 def flat(disk: Disk, options: Options) -> None:
     """Memory after 10,000 and after 100,000 calls; takes minutes."""
     with served(disk, options, CALL) as target:
-        report(options, "after calls", memory_after_calls(target, rate=2 * options.call_rate, counts=(10_000, 100_000)))
+        report(options, "after calls", memory_after_calls(target, rate=options.call_rate, counts=(10_000, 100_000)))
 
 
 PARTS: Mapping[str, Callable[[Disk, Options], None]] = {
@@ -98,9 +124,10 @@ PARTS: Mapping[str, Callable[[Disk, Options], None]] = {
     "call": call,
     "relay": relay,
     "memory": memory,
+    "peer": peer,
     "flat": flat,
 }
-USUAL = ("registration", "call", "relay", "memory")
+USUAL = ("registration", "call", "relay", "memory", "peer")
 
 
 def _median(target: Target, operation: Operation, rate: float, options: Options) -> Row:
@@ -153,8 +180,8 @@ def main() -> None:
         "parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; by default {', '.join(USUAL)}"
     )
     parser.add_argument("--accounts", type=int, default=10_000)
-    parser.add_argument("--register-rate", type=float, default=500.0, help="registrations a second")
-    parser.add_argument("--call-rate", type=float, default=100.0, help="calls a second")
+    parser.add_argument("--register-rate", type=float, default=1000.0, help="registrations a second")
+    parser.add_argument("--call-rate", type=float, default=200.0, help="calls a second")
     parser.add_argument("--seconds", type=float, default=8.0, help="of a run")
     parser.add_argument("--repeat", type=int, default=3, help="runs of which the median counts")
     parser.add_argument("--held", type=int, default=1000, help="held calls: so many, then twice as many")

@@ -125,12 +125,12 @@ async def _fill(disk: Disk, *, bound: bool) -> None:
 
 
 @contextlib.contextmanager
-def open_house(disk: Disk, *, relay: str = "off") -> Iterator[House]:
-    """A switch on this store; with `relay` "builtin" a media process too."""
+def open_house(disk: Disk, *, relay: str = "off", more: str = "") -> Iterator[House]:
+    """A switch on this store; with `relay` "builtin" a media process too. `more` is put into its configuration."""
     http, control = free_port(), free_port()
     config = disk.folder / "config.yaml"
     config.write_text(
-        CONFIG.format(data_dir=disk.folder / "var", sip=disk.sip, relay=relay, control=control, http=http),
+        CONFIG.format(data_dir=disk.folder / "var", sip=disk.sip, relay=relay, control=control, http=http) + more,
         encoding="utf-8",
     )
     with contextlib.ExitStack() as stack:

@@ -14,12 +14,21 @@ from bench.machine import calibrate, cpu_seconds, pss_kib, stolen_seconds
 from bench.sip.sipp import CALL, drive, held_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bench.sip.house import Disk
     from bench.sip.sipp import Operation
 
-__all__ = ["Row", "Target", "highest_rate", "median_run", "memory_after_calls", "memory_of_held_calls", "run"]
+__all__ = [
+    "Row",
+    "Target",
+    "highest_rate",
+    "median_run",
+    "memory_after_calls",
+    "memory_of_held_calls",
+    "run",
+    "side_by_side",
+]
 
 Row = dict[str, float]
 
@@ -79,7 +88,18 @@ def median_run(
     rows: list[Row] = []
     while len(rows) < 2 * repeat and sum(row["stolen_percent"] <= STOLEN_PERCENT for row in rows) < repeat:
         rows.append(run(target, operation, rate=rate, seconds=seconds, hold_ms=hold_ms))
-    rows = sorted(rows, key=lambda row: row["stolen_percent"])[:repeat]
+    return _median(sorted(rows, key=lambda row: row["stolen_percent"])[:repeat])
+
+
+def side_by_side(
+    targets: Sequence[Target], operation: Operation, *, rate: float, seconds: float, repeat: int
+) -> list[Row]:
+    """Medians of `repeat` runs of each, in turns."""
+    rounds = [[run(target, operation, rate=rate, seconds=seconds) for target in targets] for _ in range(repeat)]
+    return [_median(rows) for rows in zip(*rounds, strict=True)]
+
+
+def _median(rows: Sequence[Row]) -> Row:
     return {key: statistics.median(row[key] for row in rows) for key in rows[0]}
 
 

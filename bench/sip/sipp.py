@@ -70,7 +70,7 @@ def _sipp(folder: Path, scenario: str, port: int, *options: str) -> subprocess.P
         raise SystemExit("this benchmark needs sipp (Debian package sip-tester)")
     command = [
         *(program, "-sf", str(SCENARIOS / scenario), "-i", "127.0.0.1", "-p", str(port)),
-        *("-nostdin", "-buff_size", "4000000", "-timer_resol", "1"),
+        *("-nostdin", "-skip_rlimit", "-buff_size", "4000000", "-timer_resol", "1"),
         *("-trace_err", "-error_file", str(folder / f"{port}.err"), *options),
     ]
     with on_cpu(GENERATOR_CPU):
@@ -179,8 +179,10 @@ def held_calls(disk: Disk, *, port: int, calls: int, rate: float) -> Iterator[No
 
 
 def _show_errors(folder: Path) -> None:
-    for file in folder.glob("*.err"):
-        print(file.read_text(encoding="utf-8", errors="replace")[:600], file=sys.stderr, flush=True)
+    """What sipp said first; it says the same of every call that fails."""
+    for file in sorted(folder.glob("*.err"))[:1]:
+        text = " ".join(file.read_text(encoding="utf-8", errors="replace").split())
+        print(f"sipp: {text[:300]}", file=sys.stderr, flush=True)
 
 
 def _watch(running: list[subprocess.Popen[bytes]], limit: float) -> float:
