@@ -167,8 +167,9 @@ class Store:
         False, once: since the last time this life was declared dead, its calls are settled (see `lost_calls`), and
         another life began.
         """
-        if not await self._pool.fetch(statements.HEARTBEAT, self._life):
-            await self._begin_life(self._life)
+        life = self._life
+        if not await self._pool.fetch(statements.HEARTBEAT, life):
+            await self._begin_life(life)
         lost, self._lives_lost = self._lives_lost, 0
         return not lost
 
@@ -184,11 +185,19 @@ class Store:
         while found := await self._pool.fetch(statements.ORPHANS, ORPHANS_AT_A_TIME):
             settled = 0
             for row in found:
-                settled += (await self._pool.fetch(statements.SETTLE_ORPHAN, row["call_id"]))[0]["settled"]
+                settled += await self._settle_orphan(row["call_id"])
             adopted += settled
             if not settled:
                 break  # others are at it
         return adopted
+
+    async def _settle_orphan(self, call_id: str) -> bool:
+        """Settle one; what the store objects to must not keep the others waiting."""
+        try:
+            return bool((await self._pool.fetch(statements.SETTLE_ORPHAN, call_id))[0]["settled"])
+        except StoreRefused:
+            log.exception("an orphan cannot be settled", extra={"call": call_id})
+            return False
 
     # Location service
 
