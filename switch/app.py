@@ -275,6 +275,8 @@ class Switch:
         gauges = {
             "softswitch_store_connected": ("1 while the store answers", lambda: float(self.store.is_connected)),
             "softswitch_bindings": ("Contact bindings held here", lambda: float(len(self.location))),
+            "softswitch_traces_written": ("Records of calls written", lambda: float(self.recorder.written)),
+            "softswitch_traces_dropped": ("Records of calls dropped", lambda: float(self.recorder.dropped)),
         }
         return {
             "/metrics": metrics_page(self.core, self.control, gauges),
