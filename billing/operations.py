@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from billing.settings import configure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
     from pathlib import Path
@@ -19,14 +19,17 @@ if TYPE_CHECKING:
     from billing.change import Change
     from billing.demo import DemoSummary
     from billing.ledger import Receipt
+    from billing.live import Announcements
     from billing.reports import Row
 
 __all__ = [
     "accounts",
     "apply",
     "audit",
+    "block",
     "calls",
     "is_migrated",
+    "ledger",
     "load_demo",
     "migrate",
     "registrations",
@@ -35,6 +38,7 @@ __all__ = [
     "topup",
     "trace",
     "traces",
+    "watch_calls",
     "withdraw",
     "xdrs",
 ]
@@ -103,6 +107,13 @@ def calls(filter: str = "", *, limit: int = 1000) -> list[Row]:  # noqa: A002
     return reports.calls(filter, limit=limit)
 
 
+def ledger(account: str, *, limit: int = 100) -> list[Row]:
+    """Movements of the balance that an account spends from, the newest first, each with the balance after it."""
+    from billing import reports
+
+    return reports.ledger(account, limit=limit)
+
+
 def xdrs(
     *, account: str | None = None, since: datetime | None = None, until: datetime | None = None, limit: int = 100
 ) -> list[Row]:
@@ -152,6 +163,20 @@ def withdraw(number: str, amount: Decimal, key: str, note: str = "") -> Receipt:
     from billing import ledger
 
     return ledger.withdraw(number, amount, key, note)
+
+
+def watch_calls(every_seconds: float = 1.0) -> Iterator[Announcements]:
+    """What runs on all nodes, with funds and media, again and again; see `billing.live`."""
+    from billing import live
+
+    return live.watch_calls(every_seconds)
+
+
+def block(number: str) -> bool:
+    """Block an account; False if there is none."""
+    from billing.models import Account
+
+    return bool(Account.objects.filter(number=number).update(state="blocked"))
 
 
 def request_disconnect(call_id: str, reason: str) -> bool:

@@ -23,6 +23,7 @@ WRITE_TRACES = "SELECT write_traces($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
 PRUNE_TRACES = "SELECT prune_traces($1, $2)"
 HEARTBEAT = "SELECT FROM heartbeat($1)"
 
+ANNOUNCE_CALLS = "SELECT pg_notify('softswitch_calls', message) FROM unnest($1::text[]) AS message"
 NODE_BEGIN = "INSERT INTO billing_node (name) VALUES ($1) RETURNING id"
 DECLARE_DEAD = "SELECT declare_dead($1, $2)"
 ORPHANS = "SELECT call_id FROM orphans($1) AS call_id"

@@ -157,6 +157,10 @@ class Store:
         """Calls that the store holds for this life of the node; one that the switch does not know is a leftover."""
         return [row["call_id"] for row in await self._pool.fetch(statements.LIVE_CALLS, self._life)]
 
+    async def announce_calls(self, messages: Sequence[str]) -> None:
+        """Tell whoever watches what runs here, in messages of less than 8000 octets."""
+        await self._pool.fetch(statements.ANNOUNCE_CALLS, list(messages))
+
     async def lost_calls(self, call_ids: Iterable[str]) -> list[str]:
         """Those of these calls that the store does not hold (any more): another switch has settled them."""
         return [row["call_id"] for row in await self._pool.fetch(statements.LOST_CALLS, list(call_ids))]

@@ -315,9 +315,9 @@ class Settlement:
 class StoreEvent:
     """Something changed in the store."""
 
-    kind: Literal["rates", "routes", "account", "disconnect", "spending", "resync"]
+    kind: Literal["rates", "routes", "account", "disconnect", "spending", "watch", "resync"]
     """Of these, "resync" says that events may have been missed: take everything anew; "spending" that a customer
-    reached a spending limit."""
+    reached a spending limit; "watch" that somebody wants to hear what runs (`Store.announce_calls`)."""
     number: str = ""
     """Of the account that changed."""
     node: str = ""
@@ -336,6 +336,8 @@ class StoreEvent:
                 return cls("routes")
             case ["resync"]:
                 return cls("resync")
+            case ["watch"]:
+                return cls("watch")
             case ["account", *number]:
                 return cls("account", number=":".join(number))
             case ["disconnect", node, call_id, *reason]:

@@ -18,6 +18,7 @@ from switch import collector
 from switch.authentication import Subscribers
 from switch.call.caller import CallerCheck
 from switch.call.control import CallControl
+from switch.call.live import LiveCalls
 from switch.call.services import Books, Services
 from switch.call.settlement import Settlement, Volatile
 from switch.call.standing import StandingCalls
@@ -112,6 +113,7 @@ class Switch:
         self._stack.push_async_callback(self.core.settle)
         await self.location.start()
         self._stack.push_async_callback(self.location.close)
+        self.live = LiveCalls(self.control)
         await self.store.listen(self._store_event)
         if settings.http is not None:
             server = await serve(settings.http.host, settings.http.port, self._pages())
@@ -122,6 +124,7 @@ class Switch:
             self.control.reconcile(_RECONCILE_SECONDS),
             self.control.watch_media(),
             self.control.hang_up_left(),
+            self.live.run(),
             self._refresh_books(),
             self.recorder.run(),
         ):
@@ -229,6 +232,8 @@ class Switch:
             number = event.number if event.kind == "account" else None
             self.registrar.account_changed(number)
             self.memory.changed(number)
+        if event.kind == "watch":
+            self.live.watched()
         if event.kind == "spending":
             log.warning("a customer reached a spending limit", extra={"limit": event.reason})
         if event.kind == "disconnect" and event.node in (self.settings.node, ""):

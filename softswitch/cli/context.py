@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-__all__ = ["FAILED", "STORE_UNREACHABLE", "WRONG", "Column", "Shell"]
+__all__ = ["FAILED", "STORE_UNREACHABLE", "WRONG", "Column", "Shell", "amount_text"]
 
 FAILED = 1
 """Exit status: what was asked for could not be done."""
@@ -100,6 +100,10 @@ class Shell:
         else:
             self.out.print(_table(rows, columns, self.out.width))
 
+    def table(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> Table:
+        """A table that fits the terminal, for a view that is drawn again and again."""
+        return _table(rows, columns, self.out.width)
+
     def json(self, value: object) -> None:
         """Prints a value for a script."""
         self.out.file.write(json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n")
@@ -156,6 +160,11 @@ def amount(value: Decimal) -> str:
     """At least two decimals, more where they say something: 1.50, 0.00125."""
     whole, _, decimals = f"{value:f}".partition(".")
     return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def amount_text(written: str | None) -> str:
+    """An amount that came as text."""
+    return "" if written is None else amount(Decimal(written))
 
 
 def _plain(value: object) -> str:

@@ -13,7 +13,7 @@ from softswitch.cli.context import Column
 if TYPE_CHECKING:
     from softswitch.cli.context import Shell
 
-__all__ = ["accounts", "calls", "demo", "json_option", "registrations", "xdrs"]
+__all__ = ["accounts", "calls", "demo", "json_option", "ledger", "registrations", "xdrs"]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print a JSON list with every field.")
 
@@ -50,6 +50,15 @@ CALLS = (
     Column("destination", "Destination", grows=True, is_dispensable=True),
     Column("gateway", "Gateway", is_dispensable=True),
     Column("node", "Node", is_dispensable=True),
+)
+LEDGER = (
+    Column("at", "At"),
+    Column("kind", "What"),
+    Column("amount", "Amount", is_number=True),
+    Column("balance", "Balance", is_number=True),
+    Column("currency", ""),
+    Column("note", "Note", grows=True, is_dispensable=True),
+    Column("key", "Key", is_dispensable=True),
 )
 XDRS = (
     Column("started_at", "Started"),
@@ -93,10 +102,20 @@ def registrations(shell: Shell, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--watch", is_flag=True, help="Show all nodes live, with funds, time left and media.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), help="Watch for so long.  [default: until Ctrl-C]")
 @json_option
 @click.pass_obj
-def calls(shell: Shell, as_json: bool) -> None:
-    """Calls that run now, with the funds they hold."""
+def calls(shell: Shell, watch: bool, seconds: float | None, as_json: bool) -> None:
+    """Calls that run now, with the funds they hold.
+
+    With --watch --json every change is a line of JSON.
+    """
+    if watch or seconds is not None:
+        from softswitch.cli.watch import watch_calls
+
+        watch_calls(shell, seconds, as_json=as_json)
+        return
     with shell.operations() as operations:
         rows = operations.calls()
     shell.show(rows, CALLS, as_json=as_json, nothing="No calls.")
@@ -115,6 +134,21 @@ def xdrs(shell: Shell, account: str | None, last: int, as_json: bool) -> None:
     with shell.operations() as operations:
         rows = operations.xdrs(account=account, limit=last)
     shell.show(rows, XDRS, as_json=as_json, nothing="No call records.")
+
+
+@click.command()
+@click.argument("account")
+@click.option("--last", type=click.IntRange(min=1), default=50, show_default=True, help="How many.")
+@json_option
+@click.pass_obj
+def ledger(shell: Shell, account: str, last: int, as_json: bool) -> None:
+    """Movements of an account's balance, newest first, with the balance after each.
+
+    ACCOUNT is its number. Accounts that share their customer's credit show the customer's movements.
+    """
+    with shell.operations() as operations:
+        rows = operations.ledger(account, limit=last)
+    shell.show(rows, LEDGER, as_json=as_json, nothing="No movements.")
 
 
 @click.command()

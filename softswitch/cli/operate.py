@@ -58,14 +58,27 @@ def reload(shell: Shell) -> None:
 
 @click.command()
 @click.argument("call")
-@click.option("--reason", default="admin", show_default=True, help="Kept in the call record.")
+@click.option("--reason", default="admin", show_default=True, help="Told to both phones, kept in the call's trace.")
+@click.option("--block", is_flag=True, help="Block the account that pays, too.")
 @click.pass_obj
-def disconnect(shell: Shell, call: str, reason: str) -> None:
-    """End a running call ("softswitch calls" names them)."""
+def disconnect(shell: Shell, call: str, reason: str, block: bool) -> None:
+    """End a running call, on whichever node it is.
+
+    CALL is its id, or the beginning of it ("softswitch calls" shows them).
+    """
     with shell.operations() as operations:
-        if not operations.request_disconnect(call, reason):
+        found = [row for row in operations.calls(limit=1_000_000) if row["call_id"].startswith(call)]
+        if not found:
             raise click.ClickException(f'no running call has the id "{call}"')
-    shell.done(f"call {call} is being ended")
+        if len(found) > 1:
+            raise click.ClickException(f'{len(found)} running calls have ids that begin with "{call}"')
+        (row,) = found
+        if block:
+            operations.block(row["account"])  # first, so that nobody dials again in between
+            shell.done(f"account {row['account']} is blocked")
+        if not operations.request_disconnect(row["call_id"], reason):
+            raise click.ClickException(f'the call "{call}" has just ended')
+    shell.done(f"call {row['call_id']} is being ended")
 
 
 @click.command()
