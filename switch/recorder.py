@@ -157,7 +157,7 @@ class Recorder:
         self._clock = clock
         self._utc = utc
         self._waiting: deque[_Waiting] = deque()
-        self._talking: deque[tuple[float, Ladder]] = deque()
+        self._talking: deque[tuple[float, Trace, Ladder | None]] = deque()
         self._prune_at = 0.0
 
     # what calls tell ----------------------------------------------------------------------------------------------
@@ -165,9 +165,9 @@ class Recorder:
         """A call begins whose INVITE has this Call-ID; returns its ladder, if ladders are kept."""
         return self.ladders.begin(call_id) if self.settings.enabled and self.settings.ladder else None
 
-    def answered(self, ladder: Ladder) -> None:
+    def answered(self, trace: Trace, ladder: Ladder | None) -> None:
         """A call was answered: in a moment it will be quiet."""
-        self._talking.append((self._clock() + SETTLED_SECONDS, ladder))
+        self._talking.append((self._clock() + SETTLED_SECONDS, trace, ladder))
 
     def ended(self, ended: Ended, trace: Trace, ladder: Ladder | None) -> None:
         """A call is over."""
@@ -217,7 +217,10 @@ class Recorder:
 
     async def _squeeze(self, now: float) -> None:
         while self._talking and self._talking[0][0] <= now:
-            self._talking.popleft()[1].squeeze()
+            _, trace, ladder = self._talking.popleft()
+            trace.squeeze()
+            if ladder is not None:
+                ladder.squeeze()
             await asyncio.sleep(0)  # calls come first
 
     async def _write(self, now: float) -> None:

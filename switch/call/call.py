@@ -364,8 +364,7 @@ class Call:
         self.answered_at = self.services.utc()
         self.services.store.call_answered(self.call_id, self.answered_at)
         self.trace.add("answer", "{name} answered", name=branch.name)
-        if self.ladder is not None:
-            self.services.recorder.answered(self.ladder)
+        self.services.recorder.answered(self.trace, self.ladder)
         if self._funds is not None:
             self._funds.start()
         await self._bridge.answered(event.session, event.invite.request, event.response)

@@ -13,10 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing_client.types import StoreUnavailable
-from switch.call.trace import Trace
+from switch.call.trace import MOST_PIECES, STEPS_AT_A_TIME, Trace
 from switch.ladder import FIRST_MESSAGES, LAST_MESSAGES, Crossing, Ladders, read_crossings, write_crossings
 from switch.masking import mask
-from switch.recorder import LINGER_SECONDS, MOST_WAITING, Ended, Recorder, pack, read_record, unpack, write_record
+from switch.recorder import (
+    LINGER_SECONDS,
+    MOST_WAITING,
+    SETTLED_SECONDS,
+    Ended,
+    Recorder,
+    pack,
+    read_record,
+    unpack,
+    write_record,
+)
 from switch.settings import TraceSettings
 from switch.sip.flow import Flow
 from switch.sip.message import parse_message
@@ -171,6 +181,35 @@ def test_reasons_survive_storage_word_for_word() -> None:
     trace.add("end", "no data { at all")
     record = read_record(write_record(trace, None))
     assert [step.text for step in record.steps] == list(trace) == ["0.10 since 2026-11-22 {x}", "no data { at all"]
+
+
+def test_a_long_call_squeezes_its_reasons_and_keeps_a_limited_number() -> None:
+    trace = Trace(clock=lambda: 5.0)
+    for number in range(60):
+        trace.add("funds", "slice {slice}", slice=number)
+    trace.squeeze()
+    assert trace.steps == []
+    assert list(trace) == [f"slice {number}" for number in range(60)]
+    for number in range(60, 2000):
+        trace.add("funds", "slice {slice}", slice=number)
+    trace.add("end", "over")
+    assert len(trace) + trace.dropped == 2001
+    assert len(trace) <= MOST_PIECES * STEPS_AT_A_TIME + STEPS_AT_A_TIME
+    assert list(trace)[-1] == "over"
+
+
+@pytest.mark.asyncio
+async def test_a_call_that_is_talked_on_costs_little_memory() -> None:
+    now = [0.0]
+    recorder = Recorder(TraceSettings(), Shelf(), clock=lambda: now[0], utc=lambda: NOW)
+    trace, ladder = Trace(), recorder.begin("c1")
+    trace.add("answer", "answered")
+    recorder.ladders.sent(message("c1"), FLOW)
+    recorder.answered(trace, ladder)
+    await recorder._squeeze(SETTLED_SECONDS - 0.1)
+    assert (len(trace.steps), len(ladder or "")) == (1, 1)
+    await recorder._squeeze(SETTLED_SECONDS)
+    assert (len(trace.steps), len(ladder or "")) == (0, 0)
 
 
 # the recorder -------------------------------------------------------------------------------------------------------
