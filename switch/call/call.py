@@ -11,10 +11,9 @@ import asyncio
 import logging
 import uuid
 from collections import deque
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from billing_client.types import CallFinish, CallStart, Grant, StoreError, StoreUnavailable
+from billing_client.types import CallStart, Grant, StoreError, StoreUnavailable
 from switch.call.bridge import Bridge
 from switch.call.caller import note_caller
 from switch.call.credit import Credit
@@ -23,7 +22,9 @@ from switch.call.headers import crossing, reason, reason_cause
 from switch.call.hunt import Hunt
 from switch.call.legs import challenge_answer, falls_back, flow_for, outgoing_request, stages
 from switch.call.plan import Refusal, dialled_number, nowhere, plan_call
+from switch.call.settlement import call_finish
 from switch.call.start import call_start, refused
+from switch.call.state import CallState
 from switch.call.trace import Trace
 from switch.call.warning import warn_payer
 from switch.ng import NgError, RelayUnavailable
@@ -60,15 +61,6 @@ __all__ = ["Call", "CallState"]
 log = logging.getLogger(__name__)
 
 
-class CallState(Enum):
-    """Where a call stands."""
-
-    SETUP = "setup"
-    RINGING = "ringing"
-    ANSWERED = "answered"
-    ENDED = "ended"
-
-
 class Call:
     """A B2BUA call with its money."""
 
@@ -80,7 +72,6 @@ class Call:
         "_registered",
         "_stage_timer",
         "_task",
-        "_unstarted",
         "_won",
         "answered_at",
         "call_id",
@@ -97,6 +88,7 @@ class Call:
         "started_at",
         "state",
         "trace",
+        "unstarted",
     )
 
     def __init__(self, services: Services, invite: IncomingInvite) -> None:
@@ -125,13 +117,13 @@ class Call:
         self._funds: FundsWatch | None = None
         self._stage_timer: asyncio.TimerHandle | None = None
         self._registered = False
-        self._unstarted: CallStart | None = None
+        self.unstarted: CallStart | None = None
         """What the store has not been told, because it was away."""
 
     @property
     def is_registered(self) -> bool:
         """Whether the store has taken the call; if it does not hold it any more, somebody else has settled it."""
-        return self._registered and self._unstarted is None
+        return self._registered and self.unstarted is None
 
     # events, one after the other --------------------------------------------------------------------------------
     def begin(self) -> None:
@@ -262,9 +254,8 @@ class Call:
         grant = await self.services.reach.start_call(start)
         if grant is None:
             self.trace.add("funds", "the store is away: the call costs nothing, goes on and is recorded later")
-            self._unstarted, grant = start, Grant(start.want)
-        refusal = refused(grant)
-        if refusal is not None:
+            self.unstarted, grant = start, Grant(start.want)
+        if (refusal := refused(grant)) is not None:
             self._refuse(refusal)
             return False
         self._registered = True
@@ -414,12 +405,12 @@ class Call:
         core.perform(event.invite.resend([line], core.now()))
         return True
 
+    def _funds_ended(self) -> None:
+        self.hang_up("funds", 31, "Funds used up")
+
     def _funds_end_soon(self) -> None:
         warning = warn_payer(self.services.relay, self.call_id, self.trace)
         self.services.core.keep(asyncio.get_running_loop().create_task(warning))
-
-    def _funds_ended(self) -> None:
-        self.hang_up("funds", 31, "Funds used up")
 
     # the end ----------------------------------------------------------------------------------------------------
     def hang_up(self, by: EndedBy, cause: int, text: str) -> None:
@@ -471,21 +462,7 @@ class Call:
             self._bye_both(headers or [reason(cause, text)])
         self.services.over(self)
         if self._registered and self.credit is not None:
-            charge = self.credit.charge(self.services.core.now())
-            self.services.settle(
-                CallFinish(
-                    call_id=self.call_id,
-                    ended_at=self.services.utc(),
-                    answered_at=self.answered_at,
-                    billed_seconds=charge.billed_seconds,
-                    amount=charge.amount,
-                    cause=cause,
-                    sip_status=200 if was_answered else status,
-                    ended_by=by,
-                    gateway_id=self.gateway.gateway_id if self.gateway else None,
-                    start=self._unstarted,
-                )
-            )
+            self.services.settle(call_finish(self, self.credit, by, cause, 200 if was_answered else status))
         self.services.recorder.call_ended(self, by, cause, 200 if was_answered else status)
         log.info("call ended", extra=self.log_fields() | {"by": by, "cause": cause, "status": status})
         self._let_go()

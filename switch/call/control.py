@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from billing_client.types import CallFinish, StoreError
-from switch.call.call import Call, CallState
+from switch.call.call import Call
+from switch.call.state import CallState
 from switch.ng import RelayUnavailable
 from switch.sip.errors import ParseError
 

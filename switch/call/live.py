@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from billing_client.types import StoreError
 from switch.call.bridge import CALLER_TAG
-from switch.call.call import CallState
+from switch.call.state import CallState
 from switch.ng import NgError
 
 if TYPE_CHECKING:

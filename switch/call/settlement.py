@@ -8,16 +8,18 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
-from billing_client.types import StoreRefused, StoreUnavailable
+from billing_client.types import CallFinish, StoreRefused, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from billing_client.store import Store
-    from billing_client.types import CallFinish
+    from billing_client.types import EndedBy
+    from switch.call.call import Call
+    from switch.call.credit import Credit
     from switch.reach import StoreReach
 
-__all__ = ["Pending", "Settlement", "Volatile"]
+__all__ = ["Pending", "Settlement", "Volatile", "call_finish"]
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ class Pending(Protocol):
         """Let go of what is open."""
 
 
-class Volatile(deque["CallFinish"]):
+class Volatile(deque[CallFinish]):
     """Keeps them in memory, for a switch without a journal."""
 
     @property
@@ -169,3 +171,20 @@ class Settlement:
         except StoreRefused:
             log.exception("the store refused a settlement", extra={"call": finish.call_id, "finish": finish})
         return True
+
+
+def call_finish(call: Call, credit: Credit, by: EndedBy, cause: int, status: int | None) -> CallFinish:
+    """The end of a call that ends now, and what it costs."""
+    charge = credit.charge(call.services.core.now())
+    return CallFinish(
+        call_id=call.call_id,
+        ended_at=call.services.utc(),
+        answered_at=call.answered_at,
+        billed_seconds=charge.billed_seconds,
+        amount=charge.amount,
+        cause=cause,
+        sip_status=status,
+        ended_by=by,
+        gateway_id=call.gateway.gateway_id if call.gateway else None,
+        start=call.unstarted,
+    )

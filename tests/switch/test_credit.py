@@ -137,7 +137,7 @@ def test_towards_the_end_of_the_funds_more_is_locked_so_that_the_warning_comes_i
     while (ask_at := credit.ask_at) is not None:
         now, asked = ask_at, asked + 1
         left = lock(credit, left)
-    assert (credit.end_at, left) == (300.0, 0)
+    assert (credit.end_at, left) == (300.0, Decimal(0))
     assert (now, credit.warn_at) == (200.0, 240.0)
     assert asked == 7, "not more than one for each slice"
 
@@ -147,11 +147,18 @@ def test_the_warning_comes_a_minute_before_the_end_and_again_after_thirty_second
     lock(credit, Decimal("0.90"))
     credit.answered(100.0)
     assert (credit.exhausted, credit.end_at, credit.warn_at) == (True, 190.0, 130.0)
-    credit.warned(130.0)
-    assert credit.warn_at == 160.0
-    credit.warned(160.0)
-    assert credit.warn_at is None
+    due: list[float | None] = []
+    for at in (130.0, 160.0):
+        credit.warned(at)
+        due.append(credit.warn_at)
+    assert due == [160.0, None]
     assert credit.retry_at == 187.0
+
+
+def test_before_the_end_the_store_is_asked_once_more() -> None:
+    credit = Credit(rate(), SETTINGS, Decimal("0.90"))
+    lock(credit, Decimal("0.90"))
+    credit.answered(100.0)
     credit.retried()
     assert credit.retry_at is None
 
