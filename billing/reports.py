@@ -10,7 +10,7 @@ from django.db import connection
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["Row", "accounts", "audit", "calls", "registrations", "xdrs"]
+__all__ = ["Row", "accounts", "audit", "calls", "ledger", "registrations", "xdrs"]
 
 Row = dict[str, Any]
 
@@ -88,6 +88,15 @@ SELECT x.call_id, x.node, a.number AS account, c.name AS customer, x.direction, 
  ORDER BY x.started_at DESC, x.call_id LIMIT %(limit)s"""
 
 
+LEDGER = """
+SELECT e.at, e.kind, e.amount, sum(e.amount) OVER (ORDER BY e.at, e.key) AS balance, b.currency, e.note, e.key
+  FROM billing_account a
+  JOIN billing_balance b ON b.id = a.balance_id
+  JOIN billing_ledgerentry e ON e.balance_id = b.id
+ WHERE a.number = %(account)s
+ ORDER BY e.at DESC, e.key DESC LIMIT %(limit)s"""
+
+
 def accounts(filter: str = "", *, limit: int = 1000) -> list[Row]:  # noqa: A002 (reads best at the call)
     """Accounts whose number begins with `filter`, or whose customer's name holds it."""
     return _rows(ACCOUNTS, filter=filter, limit=limit)
@@ -108,6 +117,11 @@ def xdrs(
 ) -> list[Row]:
     """Records of ended calls, the newest first."""
     return _rows(XDRS, account=account, since=since, until=until, limit=limit)
+
+
+def ledger(account: str, *, limit: int = 100) -> list[Row]:
+    """Movements of the balance that an account spends from, the newest first, each with the balance after it."""
+    return _rows(LEDGER, account=account, limit=limit)
 
 
 def audit() -> list[Row]:

@@ -21,7 +21,7 @@ __all__ = ["main", "softswitch"]
 
 SECTIONS: dict[str, list[click.Command]] = {
     "Run": [run.up, run.switch, run.media, run.carrier, run.store],
-    "Look": [look.accounts, look.registrations, look.calls, look.xdrs, look.demo],
+    "Look": [look.accounts, look.registrations, look.calls, look.xdrs, look.ledger, look.demo],
     "Explain": [explain.trace, explain.explain, replay.replay],
     "Act": [money.topup, operate.disconnect, money.apply, operate.reload],
     "Check": [operate.check, operate.doctor, money.audit, operate.migrate],

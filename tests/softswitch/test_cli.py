@@ -89,6 +89,14 @@ def test_empty_lists_say_so_and_are_empty_json(file: Path) -> None:
     assert json.loads(softswitch(file, "xdrs", "--json").stdout) == []
 
 
+def test_the_ledger_shows_the_balance_after_each_movement(file: Path) -> None:
+    softswitch(file, "topup", "103", "2.50", "--note", "thanks")
+    rows = json.loads(softswitch(file, "ledger", "103", "--json").stdout)
+    assert [(row["kind"], row["amount"], row["balance"]) for row in rows] == [("topup", "-2.50000", "-2.50000")]
+    assert "thanks" in softswitch(file, "ledger", "103").stdout
+    assert softswitch(file, "ledger", "999").stdout == "No movements.\n"
+
+
 def test_a_topup_with_one_key_counts_once(file: Path) -> None:
     first = softswitch(file, "topup", "102", "1.25", "--key", "one")
     assert first.stdout == "✓ 102: 1.25 added; available now 6.25 USD\n"
