@@ -14,8 +14,8 @@ from typing import Any, Final
 __all__ = ["FUNDS", "Subscriber", "tenant"]
 
 FUNDS: Final = Decimal("5.00")
-COUNT: Final = 90
-PAID_COUNT: Final = 20
+COUNT: Final = 200
+PAID_COUNT: Final = 60
 CUSTOMER: Final = "End to end"
 TARIFF: Final = "End-to-end tariff"
 
