@@ -53,6 +53,8 @@ class Signal:
     """To be written into the SDP instead of our own address (key `media address`)."""
     replace_origin: bool = False
     remove_ice: bool = False
+    watched: bool = False
+    """Whether the switch promises to ask about the call now and then (flag `watched`)."""
 
 
 @dataclass(slots=True)
@@ -67,6 +69,8 @@ class Call:
     streams: list[Stream | None] = field(default_factory=list)
     """By index of the media section; none where it was refused or is not relayed."""
     answered: bool = False
+    watched_at: float | None = None
+    """When its switch last asked about it; none: it made no promise to."""
 
     def side_of(self, tag: str | None) -> int | None:
         return next((side for side in (0, 1) if tag in self.tags[side]), None)
@@ -197,8 +201,10 @@ class Relay:
 
     def query(self, call_id: str) -> Call:
         """The call, its counters up to date. Raises RelayError for an unknown one."""
-        call = self._call(call_id)
-        call.last_sign_of_life(self._clock(), self.settings.relearn_seconds)
+        call, now = self._call(call_id), self._clock()
+        call.last_sign_of_life(now, self.settings.relearn_seconds)
+        if call.watched_at is not None:
+            call.watched_at = now
         return call
 
     def play(self, call_id: str, tag: str | None, wav: bytes, *, times: int, alone: bool) -> float:
@@ -266,6 +272,10 @@ class Relay:
                 self.totals.silent_timeouts += silent
                 self.totals.timeouts += not silent
                 log.info("call dropped: no packets for %d s", limit, extra={"call_id": call.call_id})
+                self._end(call)
+            elif call.answered and call.watched_at is not None and now - call.watched_at >= settings.unwatched_seconds:
+                self.totals.timeouts += 1
+                log.warning("call dropped: its switch is gone", extra={"call_id": call.call_id})
                 self._end(call)
 
     def change_settings(self, settings: MediaSettings, addresses: dict[int, Address]) -> None:
@@ -348,6 +358,8 @@ class Relay:
     def _apply(self, call: Call, side: int, session: SessionDescription, signal: Signal, now: float) -> bytes:
         """Tell the streams what `side` signalled; the body for the other side."""
         call.signalled_at = now
+        if signal.watched:
+            call.watched_at = now
         endpoints: list[Endpoint | None] = []
         for index, media in enumerate(session.media):
             stream = call.streams[index] if index < len(call.streams) else None

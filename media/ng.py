@@ -216,6 +216,7 @@ def _signal(command: Command, to_tag: str | None) -> Signal:
         address=_media_address(command),
         replace_origin="origin" in _words(command.get("replace", [])),
         remove_ice=command.get("ICE") == "remove",
+        watched="watched" in _flags(command),
     )
 
 

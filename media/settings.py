@@ -27,6 +27,9 @@ class MediaSettings:
     """An answered call without a single packet for so long is dropped."""
     silent_timeout_seconds: float = 3600.0
     """The same while the call is on hold or not yet answered."""
+    unwatched_seconds: float = 120.0
+    """An answered call of a switch that promised to ask about it (flag `watched`), and has not for so long, is dropped:
+    the switch is gone, and nobody charges for the call."""
     port_quarantine_seconds: float = 30.0
     """How long a released port rests, so that a new call cannot inherit the last packets of an old one."""
     settle_seconds: float = 3.0

@@ -127,7 +127,14 @@ class NgRelay(asyncio.DatagramProtocol):
         received = ["IP6" if ":" in source else "IP4", source]
         answer = await self._command(
             call_id,
-            {**command, "call-id": call_id, "received-from": received, "replace": ["origin"], "ICE": "remove"},
+            {
+                **command,
+                "call-id": call_id,
+                "received-from": received,
+                "replace": ["origin"],
+                "ICE": "remove",
+                "flags": ["watched"],  # ours: the relay may drop the call if we ask no more; others ignore it
+            },
         )
         sdp = answer.get("sdp")
         if not isinstance(sdp, bytes):

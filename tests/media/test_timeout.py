@@ -74,3 +74,30 @@ def test_new_settings_hold_for_calls_in_progress(desk: Desk, caller: Phone, call
     desk.relay.change_settings(replace(SETTINGS, timeout_seconds=10), desk.relay.addresses)
     desk.advance(10)
     assert desk.relay.calls == {}
+
+
+def test_a_call_whose_switch_promised_to_ask_and_does_not_is_dropped_although_both_talk(
+    desk: Desk, caller: Phone, callee: Phone
+) -> None:
+    desk.connect(caller, callee, flags=["watched"])
+    for _ in range(5):
+        caller.send()
+        desk.flow()
+        desk.advance(50)
+        desk.ask("query", call_id="call")
+    assert "call" in desk.relay.calls
+    for _ in range(3):
+        caller.send()
+        desk.flow()
+        desk.advance(40)
+    assert desk.relay.calls == {}
+
+
+def test_a_question_makes_no_promise(desk: Desk, caller: Phone, callee: Phone) -> None:
+    desk.connect(caller, callee)
+    desk.ask("query", call_id="call")
+    for _ in range(10):
+        caller.send()
+        desk.flow()
+        desk.advance(50)
+    assert "call" in desk.relay.calls
