@@ -4,20 +4,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from billing_client import rows, statements
 from billing_client.books import RateBook, RouteBook, TariffTable, leading_digits
 from billing_client.pool import UNREACHABLE, Link, connect
-from billing_client.types import Gateway, Grant, Route, StoreUnavailable
+from billing_client.types import CallStart, Gateway, Grant, Route, StoreUnavailable
 
 if TYPE_CHECKING:
-    from datetime import datetime
-    from decimal import Decimal
-
     import asyncpg
 
-    from billing_client.types import CallStart, Parties
+    from billing_client.types import Parties
 
 __all__ = ["Inquiry", "Lock"]
 
@@ -30,6 +29,17 @@ _STATEMENTS: Final = (
     statements.LOCKS,
     statements.NODE_BEGIN,
     statements.START_CALL,
+)
+_NO_CALL: Final = CallStart(
+    call_id=_NODE,
+    account_id=0,
+    balance_id=0,
+    caller="",
+    dialled="",
+    direction="internal",
+    started_at=datetime(2000, 1, 1, tzinfo=UTC),
+    want=Decimal(0),
+    minimum=Decimal(0),
 )
 
 
@@ -58,9 +68,16 @@ class Inquiry:
         try:
             link = Link(await connect(dsn, name="softswitch inquiry", timeout_seconds=timeout_seconds))
             await link.prepare(_STATEMENTS)
-            return cls(link, timeout_seconds)
+            inquiry = cls(link, timeout_seconds)
+            await inquiry._warm_up()
+            return inquiry
         except UNREACHABLE as error:
             raise StoreUnavailable(f"cannot connect to the store: {error}") from error
+
+    async def _warm_up(self) -> None:
+        """Have the server plan its statements before it counts: that takes several times as long as to run them."""
+        await self.parties(caller="", ani=None, dialled="")
+        await self.try_call(_NO_CALL)
 
     async def close(self) -> None:
         """Hang up."""

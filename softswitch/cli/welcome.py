@@ -50,6 +50,7 @@ COMMANDS = (
     ("softswitch calls", "what runs, and the funds it holds"),
     ("softswitch accounts", "balances"),
     ("softswitch xdrs", "call records"),
+    ("softswitch trace", "why a call went as it went"),
     ("softswitch topup 105 5", "add funds"),
 )
 
