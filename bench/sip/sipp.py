@@ -70,7 +70,7 @@ def _sipp(folder: Path, scenario: str, port: int, *options: str) -> subprocess.P
         raise SystemExit("this benchmark needs sipp (Debian package sip-tester)")
     command = [
         *(program, "-sf", str(SCENARIOS / scenario), "-i", "127.0.0.1", "-p", str(port)),
-        *("-nostdin", "-skip_rlimit", "-buff_size", "4000000", "-timer_resol", "1"),
+        *("-nostdin", "-watchdog_interval", "0", "-skip_rlimit", "-buff_size", "4000000", "-timer_resol", "1"),
         *("-trace_err", "-error_file", str(folder / f"{port}.err"), *options),
     ]
     with on_cpu(GENERATOR_CPU):
