@@ -28,7 +28,7 @@ from switch.journal import Codec, Journal
 from switch.location import Location
 from switch.metrics import metrics_page
 from switch.ng import NgRelay, NoRelay
-from switch.reach import PartyMemory, StoreReach
+from switch.reach import PartyMemory, StoreReach, learn_registered
 from switch.recorder import Recorder
 from switch.registrar import Registrar
 from switch.requests import Requests
@@ -125,6 +125,7 @@ class Switch:
             self.control.watch_media(),
             self.control.hang_up_left(),
             self.live.run(),
+            learn_registered(self.memory, self.store, self.reach, self.location.names),
             self._refresh_books(),
             self.recorder.run(),
         ):

@@ -130,6 +130,10 @@ class Location:
         except StoreError:
             log.warning("bindings were not written", extra={"bindings": len(self._unwritten)})
 
+    def names(self) -> list[str]:
+        """The addresses of record that have bindings here."""
+        return list(self._entries)
+
     def __len__(self) -> int:
         """Bindings held in memory."""
         return self._count

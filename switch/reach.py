@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Final
 from billing_client.types import Parties, StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from billing_client.store import Store
     from billing_client.types import CallStart, Grant, Party
 
-__all__ = ["PartyMemory", "StoreReach"]
+__all__ = ["PartyMemory", "StoreReach", "learn_registered"]
 
 _PROBE_SECONDS: Final = 0.25
 _MAX_PARTIES: Final = 50_000
+_LEARN_SECONDS: Final = 10.0
+_LEARN_PAUSE_SECONDS: Final = 0.02
 
 
 class StoreReach:
@@ -69,7 +73,7 @@ class StoreReach:
 
 
 class PartyMemory:
-    """The accounts of calls and messages seen lately, by the name that each was asked for; the oldest give way.
+    """The accounts of calls, messages and registrations seen lately, by the names asked for; the oldest give way.
 
     Events of the store drop what changed. Nothing here is good enough to lock funds: see `switch.call.call`.
     """
@@ -99,6 +103,10 @@ class PartyMemory:
             self._parties[name] = party
             self._names.setdefault(party.number, set()).add(name)
 
+    def knows(self, name: str) -> bool:
+        """Whether a name is remembered."""
+        return name in self._parties
+
     def recall(self, calling: str, dialled: str) -> Parties:
         """Both ends as last heard of; None for whom we do not remember."""
         return Parties(self._parties.get(calling), self._parties.get(dialled), ())
@@ -120,3 +128,23 @@ class PartyMemory:
             names.discard(name)
             if not names:
                 del self._names[party.number]
+
+
+async def learn_registered(
+    memory: PartyMemory, store: Store, reach: StoreReach, names: Callable[[], Iterable[str]]
+) -> None:
+    """Get to know registered accounts that have not called lately: they may have to dial 112 while the store is away.
+
+    Two at a time, with pauses, so that it costs next to nothing. Runs for ever.
+    """
+    while True:
+        unknown = [] if reach.is_away else [name for name in names() if not memory.knows(name)]
+        for first, second in zip(unknown[::2], [*unknown[1::2], ""], strict=False):
+            changes = memory.changes
+            try:
+                parties = await store.parties(caller=first, ani=None, dialled=second)
+            except StoreError:
+                break
+            memory.keep(first, second, parties, changes)
+            await asyncio.sleep(_LEARN_PAUSE_SECONDS)
+        await asyncio.sleep(_LEARN_SECONDS)

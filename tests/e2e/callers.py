@@ -28,7 +28,7 @@ class Callee(Phone):
         """Answer until cancelled."""
         while True:
             event = await self.events.get()
-            if isinstance(event, Invited):
+            if isinstance(event, Invited) and not event.invite.answered:
                 event.invite.owner = self
                 self.perform(event.invite.progress(180, self.now()))
                 self.perform(event.invite.accept(self.now(), body=sdp(self.local[1] + 1)))
@@ -108,7 +108,7 @@ class Callers:
         for phone in (*self.callers, *self.callees):
             await self._stack.enter_async_context(phone)
         for callee in self.callees:
-            await callee.register()
+            await callee.register(3600)
         self._tasks = [asyncio.create_task(callee.work()) for callee in self.callees]
         self._tasks += [asyncio.create_task(caller.work()) for caller in self.callers]
         return self
@@ -118,6 +118,12 @@ class Callers:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._stack.aclose()
+
+    def check(self) -> None:
+        """Raise what went wrong in a phone."""
+        for task in self._tasks:
+            if task.done():
+                task.result()
 
     async def finish(self) -> None:
         """Let everybody hang up and call no more."""

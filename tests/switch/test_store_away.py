@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from billing_client.types import Parties, Party
-from switch.reach import PartyMemory
+from switch.reach import PartyMemory, learn_registered
 from switch.sip.session import Acknowledged, Ended, Failed
 from switch.sip.user_agent import Invited
 from tests.store.proxy import Proxy
@@ -126,6 +126,27 @@ async def test_emergency_calls_go_through(away: Away) -> None:
         await away.back()
     xdrs = await world.settled()
     assert (xdrs[-1]["dialled"], xdrs[-1]["amount"], xdrs[-1]["gateway_id"] is not None) == ("112", Decimal(0), True)
+
+
+@pytest.mark.asyncio
+async def test_a_phone_that_has_only_registered_is_known_too(away: Away, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("switch.reach._LEARN_SECONDS", 0.05)
+    world = away.world
+    memory = world.switch.memory
+    learning = asyncio.create_task(
+        learn_registered(memory, world.switch.store, world.switch.reach, world.switch.location.names)
+    )
+    async with world.phone("101") as alice, world.phone("102") as bob, world.phone("103") as carol:
+        for phone in (alice, bob, carol):
+            await phone.register()
+        async with asyncio.timeout(5):
+            while not all(map(memory.knows, ("101", "102", "103"))):  # noqa: ASYNC110 (nothing announces it)
+                await asyncio.sleep(0.02)
+        away.go()
+        await talk(alice, carol, "103")
+        await away.back()
+    learning.cancel()
+    assert [xdr["dialled"] for xdr in await world.settled()] == ["103"]
 
 
 @pytest.mark.asyncio
