@@ -87,7 +87,7 @@ class Ladders:
         self._clock = clock
         self._legs: dict[str, tuple[Ladder, str]] = {}
         self._unclaimed: tuple[str, Crossing] | None = None
-        """The message that came last and belongs to no call: the next call may be what it asks for."""
+        """The last INVITE that belongs to no call: the next call may be what it asks for."""
 
     def __len__(self) -> int:
         """Legs that are being recorded."""
@@ -97,10 +97,10 @@ class Ladders:
         """A message came in, and has not been acted on."""
         call_id = message.call_id
         found = self._legs.get(call_id)
-        if found is None:
-            self._unclaimed = (call_id, Crossing(self._clock(), False, "a", flow, data[:MOST_BYTES]))
-        else:
+        if found is not None:
             found[0].add(Crossing(self._clock(), False, found[1], flow, data[:MOST_BYTES]))
+        elif data.lstrip(b"\r\n").startswith(b"INVITE"):
+            self._unclaimed = (call_id, Crossing(self._clock(), False, "a", flow, data[:MOST_BYTES]))
 
     def sent(self, data: bytes, flow: Flow) -> None:
         """A message of ours goes out."""

@@ -207,7 +207,7 @@ class Recorder:
             now = self._clock()
             await self._squeeze(now)
             await self._write(now)
-            if self.settings.enabled and now >= self._prune_at:
+            if now >= self._prune_at:
                 self._prune_at = now + PRUNE_SECONDS
                 await self._prune()
 

@@ -23,7 +23,6 @@ KINDS: Final = {
     "callee": "who is called",
     "rate": "rate",
     "route": "routes",
-    "limit": "limits",
     "funds": "funds",
     "ring": "ringing",
     "hunt": "hunting",

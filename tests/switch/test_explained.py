@@ -16,6 +16,8 @@ from switch.call.explain import Question, explain
 from switch.recorder import read_record
 from switch.settings import CreditSettings
 from switch.sip.session import Acknowledged, Ended, Failed
+from switch.sip.user_agent import Invited
+from tests.switch.test_gateways import carriers
 
 if TYPE_CHECKING:
     from switch.call.explain import Explanation
@@ -109,6 +111,52 @@ async def test_every_decision_leaves_its_reason(world: World) -> None:
     assert texts["end"] == "caller ended the call (bye)"
 
 
+async def test_failover_is_told_with_every_leg_and_rejection(world: World) -> None:
+    async with carriers(world) as (first, second), world.phone("101") as alice:
+        await alice.call("420600000001")
+        invite = (await first.expect(Invited)).invite
+        first.perform(invite.reject(503, first.now()))
+        invite = (await second.expect(Invited)).invite
+        second.perform(invite.reject(486, second.now()))
+        await alice.expect(Failed)
+        await asyncio.sleep(0.05)
+    record = await recorded(world)
+    assert [step.text for step in record.steps if step.kind in ("ring", "hunt")] == [
+        "ringing sample-carrier by udp",
+        "sample-carrier: 503 Service Unavailable",
+        "that is no word about the callee: the next gateway is tried",
+        "ringing sample-carrier-b by udp",
+        "sample-carrier-b: 486 Busy Here",
+    ]
+    for leg, status in (("b1", "503"), ("b2", "486")):
+        rungs = [summary(one.data) for one in record.crossings if one.leg == leg]
+        assert rungs[0] == "INVITE + SDP"
+        assert any(rung.startswith(status) for rung in rungs)
+        assert rungs[-1] == "ACK"
+
+
+async def test_calls_over_tcp_are_kept_too(world: World) -> None:
+    host, port = next((host, port) for kind, host, port in world.switch.transport.bound if kind == "tcp")
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        credentials = 'Digest username="101", realm="127.0.0.1", nonce="wrong", uri="sip:102@127.0.0.1", response="0"'
+        lines = (
+            "INVITE sip:102@127.0.0.1 SIP/2.0", "Via: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bKtcp", "Max-Forwards: 70",
+            "From: <sip:101@127.0.0.1>;tag=1", "To: <sip:102@127.0.0.1>", "Call-ID: by-tcp", "CSeq: 1 INVITE",
+            "Contact: <sip:101@127.0.0.1:9>", f"Proxy-Authorization: {credentials}", "Content-Length: 0", "", "",
+        )  # fmt: skip
+        writer.write("\r\n".join(lines).encode())
+        await asyncio.wait_for(reader.readuntil(b"SIP/2.0 407"), 5)
+        await world.settled()
+    finally:
+        writer.close()
+        await writer.wait_closed()
+    record = await recorded(world)
+    assert {one.flow.transport for one in record.crossings} == {"tcp"}
+    assert summary(record.crossings[0].data) == "INVITE"
+    assert record.steps[0].kind == "caller"
+
+
 async def test_a_refused_call_is_found_and_says_why(world: World) -> None:
     async with world.phone("101") as alice:
         await alice.call("777777")
@@ -176,7 +224,7 @@ async def test_explain_says_what_a_live_call_does(world: World, caller: str, dia
             alice.perform(invite.cancel(alice.now()))
             await alice.expect(Failed)
     record = await recorded(world)
-    decided = ("account", "callee", "refused", "limit")
+    decided = ("account", "callee", "refused")
     assert [step.text for step in record.steps if step.kind in decided] == [
         step.text for step in foreseen.trace.steps if step.kind in decided
     ]
