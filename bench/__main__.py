@@ -19,6 +19,7 @@ PARTS: Final[Mapping[str, Sequence[Sequence[str]]]] = {
         ("bench.micro.transactions",),
         ("bench.micro.sessions",),
         ("bench.micro.register",),
+        ("bench.micro.recording",),
     ),
     "store": (("bench.store",),),
     "relay": (("bench.relay.bench",),),
