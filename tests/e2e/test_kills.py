@@ -101,7 +101,7 @@ async def test_kills_lose_no_record_double_none_and_leave_nobody_in_a_free_call(
             await nobody_talks_uncharged(callers, dsn)
             async with asyncio.timeout(RECOVERY_SECONDS):  # calls go on afterwards
                 before = len(callers.answered)
-                while len(callers.answered) < before + 3:  # noqa: ASYNC110 (nothing announces it)
+                while len(callers.answered) < before + 3:
                     callers.check()
                     await asyncio.sleep(0.05)
         await callers.finish()
