@@ -36,7 +36,7 @@ def subscribers() -> tuple[list[Subscriber], list[Subscriber]]:
     def make(first: int, count: int, did: str) -> list[Subscriber]:
         return [Subscriber(f"{first + n}", secrets.token_hex(8), f"{did}{n:03d}") for n in range(count)]
 
-    return make(1001, COUNT, "420555000"), make(2001, PAID_COUNT, "420555001")
+    return make(10001, COUNT, "420555000"), make(20001, PAID_COUNT, "420555001")
 
 
 def tenant(accounts: list[Subscriber], network: str, port: int) -> dict[str, Any]:
