@@ -18,6 +18,20 @@ RECORD_CALL = (
     "SELECT amount, billed_seconds, currency FROM record_call($1, $2, $3, $4, $5, $6, $7, $8, $9,"
     " $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)"
 )
+# All calls are locked before any balance, and both in the order of their keys, as everything does that locks a call.
+FINISH_CALLS = """
+  WITH held AS MATERIALIZED (
+       SELECT balance_id FROM billing_activecall WHERE call_id = ANY ($1) ORDER BY call_id FOR UPDATE),
+       paying AS MATERIALIZED (
+       SELECT id FROM billing_balance WHERE id = ANY (ARRAY(SELECT balance_id FROM held)) ORDER BY id
+          FOR NO KEY UPDATE)
+SELECT count(*)
+  FROM (SELECT count(*) FROM paying) AS locked (balances),
+       unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::integer[], $5::numeric[], $6::integer[],
+              $7::integer[], $8::text[], $9::bigint[])
+         AS f (call, ends, answered, seconds, charge, q850, status, who, gateway),
+       LATERAL finish_call(CASE WHEN balances >= 0 THEN call END, ends, answered, seconds, charge, q850, status, who,
+                           gateway)"""
 WRITE_BINDINGS = "SELECT write_bindings($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
 WRITE_TRACES = "SELECT write_traces($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 PRUNE_TRACES = "SELECT prune_traces($1, $2)"
@@ -54,5 +68,15 @@ _IN_ORDER = "ORDER BY length(prefix), prefix, effective_from DESC"
 RATES = f"{_TERMS} WHERE tariff_id = $1 {_IN_ORDER}"
 RATES_OF = f"{_TERMS} WHERE tariff_id = $1 AND prefix = ANY($2::text[]) {_IN_ORDER}"
 
-HOT = (SUBSCRIBER, PARTIES, START_CALL, EXTEND_CALL, CALLS_ANSWERED, FINISH_CALL, WRITE_BINDINGS, HEARTBEAT)
+HOT = (
+    SUBSCRIBER,
+    PARTIES,
+    START_CALL,
+    EXTEND_CALL,
+    CALLS_ANSWERED,
+    FINISH_CALL,
+    FINISH_CALLS,
+    WRITE_BINDINGS,
+    HEARTBEAT,
+)
 """Prepared as soon as a connection opens; the others when first used."""

@@ -153,6 +153,19 @@ class Store:
             raise StoreRefused(f"unknown call {finish.call_id}")
         return Settlement(finish.call_id, found[0]["amount"], found[0]["billed_seconds"], found[0]["currency"])
 
+    async def finish_calls(self, finishes: Sequence[CallFinish]) -> None:
+        """`finish_call` for several calls in one transaction, which costs the store far less.
+
+        Raises StoreRefused if the store objects to one, when none is settled, and if it does not know one, when the
+        others are.
+        """
+        for finish in finishes:
+            self._answered.pop(finish.call_id, None)
+        columns = zip(*map(rows.call_finish, finishes), strict=True)
+        found = await self._pool.fetch(statements.FINISH_CALLS, *map(list, columns))
+        if found[0]["count"] != len(finishes):
+            raise StoreRefused("unknown calls among them")
+
     async def live_calls(self) -> list[str]:
         """Calls that the store holds for this life of the node; one that the switch does not know is a leftover."""
         return [row["call_id"] for row in await self._pool.fetch(statements.LIVE_CALLS, self._life)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from billing_client.types import CallFinish, StoreUnavailable
+from billing_client.types import CallFinish, StoreRefused, StoreUnavailable
 from switch.app import Switch
 from switch.call.settlement import Settlement, Volatile
 from switch.journal import Codec, Journal
@@ -23,7 +23,7 @@ from tests.switch.conftest import World
 from tests.switch.test_journal import finish
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from switch.settings import SwitchSettings
@@ -99,7 +99,9 @@ class Store:
 
     def __init__(self) -> None:
         self.is_away = True
+        self.refused: set[str] = set()
         self.taken: list[str] = []
+        self.batches: list[list[str]] = []
 
     async def subscriber(self, name: str) -> None:
         """A probe."""
@@ -111,7 +113,20 @@ class Store:
         await asyncio.sleep(0)
         if self.is_away:
             raise StoreUnavailable("away")
+        if finish.call_id in self.refused:
+            raise StoreRefused("no")
         self.taken.append(finish.call_id)
+
+    async def finish_calls(self, finishes: Sequence[CallFinish]) -> None:
+        """Take several, or be away."""
+        await asyncio.sleep(0)
+        if self.is_away:
+            raise StoreUnavailable("away")
+        calls = [finish.call_id for finish in finishes]
+        if self.refused & set(calls):
+            raise StoreRefused("no")
+        self.batches.append(calls)
+        self.taken += calls
 
 
 @pytest.mark.parametrize("on_disk", [False, True])
@@ -134,5 +149,50 @@ async def test_the_order_of_the_ends_is_kept(tmp_path: Path, monkeypatch: pytest
         while settlement.waiting:  # noqa: ASYNC110 (nothing announces it)
             await asyncio.sleep(0.01)
     assert store.taken == [f"call{number}" for number in range(20)]
+    await settlement.close()
+    await reach.close()
+
+
+async def test_calls_that_end_together_are_settled_together() -> None:
+    store, tasks = Store(), set[asyncio.Task[None]]()
+    store.is_away = False
+    reach = StoreReach(store)  # type: ignore[arg-type]
+    settlement = Settlement(store, reach, Volatile(), tasks.add)  # type: ignore[arg-type]
+    for number in range(3):
+        settlement.settle(finish(number))
+    assert settlement.waiting_calls() == {"call0", "call1", "call2"}
+    await asyncio.gather(*tasks)
+    assert store.batches == [["call0", "call1", "call2"]]
+    assert settlement.waiting_calls() == set()
+    await settlement.close()
+
+
+async def test_a_batch_that_the_store_refuses_is_settled_one_by_one() -> None:
+    store, tasks = Store(), set[asyncio.Task[None]]()
+    store.is_away, store.refused = False, {"call1"}
+    reach = StoreReach(store)  # type: ignore[arg-type]
+    settlement = Settlement(store, reach, Volatile(), tasks.add)  # type: ignore[arg-type]
+    for number in range(3):
+        settlement.settle(finish(number))
+    await asyncio.gather(*tasks)
+    assert store.taken == ["call0", "call2"]
+    assert settlement.waiting == 0
+    await settlement.close()
+
+
+async def test_a_batch_that_the_store_does_not_take_is_kept_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("switch.call.settlement._RETRY_SECONDS", 0.01)
+    store, tasks = Store(), set[asyncio.Task[None]]()
+    reach = StoreReach(store)  # type: ignore[arg-type]
+    settlement = Settlement(store, reach, Volatile(), tasks.add)  # type: ignore[arg-type]
+    for number in range(3):
+        settlement.settle(finish(number))
+    await asyncio.gather(*tasks)
+    assert settlement.waiting == 3
+    store.is_away = False
+    async with asyncio.timeout(5):
+        while settlement.waiting:  # noqa: ASYNC110 (nothing announces it)
+            await asyncio.sleep(0.01)
+    assert store.taken == ["call0", "call1", "call2"]
     await settlement.close()
     await reach.close()
