@@ -47,6 +47,8 @@ __all__ = ["Switch", "run"]
 
 log = logging.getLogger(__name__)
 
+_STORE_CONNECTIONS: Final = 16
+"""So many commits may share one flush of the disk; with few, a slow disk holds every call up."""
 _BEAT_SECONDS: Final = 10.0
 _SILENT_SECONDS: Final = 35.0
 """A switch that the store has not heard for so long is dead: with the beat, its calls are settled within a minute."""
@@ -95,7 +97,7 @@ class Switch:
 
     async def _start(self) -> None:
         settings = self.settings
-        self.store = await Store.connect(settings.store_dsn, node=settings.node)
+        self.store = await Store.connect(settings.store_dsn, node=settings.node, connections=_STORE_CONNECTIONS)
         self._stack.push_async_callback(self.store.close)
         self.reach = StoreReach(self.store)
         self._stack.push_async_callback(self.reach.close)

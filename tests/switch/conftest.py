@@ -95,8 +95,10 @@ class World:
 
     async def settled(self) -> list[asyncpg.Record]:
         """All xDRs, once every call is over and settled."""
+        async with asyncio.timeout(5):
+            while self.switch.control.calls:  # noqa: ASYNC110 (the other phone's BYE may still be on its way)
+                await asyncio.sleep(0.01)
         await self.switch.core.settle()
-        assert not self.switch.control.calls
         assert await self.sql.fetchval("SELECT count(*) FROM billing_activecall") == 0
         return list(await self.sql.fetch("SELECT * FROM billing_xdr ORDER BY started_at"))
 
