@@ -24,9 +24,8 @@ __all__ = ["Pending", "Settlement", "Volatile", "call_finish"]
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS: Final = 1.0
-_GATHER_SECONDS: Final = 0.02
-"""So long a finished call waits for others: settled in one transaction they cost the store a third of it."""
 _AT_ONCE: Final = 50
+"""So many finished calls go in one transaction; together they cost the store a third of what they cost alone."""
 
 
 class Pending(Protocol):
@@ -120,8 +119,8 @@ class Settlement:
         return bool(len(self._journal)) or self._reach.is_away
 
     async def _settle_gathered(self) -> None:
+        """The first goes at once, and what comes while the store is at work on it goes together."""
         while self._gathered:
-            await asyncio.sleep(_GATHER_SECONDS)
             batch = self._gathered[:_AT_ONCE]
             delivered = 0 if self._must_wait else await self._deliver_batch(batch)
             if delivered < len(batch):
