@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from billing_client.types import CallStart, Grant, StoreError, StoreUnavailable
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
     from switch.call.hunt import Branch
     from switch.call.plan import Caller, Plan
     from switch.call.services import Services
+    from switch.sip.message import Request
     from switch.sip.session import IncomingInvite, SessionEvent
 
 __all__ = ["Call", "CallState"]
@@ -65,6 +65,7 @@ class Call:
     """A B2BUA call with its money."""
 
     __slots__ = (
+        "_asked",
         "_attempts",
         "_bridge",
         "_funds",
@@ -72,7 +73,6 @@ class Call:
         "_registered",
         "_stage_timer",
         "_task",
-        "_won",
         "answered_at",
         "call_id",
         "callee",
@@ -107,12 +107,12 @@ class Call:
         self.hunt: Hunt | None = None
         self.callee: Session | None = None
         """The leg that answered."""
-        self._won: OutgoingInvite | None = None
-        """The attempt that it answered."""
+        self._asked: Request | None = None
+        """The INVITE that it answered, until that is acknowledged."""
         self.gateway: Gateway | None = None
         self._attempts: dict[OutgoingInvite, Branch] = {}
         self._bridge = Bridge(services.core, services.relay, self.call_id, invite)
-        self._inbox: deque[SessionEvent | None] = deque((None,))
+        self._inbox: list[SessionEvent | None] = [None]
         self._task: asyncio.Task[None] | None = None
         self._funds: FundsWatch | None = None
         self._stage_timer: asyncio.TimerHandle | None = None
@@ -143,7 +143,7 @@ class Call:
     async def _work(self) -> None:
         try:
             while self._inbox:
-                event = self._inbox.popleft()
+                event = self._inbox.pop(0)
                 try:
                     await (self._set_up() if event is None else self._handle(event))
                 except ParseError as error:
@@ -351,7 +351,8 @@ class Call:
         self._attempts.clear()
         self._stop_timers()
         self.state = CallState.ANSWERED
-        self.callee, self._won = event.session, event.invite
+        self.callee, self._asked = event.session, event.invite.request
+        event.invite.owner = None  # other forks that answer are none of our business
         self.answered_at = self.services.utc()
         self.services.store.call_answered(self.call_id, self.answered_at)
         self.trace.add("answer", "{name} answered", name=branch.name)
@@ -359,13 +360,15 @@ class Call:
         if self._funds is not None:
             self._funds.start()
         await self._bridge.answered(event.session, event.invite.request, event.response)
+        if event.session.state is not State.ACCEPTED:
+            self._asked = None
         if self.callee is not None:
             legs = (self.callee, self._bridge.peer(self.callee))
             self.services.standing.answered(self.call_id, legs, reason(41, "Switch was restarted"))
 
     async def _failed(self, event: Failed) -> None:
-        if not event.local:
-            _release(event.invite)
+        if not event.local and event.invite.transaction is not None:
+            event.invite.transaction.user = None  # it lives on for half a minute
         branch = self._attempts.pop(event.invite, None)
         if branch is None or self.state is not CallState.RINGING or self.hunt is None:
             return
@@ -473,17 +476,16 @@ class Call:
         What the legs still have to do, such as BYE and CANCEL, they do by themselves.
         """
         self._funds = None
-        for leg in (self.invite, *self.invite.sessions, *self._attempts, self.callee, self._won):
+        for leg in (self.invite, *self.invite.sessions, *self._attempts, self.callee):
             if leg is not None:
                 leg.owner = None
-        if self._won is not None:
-            _release(self._won)
-            _release(self.invite)
+        if self.callee is not None:
+            self.invite.transaction.user = None
 
     def _bye_both(self, headers: list[tuple[str, str]]) -> None:
         core = self.services.core
-        if self.callee is not None and self.callee.state is State.ACCEPTED and self._won is not None:
-            core.perform(self.callee.ack(self._won.request, core.now()))  # RFC 3261 15: no BYE before the ACK
+        if self.callee is not None and self.callee.state is State.ACCEPTED and self._asked is not None:
+            core.perform(self.callee.ack(self._asked, core.now()))  # RFC 3261 15: no BYE before the ACK
         for session in (self.callee, *self.invite.sessions):
             if session is not None:
                 core.perform(session.bye(core.now(), headers))
@@ -492,9 +494,3 @@ class Call:
         if self._stage_timer is not None:
             self._stage_timer.cancel()
             self._stage_timer = None
-
-
-def _release(invite: IncomingInvite | OutgoingInvite) -> None:
-    """Cut what leads from the transaction of an INVITE, which lives on for half a minute, to the call."""
-    if invite.transaction is not None:
-        invite.transaction.user = None

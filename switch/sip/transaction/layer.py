@@ -201,8 +201,11 @@ class TransactionLayer:
         """Fire every timer that is due."""
         effects: list[Effect] = []
         for transaction in self._deadlines.pop_due(now):
-            effects += transaction.handle_timer(now)
+            told = transaction.handle_timer(now)
             self._settle(transaction)  # type: ignore[arg-type]  # the four machines are all there are
+            if len(told) == 1 and transaction.state is State.TERMINATED:
+                transaction.user = None  # it only tells that it ended, and leaves no reference cycle behind
+            effects += told
         return effects
 
     def dump(self) -> list[dict[str, Any]]:
