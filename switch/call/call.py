@@ -184,6 +184,7 @@ class Call:
             case Replied():
                 await self._bridge.replied(event)
             case Acknowledged():
+                self.invite.request.forget_parsed()
                 await self._bridge.acknowledged(event)
 
     # setting up -------------------------------------------------------------------------------------------------

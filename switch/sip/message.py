@@ -55,6 +55,10 @@ class Message:
         self.body = body
         self._changed()
 
+    def forget_parsed(self) -> None:
+        """Let go of what was parsed, of a message that is kept and hardly read any more; a read parses it again."""
+        self._changed()
+
     def _changed(self) -> None:
         self._first: dict[str, str] | None = None
         self._via: Via | None = None
