@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs of `ivr.verbs`, over a leg: the one implementation, for real callers and for scripted ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from ivr import asking, dialling, taking
+from ivr.leg import DialRequest
+from ivr.party import Party
+from ivr.verbs import CallDetails
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from typing import Protocol
+
+    from ivr.leg import Leg
+    from ivr.verbs import DialResult, Ivr, Playable, Recording
+
+    class RecordingSpool(Protocol):
+        """Where recordings grow on disk."""
+
+        def begin(self, name: str, details: CallDetails, rate: int) -> Callable[[bytes], None]:
+            """Open the file of a recording; what is returned appends samples to it."""
+
+        def end(self, name: str, seconds: float) -> None:
+            """All samples are there; so many seconds of them count."""
+
+
+__all__ = ["IvrCall"]
+
+Answer = TypeVar("Answer")
+
+
+class IvrCall:
+    """A caller; see `ivr.verbs.Ivr`."""
+
+    def __init__(self, leg: Leg, details: CallDetails, *, spool: RecordingSpool | None = None) -> None:
+        self._party = Party(leg, details.language)
+        self._details = details
+        self._spool = spool
+
+    @property
+    def details(self) -> CallDetails:
+        """What the INVITE said."""
+        return self._details
+
+    @property
+    def language(self) -> str:
+        """Of the prompts."""
+        return self._party.language
+
+    def speak(self, language: str) -> None:
+        """Use the prompts of another language."""
+        self._party.language = language
+
+    @property
+    def answered(self) -> bool:
+        """Whether the call was answered."""
+        return self._party.leg.is_answered
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the caller hung up, or was hung up on."""
+        return self._party.leg.is_gone
+
+    def watch(self, on_change: Callable[[], None] | None) -> None:
+        """Be told when something changes; for the runner."""
+        self._party.on_change = on_change
+
+    async def answer(self) -> None:
+        """Answer the call."""
+        await self._party.answer()
+
+    async def play(self, *playables: Playable, interrupt: str = "", flush: bool = False) -> str:
+        """Play one after the other; returns the key that ended it."""
+        if flush:
+            self._party.keys.clear()
+        return await self._party.play(playables, interrupt)
+
+    async def ask(
+        self,
+        *playables: Playable,
+        digits: int,
+        least: int = 1,
+        finish: str = "#",
+        first_seconds: float = 5.0,
+        next_seconds: float = 3.0,
+        tries: int = 3,
+        secret: bool = False,
+    ) -> str:
+        """Ask for digits; `secret` changes nothing here, where no digit is written anywhere."""
+        return await asking.ask(
+            self._party,
+            playables,
+            digits=digits,
+            least=least,
+            finish=finish,
+            first_seconds=first_seconds,
+            next_seconds=next_seconds,
+            tries=tries,
+        )
+
+    async def collect(
+        self, digits: int, *, finish: str = "#", first_seconds: float = 5.0, next_seconds: float = 3.0
+    ) -> str:
+        """Wait for digits without a prompt."""
+        return await asking.collect(self._party, digits, finish, first_seconds, next_seconds)
+
+    async def menu(
+        self,
+        playables: Sequence[Playable],
+        keys: Mapping[str, Answer],
+        *,
+        tries: int = 3,
+        seconds: float = 5.0,
+        invalid: Playable = "invalid-key",
+    ) -> Answer:
+        """Offer choices; raises TooManyTries."""
+        return await asking.menu(self._party, playables, keys, tries=tries, seconds=seconds, invalid=invalid)
+
+    async def record(
+        self,
+        *,
+        most_seconds: float,
+        silence_seconds: float = 10.0,
+        finish: str = "#*0123456789",
+        beep: bool = True,
+        spool: str = "",
+    ) -> Recording:
+        """Record what the caller says."""
+        to = self._spool if spool else None
+        recording = await taking.record(
+            self._party,
+            most_seconds=most_seconds,
+            silence_seconds=silence_seconds,
+            finish=finish,
+            beep=beep,
+            on_samples=lambda rate: None if to is None else to.begin(spool, self._details, rate),
+        )
+        if to is not None:
+            to.end(spool, recording.seconds)
+        return recording
+
+    async def dial(
+        self,
+        destination: str,
+        *,
+        account: str,
+        caller: str,
+        caller_name: str = "",
+        diverted: bool = False,
+        ring_seconds: float = 60.0,
+        hangup_key: str = "",
+        on_answer: Callable[[Ivr], Awaitable[bool]] | None = None,
+    ) -> DialResult:
+        """Call somebody through the switch and connect both."""
+        request = DialRequest(
+            destination=destination, account=account, caller=caller, caller_name=caller_name, diverted=diverted
+        )
+
+        async def meet(leg: Leg) -> bool:
+            assert on_answer is not None
+            details = CallDetails(
+                call_id=leg.call_id,
+                application=self._details.application,
+                caller=caller,
+                caller_name=caller_name,
+                account=account,
+                target=self._details.target,
+                dialled=destination,
+                language=self.language,
+                parameters=self._details.parameters,
+            )
+            return await on_answer(IvrCall(leg, details))
+
+        return await dialling.dial(
+            self._party,
+            request,
+            ring_seconds=ring_seconds,
+            hangup_key=hangup_key,
+            meet=None if on_answer is None else meet,
+        )
+
+    async def transfer(self, destination: str, *, account: str, caller: str, caller_name: str = "") -> DialResult:
+        """Connect the caller to somebody else for good."""
+        result = await self.dial(destination, account=account, caller=caller, caller_name=caller_name)
+        if result.answered:
+            await self.hangup()
+        return result
+
+    async def sleep(self, seconds: float) -> None:
+        """Silence."""
+        await self._party.wait(lambda: False, seconds)
+
+    async def hangup(self, status: int = 480, cause: int = 16) -> None:
+        """End the call; the next verb raises CallerHungUp."""
+        self._party.leg.hang_up(status, cause)
