@@ -8,7 +8,7 @@ CONFIG ?= config.yaml
 PYTHON ?=
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
-PACKAGES = $(wildcard billing billing_client ivr media softswitch switch)
+PACKAGES = $(wildcard billing billing_client ivr media prompts softswitch switch)
 
 .DEFAULT_GOAL := help
 .PHONY: help run up test check demo bench lock install install-test clean
