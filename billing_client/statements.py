@@ -35,6 +35,7 @@ SELECT count(*)
 WRITE_BINDINGS = "SELECT write_bindings($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
 WRITE_TRACES = "SELECT write_traces($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 PRUNE_TRACES = "SELECT prune_traces($1, $2)"
+MESSAGE_COUNTS = "SELECT * FROM message_counts($1)"
 HEARTBEAT = "SELECT FROM heartbeat($1)"
 
 ANNOUNCE_CALLS = "SELECT pg_notify('softswitch_calls', message) FROM unnest($1::text[]) AS message"

@@ -17,6 +17,7 @@ from billing_client.books import RateBook, RouteBook, TariffTable
 from billing_client.listener import Listener
 from billing_client.pool import Pool
 from billing_client.types import Gateway, Grant, Route, Settlement, StoreError, StoreRefused
+from billing_client.voicemail import MessageCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -232,6 +233,13 @@ class Store:
         """Live bindings made on `node`, by (aor, key); ask again with the last one's as `after` until none come."""
         found = await self._pool.fetch(statements.NODE_BINDINGS, node, *after, limit)
         return [rows.binding(row) for row in found]
+
+    # Message lamps
+
+    async def message_counts(self, numbers: Sequence[str]) -> dict[str, MessageCounts]:
+        """What the lamps of these numbers (accounts or aliases) show; without those that have no mailbox."""
+        found = await self._pool.fetch(statements.MESSAGE_COUNTS, [rows.name(number) for number in numbers])
+        return {name: MessageCounts(*counts) for name, *counts in found}
 
     # Records for explaining calls
 

@@ -315,11 +315,11 @@ class Settlement:
 class StoreEvent:
     """Something changed in the store."""
 
-    kind: Literal["rates", "routes", "account", "disconnect", "spending", "watch", "resync"]
+    kind: Literal["rates", "routes", "account", "mailbox", "disconnect", "spending", "watch", "resync"]
     """Of these, "resync" says that events may have been missed: take everything anew; "spending" that a customer
     reached a spending limit; "watch" that somebody wants to hear what runs (`Store.announce_calls`)."""
     number: str = ""
-    """Of the account that changed."""
+    """Of the account that changed, or whose messages did ("mailbox")."""
     node: str = ""
     """Where the call to disconnect lives."""
     call_id: str = ""
@@ -340,6 +340,8 @@ class StoreEvent:
                 return cls("watch")
             case ["account", *number]:
                 return cls("account", number=":".join(number))
+            case ["mailbox", *number]:
+                return cls("mailbox", number=":".join(number))
             case ["disconnect", node, call_id, *reason]:
                 return cls("disconnect", node=node, call_id=call_id, reason=":".join(reason))
             case ["spending", *reason]:

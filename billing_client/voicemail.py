@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Deposit",
     "DepositResult",
+    "Email",
     "Folder",
     "GreetingKind",
     "Mailbox",
     "Mailboxes",
     "Message",
+    "MessageCounts",
     "PinVerdict",
     "Sound",
 ]
@@ -64,7 +66,7 @@ class Mailbox:
     new_urgent: int
     old_urgent: int
     attach: str
-    """"wav", "mp3", "opus", or "" where nothing is e-mailed."""
+    """"wav", "mp3", "opus", "none" (a notice without the sound), or "" where nothing is e-mailed."""
     delete_after_email: bool
     usable: str | None
     """None: in order; else why not, such as "account blocked"."""
@@ -109,6 +111,45 @@ class PinVerdict:
     verdict: Literal["right", "wrong", "locked", "none"]
     """Of these, "locked" says that too many were wrong, whoever tries; "none" that there is no such mailbox or that it
     has no PIN. Callers must not be able to tell "none" from "wrong"."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageCounts:
+    """What a message lamp shows (RFC 3842); urgent messages count in `new` and `old` too."""
+
+    new: int
+    old: int
+    """In all other folders."""
+    new_urgent: int
+    old_urgent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Email:
+    """An e-mail that tells of a message, taken from the queue to be sent."""
+
+    message_id: str
+    attempts: int
+    """How often it was taken, this time included."""
+    queued_at: datetime
+    recipients: tuple[str, ...]
+    """Those that have not accepted it yet."""
+    mailbox: str
+    """Number of the account."""
+    display: str
+    language: str
+    """Empty: the configured one."""
+    timezone: str
+    """IANA name."""
+    attach: str
+    """"wav", "mp3", "opus" or "none"."""
+    caller: str
+    caller_name: str
+    received_at: datetime
+    seconds: float
+    urgent: bool
+    sounds: tuple[Sound, ...]
+    """The message's, then that of the message that it introduces."""
 
 
 class Mailboxes(Protocol):

@@ -14,6 +14,7 @@ from billing.models.pricing import Product, Rate, Tariff
 from billing.models.registrations import Binding
 from billing.models.routing import Gateway, GatewayRoute
 from billing.models.traces import CallTrace
+from billing.models.voicemail import Greeting, Mailbox, PinFailure, VoiceEmail, VoiceMessage, VoiceSound
 
 __all__ = [
     "Account",
@@ -26,12 +27,18 @@ __all__ = [
     "Customer",
     "Gateway",
     "GatewayRoute",
+    "Greeting",
     "LedgerEntry",
+    "Mailbox",
     "Node",
+    "PinFailure",
     "Product",
     "Rate",
     "Spending",
     "SpendingAlert",
     "Tariff",
+    "VoiceEmail",
+    "VoiceMessage",
+    "VoiceSound",
     "Xdr",
 ]

@@ -118,6 +118,10 @@ class Account(Limited):
     password = models.CharField(max_length=128)
     """SIP password, in clear (docs/adr/0009-store.md says why)."""
     display = models.CharField(max_length=120, blank=True, db_default=Value(""))
+    timezone = models.CharField(max_length=64, blank=True, default="", db_default=Value(""))
+    """IANA name; empty: UTC."""
+    language = models.CharField(max_length=16, blank=True, default="", db_default=Value(""))
+    """Of the prompts and e-mails that its user gets; empty: the configured one."""
     state = state()
     activation_date = models.DateField(null=True, blank=True)
     expiry_date = models.DateField(null=True, blank=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest_asyncio
 
+from billing_client.mailboxes import StoreMailboxes
 from tests.store.calls import CallDesk
 
 if TYPE_CHECKING:
@@ -72,3 +73,11 @@ async def tenant(sql: asyncpg.Connection[asyncpg.Record]) -> Tenant:
 async def desk(store: Store, tenant: Tenant) -> CallDesk:
     """Makes calls on the store as a switch does."""
     return CallDesk(store)
+
+
+@pytest_asyncio.fixture
+async def mailboxes(dsn: str, tenant: Tenant) -> AsyncIterator[StoreMailboxes]:
+    """The mailboxes of the tenant: five messages each, locked for 100 seconds after three wrong PINs."""
+    mailboxes = await StoreMailboxes.connect(dsn, node="test", max_messages=5, lock_after=3, lock_seconds=100)
+    yield mailboxes
+    await mailboxes.close()
