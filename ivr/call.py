@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         def begin(self, name: str, details: CallDetails, rate: int) -> Callable[[bytes], None]:
             """Open the file of a recording; what is returned appends samples to it."""
 
-        def end(self, name: str, seconds: float) -> None:
+        def end(self, name: str, seconds: float | None = None) -> None:
             """All samples are there; so many seconds of them count."""
 
 
@@ -39,6 +39,8 @@ class IvrCall:
         self._party = Party(leg, details.language)
         self._details = details
         self._spool = spool
+        self.spooled: list[str] = []
+        """Names of the recordings that were written to disk."""
 
     @property
     def details(self) -> CallDetails:
@@ -130,6 +132,8 @@ class IvrCall:
     ) -> Recording:
         """Record what the caller says."""
         to = self._spool if spool else None
+        if to is not None:
+            self.spooled.append(spool)
         recording = await taking.record(
             self._party,
             most_seconds=most_seconds,

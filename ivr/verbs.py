@@ -187,8 +187,10 @@ class Ivr(Protocol):
         """Record until a key of `finish`, silence or the length ends it.
 
         A hang-up while recording does not raise: it returns what there is, `ended_by` "hangup"; the next verb raises.
-        `spool`: name under which the recording is written to disk as it grows, so that it survives a kill of the
-        process (`ivr.spool`); empty: it does not.
+        `spool`: the id of the message that it becomes, under which it is written to disk as it grows, so that it
+        survives a kill of the process (`ivr.spool`): it is then a message for the call's target, or for another mailbox
+        by "ID@NUMBER". An application deposits it by `ivr.outbox.Outbox.deposit` under this id, or discards it there;
+        what it leaves is delivered as it is. Empty: it lives in memory.
         """
 
     async def dial(
