@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import IntegrityError, models, transaction
 
+from billing.answering_document import merge_answering
 from billing.change import Change
 from billing.document import read_document
 from billing.ledger import post
@@ -130,6 +131,8 @@ class _Application:
         if spec.product is not None:
             columns["product"] = _find(Product, spec, "product", spec.product)
         account = Account.objects.select_related("balance", "customer").filter(number=spec.key).first()
+        if spec.answering is not None:
+            columns["answering"] = merge_answering(account.answering if account else {}, spec.answering)
         if account is None:
             account = self._new_account(spec, columns)
         else:

@@ -20,6 +20,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from billing.answering_document import read_answering
 from billing.reader import Reader, read_list
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class AliasSpec:
 
 @dataclass(frozen=True, slots=True)
 class AccountSpec(Named):
-    """An account; `aliases` is None if the document does not speak of them."""
+    """An account; `aliases` and `answering` are None if the document does not speak of them."""
 
     customer: str | None
     product: str | None
@@ -101,6 +102,7 @@ class AccountSpec(Named):
     credit_limit: Decimal | None
     opening_balance: Decimal | None
     aliases: tuple[AliasSpec, ...] | None
+    answering: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +249,7 @@ def _account(fields: Reader) -> AccountSpec:
         credit_limit=fields.money("credit_limit"),
         opening_balance=fields.money("opening_balance"),
         aliases=read_list(fields, "aliases", _alias, short="name") if fields.has("aliases") else None,
+        answering=read_answering(fields),
     )
 
 

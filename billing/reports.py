@@ -31,6 +31,7 @@ SELECT a.number, a.display, a.kind, c.name AS customer, p.name AS product, a.sta
        alert.at AS spending_alert_at,
        (SELECT array_agg(n.name ORDER BY n.name) FROM billing_alias n WHERE n.account_id = a.id AND NOT n.is_number)
            AS aliases,
+       a.answering::json AS answering,
        (SELECT count(*) FROM billing_binding r WHERE r.aor = a.number AND r.expires_at > now()) AS registrations
   FROM billing_account a
   JOIN billing_customer c ON c.id = a.customer_id

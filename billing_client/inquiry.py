@@ -119,7 +119,8 @@ class Inquiry:
         await transaction.start()
         try:
             life = (await self._fetch(statements.NODE_BEGIN, _NODE))[0]["id"]
-            row = (await self._fetch(statements.START_CALL, *rows.call_start(start, life, _NODE)))[0]
+            statement = statements.START_CALL if start.forward is None else statements.START_FORWARD
+            row = (await self._fetch(statement, *rows.call_start(start, life, _NODE)))[0]
             return Grant(row["granted"], row["refusal"])
         finally:
             await transaction.rollback()

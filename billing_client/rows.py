@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from billing_client.books import Terms
+from billing_client.incoming import read_rules
 from billing_client.types import BindingRow, Parties, Party, Subscriber
 
 if TYPE_CHECKING:
@@ -115,17 +116,23 @@ def parties(calling: str, called: str, rows: Sequence[Record]) -> Parties:
     caller = [row for row in rows if row["asked"] == calling]
     callee = [row for row in rows if row["asked"] == called]
     return Parties(
-        Party(*_PARTY(caller[0])) if caller else None,
-        Party(*_PARTY(callee[0])) if callee else None,
+        _party(caller[0]) if caller else None,
+        _party(callee[0]) if callee else None,
         _bindings(callee),
     )
 
 
+def _party(row: Record) -> Party:
+    values: tuple[Any, ...] = (*_PARTY(row), read_rules(row["answering"]))
+    return Party(*values)
+
+
 def call_start(start: CallStart, life: int, node: str) -> tuple[Any, ...]:
-    """The arguments of the function `start_call`."""
+    """The arguments of the function `start_call`, or of `start_forward` for a call that an account forwards."""
+    forward = () if start.forward is None else (text(start.forward, 120), start.forward_most)
     return (
         start.call_id, life, node, *_who(start), start.gateway_id, text(start.sip_call_id, 255), start.started_at,
-        start.want, start.minimum, *_charged(start.rate), start.callee_id, start.exempt,
+        start.want, start.minimum, *_charged(start.rate), start.callee_id, start.exempt, *forward,
     )  # fmt: skip
 
 

@@ -11,6 +11,11 @@ START_CALL = (
     "SELECT granted, refusal FROM start_call("
     "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)"
 )
+START_FORWARD = (
+    "SELECT granted, refusal FROM start_forward("
+    "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,"
+    " $25, $26)"
+)
 EXTEND_CALL = "SELECT held, refusal FROM extend_call($1, $2, $3, $4)"
 CALLS_ANSWERED = "SELECT calls_answered($1, $2)"
 FINISH_CALL = "SELECT amount, billed_seconds, currency FROM finish_call($1, $2, $3, $4, $5, $6, $7, $8, $9)"

@@ -80,6 +80,11 @@ class Store:
         """True if the store was within reach when last spoken to."""
         return self._pool.is_connected
 
+    @property
+    def pool(self) -> Pool:
+        """The connections, for doors of the store that are kept in files of their own."""
+        return self._pool
+
     async def close(self) -> None:
         """Write what is queued and close the connections."""
         if self._answer_task is not None:
@@ -122,7 +127,8 @@ class Store:
         """
         for _ in range(LIVES):
             arguments = rows.call_start(start, self._life, self._node)
-            row = (await self._pool.fetch(statements.START_CALL, *arguments))[0]
+            statement = statements.START_CALL if start.forward is None else statements.START_FORWARD
+            row = (await self._pool.fetch(statement, *arguments))[0]
             if row["refusal"] != DEAD:
                 return Grant(row["granted"], row["refusal"])
             await self._begin_life(arguments[1])

@@ -7,8 +7,10 @@ Money is `Decimal` with at most five decimals, in the currency of its balance or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from billing_client.incoming import AnsweringRules
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,7 +40,8 @@ __all__ = [
 ]
 
 AccountKind = Literal["debit", "credit", "subordinate", "voucher"]
-Direction = Literal["internal", "outgoing", "incoming"]
+Direction = Literal["internal", "outgoing", "incoming", "forwarded"]
+"""Seen from the provider; "forwarded": an account pays for a call that it forwards."""
 EndedBy = Literal["caller", "callee", "funds", "admin", "timer", "media", "failure", "shutdown", "orphan"]
 Identified = Literal["account", "alias", "ani"]
 
@@ -124,6 +127,8 @@ class Party:
     via: Identified
     may_call: bool
     """False for an alias that only receives (authentication not allowed)."""
+    answering: AnsweringRules = field(default_factory=AnsweringRules)
+    """How it takes calls."""
 
     def __repr__(self) -> str:
         """Without the password, so that it cannot reach a log."""
@@ -235,7 +240,11 @@ class CallStart:
     callee_id: int | None = None
     """The account that is called, where it is not the one that pays: its incoming calls may be limited."""
     exempt: bool = False
-    """True: no limit of calls or spending counts (emergency calls)."""
+    """True: no limit of calls or spending counts (emergency calls, calls to applications of ours)."""
+    forward: str | None = None
+    """Of a forwarded call: the name of the account's forward that it goes by."""
+    forward_most: int = 0
+    """How many calls at a time that forward carries."""
 
 
 GrantRefusal = Literal["funds", "concurrency", "cap", "spending", "unknown call"]

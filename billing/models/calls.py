@@ -21,6 +21,7 @@ class Direction(models.TextChoices):
     INTERNAL = "internal"
     OUTGOING = "outgoing"
     INCOMING = "incoming"
+    FORWARDED = "forwarded"
 
 
 class Node(models.Model):
@@ -45,7 +46,7 @@ class Call(models.Model):
     node = Identifier(max_length=64)
     account_id = models.BigIntegerField()
     balance_id = models.BigIntegerField()
-    direction = models.CharField(max_length=8, choices=Direction.choices)
+    direction = models.CharField(max_length=9, choices=Direction.choices)
     caller = models.CharField(max_length=255)
     dialled = models.CharField(max_length=255)
     destination = models.CharField(max_length=120)
@@ -96,6 +97,8 @@ class ActiveCall(Call):
     """Its customer, if that one's are."""
     cap = money(null=True)
     """The most that this call may lock."""
+    forward = models.CharField(max_length=120, null=True)
+    """Of a forwarded call: the name of the account's forward that it counts against."""
 
     class Meta:
         indexes = (
@@ -103,6 +106,7 @@ class ActiveCall(Call):
             limited_by("customer_id"),
             limited_by("callee_id"),
             limited_by("callee_customer_id"),
+            models.Index(name="active_call_forward", fields=("account_id",), condition=Q(forward__isnull=False)),
         )
         constraints = (models.CheckConstraint(name="active_call_locked_positive", condition=Q(locked__gte=0)),)
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.db.models import Q, Value
 
+from billing.answering_document import MODES
 from billing.models.fields import Identifier, created_at, money
 from billing.models.money import Balance
 from billing.models.pricing import Product
@@ -126,12 +127,17 @@ class Account(Limited):
     activation_date = models.DateField(null=True, blank=True)
     expiry_date = models.DateField(null=True, blank=True)
     """First day on which the account cannot be used."""
+    answering = models.JSONField(default=dict, blank=True, db_default=Value({}, models.JSONField()))
+    """How it takes its calls; `billing.answering_document` has the form. Empty: its phones ring."""
     created_at = created_at()
 
     class Meta(Limited.Meta):
         constraints = (
             *Limited.Meta.constraints,
             models.CheckConstraint(name="account_number_form", condition=Q(number__regex=r"^[^\s@]+$")),
+            models.CheckConstraint(
+                name="account_answering_form", condition=Q(answering__mode__isnull=True) | Q(answering__mode__in=MODES)
+            ),
             models.UniqueConstraint(name="account_own_balance", fields=("balance",), condition=~Q(kind="subordinate")),
         )
 
