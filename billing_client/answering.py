@@ -7,9 +7,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from billing_client.pool import Pool
+
 if TYPE_CHECKING:
     from billing_client.incoming import Mode
-    from billing_client.pool import Pool
 
 __all__ = ["Answering", "AnsweringChange", "StoreAnswering"]
 
@@ -50,10 +51,25 @@ class Answering(Protocol):
 
 
 class StoreAnswering:
-    """`Answering` on the billing store."""
+    """`Answering` on the billing store; make one by `connect`."""
 
     def __init__(self, pool: Pool) -> None:
+        """The pool is closed by `close`."""
         self._pool = pool
+
+    @classmethod
+    async def connect(
+        cls, dsn: str, *, node: str, connections: int = 1, timeout_seconds: float = 2.0
+    ) -> StoreAnswering:
+        """Open connections of its own; raises StoreUnavailable."""
+        name = f"softswitch {node} answering"
+        pool = Pool(dsn, name=name, size=connections, timeout_seconds=timeout_seconds, prepare=(SET_ANSWERING,))
+        await pool.open()
+        return cls(pool)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._pool.close()
 
     async def set_answering(self, number: str, change: AnsweringChange) -> bool:
         """Change something of an account; false: there is no such account. Raises StoreError."""

@@ -80,11 +80,6 @@ class Store:
         """True if the store was within reach when last spoken to."""
         return self._pool.is_connected
 
-    @property
-    def pool(self) -> Pool:
-        """The connections, for doors of the store that are kept in files of their own."""
-        return self._pool
-
     async def close(self) -> None:
         """Write what is queued and close the connections."""
         if self._answer_task is not None:

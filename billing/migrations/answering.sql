@@ -17,7 +17,8 @@ LANGUAGE sql STABLE AS $$
            p.tariff_id, f.id, f.currency, f.available, a.password,
            CASE WHEN n.is_number THEN 'account' WHEN n.name LIKE '%@pstn' THEN 'ani' ELSE 'alias' END,
            n.allow_authentication,
-           CASE WHEN a.answering <> '{}' THEN a.answering::text END,
+           CASE WHEN a.answering <> '{}' OR m.account_id > 0
+                THEN (a.answering || jsonb_build_object('timezone', a.timezone, 'mailbox', m.enabled))::text END,
            b.aor, b.key, b.contact, b.received, b.path::text[], b.expires_at, b.q,
            b.call_id, b.cseq, b.instance, b.reg_id, b.user_agent, b.node, b.socket
         FROM billing_alias n
@@ -25,6 +26,7 @@ LANGUAGE sql STABLE AS $$
         JOIN billing_customer c ON c.id = a.customer_id
         JOIN billing_balance f ON f.id = a.balance_id
         LEFT JOIN billing_product p ON p.id = a.product_id
+        LEFT JOIN billing_mailbox m ON m.account_id = a.id
         LEFT JOIN billing_binding b
             ON n.name = called AND b.expires_at > now()
             AND b.aor = CASE WHEN n.allow_authentication THEN n.name ELSE a.number END

@@ -119,8 +119,8 @@ async def rules_of(dsn: str, number: str) -> AnsweringRules:
 
 
 @pytest.mark.asyncio
-async def test_star_codes_change_single_things(store: Store, tenant: Tenant, dsn: str) -> None:
-    door = StoreAnswering(store.pool)
+async def test_star_codes_change_single_things(tenant: Tenant, dsn: str) -> None:
+    door = await StoreAnswering.connect(dsn, node="test")
     assert await rules_of(dsn, "101") == AnsweringRules()
     assert await door.set_answering("101", AnsweringChange(trigger="always", forward_to="201"))
     assert await door.set_answering("101", AnsweringChange(trigger="busy", forward_to="301"))
@@ -133,6 +133,18 @@ async def test_star_codes_change_single_things(store: Store, tenant: Tenant, dsn
     rules = await rules_of(dsn, "101")
     assert (list(rules.forwards), rules.do_not_disturb) == (["busy"], False)
     assert not await door.set_answering("999", AnsweringChange(do_not_disturb=True))
+    await door.close()
+
+
+@pytest.mark.asyncio
+async def test_a_mailbox_that_is_in_use_answers_unless_the_mode_says_otherwise(tenant: Tenant, dsn: str) -> None:
+    await tenant.sql.execute("INSERT INTO billing_mailbox (account_id) VALUES (1)")
+    await tenant.sql.execute("UPDATE billing_account SET timezone = 'Europe/Prague' WHERE id = 1")
+    rules = await rules_of(dsn, "101")
+    assert (rules.mode, rules.has_mailbox, rules.timezone) == ("ring_then_voicemail", True, "Europe/Prague")
+    await tenant.sql.execute("UPDATE billing_mailbox SET enabled = false")
+    rules = await rules_of(dsn, "101")
+    assert (rules.mode, rules.has_mailbox) == ("ring", False)
 
 
 @pytest.mark.asyncio
