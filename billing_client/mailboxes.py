@@ -34,6 +34,7 @@ CHANGED = "(SELECT id FROM billing_voicemessage WHERE id = ANY($1::uuid[]) ORDER
 MOVE = f"UPDATE billing_voicemessage SET folder = $2 WHERE id IN {CHANGED} AND folder <> $2"
 DELETE = f"UPDATE billing_voicemessage SET deleted_at = now() WHERE id IN {CHANGED} AND deleted_at IS NULL"
 UNDELETE = f"UPDATE billing_voicemessage SET deleted_at = NULL WHERE id IN {CHANGED} AND deleted_at IS NOT NULL"
+EMAIL = "SELECT email_message($1) AS queued"
 GREETING = "SELECT format, data, seconds FROM billing_greeting WHERE account_id = mailbox_account($1) AND kind = $2"
 SET_GREETING = "SELECT set_greeting($1, $2, $3, $4, $5) AS done"
 PIN_ATTEMPT = "SELECT hash, is_locked FROM pin_attempt($1, $2, $3, $4)"
@@ -222,6 +223,11 @@ class StoreMailboxes:
         return removed
 
     # E-mails
+
+    async def email(self, message_id: str) -> bool:
+        """See `Mailboxes`."""
+        queued: bool = (await self._pool.fetch(EMAIL, _id(message_id)))[0]["queued"]
+        return queued
 
     async def take_emails(self, at: datetime, lease: timedelta, most: int) -> list[Email]:
         """Take e-mails that are due; nobody else gets them within the lease."""

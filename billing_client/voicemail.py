@@ -187,6 +187,9 @@ class Mailboxes(Protocol):
     ) -> DepositResult:
         """Copy a message into another mailbox, introduced by `comment`; `copy_id` is the new message's id."""
 
+    async def email(self, message_id: str) -> bool:
+        """Send a message to the e-mail addresses of its mailbox once more; false where it has none."""
+
     async def greeting(self, number: str, kind: GreetingKind) -> Sound | None:
         """A recorded greeting."""
 

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every key of every menu of both key maps, pressed by a scripted caller."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ivr.apps.voicemail import KEY_MAPS, State
+from ivr.scripted import RECORDING
+from tests.ivr.voicemail_presses import PRESSES
+from tests.ivr.voicemail_stage import Stage
+
+if TYPE_CHECKING:
+    from ivr.apps.voicemail import KeyMapName
+    from ivr.scripted import ScriptedCaller
+
+CALLER_STATES = frozenset({State.GREETING, State.REVIEW, State.URGENT})
+"""Those of whoever leaves a message; the others are the owner's."""
+MESSAGE_STATES = frozenset({State.ENVELOPE, State.PLAYING, State.MESSAGE, State.FORWARD, State.FOLDER, State.ADVANCED})
+OPTIONS = {"comedian": "0", "freeswitch": "5"}
+ALL_KEYS = [
+    (keys, state, key)
+    for keys, key_map in KEY_MAPS.items()
+    for state, choices in key_map.states.items()
+    for key in choices
+]
+
+
+def test_there_is_a_scripted_caller_for_every_key() -> None:
+    pressed = {(keys, state, key) for keys, states in PRESSES.items() for state in states for key in states[state]}
+    assert pressed == set(ALL_KEYS)
+
+
+@pytest.mark.parametrize(("keys", "state", "key"), ALL_KEYS, ids=lambda part: str(part))
+def test_each_key_does_what_the_key_map_says(keys: KeyMapName, state: State, key: str) -> None:
+    stage = Stage(keys)
+    if state is State.TEMPORARY:
+        stage.greet("temporary")
+    if state is State.CHOOSE:
+        stage.greet("unavailable")
+        stage.greet("busy")
+    press = PRESSES[keys][state][key]
+    caller = stage.stranger() if state in CALLER_STATES else stage.owner()
+    come(caller, keys, state)
+    press.before(caller)
+    caller.presses(key)
+    for prompt in press.hears:
+        caller.until(prompt)
+    press.then(caller)
+    story = caller.run(stage.deposit if state in CALLER_STATES else stage.access)
+    assert press.look(stage, story), story
+
+
+def come(caller: ScriptedCaller, keys: KeyMapName, state: State) -> None:
+    """The way into a state."""
+    if state in CALLER_STATES:
+        caller.until("vm-theperson")
+        if state is not State.GREETING:
+            caller.until("beep").says(5).presses("#").until("vm-review")
+        if state is State.URGENT:
+            caller.presses("2").until("vm-to-mark-urgent")
+        return
+    caller.until("vm-you-have").until("vm-to-exit")
+    if state in MESSAGE_STATES:
+        _come_to_message(caller, state)
+    elif state is not State.MAIN:
+        caller.presses(OPTIONS[keys]).until("vm-to-record-name")
+        _come_to_option(caller, keys, state)
+
+
+def _come_to_message(caller: ScriptedCaller, state: State) -> None:
+    caller.presses("1").until("vm-received")
+    if state is State.ENVELOPE:
+        return
+    caller.until(RECORDING)
+    if state is State.PLAYING:
+        return
+    caller.until("vm-to-delete")
+    if state is State.FORWARD:
+        caller.presses("8").until("vm-enter-destination").presses("102#").until("vm-to-add-comment")
+    elif state is State.FOLDER:
+        caller.presses("9").until("vm-which-folder")
+    elif state is State.ADVANCED:
+        caller.presses("3").until("vm-to-reply")
+
+
+def _come_to_option(caller: ScriptedCaller, keys: KeyMapName, state: State) -> None:
+    if state is State.GREETING_REVIEW:
+        if keys == "freeswitch":
+            caller.presses("1").until("vm-to-record-unavailable")
+        caller.presses("1").until("beep").says(3).presses("#").until("vm-to-accept")
+    elif state is State.TEMPORARY:
+        caller.presses("4").until("vm-temporary-in-force")
+    elif state is State.SLOT:
+        caller.presses("1").until("vm-to-record-unavailable")
+    elif state is State.CHOOSE:
+        caller.presses("2").until("vm-choose-greeting")
