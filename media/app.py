@@ -4,25 +4,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
-import resource
 import socket
 import time
-from ipaddress import ip_address
 from random import SystemRandom
 from typing import TYPE_CHECKING, cast
 
 from media.calls import Relay
 from media.ng import NgServer
-from media.ports import PortPool, address_of_default_route, open_pair
+from media.ports import PortPool, addresses_of, allow_many_sockets, hosts_of, open_pair
 from media.pump import Pump
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from media.sdp import Address
     from media.settings import MediaSettings
 
 __all__ = ["run"]
@@ -42,12 +38,11 @@ async def run(
 ) -> None:
     """Relay media until `stop`; `ready` is called once commands are taken. OSError where a socket cannot be bound."""
     loop = asyncio.get_running_loop()
-    _allow_many_sockets()
+    allow_many_sockets()
     pump = Pump(settings.gather_seconds, time.monotonic)
-    pool = PortPool(
-        settings.rtp_ports, open_pair(_hosts(settings), settings.dscp), settings.port_quarantine_seconds, SystemRandom()
-    )
-    relay = Relay(settings, _addresses(settings), pool, pump, time.monotonic)
+    opener = open_pair(hosts_of(settings), settings.dscp)
+    pool = PortPool(settings.rtp_ports, opener, settings.port_quarantine_seconds, SystemRandom())
+    relay = Relay(settings, addresses_of(settings), pool, pump, time.monotonic)
     server = NgServer(relay, time.monotonic, time.time() - time.monotonic())
     try:
         transport, _ = await loop.create_datagram_endpoint(lambda: _NgProtocol(server), sock=_ng_socket(settings.ng))
@@ -126,27 +121,8 @@ async def _reload(relay: Relay, reloads: asyncio.Queue[MediaSettings]) -> None:
         ]
         if fixed:
             log.warning("settings that only a restart takes over have changed", extra={"settings": fixed})
-        relay.change_settings(settings, _addresses(settings))
+        relay.change_settings(settings, addresses_of(settings))
         log.info("settings taken over")
-
-
-def _hosts(settings: MediaSettings) -> dict[int, str]:
-    """Bind addresses by family."""
-    hosts = {4: settings.rtp_host}
-    if settings.rtp_host_ipv6 is not None:
-        hosts[6] = settings.rtp_host_ipv6
-    return hosts
-
-
-def _addresses(settings: MediaSettings) -> dict[int, Address]:
-    """The addresses that go into SDP, by family."""
-    advertised = {4: settings.advertise, 6: settings.advertise_ipv6}
-    return {family: _own_address(family, host, advertised[family]) for family, host in _hosts(settings).items()}
-
-
-def _own_address(family: int, host: str, advertised: str | None) -> Address:
-    address = ip_address(advertised or host)
-    return address_of_default_route(family) if address.is_unspecified else address
 
 
 def _ng_socket(address: tuple[str, int]) -> socket.socket:
@@ -161,11 +137,3 @@ def _ng_socket(address: tuple[str, int]) -> socket.socket:
             error.errno, f"cannot listen for ng commands at {address[0]}:{address[1]}: {error.strerror}"
         ) from error
     return bound
-
-
-def _allow_many_sockets() -> None:
-    """A call takes four sockets per stream; the usual soft limit of 1024 files would end at 250 calls."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

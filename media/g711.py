@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ALAW_FROM_ULAW", "ULAW_FROM_ALAW", "alaw", "linear_from_alaw", "linear_from_ulaw", "ulaw"]
+__all__ = [
+    "ALAW_CODES",
+    "ALAW_FROM_ULAW",
+    "ALAW_SAMPLES",
+    "ULAW_CODES",
+    "ULAW_FROM_ALAW",
+    "ULAW_SAMPLES",
+    "alaw",
+    "linear_from_alaw",
+    "linear_from_ulaw",
+    "ulaw",
+]
 
 ULAW_BIAS = 132
 
@@ -43,32 +54,34 @@ def _encoder(samples: list[int]) -> bytes:
     return bytes(table)
 
 
-_ULAW = [_ulaw_sample(code) for code in range(256)]
-_ALAW = [_alaw_sample(code) for code in range(256)]
-_ULAW_CODES = _encoder(_ULAW)
-_ALAW_CODES = _encoder(_ALAW)
+ULAW_SAMPLES = [_ulaw_sample(code) for code in range(256)]
+ALAW_SAMPLES = [_alaw_sample(code) for code in range(256)]
+"""16-bit samples by code."""
+ULAW_CODES = _encoder(ULAW_SAMPLES)
+ALAW_CODES = _encoder(ALAW_SAMPLES)
+"""Codes by 14-bit step: that of a 16-bit sample stands at `(sample >> 2) + 8192`."""
 
-ALAW_FROM_ULAW = bytes(_ALAW_CODES[(sample >> 2) + 8192] for sample in _ULAW)
+ALAW_FROM_ULAW = bytes(ALAW_CODES[(sample >> 2) + 8192] for sample in ULAW_SAMPLES)
 """For `bytes.translate`: PCMU octets to PCMA."""
-ULAW_FROM_ALAW = bytes(_ULAW_CODES[(sample >> 2) + 8192] for sample in _ALAW)
+ULAW_FROM_ALAW = bytes(ULAW_CODES[(sample >> 2) + 8192] for sample in ALAW_SAMPLES)
 """For `bytes.translate`: PCMA octets to PCMU."""
 
 
 def ulaw(samples: Iterable[int]) -> bytes:
     """Encode 16-bit samples as PCMU."""
-    return bytes([_ULAW_CODES[(sample >> 2) + 8192] for sample in samples])
+    return bytes([ULAW_CODES[(sample >> 2) + 8192] for sample in samples])
 
 
 def alaw(samples: Iterable[int]) -> bytes:
     """Encode 16-bit samples as PCMA."""
-    return bytes([_ALAW_CODES[(sample >> 2) + 8192] for sample in samples])
+    return bytes([ALAW_CODES[(sample >> 2) + 8192] for sample in samples])
 
 
 def linear_from_ulaw(payload: bytes) -> array[int]:
     """Decode PCMU to 16-bit samples."""
-    return array("h", [_ULAW[code] for code in payload])
+    return array("h", [ULAW_SAMPLES[code] for code in payload])
 
 
 def linear_from_alaw(payload: bytes) -> array[int]:
     """Decode PCMA to 16-bit samples."""
-    return array("h", [_ALAW[code] for code in payload])
+    return array("h", [ALAW_SAMPLES[code] for code in payload])

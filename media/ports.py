@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import resource
 import socket
 from collections import deque
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, TypeAlias
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from media.localaddress import report_local_address
 
@@ -16,7 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-__all__ = ["NoPortsError", "Opener", "PortPair", "PortPool", "address_of_default_route", "open_pair"]
+__all__ = [
+    "Bound",
+    "NoPortsError",
+    "Opener",
+    "PortPair",
+    "PortPool",
+    "address_of_default_route",
+    "addresses_of",
+    "allow_many_sockets",
+    "hosts_of",
+    "open_pair",
+]
 
 MAX_TRIES = 64
 """How many occupied pairs are skipped for one request."""
@@ -141,3 +154,43 @@ def address_of_default_route(family: int) -> IPv4Address | IPv6Address:
         except OSError:
             return parse("::1" if family == 6 else "127.0.0.1")
         return parse(probe.getsockname()[0])
+
+
+class Bound(Protocol):
+    """Settings that say where media sockets are; see `media.settings`."""
+
+    @property
+    def rtp_host(self) -> str: ...
+    @property
+    def advertise(self) -> str | None: ...
+    @property
+    def rtp_host_ipv6(self) -> str | None: ...
+    @property
+    def advertise_ipv6(self) -> str | None: ...
+
+
+def hosts_of(settings: Bound) -> dict[int, str]:
+    """Bind addresses by family."""
+    hosts = {4: settings.rtp_host}
+    if settings.rtp_host_ipv6 is not None:
+        hosts[6] = settings.rtp_host_ipv6
+    return hosts
+
+
+def addresses_of(settings: Bound) -> dict[int, IPv4Address | IPv6Address]:
+    """The addresses that go into SDP, by family."""
+    advertised = {4: settings.advertise, 6: settings.advertise_ipv6}
+    return {family: _own_address(family, host, advertised[family]) for family, host in hosts_of(settings).items()}
+
+
+def _own_address(family: int, host: str, advertised: str | None) -> IPv4Address | IPv6Address:
+    address = ip_address(advertised or host)
+    return address_of_default_route(family) if address.is_unspecified else address
+
+
+def allow_many_sockets() -> None:
+    """A relayed call takes four sockets per stream; the usual soft limit of 1024 files would end at 250 calls."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -49,7 +49,17 @@ class Reception:
     count how many came. Jitter follows RFC 3550 appendix A.8 over the sampled packets.
     """
 
-    __slots__ = ("_highest", "_lost_before", "_received_at_base", "_span", "_transit", "jitter_seconds", "lost", "ssrc")
+    __slots__ = (
+        "_first",
+        "_highest",
+        "_lost_before",
+        "_received_at_base",
+        "_span",
+        "_transit",
+        "jitter_seconds",
+        "lost",
+        "ssrc",
+    )
 
     def __init__(self) -> None:
         self.ssrc: int | None = None
@@ -58,9 +68,15 @@ class Reception:
         self.jitter_seconds = 0.0
         self._lost_before = 0
         self._received_at_base = 0
+        self._first = 0
         self._highest = 0
         self._span = 0
         self._transit: float | None = None
+
+    @property
+    def highest(self) -> int:
+        """The highest sequence number, extended by its cycles (RFC 3550 section 6.4.1)."""
+        return self._first + self._span
 
     def sample(self, packet: Octets, received: int, arrived_at: float, clock_rate: int) -> None:
         """Take note of a packet of version 2; `received` counts all packets of the stream, this one included."""
@@ -85,6 +101,6 @@ class Reception:
         self.ssrc = ssrc
         self._lost_before = self.lost
         self._received_at_base = received
-        self._highest = sequence
+        self._first = self._highest = sequence
         self._span = 0
         self._transit = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["MediaSettings"]
+__all__ = ["EngineSettings", "MediaSettings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,3 +40,26 @@ class MediaSettings:
     """How long packets may gather between two rounds of the relay: added delay, traded for work per packet."""
     dscp: int = 46
     """Differentiated services code point of relayed packets; 46 is EF (RFC 4594 section 4.1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """What the RTP sessions of the media server need to know (`media.engine`); times in seconds."""
+
+    rtp_host: str = "0.0.0.0"
+    """As in `MediaSettings`, and so the next three."""
+    advertise: str | None = None
+    rtp_host_ipv6: str | None = None
+    advertise_ipv6: str | None = None
+    rtp_ports: tuple[int, int] = (20000, 29999)
+    """First and last UDP port. A session takes two."""
+    codecs: tuple[str, ...] = ("PCMU", "PCMA", "G722", "opus")
+    """In order of preference."""
+    timeout_seconds: float = 60.0
+    """A phone that is not on hold and sends nothing for so long is gone."""
+    report_seconds: float = 5.0
+    """How often RTCP reports are sent (RFC 3550 section 6.2)."""
+    port_quarantine_seconds: float = 30.0
+    settle_seconds: float = 3.0
+    relearn_seconds: float = 5.0
+    dscp: int = 46
