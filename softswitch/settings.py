@@ -22,6 +22,7 @@ from switch.settings import (
     RegistrationSettings,
     RelaySettings,
     SessionTimerSettings,
+    SubscriptionSettings,
     SwitchSettings,
     TraceSettings,
 )
@@ -67,6 +68,12 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
             max_expires=sip.registration.max_expires,
             max_contacts=sip.registration.max_contacts,
         ),
+        subscription=SubscriptionSettings(
+            min_expires=sip.subscription.min_expires,
+            default_expires=sip.subscription.default_expires,
+            max_expires=sip.subscription.max_expires,
+        ),
+        mailbox_numbers=tuple(_mailbox_numbers(configuration)),
         session_timer=SessionTimerSettings(expires=sip.session_timer.expires, min_se=sip.session_timer.min_se),
         flood=FloodSettings(
             requests=security.flood.requests,
@@ -87,6 +94,14 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
         drain_seconds=float(sip.drain_seconds),
         journal_dir=configuration.data_dir / "journal",
     )
+
+
+def _mailbox_numbers(configuration: Configuration) -> Iterator[str]:
+    """What callers dial for voicemail; *97 and *98 are in the fingers of users of other systems."""
+    yield from ("*97", "*98")
+    for number, application in configuration.ivr.access_numbers.items():
+        if application.startswith("voicemail"):
+            yield number
 
 
 def credit_settings(configuration: Configuration) -> CreditSettings:

@@ -25,6 +25,7 @@ from switch.call.standing import StandingCalls
 from switch.core import Core
 from switch.http import serve
 from switch.journal import Codec, Journal
+from switch.lamp import Lamp
 from switch.location import Location
 from switch.metrics import metrics_page
 from switch.ng import NgRelay, NoRelay
@@ -115,6 +116,8 @@ class Switch:
         self._stack.push_async_callback(self.core.settle)
         await self.location.start()
         self._stack.push_async_callback(self.location.close)
+        await self.lamp.start()
+        self._stack.push_async_callback(self.lamp.close)
         self.live = LiveCalls(self.control)
         await self.store.listen(self._store_event)
         if settings.http is not None:
@@ -222,7 +225,9 @@ class Switch:
             utc=lambda: datetime.now(UTC),
         )
         self.control.services = self.services
-        self.requests = Requests(self.services, self.registrar)
+        self.lamp = Lamp(self.services, self.store)
+        self.registrar.on_registered = self.lamp.registered
+        self.requests = Requests(self.services, self.registrar, self.lamp)
 
     def _is_carrier(self, host: str) -> bool:
         return self.books.routes.gateway_at(host, 0) is not None
@@ -235,6 +240,8 @@ class Switch:
             number = event.number if event.kind == "account" else None
             self.registrar.account_changed(number)
             self.memory.changed(number)
+        if event.kind in ("mailbox", "resync"):
+            self.lamp.mailbox_changed(event.number if event.kind == "mailbox" else None)
         if event.kind == "watch":
             self.live.watched()
         if event.kind == "spending":
@@ -283,6 +290,12 @@ class Switch:
         gauges = {
             "softswitch_store_connected": ("1 while the store answers", lambda: float(self.store.is_connected)),
             "softswitch_bindings": ("Contact bindings held here", lambda: float(len(self.location))),
+            "softswitch_subscriptions": ("Subscriptions to message lamps", lambda: float(len(self.lamp))),
+            "softswitch_lamp_notified": ("NOTIFY requests to subscribers", lambda: float(self.lamp.notified)),
+            "softswitch_lamp_unsolicited": (
+                "NOTIFY requests to registered phones that had not subscribed",
+                lambda: float(self.lamp.unsolicited),
+            ),
             "softswitch_traces_written": ("Records of calls written", lambda: float(self.recorder.written)),
             "softswitch_traces_dropped": ("Records of calls dropped", lambda: float(self.recorder.dropped)),
         }
@@ -307,6 +320,7 @@ class Switch:
         state = {
             "transport": self.transport.dump(),
             "transactions": self.core.agent.layer.dump(),
+            "subscriptions": self.lamp.dump(),
             "calls": [
                 {"call": call.call_id, "state": call.state.value, "dialled": call.dialled, "trace": list(call.trace)}
                 for call in self.control.calls.values()

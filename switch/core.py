@@ -24,6 +24,7 @@ from switch.sip.session import (
     Requested,
     Withdrawn,
 )
+from switch.sip.subscription import SubscriptionEnded
 from switch.sip.transaction import Send
 from switch.sip.user_agent import Arrived, Invited, UserAgent
 from switch.sip.validate import error_reply, validate_request
@@ -146,6 +147,8 @@ class Core:
                 owner = effect.invite.owner
             case Acknowledged() | Requested() | Withdrawn() | Replied() | Refreshed() | Ended():
                 owner = effect.session.owner
+            case SubscriptionEnded(subscription):
+                owner = subscription.owner
             case Invited(invite):
                 if not self._refused(invite.request, invite.transaction):
                     self._on_invite(invite)

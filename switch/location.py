@@ -130,6 +130,10 @@ class Location:
         except StoreError:
             log.warning("bindings were not written", extra={"bindings": len(self._unwritten)})
 
+    def has(self, aor: str) -> bool:
+        """Whether an address of record has bindings here."""
+        return aor in self._entries
+
     def names(self) -> list[str]:
         """The addresses of record that have bindings here."""
         return list(self._entries)
@@ -178,6 +182,12 @@ class Location:
         `rows` is what the store holds of it at this moment.
         """
         return _targets(self._merged(aor, rows), self._flow_to)
+
+    def own_targets(self, aor: str) -> list[Target]:
+        """Where the phones are that registered at this node, as far as it knows."""
+        now = self._clock()
+        own = [e for e in self._entries.get(aor, ()) if e.node == self._node and e.binding.expires_at > now]
+        return _targets(own, self._flow_to)
 
     def _merged(self, aor: str, rows: Iterable[BindingRow]) -> list[_Entry]:
         """The store's rows, corrected by what this node knows better."""

@@ -20,7 +20,7 @@ from switch.sip.errors import ParseError
 from switch.sip.registrar import register
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from billing_client.types import Subscriber
     from switch.authentication import Subscribers
@@ -67,6 +67,8 @@ class Registrar:
         self._waiting: dict[str, list[_Attempt]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.limits = limits
+        self.on_registered: Callable[[Subscriber, Sequence[str]], None] = lambda subscriber, new: None
+        """Told of every accepted REGISTER, with the keys of the bindings that are new or of a phone that restarted."""
         self.accepted = 0
         self.refused = 0
         """Wrong passwords and unknown names."""
@@ -177,6 +179,9 @@ class Registrar:
         registration = register(request, flow, current, self.limits, time.time(), _tag())
         self._location.update(subscriber.name, registration, flow)
         self.accepted += 1
+        if registration.upserts:
+            known = {(binding.key, binding.call_id) for binding in current}
+            self.on_registered(subscriber, [b.key for b in registration.upserts if (b.key, b.call_id) not in known])
         return registration.response
 
 

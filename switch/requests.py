@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests outside calls: REGISTER to the registrar, questions about ourselves, and messages proxied to phones."""
+"""Requests outside calls: REGISTER to the registrar, SUBSCRIBE to the lamp, questions about ourselves, and messages
+proxied to phones."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from billing_client.types import StoreError
 from switch.call.plan import dialled_number
 from switch.core import EXTENSIONS, METHODS
+from switch.lamp.lamp import ALLOW_EVENTS
 from switch.sip.digest import Verdict
 from switch.sip.errors import ParseError
 from switch.sip.proxy import ProxyContext, prepare
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from billing_client.types import Parties
     from switch.call.plan import Caller
     from switch.call.services import Services
+    from switch.lamp import Lamp
     from switch.registrar import Registrar
     from switch.sip.transaction import NonInviteServerTransaction
     from switch.sip.uri import Uri
@@ -26,15 +29,21 @@ __all__ = ["Requests"]
 
 _PROXIED: Final = ("MESSAGE", "OPTIONS", "NOTIFY")
 _ALLOW: Final = ("Allow", ", ".join(METHODS))
-_CAPABILITIES: Final = (_ALLOW, ("Accept", "application/sdp"), ("Supported", ", ".join(EXTENSIONS)))
+_CAPABILITIES: Final = (
+    _ALLOW,
+    ("Accept", "application/sdp"),
+    ("Supported", ", ".join(EXTENSIONS)),
+    ALLOW_EVENTS,
+)
 
 
 class Requests:
     """Dispatches what arrives outside dialogs."""
 
-    def __init__(self, services: Services, registrar: Registrar) -> None:
+    def __init__(self, services: Services, registrar: Registrar, lamp: Lamp) -> None:
         self._services = services
         self._registrar = registrar
+        self._lamp = lamp
 
     def handle(self, arrived: Arrived) -> None:
         """Answer a request, or pass it on."""
@@ -44,12 +53,14 @@ class Requests:
             self._registrar.handle(request, arrived.flow, lambda response: core.reply(transaction, response))
         elif request.method == "OPTIONS" and not request.uri.user:
             self._answer(arrived, 200, *_CAPABILITIES)
+        elif request.method == "SUBSCRIBE":
+            self._lamp.handle(arrived)
         elif request.to_tag is not None:
             self._answer(arrived, 481)
         elif request.method in _PROXIED:
             self._proxy(arrived)
-        elif request.method in ("SUBSCRIBE", "PUBLISH"):
-            self._answer(arrived, 489)  # no event package is served
+        elif request.method == "PUBLISH":
+            self._answer(arrived, 489, ALLOW_EVENTS)  # nobody's state is published here
         else:
             self._answer(arrived, 405, _ALLOW)
 

@@ -16,6 +16,7 @@ __all__ = [
     "RegistrationSettings",
     "RelaySettings",
     "SessionTimerSettings",
+    "SubscriptionSettings",
     "SwitchSettings",
     "TraceSettings",
 ]
@@ -42,6 +43,15 @@ class RegistrationSettings:
     default_expires: int = 300
     max_expires: int = 3600
     max_contacts: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionSettings:
+    """Limits of a subscription to a message lamp (RFC 6665 section 4.2.1.1); all times in seconds."""
+
+    min_expires: int = 60
+    default_expires: int = 3600
+    max_expires: int = 7200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +115,9 @@ class SwitchSettings:
     advertise: str | None = None
     """Address put into Via and Contact when we sit behind 1:1 NAT."""
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)
+    subscription: SubscriptionSettings = field(default_factory=SubscriptionSettings)
+    mailbox_numbers: tuple[str, ...] = ("*97", "*98")
+    """Dialled for one's own mailbox: whoever subscribes to one of these means his own lamp."""
     session_timer: SessionTimerSettings = field(default_factory=SessionTimerSettings)
     flood: FloodSettings = field(default_factory=FloodSettings)
     credit: CreditSettings = field(default_factory=CreditSettings)

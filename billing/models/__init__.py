@@ -11,7 +11,7 @@ from billing.models.calls import ActiveCall, Correction, Node, Spending, Spendin
 from billing.models.customers import Account, Alias, Customer
 from billing.models.money import Balance, LedgerEntry
 from billing.models.pricing import Product, Rate, Tariff
-from billing.models.registrations import Binding
+from billing.models.registrations import Binding, Subscription
 from billing.models.routing import Gateway, GatewayRoute
 from billing.models.traces import CallTrace
 from billing.models.voicemail import Greeting, Mailbox, PinFailure, VoiceEmail, VoiceMessage, VoiceSound
@@ -36,6 +36,7 @@ __all__ = [
     "Rate",
     "Spending",
     "SpendingAlert",
+    "Subscription",
     "Tariff",
     "VoiceEmail",
     "VoiceMessage",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The location service: where phones are registered."""
+"""The location service: where phones are registered, and which of them want to hear of messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db import models
 
 from billing.models.fields import Identifier
 
-__all__ = ["Binding"]
+__all__ = ["Binding", "Subscription"]
 
 
 class Binding(models.Model):
@@ -29,3 +29,24 @@ class Binding(models.Model):
     user_agent = models.CharField(max_length=255)
     node = Identifier(max_length=64)
     socket = models.CharField(max_length=64)
+
+
+class Subscription(models.Model):
+    """A subscription to the state of a mailbox (RFC 6665, RFC 3842), with the dialog that its NOTIFY requests use."""
+
+    tag = Identifier(max_length=64, primary_key=True)
+    node = Identifier(max_length=64)
+    account = Identifier(max_length=64)
+    call_id = models.TextField()
+    local = models.TextField()
+    remote = models.TextField()
+    remote_tag = models.TextField()
+    target = models.TextField()
+    routes = models.TextField()
+    event = models.TextField()
+    local_cseq = models.BigIntegerField()
+    remote_cseq = models.BigIntegerField()
+    source = models.CharField(max_length=64)
+    socket = models.CharField(max_length=64)
+    natted = models.BooleanField()
+    expires_at = models.DateTimeField()

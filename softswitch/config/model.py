@@ -29,6 +29,7 @@ __all__ = [
     "Security",
     "SessionTimer",
     "Sip",
+    "Subscription",
     "Tls",
     "Trace",
     "Voicemail",
@@ -45,6 +46,15 @@ class Registration:
     default_expires: int = 300
     max_expires: int = 3600
     max_contacts: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """Limits of subscriptions to message lamps, in seconds (RFC 6665 section 4.2.1.1)."""
+
+    min_expires: int = 60
+    default_expires: int = 3600
+    max_expires: int = 7200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +81,7 @@ class Sip:
     advertise: str | None = None
     tls: Tls = field(default_factory=Tls)
     registration: Registration = field(default_factory=Registration)
+    subscription: Subscription = field(default_factory=Subscription)
     session_timer: SessionTimer = field(default_factory=SessionTimer)
     ring_seconds: int = 60
     drain_seconds: int = 30

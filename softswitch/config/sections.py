@@ -25,6 +25,7 @@ from softswitch.config.model import (
     Security,
     SessionTimer,
     Sip,
+    Subscription,
     Tls,
     Trace,
     Voicemail,
@@ -106,6 +107,7 @@ def _sip(section: Section) -> Sip:
             advertise=section.value("advertise", values.public_address(), None),
             tls=files,
             registration=_registration(section.section("registration")),
+            subscription=_subscription(section.section("subscription")),
             session_timer=_session_timer(section.section("session_timer")),
             ring_seconds=section.value("ring_seconds", integer(5, 600), plain.ring_seconds),
             drain_seconds=section.value("drain_seconds", integer(0, A_DAY), plain.drain_seconds),
@@ -122,13 +124,29 @@ def _registration(section: Section) -> Registration:
             max_expires=section.value("max_expires", integer(1, A_DAY), plain.max_expires),
             max_contacts=section.value("max_contacts", integer(1, 100), plain.max_contacts),
         )
+    _check_default(section, found)
+    return found
+
+
+def _subscription(section: Section) -> Subscription:
+    plain = Subscription()
+    with section:
+        found = Subscription(
+            min_expires=section.value("min_expires", integer(1, 3600), plain.min_expires),
+            default_expires=section.value("default_expires", integer(1, A_DAY), plain.default_expires),
+            max_expires=section.value("max_expires", integer(1, A_DAY), plain.max_expires),
+        )
+    _check_default(section, found)
+    return found
+
+
+def _check_default(section: Section, found: Registration | Subscription) -> None:
     if not found.min_expires <= found.default_expires <= found.max_expires:
         section.document.complain_at(
             section.path_of("default_expires"),
             f"{found.default_expires} must lie between min_expires ({found.min_expires}) "
             f"and max_expires ({found.max_expires})",
         )
-    return found
 
 
 def _session_timer(section: Section) -> SessionTimer:

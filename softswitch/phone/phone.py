@@ -63,6 +63,8 @@ class Phone:
         self.address = ""
         self.is_registered = False
         self.registration_code = 0
+        self.lamp: dict[str, str] = {}
+        """What the message lamp was told last, by header name, such as "Voice-Message": "1/0 (0/0)"."""
         self._current: dict[int, Call] = {}
         self._taken = 0
         self._registrations = 0
@@ -140,6 +142,9 @@ class Phone:
             case "registration":
                 self.is_registered, self.registration_code = event["active"], event["code"]
                 self._registrations += 1
+            case "lamp":
+                lines = [line.partition(":") for line in event["text"].splitlines()]
+                self.lamp = {name.strip(): value.strip() for name, _, value in lines if name.strip()}
             case "incoming":
                 self._add(Call(self, event["call"], event["caller"], event["dialled"], "incoming"))
             case "done" | "failed":
@@ -167,6 +172,10 @@ class Phone:
         """Waits for a SIP message; returns the first that is wanted, also one that is there already."""
         self.wait(lambda: any(map(is_wanted, self.messages)), "such message", seconds)
         return next(filter(is_wanted, self.messages))
+
+    def wait_lamp(self, voice: str, seconds: float = REGISTER_SECONDS) -> None:
+        """Waits until the lamp shows so many messages: "new/old (urgent new/urgent old)"."""
+        self.wait(lambda: self.lamp.get("Voice-Message") == voice, f"lamp {voice} (but {self.lamp})", seconds)
 
     def _why(self) -> str:
         calls = "; ".join(f"call {call.identity}: {call.state} {call.code} {call.reason}" for call in self.calls)

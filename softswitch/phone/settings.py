@@ -32,6 +32,8 @@ class PhoneSettings:
     """Answer 180 by itself."""
     reliable: bool = False
     """Provisional responses are reliable (RFC 3262)."""
+    subscribes: bool = False
+    """Subscribes to its message lamp (RFC 3842); told without asking it lights it too."""
     said_contact: str = ""
     """A Contact that is said instead of the true one, as a phone behind NAT does that knows no better."""
     said_media_host: str = ""

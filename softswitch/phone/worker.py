@@ -163,6 +163,10 @@ class WorkerAccount(pj.Account):  # type: ignore[misc]
         active = self.getInfo().regIsActive
         self._worker.say("registration", code=prm.code, reason=prm.reason, active=active, expires=prm.expiration)
 
+    def onMwiInfo(self, prm: Any) -> None:  # noqa: N802
+        whole = str(prm.rdata.wholeMsg).replace("\r\n", "\n")
+        self._worker.say("lamp", text=whole.partition("\n\n")[2])
+
     def onIncomingCall(self, prm: Any) -> None:  # noqa: N802
         self._worker.incoming(prm.callId)
 
@@ -230,6 +234,8 @@ class Worker:
         if said["said_contact"]:
             config.sipConfig.contactForced = said["said_contact"]
             config.natConfig.contactRewriteUse = config.natConfig.viaRewriteUse = 0
+        config.mwiConfig.enabled = said["subscribes"]
+        config.mwiConfig.expirationSec = said["expires"]
         config.callConfig.prackUse = pj.PJSUA_100REL_OPTIONAL if said["reliable"] else pj.PJSUA_100REL_NOT_USED
         media = config.mediaConfig.transportConfig
         media.boundAddress, media.port = said["host"], 0

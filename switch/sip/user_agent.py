@@ -139,6 +139,10 @@ class UserAgent:
         """Serve the timers of something else; those of sessions and INVITEs are seen to by their verbs."""
         self._timed.update(sleeper)
 
+    def forget(self, sleeper: Sleeper) -> None:
+        """Serve the timers of something no longer."""
+        self._timed.discard(sleeper)
+
     # input ------------------------------------------------------------------------------------------------------
     def receive(
         self, message: Request | Response, flow: Flow, now: float

@@ -49,10 +49,11 @@ module uuid.so
 module_tmp account.so
 module_app ctrl_tcp.so
 module_app menu.so
+module_app mwi.so
 """
 ACCOUNT: Final = (
     '<sip:{number}@{domain}>;auth_user={number};auth_pass={password};outbound="sip:{proxy};transport={transport}"'
-    ";regint=300;audio_codecs=PCMU/8000/1,PCMA/8000/1,G722/16000/1;answermode=manual;mwi=no;ptime=20\n"
+    ";regint=300;audio_codecs=PCMU/8000/1,PCMA/8000/1,G722/16000/1;answermode=manual;mwi={mwi};ptime=20\n"
 )
 
 
@@ -74,6 +75,7 @@ class Baresip:
         *,
         hertz: int = 440,
         transport: str = "udp",
+        subscribes: bool = False,
     ) -> None:
         program = need_program("baresip")
         directory.mkdir(parents=True)
@@ -87,7 +89,12 @@ class Baresip:
         (directory / "config").write_text(CONFIGURATION.format(hertz=hertz, control=control, modules=_modules()))
         (directory / "accounts").write_text(
             ACCOUNT.format(
-                number=self.number, password=subscriber.password, domain=domain, proxy=proxy, transport=transport
+                number=self.number,
+                password=subscriber.password,
+                domain=domain,
+                proxy=proxy,
+                transport=transport,
+                mwi="yes" if subscribes else "no",
             )
         )
         (directory / "contacts").touch()
@@ -186,6 +193,19 @@ class Baresip:
         while "} 200 OK (" not in self.log:
             if time.monotonic() > deadline:
                 raise PhoneError(f"baresip {self.number} does not register")
+            time.sleep(0.05)
+
+    @property
+    def lamp(self) -> list[str]:
+        """What its lamp was told, oldest first: "new/old (urgent new/urgent old)"."""
+        return re.findall(r"^Voice-Message: ([^\r\n]*)", self.log, re.MULTILINE)
+
+    def wait_lamp(self, voice: str, count: int = 1) -> None:
+        """Waits until the lamp was last told so many messages, the `count`th time that it was told anything."""
+        deadline = time.monotonic() + EVENT_SECONDS
+        while len(self.lamp) < count or self.lamp[-1] != voice:
+            if time.monotonic() > deadline:
+                raise PhoneError(f"baresip {self.number}: no lamp {voice}, but {self.lamp}")
             time.sleep(0.05)
 
     def dial(self, number: str, domain: str) -> None:

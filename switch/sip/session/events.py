@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from switch.sip.subscription import SubscriptionEnded
+
 if TYPE_CHECKING:
     from switch.sip.message import Request, Response
     from switch.sip.session.incoming import IncomingInvite
@@ -137,5 +139,15 @@ class Ended:
 
 
 SessionEvent = (
-    Progressed | Answered | Failed | Cancelled | Acknowledged | Requested | Withdrawn | Replied | Refreshed | Ended
+    Progressed
+    | Answered
+    | Failed
+    | Cancelled
+    | Acknowledged
+    | Requested
+    | Withdrawn
+    | Replied
+    | Refreshed
+    | Ended
+    | SubscriptionEnded
 )

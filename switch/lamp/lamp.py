@@ -1,0 +1,382 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The message lamp (RFC 3842): answers SUBSCRIBE, and sees to it that every phone knows how many messages wait.
+
+What is told, and to whom, is decided when the store has said what is in the mailbox; whatever happens before (a
+SUBSCRIBE, a registration, a change of the mailbox, a restart) only notes that an account is to be looked at. So a burst
+costs one look, and while the store is away nothing is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from billing_client.types import StoreError
+from switch.lamp.news import News
+from switch.lamp.records import Records, resumed_dialog
+from switch.lamp.unsolicited import Unsolicited
+from switch.sip.digest import Verdict
+from switch.sip.errors import ParseError
+from switch.sip.message_summary import CONTENT_TYPE, NO_MESSAGES, PACKAGE, message_summary
+from switch.sip.subscription import Notifier, Subscription, SubscriptionEnded, Wanted, read_subscribe
+from switch.sip.uri import Uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from billing_client.subscriptions import SubscriptionRow
+    from billing_client.types import Parties, Subscriber
+    from switch.call.services import Services
+    from switch.lamp.news import Mailboxes
+    from switch.sip.dialog import DialogId
+    from switch.sip.flow import Flow
+    from switch.sip.message import Request
+    from switch.sip.message_summary import MessageCounts
+    from switch.sip.session import Outcome, SessionEvent
+    from switch.sip.user_agent import Arrived
+
+__all__ = ["ALLOW_EVENTS", "Lamp"]
+
+log = logging.getLogger(__name__)
+
+ALLOW_EVENTS: Final = ("Allow-Events", PACKAGE)
+_MAX_SUBSCRIPTIONS: Final = 20
+"""Of one account; those that end first give way, such as those of a phone that forgets them at every start."""
+_SETTLE_SECONDS: Final = 0.5
+"""A phone that has registered may subscribe next: then it need not be told twice."""
+_CSEQ_STEP: Final = 500
+"""After so many NOTIFY requests a subscription is written down again (see `billing_client.store.CSEQ_LEAP`)."""
+_NAMES_AT_A_TIME: Final = 500
+_RETRY_SECONDS: Final = 1.0
+
+
+class Lamp:
+    """All subscriptions of this node, and the phones that registered here."""
+
+    def __init__(self, services: Services, mailboxes: Mailboxes) -> None:
+        self._services = services
+        core = services.core
+        self._core = core
+        self._subscriptions: dict[DialogId, Subscription] = {}
+        self._of_account: dict[str, list[Subscription]] = {}
+        self._aliases: dict[str, set[str]] = {}
+        """Names other than its number by which phones of an account register here."""
+        self._told: dict[str, MessageCounts] = {}
+        """What the phones of an account know."""
+        self._forced: set[str] = set()
+        """Accounts with phones that are to be told even what has not changed."""
+        self._missed: set[str] = set()
+        """Accounts with phones that could not be told; they are when they register again."""
+        self._news = News(mailboxes, self._tell)
+        self._records = Records(services.store, clock=time.time, now=core.now)
+        self._unsolicited = Unsolicited(core, self._missed.add)
+        self._notifier = Notifier(
+            core.agent.layer,
+            contact=core.contact,
+            route=self._route,
+            watch=core.agent.watch,
+            sleep=core.agent.forget,
+            content_type=CONTENT_TYPE,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self.notified = 0
+        """NOTIFY requests to subscribers."""
+
+    async def start(self) -> None:
+        """Take back the subscriptions of this node's earlier life, and begin to tell; raises StoreError."""
+        await self._records.resume(self._resume)
+        work = (self._news.run(), self._records.run(), self._tell_registered())
+        self._tasks = [asyncio.create_task(each) for each in work]
+
+    async def close(self) -> None:
+        """Subscriptions stay: the next life of this node goes on with them."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._records.close()
+
+    def __len__(self) -> int:
+        """Subscriptions held."""
+        return len(self._subscriptions)
+
+    @property
+    def unwritten(self) -> int:
+        """Changes of subscriptions that the store does not have yet."""
+        return self._records.unwritten
+
+    @property
+    def unsolicited(self) -> int:
+        """NOTIFY requests to phones that had not asked."""
+        return self._unsolicited.sent
+
+    def dump(self) -> list[dict[str, Any]]:
+        """Live state for the administrator."""
+        now = self._core.now()
+        return [
+            {
+                "account": subscription.subject,
+                "event": subscription.event,
+                "state": subscription.state.value,
+                "target": subscription.dialog.remote_target,
+                "flow": subscription.dialog.flow,
+                "expires": round(subscription.expires_at - now),
+                "cseq": subscription.dialog.local_cseq,
+                "waiting": subscription.is_waiting,
+            }
+            for subscription in self._subscriptions.values()
+        ]
+
+    # SUBSCRIBE --------------------------------------------------------------------------------------------------
+    def handle(self, arrived: Arrived) -> None:
+        """Answer a SUBSCRIBE."""
+        request, check = arrived.request, self._services.check
+        try:
+            wanted = read_subscribe(request, PACKAGE, CONTENT_TYPE, self._services.settings.subscription)
+            if not isinstance(wanted, Wanted):
+                self._answer(arrived, wanted[0], *wanted[1])
+            elif request.to_tag is not None and self._known(request) is None:
+                self._answer(arrived, 481)
+            elif check.gateway(arrived.flow) is not None:
+                self._answer(arrived, 403)  # carriers have no mailboxes
+            elif check.needs_challenge(request, arrived.flow):
+                self._challenge(arrived)
+            else:
+                task = asyncio.get_running_loop().create_task(self._authenticate(arrived, wanted))
+                self._core.keep(task)
+        except ParseError as error:
+            self._answer(arrived, error.status)
+
+    def _known(self, request: Request) -> Subscription | None:
+        return self._subscriptions.get((request.call_id, request.to_tag or "", request.from_tag or ""))
+
+    async def _authenticate(self, arrived: Arrived, wanted: Wanted) -> None:
+        request = arrived.request
+        dialled = self._dialled(request)
+        try:
+            parties, sender = await self._services.check.identify(request, arrived.flow, dialled)
+        except StoreError:
+            self._answer(arrived, 503, ("Retry-After", "10"))
+            return
+        if isinstance(sender, Verdict):
+            self._challenge(arrived, stale=sender is Verdict.STALE)
+            return
+        number, status = _owner(parties, dialled)
+        if status:
+            self._answer(arrived, status)
+            return
+        try:
+            self._accept(arrived, wanted, number)
+        except ParseError as error:
+            self._answer(arrived, error.status)
+
+    def _dialled(self, request: Request) -> str:
+        """Whose mailbox is meant; empty: the sender's own."""
+        user = request.uri.user or ""
+        return "" if request.to_tag is not None or user in self._services.settings.mailbox_numbers else user
+
+    def _accept(self, arrived: Arrived, wanted: Wanted, number: str) -> None:
+        """Raises ParseError."""
+        request, flow, now = arrived.request, arrived.flow, self._core.now()
+        subscription = self._known(request)
+        if request.to_tag is not None:
+            if subscription is None or subscription.subject != number:
+                self._answer(arrived, 481 if subscription is None else 403)
+                return
+            status = subscription.renew(request, flow, wanted, now)
+            if status != 200:
+                self._answer(arrived, status)
+                return
+        else:
+            tag = self._core.agent.new_token()
+            subscription = Subscription.begin(
+                self._notifier, request, flow, wanted, tag, now, owner=self, subject=number
+            )
+            self._add(subscription)
+        self._answer(
+            arrived,
+            200,
+            ("Expires", str(wanted.expires)),
+            ("Contact", self._core.contact(flow)),
+            ALLOW_EVENTS,
+            tag=subscription.dialog.local_tag,
+        )
+        if wanted.expires:
+            self._records.write(subscription)
+        elif subscription.body is not None:
+            self._perform(subscription, subscription.flush(now))
+            return
+        self._news.ask(number)
+
+    def _challenge(self, arrived: Arrived, *, stale: bool = False) -> None:
+        """401, not 407: the lamp is ours, we do not pass the request on (RFC 3261 section 22)."""
+        lines = self._services.check.challenge(arrived.request, stale=stale)
+        self._answer(arrived, 401, *(("WWW-Authenticate", value) for _, value in lines))
+
+    def _answer(self, arrived: Arrived, status: int, *headers: tuple[str, str], tag: str | None = None) -> None:
+        tag = tag or self._core.agent.new_token()
+        self._core.reply(arrived.transaction, arrived.request.response(status, to_tag=tag, headers=headers))
+
+    # subscriptions ----------------------------------------------------------------------------------------------
+    def _add(self, subscription: Subscription) -> None:
+        others = self._of_account.setdefault(subscription.subject, [])
+        if len(others) >= _MAX_SUBSCRIPTIONS:
+            first = min(others, key=lambda other: other.expires_at)
+            self._perform(first, first.give_way(self._core.now()))
+        self._subscriptions[subscription.dialog.id] = subscription
+        self._of_account.setdefault(subscription.subject, []).append(subscription)
+
+    def _resume(self, row: SubscriptionRow, ends_at: float) -> None:
+        try:
+            dialog = resumed_dialog(row)
+        except ValueError:
+            log.warning("a subscription cannot be read", extra={"tag": row.tag})
+            return
+        subscription = Subscription(self._notifier, dialog, row.event, ends_at, owner=self, subject=row.account)
+        self._add(subscription)
+        self._news.ask(row.account, bulk=True)
+
+    def receive(self, event: SessionEvent) -> None:
+        """A subscription is over."""
+        if not isinstance(event, SubscriptionEnded):
+            return
+        subscription, number = event.subscription, event.subscription.subject
+        if self._subscriptions.pop(subscription.dialog.id, None) is None:
+            return
+        others = self._of_account[number]
+        others.remove(subscription)
+        if not others:
+            del self._of_account[number]
+        self._records.remove(subscription)
+        if event.reason != "timeout":
+            log.info("a subscription ended", extra={"account": number, "reason": event.reason})
+            self._force(number)  # its phone may have lost it, and be registered all the same
+
+    def _perform(self, subscription: Subscription, outcome: Outcome) -> None:
+        before = subscription.dialog.local_cseq // _CSEQ_STEP
+        self._core.perform(outcome)
+        if subscription.dialog.local_cseq // _CSEQ_STEP != before:
+            self._records.write(subscription)
+
+    def _route(self, subscription: Subscription) -> Flow | None:
+        """The way to a subscriber: that of its dialog, or where its Contact is registered now (RFC 5626)."""
+        dialog, transport = subscription.dialog, self._core.transport
+        flow = dialog.next_flow()
+        is_open = transport.is_open(flow)
+        if is_open and not dialog.natted:
+            return flow
+        registered = self._registered_flow(subscription)
+        if registered is not None or is_open:
+            return registered or flow
+        return dialog.next_flow() if dialog.reconnect() else None
+
+    def _registered_flow(self, subscription: Subscription) -> Flow | None:
+        contact = _place(subscription.dialog.remote_target)
+        if subscription.dialog.route_set or contact is None:
+            return None
+        for aor in self._names_of(subscription.subject):
+            for target in self._services.location.own_targets(aor):
+                if not target.routes and _place(target.uri) == contact:
+                    return target.flow
+        return None
+
+    # news -------------------------------------------------------------------------------------------------------
+    def mailbox_changed(self, number: str | None) -> None:
+        """The store says that messages came, were heard or deleted; None: anywhere."""
+        if number is None:
+            for each in {*self._of_account, *self._told}:
+                self._news.ask(each, bulk=True)
+        elif self._has_phones(number):
+            self._news.ask(number)
+
+    def registered(self, subscriber: Subscriber, new: Sequence[str]) -> None:
+        """A phone has registered; `new` are its bindings that are new, or whose phone has restarted."""
+        number = subscriber.number
+        if subscriber.name != number:
+            self._aliases.setdefault(number, set()).add(subscriber.name)
+        subscriptions = self._of_account.get(number, ())
+        if new:
+            for subscription in subscriptions:
+                subscription.ask()  # if its phone has restarted and forgotten it, the answer tells
+            asyncio.get_running_loop().call_later(_SETTLE_SECONDS, self._force, number)
+        elif number in self._missed or any(subscription.is_waiting for subscription in subscriptions):
+            self._force(number)
+
+    def _force(self, number: str, *, bulk: bool = False) -> None:
+        self._missed.discard(number)
+        if self._has_phones(number):
+            self._forced.add(number)
+            self._news.ask(number, bulk=bulk)
+
+    async def _tell_registered(self) -> None:
+        """After a start: phones that registered with this node's earlier life."""
+        names = self._services.location.names()
+        for first in range(0, len(names), _NAMES_AT_A_TIME):
+            batch = names[first : first + _NAMES_AT_A_TIME]
+            while True:
+                try:
+                    numbers = await self._services.store.account_numbers(batch)
+                    break
+                except StoreError:
+                    await asyncio.sleep(_RETRY_SECONDS)
+            for name, number in numbers.items():
+                if name != number:
+                    self._aliases.setdefault(number, set()).add(name)
+                self._force(number, bulk=True)
+
+    def _names_of(self, number: str) -> Iterable[str]:
+        aliases = self._aliases.get(number)
+        return (number,) if aliases is None else (number, *aliases)
+
+    def _has_phones(self, number: str) -> bool:
+        return number in self._of_account or any(map(self._services.location.has, self._names_of(number)))
+
+    def _tell(self, number: str, counts: MessageCounts | None) -> None:
+        """The store has said what is in a mailbox; None: the account has none."""
+        now = self._core.now()
+        domain = self._services.settings.domains[0]
+        body = message_summary(str(Uri("sip", number, domain)), counts or NO_MESSAGES)
+        for subscription in tuple(self._of_account.get(number, ())):
+            if subscription.owes_state or subscription.body != body:
+                outcome = subscription.notify(body, now)
+                self.notified += bool(outcome)
+                self._perform(subscription, outcome)
+        is_forced = number in self._forced
+        self._forced.discard(number)
+        if counts is None:
+            self._told.pop(number, None)
+            return
+        if is_forced or self._told.get(number) != counts:
+            self._tell_registrations(number, domain, body)
+        self._told[number] = counts
+
+    def _tell_registrations(self, number: str, domain: str, body: bytes) -> None:
+        """Phones that subscribed are left out: they know."""
+        ways = [self._route(subscription) for subscription in self._of_account.get(number, ())]
+        known = {(flow.transport, flow.remote) for flow in ways if flow is not None}
+        for aor in self._names_of(number):
+            for target in self._services.location.own_targets(aor):
+                if (target.flow.transport, target.flow.remote) not in known:
+                    self._unsolicited.tell(number, str(Uri("sip", aor, domain)), target, body)
+
+
+def _owner(parties: Parties, dialled: str) -> tuple[str, int]:
+    """The number of the account whose mailbox a subscription is about, or the status that refuses it."""
+    caller, callee = parties.caller, parties.callee
+    if caller is None or caller.refusal is not None:
+        return "", 403
+    if dialled and callee is None:
+        return "", 404
+    if dialled and callee is not None and callee.number != caller.number:
+        return "", 403  # another one's mailbox
+    return caller.number, 0
+
+
+def _place(uri: str) -> tuple[str | None, str, int | None] | None:
+    """What two Contact URIs of one phone have in common."""
+    try:
+        parsed = Uri.parse(uri)
+    except ParseError:
+        return None
+    return parsed.user, parsed.host.lower(), parsed.port
