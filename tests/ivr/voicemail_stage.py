@@ -70,19 +70,23 @@ class Stage:
         """Ids in a row."""
         return f"00000000-0000-4000-8000-{next(self._ids):012}"
 
-    def give(self, place: int, **changes: Any) -> str:
+    def give(self, place: int = 0, **changes: Any) -> str:
+        """Put a message into a mailbox; its id."""
+        made = self.message(place, **changes)
+        asyncio.run(self.mailboxes.deposit(made))
+        return made.message_id
+
+    def message(self, place: int = 0, **changes: Any) -> Deposit:
         """A message for 101 from 102, ten seconds long."""
-        message_id = self.new_id()
         fields: dict[str, Any] = {
-            "message_id": message_id,
+            "message_id": self.new_id(),
             "mailbox": "101",
             "caller": "102",
             "caller_name": "Bob",
             "received_at": BEGIN - timedelta(hours=1) + timedelta(minutes=place),
             "sound": tone(10.0, 440 + 110 * place),
         }
-        asyncio.run(self.mailboxes.deposit(Deposit(**fields | changes)))
-        return message_id
+        return Deposit(**fields | changes)
 
     def greet(self, kind: GreetingKind, number: str = "101", seconds: float = 4.0) -> Sound:
         """Record a greeting."""
