@@ -20,6 +20,7 @@ from billing.document import read_document
 from billing.ledger import post
 from billing.models import Account, Alias, Balance, Customer, Gateway, GatewayRoute, Product, Tariff
 from billing.rates import apply_rates
+from billing.voicemail import apply_voicemail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -139,6 +140,8 @@ class _Application:
             self._old_account(spec, columns, account)
         if spec.aliases is not None:
             self._aliases(spec, account)
+        if spec.voicemail is not None:
+            self.changes += apply_voicemail(account, spec.voicemail)
 
     def _new_account(self, spec: AccountSpec, columns: dict[str, Any]) -> Account:
         customer = _needed(spec, "customer", columns.get("customer"))

@@ -4,7 +4,8 @@
     customers: [{name: Acme, currency: USD, credit_limit: 20, state: active, max_calls: 10, daily_limit: 50}]
     tariffs:   [{name: Retail, currency: USD, rates: [{prefix: "420", price: 0.09}], rates_file: retail.csv}]
     products:  [{name: Home, tariff: Retail}]
-    accounts:  [{number: "101", customer: Acme, kind: debit, product: Home, opening_balance: 10, aliases: ["420777"]}]
+    accounts:  [{number: "101", customer: Acme, kind: debit, product: Home, opening_balance: 10, aliases: ["420777"],
+                 timezone: Europe/Prague, language: cs, voicemail: {pin: "4829"}}]
     gateways:  [{name: carrier, host: 192.0.2.1, routes: ["420", {prefix: "1", order: 2}]}]
 
 A thing that is named is made or changed to what is said of it; what is not said stays. Lists inside a thing (rates,
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from billing.answering_document import read_answering
 from billing.reader import Reader, read_list
+from billing.voicemail_document import VoicemailSpec, read_language, read_timezone, read_voicemail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -103,6 +105,7 @@ class AccountSpec(Named):
     opening_balance: Decimal | None
     aliases: tuple[AliasSpec, ...] | None
     answering: dict[str, Any] | None
+    voicemail: VoicemailSpec | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +238,8 @@ def _account(fields: Reader) -> AccountSpec:
         kind=fields.choice("kind", ("debit", "credit", "subordinate", "voucher")),
         password=fields.optional_text("password"),
         display=fields.optional_text("display"),
+        timezone=read_timezone(fields),
+        language=read_language(fields),
         state=fields.choice("state", STATES),
         activation_date=fields.day("activation_date"),
         expiry_date=fields.day("expiry_date"),
@@ -250,6 +255,7 @@ def _account(fields: Reader) -> AccountSpec:
         opening_balance=fields.money("opening_balance"),
         aliases=read_list(fields, "aliases", _alias, short="name") if fields.has("aliases") else None,
         answering=read_answering(fields),
+        voicemail=read_voicemail(fields, number),
     )
 
 

@@ -28,7 +28,12 @@ SELECT a.number, a.display, a.kind, c.name AS customer, p.name AS product, a.sta
            'daily_limit', c.daily_limit::text,
            'daily_action', CASE WHEN c.daily_limit >= 0 THEN c.daily_action END,
            'spent_today', CASE WHEN c.daily_limit >= 0 THEN spent.in_day::text END)) AS customer_limits,
-       alert.at AS spending_alert_at,
+       alert.at AS spending_alert_at, a.timezone, a.language,
+       CASE WHEN a.kind <> 'voucher' THEN json_build_object(
+           'enabled', coalesce(m.enabled, true), 'has_pin', coalesce(m.pin, '') <> '',
+           'ask_pin', coalesce(m.ask_pin, false), 'max_messages', m.max_messages, 'operator', coalesce(m.operator, ''),
+           'email', coalesce(m.email, '{}'), 'attach', coalesce(m.attach, 'wav'),
+           'delete_after_email', coalesce(m.delete_after_email, false)) END AS voicemail,
        (SELECT array_agg(n.name ORDER BY n.name) FROM billing_alias n WHERE n.account_id = a.id AND NOT n.is_number)
            AS aliases,
        a.answering::json AS answering,
@@ -37,6 +42,7 @@ SELECT a.number, a.display, a.kind, c.name AS customer, p.name AS product, a.sta
   JOIN billing_customer c ON c.id = a.customer_id
   JOIN billing_balance b ON b.id = a.balance_id
   LEFT JOIN billing_product p ON p.id = a.product_id
+  LEFT JOIN billing_mailbox m ON m.account_id = a.id
  CROSS JOIN LATERAL (
        SELECT coalesce(sum(s.amount), 0) AS in_day,
               coalesce(sum(s.amount) FILTER (WHERE s.hour = date_trunc('hour', now(), 'UTC')), 0) AS in_hour

@@ -44,7 +44,7 @@ TAKE_EMAILS = "SELECT * FROM take_emails($1, $2, $3)"
 EMAIL_ACCEPTED = "SELECT email_accepted($1)"
 EMAIL_AGAIN = "SELECT email_again($1, $2, $3, $4)"
 EMAIL_GIVEN_UP = "DELETE FROM billing_voiceemail WHERE message_id = $1 AND attempts = $2"
-PURGE = "SELECT purge_messages($1, $2) AS messages, prune_pin_failures($2) AS failures"
+PURGE = "SELECT purge_messages($1, $2) AS messages, prune_pin_failures($2) AS failures, prune_emails($2) AS emails"
 
 LONGEST_CALLER_NAME = 120
 LONGEST_SOURCE = 100
@@ -218,7 +218,10 @@ class StoreMailboxes:
         await self._pool.fetch(UNDELETE, _ids(message_ids))
 
     async def purge(self, before: datetime, most: int) -> int:
-        """Remove up to `most` messages for good that were deleted before then; returns how many."""
+        """Remove up to `most` messages for good that were deleted before then; returns how many.
+
+        Wrong PINs and e-mails that are too old to matter go too.
+        """
         removed: int = (await self._pool.fetch(PURGE, before, most))[0]["messages"]
         return removed
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from ivr.mail import MailSettings
 from media.settings import MediaSettings
 from softswitch.runfiles import keep_owner
 from softswitch.store import store_dsn
@@ -37,6 +38,7 @@ __all__ = [
     "CarrierSettings",
     "carrier_settings",
     "credit_settings",
+    "mail_settings",
     "media_settings",
     "nonce_secret",
     "reachable_at",
@@ -49,6 +51,22 @@ class CarrierSettings:
     """Where the sample carrier listens: a UDP address for each gateway that it plays."""
 
     listen: tuple[tuple[str, int], ...]
+
+
+def mail_settings(configuration: Configuration) -> MailSettings | None:
+    """How e-mails that tell of messages are sent; None: they are not."""
+    voicemail = configuration.voicemail
+    if voicemail.smtp is None or voicemail.email_from is None:
+        return None
+    return MailSettings(
+        sender=voicemail.email_from,
+        host=voicemail.smtp.host,
+        port=voicemail.smtp.port,
+        user=voicemail.email_user,
+        password=voicemail.email_password,
+        starttls=voicemail.email_starttls,
+        language=configuration.ivr.language,
+    )
 
 
 def switch_settings(configuration: Configuration) -> SwitchSettings:

@@ -171,8 +171,14 @@ class Voicemail:
     keys: str = "comedian"
     max_messages: int = 100
     max_seconds: int = 180
+    purge_hours: int = 24
+    """How long a deleted message can be taken back."""
     email_from: str | None = None
     smtp: Endpoint | None = None
+    """None: nobody is told of messages by e-mail."""
+    email_user: str = ""
+    email_password: str = field(default="", repr=False)
+    email_starttls: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -279,14 +279,27 @@ def _voicemail(section: Section) -> Voicemail:
     plain = Voicemail()
     with section:
         with section.section("email") as email:
-            sender = email.value("from", text, None)
+            sender = email.value("from", values.sender, None)
             smtp = email.value("smtp", lambda value: _tcp(value, values.host), None)
+            user = email.value("user", text, "")
+            password = email.value("password", text, "")
+            starttls = email.value("starttls", boolean, plain.email_starttls)
+            if smtp and not sender:
+                email.complain("smtp", 'needs "from", the address that e-mails come from')
+            if bool(user) != bool(password):
+                email.complain("user" if user else "password", "user and password go together")
+            if user and smtp and not starttls and smtp.host not in {"localhost", "127.0.0.1", "::1"}:
+                email.document.warn_at(email.path_of("user"), "the password travels in clear: set starttls to true")
         return Voicemail(
             keys=section.value("keys", choice("comedian", "classic"), plain.keys),
             max_messages=section.value("max_messages", integer(1, 10_000), plain.max_messages),
             max_seconds=section.value("max_seconds", integer(5, 3600), plain.max_seconds),
+            purge_hours=section.value("purge_hours", integer(1, 8760), plain.purge_hours),
             email_from=sender,
             smtp=smtp,
+            email_user=user,
+            email_password=password,
+            email_starttls=starttls,
         )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from email.utils import parseaddr
 from typing import TYPE_CHECKING, TypeVar
 
 from softswitch.config.document import WrongValueError, did_you_mean
@@ -28,6 +29,7 @@ __all__ = [
     "number",
     "port_range",
     "public_address",
+    "sender",
     "text",
     "url",
 ]
@@ -62,6 +64,14 @@ def name(value: str) -> str:
     """A name of letters, digits, dots, dashes and underscores."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
         raise WrongValueError(f'"{value}" is no name: letters, digits, ".", "-" and "_", 64 at most')
+    return value
+
+
+def sender(value: str) -> str:
+    """Who an e-mail is from: an address, or a name and an address."""
+    local, at, domain_ = parseaddr(value)[1].rpartition("@")
+    if not (local and at and domain_ and value.isprintable()):
+        raise WrongValueError(f'expected an address such as "Voicemail <voicemail@example.com>", not "{value}"')
     return value
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ivr.mail import MailSettings
 from softswitch.config import ConfigurationInvalidError, Endpoint, check, claims, load
+from softswitch.settings import mail_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,7 +42,9 @@ ivr:
     reception:
       greeting: welcome
       keys: {1: {dial: "101"}, 2: {menu: sales}, 9: {app: voicemail}, 0: {dial: "100"}}
-voicemail: {keys: comedian, max_messages: 100, max_seconds: 180, email: {from: vm@example.com, smtp: localhost:25}}
+voicemail:
+  {keys: comedian, max_messages: 100, max_seconds: 180, purge_hours: 24,
+   email: {from: Voicemail <vm@example.com>, smtp: "localhost:587", user: vm, password: open sesame, starttls: true}}
 credit: {slice_seconds: 30, warn_seconds: 60, disconnect_before_zero_seconds: 0}
 portal: {listen: 127.0.0.1:8080, public_url: http://localhost:8080}
 """
@@ -67,7 +71,16 @@ def test_the_shipped_file_is_in_order() -> None:
 def test_every_documented_key_is_taken(tmp_path: Path) -> None:
     configuration, warnings = check(written(tmp_path, EVERY_KEY))
     assert configuration.ivr.access_numbers["*98"] == "voicemail"
-    assert configuration.voicemail.smtp == Endpoint("tcp", "localhost", 25)
+    assert configuration.voicemail.smtp == Endpoint("tcp", "localhost", 587)
+    assert mail_settings(configuration) == MailSettings(
+        sender="Voicemail <vm@example.com>",
+        host="localhost",
+        port=587,
+        user="vm",
+        password="open sesame",
+        starttls=True,
+    )
+    assert "sesame" not in repr(configuration)
     assert [warning.text for warning in warnings] == ['there is no menu "sales"']
 
 
@@ -75,6 +88,14 @@ def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
     configuration = load(written(tmp_path, ""))
     assert configuration.sip.listen[0] == Endpoint("udp", "0.0.0.0", 5060)
     assert not configuration.demo.enabled
+
+
+def test_a_password_that_would_travel_in_clear_is_warned_of(tmp_path: Path) -> None:
+    email = "{from: vm@example.com, smtp: mail.example.com:25, user: vm, password: sesame}"
+    configuration, warnings = check(written(tmp_path, f"voicemail: {{email: {email}}}\n"))
+    assert [warning.text for warning in warnings] == ["the password travels in clear: set starttls to true"]
+    assert mail_settings(configuration) is not None
+    assert mail_settings(load(written(tmp_path, ""))) is None
 
 
 def test_a_key_without_a_value_keeps_its_default(tmp_path: Path) -> None:
@@ -132,6 +153,10 @@ def test_a_key_without_a_value_keeps_its_default(tmp_path: Path) -> None:
         ("ivr: {menus: {a: {keys: {12: {dial: 1}}}}}\n", 'config.yaml:1: ivr.menus.a.keys.12: "12" is no key of a'),
         ("ivr: {menus: {a: {keys: {1: {}}}}}\n", "config.yaml:1: ivr.menus.a.keys.1: needs exactly one of"),
         ("portal: {public_url: example}\n", 'config.yaml:1: portal.public_url: expected an address such as "https://'),
+        ("voicemail: {email: {from: me}}\n", "config.yaml:1: voicemail.email.from: expected an address such as"),
+        ("voicemail: {email: {smtp: 'a:25'}}\n", 'config.yaml:1: voicemail.email.smtp: needs "from"'),
+        ("voicemail: {email: {user: a}}\n", "config.yaml:1: voicemail.email.user: user and password go together"),
+        ("voicemail: {purge_hours: 0}\n", "config.yaml:1: voicemail.purge_hours: 0 is out of range"),
         ("demo: {enabled: maybe}\n", 'config.yaml:1: demo.enabled: expected true or false, not "maybe"'),
         ("log: {format: jsn}\n", 'config.yaml:1: log.format: unknown value "jsn" (did you mean "json"?)'),
         (

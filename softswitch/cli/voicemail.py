@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands around mailboxes."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from softswitch.cli.context import Column
+from softswitch.cli.look import json_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+    from softswitch.cli.context import Shell
+
+__all__ = ["voicemail"]
+
+MESSAGES = (
+    Column("message", "Message"),
+    Column("folder", "Folder"),
+    Column("received_at", "Received"),
+    Column("caller", "From"),
+    Column("caller_name", "Name", grows=True, is_dispensable=True),
+    Column("seconds", "Seconds", is_number=True),
+    Column("urgent", "Urgent"),
+    Column("deleted_at", "Deleted"),
+    Column("format", "Format", is_dispensable=True),
+    Column("octets", "Octets", is_number=True, is_dispensable=True),
+    Column("email_due_at", "E-mail due", is_dispensable=True),
+)
+SHOWN_ID = 13
+"""Characters of a message's id in a table: enough to tell messages apart, and taken by every command."""
+
+
+@click.group()
+def voicemail() -> None:
+    """Messages and PINs of mailboxes.
+
+    Settings of a mailbox are made by "softswitch apply" and shown by "softswitch accounts --json".
+    """
+
+
+@contextmanager
+def mailboxes(shell: Shell) -> Iterator[ModuleType]:
+    """`billing.voicemail` on the store; what it refuses is told in a sentence."""
+    with shell.operations():
+        from billing import voicemail as found
+
+        try:
+            yield found
+        except found.MailboxError as refused:
+            raise click.ClickException(str(refused)) from refused
+
+
+@voicemail.command("list")
+@click.argument("account")
+@click.option("--deleted", is_flag=True, help="Those too that are deleted and not yet purged.")
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(min=1), help="How many at most.")
+@json_option
+@click.pass_obj
+def list_(shell: Shell, account: str, deleted: bool, limit: int, as_json: bool) -> None:
+    """Messages of ACCOUNT, in the order of listening."""
+    with mailboxes(shell) as boxes:
+        rows = boxes.messages(account, deleted=deleted, limit=limit)
+    if not as_json:
+        rows = [row | {"message": row["message"][:SHOWN_ID], "urgent": row["urgent"] or None} for row in rows]
+    shell.show(rows, MESSAGES, as_json=as_json, nothing="No messages.")
+
+
+@voicemail.command()
+@click.argument("message")
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
+@click.pass_obj
+def export(shell: Shell, message: str, file: Path) -> None:
+    """Write the sound of MESSAGE into FILE ("-": standard output).
+
+    MESSAGE is its id, or the beginning of it. The sound is written as it is stored, which is WAV.
+    """
+    with mailboxes(shell) as boxes:
+        found, form, data = boxes.export(message)
+    if str(file) == "-":
+        sys.stdout.buffer.write(data)
+        return
+    file.write_bytes(data)
+    shell.done(f"message {found}: {len(data)} octets of {form} written to {file}")
+
+
+@voicemail.command()
+@click.argument("message")
+@click.pass_obj
+def delete(shell: Shell, message: str) -> None:
+    """Delete MESSAGE, as its owner would.
+
+    MESSAGE is its id, or the beginning of it.
+    """
+    with mailboxes(shell) as boxes:
+        row = boxes.delete(message)
+    shell.done(f"message {row['message']} of {row['account']}, from {row['caller']}, is deleted")
+
+
+@voicemail.command("reset-pin")
+@click.argument("account")
+@click.pass_obj
+def reset_pin(shell: Shell, account: str) -> None:
+    """Give the mailbox of ACCOUNT a new PIN and lift its lock.
+
+    The PIN is printed once; nobody can find it out again.
+    """
+    with mailboxes(shell) as boxes:
+        pin = boxes.reset_pin(account)
+    shell.out.print(pin, markup=False)
+
+
+@voicemail.command()
+@click.argument("account")
+@click.pass_obj
+def unlock(shell: Shell, account: str) -> None:
+    """Forget the wrong PINs of ACCOUNT's mailbox.
+
+    A number from which too many were typed is unlocked by it in the place of ACCOUNT.
+    """
+    with mailboxes(shell) as boxes:
+        was_counted = boxes.unlock(account)
+    shell.done(f"{account}: {'wrong PINs are forgotten' if was_counted else 'there were no wrong PINs'}")
