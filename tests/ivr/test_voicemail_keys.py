@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ivr.apps.voicemail import KEY_MAPS, State
+from docs import make_key_maps
+from ivr.apps.voicemail import KEY_MAPS, State, keymaps
+from ivr.apps.voicemail.desk import press
 from ivr.scripted import RECORDING
+from prompts import FOLDER
+from softswitch.speech.catalogue import read_catalogue
 from tests.ivr.voicemail_presses import PRESSES
 from tests.ivr.voicemail_stage import Stage
 
@@ -51,6 +57,29 @@ def test_each_key_does_what_the_key_map_says(keys: KeyMapName, state: State, key
     press.then(caller)
     story = caller.run(stage.deposit if state in CALLER_STATES else stage.access)
     assert press.look(stage, story), story
+
+
+def test_the_tables_of_the_documentation_are_those_of_the_key_maps() -> None:
+    text = make_key_maps.PAGE.read_text(encoding="utf-8")
+    assert text == make_key_maps.page(text), "run python -m docs.make_key_maps"
+    assert all(f"| `{key}` |" in text for _, _, key in ALL_KEYS)
+
+
+@pytest.mark.parametrize("language", ["en", "cs"])
+def test_all_that_voicemail_says_can_be_said_in_every_language(language: str) -> None:
+    offered = [
+        prompt
+        for key_map in KEY_MAPS.values()
+        for choices in key_map.states.values()
+        for key, choice in choices.items()
+        for prompt in (choice.prompt, choice.when_deleted, press(key))
+        if prompt
+    ]
+    sources = [file.read_text(encoding="utf-8") for file in Path(keymaps.__file__).parent.glob("*.py")]
+    said = [prompt for source in sources for prompt in re.findall(r'"((?:vm|press)-[a-z-]+[a-z])"', source)]
+    known = read_catalogue(FOLDER / language / "catalogue.yaml").prompts
+    assert sorted({*offered, *said} - set(known)) == []
+    assert len(said) > 80
 
 
 def come(caller: ScriptedCaller, keys: KeyMapName, state: State) -> None:
