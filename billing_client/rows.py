@@ -28,6 +28,7 @@ __all__ = [
     "call_finish",
     "call_record",
     "call_start",
+    "call_starts",
     "name",
     "parties",
     "subscriber",
@@ -134,6 +135,14 @@ def call_start(start: CallStart, life: int, node: str) -> tuple[Any, ...]:
         start.call_id, life, node, *_who(start), start.gateway_id, text(start.sip_call_id, 255), start.started_at,
         start.want, start.minimum, *_charged(start.rate), start.callee_id, start.exempt, *forward,
     )  # fmt: skip
+
+
+def call_starts(starts: Sequence[CallStart], life: int, node: str) -> list[Any]:
+    """The arguments of `START_CALLS`: those of `start_call`, each but life and node as a column."""
+    identifiers, _, _, *columns = (
+        list(column) for column in zip(*(call_start(start, life, node) for start in starts), strict=True)
+    )
+    return [identifiers, life, node, *columns]
 
 
 def call_finish(finish: CallFinish) -> tuple[Any, ...]:

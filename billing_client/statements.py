@@ -16,7 +16,57 @@ START_FORWARD = (
     "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,"
     " $25, $26)"
 )
+# `start_call` for several calls, in their order: each counts those before it. What they may lock is locked first:
+# accounts before customers before balances, as one alone does it, and each in the order of their ids.
+START_CALLS = """
+  WITH concerned AS MATERIALIZED (
+       SELECT id, customer_id, num_nonnulls(max_calls, max_calls_in, max_calls_out) > 0 AS limited
+         FROM billing_account WHERE id = ANY ($4::bigint[] || $23::bigint[])),
+       accounts AS MATERIALIZED (
+       SELECT id FROM billing_account WHERE id = ANY (ARRAY(SELECT id FROM concerned WHERE limited)) ORDER BY id
+          FOR NO KEY UPDATE),
+       customers AS MATERIALIZED (
+       SELECT id FROM billing_customer
+        WHERE (SELECT count(*) FROM accounts) >= 0 AND id = ANY (ARRAY(SELECT customer_id FROM concerned))
+              AND num_nonnulls(max_calls, max_calls_in, max_calls_out, hourly_limit, daily_limit) > 0
+        ORDER BY id FOR NO KEY UPDATE),
+       balances AS MATERIALIZED (
+       SELECT id FROM billing_balance
+        WHERE (SELECT count(*) FROM customers) >= 0
+              AND id = ANY (ARRAY(SELECT balance FROM unnest($5::bigint[], $14::numeric[]) AS b (balance, want)
+                                   WHERE want > 0))
+        ORDER BY id FOR NO KEY UPDATE)
+SELECT granted, refusal
+  FROM (SELECT count(*) FROM balances) AS locked (balances),
+       unnest($1::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+              $11::bigint[], $12::text[], $13::timestamptz[], $14::numeric[], $15::numeric[], $16::bigint[],
+              $17::text[], $18::numeric[], $19::integer[], $20::integer[], $21::numeric[], $22::numeric[],
+              $23::bigint[], $24::boolean[]) WITH ORDINALITY
+         AS s (call, account, balance, way, cli, cld, destination, country, gateway, sip_call, starts, want, minimum,
+               rate, prefix, fee, first_seconds, next_seconds, first_minute, next_minute, called, exempt, number),
+       LATERAL start_call(CASE WHEN balances >= 0 THEN call END, $2, $3, account, balance, way, cli, cld, destination,
+                          country, gateway, sip_call, starts, want, minimum, rate, prefix, fee, first_seconds,
+                          next_seconds, first_minute, next_minute, called, exempt)
+ ORDER BY number"""
 EXTEND_CALL = "SELECT held, refusal FROM extend_call($1, $2, $3, $4)"
+# `extend_call` for several calls: calls, then customers, then balances are locked, as one alone does it.
+EXTEND_CALLS = """
+  WITH held AS MATERIALIZED (
+       SELECT balance_id, customer_id FROM billing_activecall WHERE call_id = ANY ($1) ORDER BY call_id
+          FOR NO KEY UPDATE),
+       customers AS MATERIALIZED (
+       SELECT id FROM billing_customer WHERE id = ANY (ARRAY(SELECT customer_id FROM held)) ORDER BY id
+          FOR NO KEY UPDATE),
+       balances AS MATERIALIZED (
+       SELECT id FROM billing_balance
+        WHERE (SELECT count(*) FROM customers) >= 0 AND id = ANY (ARRAY(SELECT balance_id FROM held)) ORDER BY id
+          FOR NO KEY UPDATE)
+SELECT held, refusal
+  FROM (SELECT count(*) FROM balances) AS locked (balances),
+       unnest($1::text[], $2::integer[], $3::numeric[], $4::numeric[]) WITH ORDINALITY
+         AS e (call, slice, want, minimum, number),
+       LATERAL extend_call(CASE WHEN balances >= 0 THEN call END, slice, want, minimum)
+ ORDER BY number"""
 CALLS_ANSWERED = "SELECT calls_answered($1, $2)"
 FINISH_CALL = "SELECT amount, billed_seconds, currency FROM finish_call($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 RECORD_CALL = (
@@ -81,7 +131,9 @@ HOT = (
     SUBSCRIBER,
     PARTIES,
     START_CALL,
+    START_CALLS,
     EXTEND_CALL,
+    EXTEND_CALLS,
     CALLS_ANSWERED,
     FINISH_CALL,
     FINISH_CALLS,

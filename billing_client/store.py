@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from billing_client import rows, statements
 from billing_client.books import RateBook, RouteBook, TariffTable
+from billing_client.gathering import Gathering
 from billing_client.listener import Listener
 from billing_client.pool import Pool
 from billing_client.subscriptions import (
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
     from billing_client.subscriptions import SubscriptionRow
     from billing_client.types import BindingRow, CallFinish, CallStart, CallTrace, Parties, StoreEvent, Subscriber
+
+    _Slice = tuple[str, int, Decimal, Decimal]
 
 __all__ = ["Store"]
 
@@ -65,6 +68,8 @@ class Store:
         self._life = 0
         self._lives_lost = 0
         self._birth = asyncio.Lock()
+        self._starts = Gathering(self._start_calls, transactions=max(1, connections // 2))
+        self._slices = Gathering(self._extend_calls, transactions=max(1, connections // 4))
         self._answered: dict[str, datetime] = {}
         self._answer_task: asyncio.Task[None] | None = None
         self._listeners: list[Listener] = []
@@ -127,21 +132,50 @@ class Store:
     async def start_call(self, start: CallStart) -> Grant:
         """Register a call and lock its first funds, or refuse; repeating gives the same call.
 
+        Calls of one balance that start while one is on its way go together, in one transaction and in their order. An
+        exempt one waits for nobody; a forwarded one goes alone.
+
         If this life was declared dead meanwhile (the store did not hear of us for long), another one begins.
         """
+        if start.exempt or start.forward is not None:
+            return (await self._start_calls((start,)))[0]
+        return await self._starts.ask(start.balance_id, start)
+
+    async def _start_calls(self, starts: Sequence[CallStart]) -> list[Grant]:
+        """The answers to one or several starts, in their order and in one transaction."""
+        grants: dict[int, Grant] = {}
         for _ in range(LIVES):
-            arguments = rows.call_start(start, self._life, self._node)
-            statement = statements.START_CALL if start.forward is None else statements.START_FORWARD
-            row = (await self._pool.fetch(statement, *arguments))[0]
-            if row["refusal"] != DEAD:
-                return Grant(row["granted"], row["refusal"])
-            await self._begin_life(arguments[1])
+            life = self._life
+            asked = [number for number in range(len(starts)) if number not in grants]
+            found = await self._fetch_starts([starts[number] for number in asked], life)
+            for number, row in zip(asked, found, strict=True):
+                if row["refusal"] != DEAD:
+                    grants[number] = Grant(row["granted"], row["refusal"])
+            if len(grants) == len(starts):
+                return [grants[number] for number in range(len(starts))]
+            await self._begin_life(life)
         raise StoreRefused("this node is declared dead again and again: is its name used twice?")
 
+    async def _fetch_starts(self, starts: Sequence[CallStart], life: int) -> list[asyncpg.Record]:
+        if len(starts) == 1:
+            statement = statements.START_CALL if starts[0].forward is None else statements.START_FORWARD
+            return await self._pool.fetch(statement, *rows.call_start(starts[0], life, self._node))
+        return await self._pool.fetch(statements.START_CALLS, *rows.call_starts(starts, life, self._node))
+
     async def extend_call(self, call_id: str, slice_number: int, want: Decimal, minimum: Decimal) -> Grant:
-        """Lock slice 1, 2, ... of a call; a number granted before is not locked again."""
-        row = (await self._pool.fetch(statements.EXTEND_CALL, call_id, slice_number, want, minimum))[0]
-        return Grant(row["held"], row["refusal"])
+        """Lock slice 1, 2, ... of a call; a number granted before is not locked again.
+
+        Slices that are asked for while as many as may be are on their way go together, in one transaction.
+        """
+        return await self._slices.ask(call_id, (call_id, slice_number, want, minimum))
+
+    async def _extend_calls(self, slices: Sequence[_Slice]) -> list[Grant]:
+        """The answers to one or several slices, in their order and in one transaction."""
+        if len(slices) == 1:
+            found = await self._pool.fetch(statements.EXTEND_CALL, *slices[0])
+        else:
+            found = await self._pool.fetch(statements.EXTEND_CALLS, *map(list, zip(*slices, strict=True)))
+        return [Grant(row["held"], row["refusal"]) for row in found]
 
     def call_answered(self, call_id: str, at: datetime) -> None:
         """Note when a call was answered, for its settlement if we die; written with others, a moment later."""
