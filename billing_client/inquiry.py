@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from billing_client import rows, statements
 from billing_client.books import RateBook, RouteBook, TariffTable, leading_digits
@@ -59,29 +60,49 @@ class Inquiry:
 
     def __init__(self, link: Link, timeout_seconds: float) -> None:
         """Use `connect`."""
+        self.opened_at = time.perf_counter()
+        """When the connection was open."""
         self._link = link
         self._timeout_seconds = timeout_seconds
 
     @classmethod
-    async def connect(cls, dsn: str, *, timeout_seconds: float = 5.0) -> Inquiry:
+    async def connect(cls, dsn: str, *, timeout_seconds: float = 5.0) -> Self:
         """Connect; raises StoreUnavailable."""
         try:
-            link = Link(await connect(dsn, name="softswitch inquiry", timeout_seconds=timeout_seconds))
-            await link.prepare(_STATEMENTS)
-            inquiry = cls(link, timeout_seconds)
-            await inquiry._warm_up()
-            return inquiry
+            connection = await connect(dsn, name="softswitch inquiry", timeout_seconds=timeout_seconds)
+            inquiry = cls(Link(connection), timeout_seconds)
+            try:
+                await inquiry._link.prepare(_STATEMENTS)
+            except BaseException:
+                connection.terminate()
+                raise
         except UNREACHABLE as error:
             raise StoreUnavailable(f"cannot connect to the store: {error}") from error
+        return inquiry
 
-    async def _warm_up(self) -> None:
-        """Have the server plan its statements before it counts: that takes several times as long as to run them."""
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection stands, as far as is known."""
+        return not self._link.connection.is_closed()
+
+    async def warm_up(self) -> None:
+        """Have the server read its catalogue and plan its statements, for a connection that is kept for questions.
+
+        That takes several times as long as a question. Raises StoreError.
+        """
+        await self.routes()
         await self.parties(caller="", ani=None, dialled="")
+        await self.rates(0, "0")
+        await self.locks(0)
         await self.try_call(_NO_CALL)
 
     async def close(self) -> None:
         """Hang up."""
-        await self._link.connection.close()
+        connection = self._link.connection
+        try:
+            await connection.close(timeout=self._timeout_seconds)
+        except UNREACHABLE:
+            connection.terminate()
 
     async def _fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
         try:

@@ -110,6 +110,7 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
         emergency_numbers=sip.emergency_numbers,
         http=_listen(metrics) if metrics else None,
         drain_seconds=float(sip.drain_seconds),
+        questions=questions_socket(configuration),
         journal_dir=configuration.data_dir / "journal",
     )
 
@@ -120,6 +121,11 @@ def _mailbox_numbers(configuration: Configuration) -> Iterator[str]:
     for number, application in configuration.ivr.access_numbers.items():
         if application.startswith("voicemail"):
             yield number
+
+
+def questions_socket(configuration: Configuration) -> Path:
+    """Where the switch answers `softswitch explain`."""
+    return configuration.data_dir / "run" / "questions.sock"
 
 
 def credit_settings(configuration: Configuration) -> CreditSettings:

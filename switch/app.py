@@ -29,6 +29,7 @@ from switch.lamp import Lamp
 from switch.location import Location
 from switch.metrics import metrics_page
 from switch.ng import NgRelay, NoRelay
+from switch.questions import Questions
 from switch.reach import PartyMemory, StoreReach, learn_registered
 from switch.recorder import Recorder
 from switch.registrar import Registrar
@@ -133,6 +134,11 @@ class Switch:
             learn_registered(self.memory, self.store, self.reach, self.location.names),
             self._refresh_books(),
             self.recorder.run(),
+            *(
+                []
+                if settings.questions is None
+                else [Questions(lambda: self.settings, self.books).run(settings.questions)]
+            ),
         ):
             self._tasks.append(asyncio.create_task(work))
         collector.settle()
@@ -248,6 +254,10 @@ class Switch:
             log.warning("a customer reached a spending limit", extra={"limit": event.reason})
         if event.kind == "disconnect" and event.node in (self.settings.node, ""):
             self.control.disconnect(event.call_id, event.reason or "Disconnected by the administrator")
+
+    async def _answer_questions(self) -> None:
+        if self.settings.questions is not None:
+            await Questions(lambda: self.settings, self.books).run(self.settings.questions)
 
     async def _refresh_books(self) -> None:
         """Take over changed tariffs and routes; several changes in a row cost one reading."""

@@ -130,6 +130,8 @@ class SwitchSettings:
     """Where metrics and the health check are served (transport "tcp")."""
     drain_seconds: float = 30.0
     """How long SIGTERM waits for running calls."""
+    questions: Path | None = None
+    """The unix socket where questions about calls that are not made are answered; None: nowhere."""
     journal_dir: Path | None = None
     """Where finished calls wait while the store is away, and a killed switch finds the calls that it lost; None: in
     memory only."""

@@ -5,22 +5,23 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.text import Text
 
-from softswitch.cli.context import Column, amount
+from softswitch.cli.context import Column, amount, amount_text
 from softswitch.cli.look import json_option
 from softswitch.cli.times import Instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from billing_client.inquiry import Lock
     from softswitch.cli.context import Shell
-    from switch.call.explain import Explanation, Question
+    from softswitch.config import Configuration
+    from switch.call.explain import Question
     from switch.call.trace import Step
     from switch.recorder import Record
 
@@ -183,82 +184,76 @@ def explain(shell: Shell, caller: str, dialled: str, at: datetime | None, source
 
     Runs what live calls run, on the store as it is now; nothing rings and nothing is locked.
     """
-    from billing_client.types import StoreError as Refused
-    from softswitch.store import StoreError, open_store
     from switch.call.explain import Question
 
     question = Question(caller=caller, dialled=dialled, at=at or datetime.now(UTC), source=source_ip)
-    with open_store(shell.configuration()) as dsn:
-        try:
-            found = asyncio.run(_ask(shell, dsn, question))
-        except Refused as error:
-            raise StoreError(str(error)) from error
+    answer = _ask(shell, question)
     if as_json:
-        shell.json(_answer(found))
-        return
-    _show_answer(shell, found)
+        shell.json(answer)
+    else:
+        _show_answer(shell, answer)
 
 
-async def _ask(shell: Shell, dsn: str, question: Question) -> Explanation:
-    from billing_client.inquiry import Inquiry
-    from softswitch.settings import credit_settings
-    from switch.call.explain import explain as answer
+def _ask(shell: Shell, question: Question) -> dict[str, Any]:
+    """The running switch answers, which is ready for it; where none runs, this process does on the store."""
+    from billing_client.types import StoreError as Refused
+    from softswitch.settings import questions_socket
+    from softswitch.store import StoreError, open_store
+    from switch.questions import ask
 
     configuration = shell.configuration()
+    answer = asyncio.run(ask(questions_socket(configuration), question))
+    if answer is None:
+        with open_store(configuration) as dsn:
+            try:
+                answer = asyncio.run(_ask_store(configuration, dsn, question))
+            except Refused as error:
+                raise StoreError(str(error)) from error
+    return answer
+
+
+async def _ask_store(configuration: Configuration, dsn: str, question: Question) -> dict[str, Any]:
+    from time import perf_counter
+
+    from billing_client.inquiry import Inquiry
+    from softswitch.settings import credit_settings
+    from switch.call.explain import explain as explained
+    from switch.questions import answer_of
+
     inquiry = await Inquiry.connect(dsn)
     try:
-        return await answer(inquiry, question, credit_settings(configuration), configuration.sip.emergency_numbers)
+        emergency = configuration.sip.emergency_numbers
+        answer = answer_of(await explained(inquiry, question, credit_settings(configuration), emergency))
+        answer["took_ms"] = round((perf_counter() - inquiry.opened_at) * 1000, 3)
+        return answer
     finally:
         await inquiry.close()
 
 
-def _answer(found: Explanation) -> dict[str, Any]:
-    refusal, plan = found.refusal, found.plan
-    return {
-        "from": found.question.caller,
-        "to": found.question.dialled,
-        "at": found.question.at,
-        "would_ring": refusal is None,
-        "refusal": None if refusal is None else {"status": refusal.status, "q850": refusal.cause, "text": refusal.text},
-        "payer": None if plan is None else plan.payer.number,
-        "available": None if plan is None else plan.payer.available,
-        "currency": None if plan is None else plan.payer.currency,
-        "first_slice": found.first_slice,
-        "longest_seconds": found.longest_seconds,
-        "locks": [_lock(lock) for lock in found.locks],
-        "reasons": [_step(step) for step in found.trace.steps],
-        "took_ms": round(found.took_seconds * 1000, 3),
-    }
+def _show_answer(shell: Shell, answer: Mapping[str, Any]) -> None:
+    from switch.call.trace import KINDS
 
-
-def _lock(lock: Lock) -> dict[str, Any]:
-    return {
-        "call_id": lock.call_id,
-        "account": lock.account,
-        "dialled": lock.dialled,
-        "started_at": lock.started_at,
-        "locked": lock.locked,
-    }
-
-
-def _show_answer(shell: Shell, found: Explanation) -> None:
-    question, plan = found.question, found.plan
-    _heading(shell, f"{question.caller} to {question.dialled}, {question.at.astimezone():%Y-%m-%d %H:%M:%S}")
-    _steps(shell, found.trace.steps, with_times=False)
-    if plan is not None and plan.rate is not None and not plan.rate.is_free:
+    at = datetime.fromisoformat(answer["at"])
+    _heading(shell, f"{answer['from']} to {answer['to']}, {at.astimezone():%Y-%m-%d %H:%M:%S}")
+    for step in answer["reasons"]:
+        _line(shell, f"{KINDS.get(step['kind'], step['kind']):<15} {step['text']}")
+    if answer["is_paid"]:
         _heading(shell, "Funds")
-        payer, longest = plan.payer, found.longest_seconds
-        _line(shell, f"account {payer.number} has {amount(payer.available)} {payer.currency} available")
+        currency, longest, first_slice = answer["currency"], answer["longest_seconds"], answer["first_slice"]
+        _line(shell, f"account {answer['payer']} has {amount_text(answer['available'])} {currency} available")
         _line(shell, "enough for any length" if longest is None else f"enough for {longest} s")
-        if found.first_slice is not None:
-            _line(shell, f"the first slice would lock {amount(found.first_slice)} {payer.currency}")
-        rows = [_lock(lock) for lock in found.locks]
-        shell.show(rows, LOCKS, as_json=False, nothing="no live call holds funds of it")
+        if first_slice is not None:
+            _line(shell, f"the first slice would lock {amount_text(first_slice)} {currency}")
+        locks = [
+            {**lock, "started_at": datetime.fromisoformat(lock["started_at"]), "locked": Decimal(lock["locked"])}
+            for lock in answer["locks"]
+        ]
+        shell.show(locks, LOCKS, as_json=False, nothing="no live call holds funds of it")
     shell.out.print()
-    if found.refusal is None:
+    if answer["refusal"] is None:
         shell.done("the call would ring")
     else:
-        shell.out.print(Text.assemble(("✗ ", "red"), f"there would be no call: {found.refusal.text}"))
+        shell.out.print(Text.assemble(("✗ ", "red"), f"there would be no call: {answer['refusal']['text']}"))
 
 
 def _heading(shell: Shell, text: str) -> None:
@@ -270,9 +265,8 @@ def _line(shell: Shell, text: str) -> None:
     shell.out.print(Text(text), soft_wrap=True)
 
 
-def _steps(shell: Shell, steps: Iterable[Step], *, with_times: bool = True) -> None:
+def _steps(shell: Shell, steps: Iterable[Step]) -> None:
     from switch.call.trace import KINDS
 
     for step in steps:
-        time = f"{step.offset:8.3f}  " if with_times else ""
-        shell.out.print(Text(f"{time}{KINDS.get(step.kind, step.kind):<15} {step.text}"), soft_wrap=True)
+        _line(shell, f"{step.offset:8.3f}  {KINDS.get(step.kind, step.kind):<15} {step.text}")
