@@ -169,8 +169,17 @@ class Voicemail:
     """Mailboxes."""
 
     keys: str = "comedian"
+    """Key map: comedian or freeswitch."""
     max_messages: int = 100
     max_seconds: int = 180
+    min_seconds: float = 3.0
+    silence_seconds: float = 10.0
+    greeting_seconds: int = 60
+    skip_seconds: float = 3.0
+    force_pin: bool = False
+    """Ask an owner who has no PIN for one."""
+    force_name: bool = False
+    """Ask an owner whose name is not recorded for it."""
     purge_hours: int = 24
     """How long a deleted message can be taken back."""
     email_from: str | None = None

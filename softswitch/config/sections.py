@@ -291,9 +291,15 @@ def _voicemail(section: Section) -> Voicemail:
             if user and smtp and not starttls and smtp.host not in {"localhost", "127.0.0.1", "::1"}:
                 email.document.warn_at(email.path_of("user"), "the password travels in clear: set starttls to true")
         return Voicemail(
-            keys=section.value("keys", choice("comedian", "classic"), plain.keys),
+            keys=section.value("keys", choice("comedian", "freeswitch"), plain.keys),
             max_messages=section.value("max_messages", integer(1, 10_000), plain.max_messages),
             max_seconds=section.value("max_seconds", integer(5, 3600), plain.max_seconds),
+            min_seconds=section.value("min_seconds", number(1, 60), plain.min_seconds),
+            silence_seconds=section.value("silence_seconds", number(1, 60), plain.silence_seconds),
+            greeting_seconds=section.value("greeting_seconds", integer(5, 600), plain.greeting_seconds),
+            skip_seconds=section.value("skip_seconds", number(1, 60), plain.skip_seconds),
+            force_pin=section.value("force_pin", boolean, plain.force_pin),
+            force_name=section.value("force_name", boolean, plain.force_name),
             purge_hours=section.value("purge_hours", integer(1, 8760), plain.purge_hours),
             email_from=sender,
             smtp=smtp,

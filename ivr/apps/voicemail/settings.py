@@ -34,5 +34,3 @@ class VoicemailSettings:
     """Whether an owner without a PIN is asked to choose one."""
     force_name: bool = False
     """Whether an owner without a recorded name is asked to say it."""
-    timezone: str = "UTC"
-    """IANA name, for mailboxes that have none."""

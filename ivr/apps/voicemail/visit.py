@@ -67,7 +67,7 @@ class Visit:
             place=self.inbox.place,
             name=None if name is None else Audio(name.format, name.data),
             now=self.desk.now(),
-            timezone=self.mailbox.timezone or self.desk.settings.timezone,
+            timezone=self.mailbox.timezone,
             language=self.desk.call.language,
             full=full,
         )
