@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from softswitch.child import ChildFailedError
-from softswitch.cli import explain, look, money, operate, replay, run
+from softswitch.cli import explain, look, money, operate, prompts, replay, run
 from softswitch.cli import voicemail as mailboxes
 from softswitch.cli.context import FAILED, STORE_UNREACHABLE, WRONG, Shell
 from softswitch.config import ConfigurationInvalidError
@@ -24,7 +24,7 @@ SECTIONS: dict[str, list[click.Command]] = {
     "Run": [run.up, run.switch, run.media, run.carrier, run.store],
     "Look": [look.accounts, look.registrations, look.calls, look.xdrs, look.ledger, look.demo],
     "Explain": [explain.trace, explain.explain, replay.replay],
-    "Act": [money.topup, operate.disconnect, money.apply, mailboxes.voicemail, operate.reload],
+    "Act": [money.topup, operate.disconnect, money.apply, mailboxes.voicemail, prompts.prompts, operate.reload],
     "Check": [operate.check, operate.doctor, money.audit, operate.migrate],
 }
 SYSTEM_FILE = Path("/etc/softswitch/config.yaml")

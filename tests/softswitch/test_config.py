@@ -156,7 +156,10 @@ def test_a_key_without_a_value_keeps_its_default(tmp_path: Path) -> None:
         ("voicemail: {email: {from: me}}\n", "config.yaml:1: voicemail.email.from: expected an address such as"),
         ("voicemail: {email: {smtp: 'a:25'}}\n", 'config.yaml:1: voicemail.email.smtp: needs "from"'),
         ("voicemail: {email: {user: a}}\n", "config.yaml:1: voicemail.email.user: user and password go together"),
-        ("voicemail: {keys: classic}\n", "config.yaml:1: voicemail.keys: unknown value \"classic\"; known: comedian, freeswitch"),
+        (
+            "voicemail: {keys: classic}\n",
+            'config.yaml:1: voicemail.keys: unknown value "classic"; known: comedian, freeswitch',
+        ),
         ("voicemail: {min_seconds: 0}\n", "config.yaml:1: voicemail.min_seconds: 0 is out of range"),
         ("voicemail: {purge_hours: 0}\n", "config.yaml:1: voicemail.purge_hours: 0 is out of range"),
         ("demo: {enabled: maybe}\n", 'config.yaml:1: demo.enabled: expected true or false, not "maybe"'),
