@@ -23,12 +23,16 @@ PARTS: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     ),
     "store": (("bench.store",),),
     "relay": (("bench.relay.bench",),),
+    "media": (("bench.media",),),
     "sip": (("bench.sip",),),
     "million": (("bench.sip", "registration", "call", "--accounts", "1000000"),),
     "flat": (("bench.sip", "flat"),),
 }
-USUAL: Final = ("micro", "store", "relay", "sip")
-NEEDS: Final = {"relay": ("gcc", "gcc"), **dict.fromkeys(("sip", "million", "flat"), ("sipp", "sip-tester"))}
+USUAL: Final = ("micro", "store", "relay", "media", "sip")
+NEEDS: Final = {
+    **dict.fromkeys(("relay", "media"), ("gcc", "gcc")),
+    **dict.fromkeys(("sip", "million", "flat"), ("sipp", "sip-tester")),
+}
 """Programs that a part needs, and the Debian packages that bring them."""
 
 

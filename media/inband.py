@@ -36,7 +36,7 @@ LEAST_LEAD: Final = 4.0
 MOST_TWIST: Final = 8.0
 """How much stronger one of the tones may be: 9 dB."""
 MOST_HARMONIC: Final = 0.15
-"""Power of a tone's second harmonic, as a share of its own: voices have it, tones do not."""
+"""Power of a second harmonic, as a share of the stronger tone's: voices have it, tones do not."""
 
 
 @lru_cache(maxsize=4)
@@ -61,7 +61,7 @@ def key_of(window: NDArray[np.float32], rate: int) -> str:
     i, j = rows.index(row), columns.index(column)
     if sorted(rows)[2] * LEAST_LEAD > row or sorted(columns)[2] * LEAST_LEAD > column:
         return ""
-    if shares[8 + i] > MOST_HARMONIC * row or shares[12 + j] > MOST_HARMONIC * column:
+    if max(shares[8 + i], shares[12 + j]) > MOST_HARMONIC * max(row, column):
         return ""
     return KEYS[i][j]
 

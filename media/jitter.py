@@ -173,11 +173,11 @@ class JitterBuffer:
             return
         self.lost += missing
         timestamp, payload = self._waiting[first]
-        gap = self._after(timestamp)
         typical = self._ticks_in(payload) or self._clock_rate // 50
-        if 0 < gap <= missing * typical:
-            frames.append(Gap(gap, is_lost=True))
-            self._next_timestamp = timestamp
-        elif gap > 0:  # silence besides
-            frames.append(Gap(missing * typical, is_lost=True))
-            self._next_timestamp = (self._next_timestamp + missing * typical) & 0xFFFFFFFF
+        longest = round((self._heard_at - self._filled_at + CLOCK_SLACK_SECONDS) * self._clock_rate)
+        ticks = min(
+            self._after(timestamp), missing * typical, longest
+        )  # what is beyond it is silence, or no time at all
+        if ticks > 0:
+            frames.append(Gap(ticks, is_lost=True))
+            self._next_timestamp = (self._next_timestamp + ticks) & 0xFFFFFFFF

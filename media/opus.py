@@ -26,8 +26,8 @@ __all__ = ["SILENCE", "OpusDecoder", "OpusEncoder", "concealed", "samples_in"]
 CLOCK_RATE: Final = 48000
 DECODED_RATE: Final = 16000
 ENCODED_RATE: Final = 48000
-PREROLL: Final = 4
-"""Packets of 20 ms that are decoded again: 80 ms (RFC 7845 section 4.6)."""
+PREROLL: Final = 6
+"""Packets that are decoded again; at 20 ms each more than the 80 ms of RFC 7845 section 4.6."""
 SILENCE: Final = b"\xf8\xff\xfe"
 """20 ms of digital silence: CELT, full band, mono."""
 PAGE_HEADER: Final = struct.Struct("<4sBBqIIIB")
@@ -72,7 +72,7 @@ class OpusEncoder:
     """A stream of packets of 20 ms from samples at 48 kHz. Packets come out in threes, some 60 ms late."""
 
     def __init__(self) -> None:
-        self._written = io.BytesIO()
+        self._written = Written()
         self._file = soundfile.SoundFile(
             self._written, "w", samplerate=ENCODED_RATE, channels=1, format="OGG", subtype="OPUS"
         )
@@ -83,23 +83,43 @@ class OpusEncoder:
     def encode(self, samples: Samples) -> list[bytes]:
         """The packets that are ready."""
         self._file.write(samples)
-        return self._taken()
+        return self._pages.packets(self._written.take())
 
     def finish(self) -> list[bytes]:
         """The last packets. A shorter one at the end, of what libsndfile adds to the sound, is left out."""
         self._file.close()
-        return [packet for packet in self._taken() if samples_in(packet) == CLOCK_RATE // 50]
+        packets = self._pages.packets(self._written.take())
+        return [packet for packet in packets if samples_in(packet) == CLOCK_RATE // 50]
 
     def close(self) -> None:
         self._file.close()
 
-    def _taken(self) -> list[bytes]:
-        octets = self._written.getvalue()
-        if not octets:
-            return []
-        self._written.seek(0)
-        self._written.truncate()
-        return self._pages.packets(octets)
+
+class Written:
+    """A file that is only written to, and emptied as it grows."""
+
+    def __init__(self) -> None:
+        self._octets = bytearray()
+        self._position = 0
+
+    def write(self, octets: bytes) -> int:
+        self._octets += octets
+        self._position += len(octets)
+        return len(octets)
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, position: int, whence: int = 0) -> int:
+        """Ogg is written from front to back; libsndfile only asks for the length."""
+        del position, whence
+        return self._position
+
+    def take(self) -> bytes:
+        """What was written since the last time."""
+        octets = bytes(self._octets)
+        self._octets.clear()
+        return octets
 
 
 class PageReader:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 
+from media.codec import OPUS
 from media.decoding import Decoding
 from media.inband import without_key
 from media.jitter import JitterBuffer
@@ -29,6 +30,8 @@ FRAME_SECONDS: Final = 0.02
 CHUNK_SECONDS: Final = 1.0
 DEPTH_SECONDS: Final = 0.2
 """How long the recording waits for packets that were overtaken."""
+OPUS_FRAMES: Final = 40
+"""Opus is decoded so many packets at once, as each time some are decoded again (`media.opus`)."""
 TAIL_SECONDS: Final = 0.2
 """Silence that is left at the end."""
 WAV_HEADER: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
@@ -86,6 +89,8 @@ class Recorder:
         self._decoding: Decoding | None = None
         self._resampler: Resampler | None = None
         self._frames: list[Frame] = []
+        self._least_frames = 0
+        self._worked_at = 0.0
         self._held: list[Samples] = []
         """Sound that has not gone out yet."""
         self._held_count = 0
@@ -113,6 +118,7 @@ class Recorder:
             self._work_off()
         self._jitter = JitterBuffer(codec.clock_rate, codec.ticks_in, DEPTH_SECONDS, now)
         self._decoding = Decoding(codec)
+        self._least_frames = OPUS_FRAMES if codec is OPUS else 0
         self._resampler = Resampler(codec.sample_rate, self.rate) if codec.sample_rate != self.rate else None
 
     def take(self, ssrc: int, sequence: int, timestamp: int, payload: bytes, now: float) -> None:
@@ -125,6 +131,9 @@ class Recorder:
         if self._jitter is None:
             return
         self._frames.extend(self._jitter.advance(now))
+        if len(self._frames) < self._least_frames and now < self._worked_at + CHUNK_SECONDS:
+            return
+        self._worked_at = now
         self._work_off()
         if not self._ended:
             self._check_end()

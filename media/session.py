@@ -231,7 +231,7 @@ class MediaSession:
         if number == self._payload_type:
             if self._listens:
                 self._receive_sound(size)
-            if not self.received & SAMPLE_MASK:
+            if self.received & SAMPLE_MASK == 1:
                 self._sample()
         elif number == self._event_type:
             self._receive_event(size)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -122,13 +123,15 @@ class Sound:
 
 
 def _read_by_ffmpeg(data: bytes, why: str) -> Sound:
-    from pydub import AudioSegment  # slow to import, and rarely needed
-    from pydub.exceptions import CouldntDecodeError
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the library about itself, and that there is no ffmpeg
+        from pydub import AudioSegment  # slow to import, and rarely needed
+        from pydub.exceptions import CouldntDecodeError
 
-    try:
-        segment = AudioSegment.from_file(io.BytesIO(data)).set_channels(1).set_sample_width(2)
-    except FileNotFoundError:
-        raise SoundError(f"The sound cannot be read ({why}), and ffmpeg, which may know it, is not installed") from None
-    except (CouldntDecodeError, IndexError, KeyError, ValueError, OSError):
-        raise SoundError(f"The sound cannot be read: {why}") from None
+        try:
+            segment = AudioSegment.from_file(io.BytesIO(data)).set_channels(1).set_sample_width(2)
+        except FileNotFoundError:
+            raise SoundError(f"The sound cannot be read ({why}); ffmpeg, which may know it, is missing") from None
+        except (CouldntDecodeError, IndexError, KeyError, ValueError, OSError):
+            raise SoundError(f"The sound cannot be read: {why}") from None
     return Sound.from_samples(np.array(segment.get_array_of_samples(), dtype=np.int16), segment.frame_rate)
