@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from billing_client.types import StoreError
+from switch.call.plan import dialled_number
 from switch.lamp.news import News
 from switch.lamp.records import Records, resumed_dialog
 from switch.lamp.unsolicited import Unsolicited
@@ -174,7 +175,8 @@ class Lamp:
     def _dialled(self, request: Request) -> str:
         """Whose mailbox is meant; empty: the sender's own."""
         user = request.uri.user or ""
-        return "" if request.to_tag is not None or user in self._services.settings.mailbox_numbers else user
+        is_own = request.to_tag is not None or user in self._services.settings.mailbox_numbers
+        return "" if is_own else dialled_number(user)
 
     def _accept(self, arrived: Arrived, wanted: Wanted, number: str) -> None:
         """Raises ParseError."""

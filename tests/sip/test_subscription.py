@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from switch.sip.errors import ParseError
 from switch.sip.flow import Flow
@@ -397,3 +399,34 @@ def test_the_notifier_can_end_it() -> None:
     desk.perform(desk.subscription.end("noresource", desk.now))
     assert desk.states[-1] == "terminated;reason=noresource"
     assert desk.ended == ["noresource"]
+
+
+@given(st.lists(st.sampled_from(["news", "answer", "renew", "wait"]), max_size=40))
+def test_whatever_is_lost_the_newest_state_arrives_last_and_no_number_is_used_twice(script: list[str]) -> None:
+    desk = Desk()
+    desk.subscription.expires_at = desk.now + 1_000_000
+    newest, answered, cseq = 0, 0, 1
+    desk.notify(b"0")
+    for step in script:
+        if step == "news":
+            newest += 1
+            desk.notify(str(newest).encode())
+        elif step == "answer" and answered < len(desk.sent):
+            answered = len(desk.sent)
+            desk.answer()
+        elif step == "renew":
+            cseq += 1
+            assert desk.renew(("Expires", "7200"), cseq=cseq) == 200
+            desk.perform(desk.subscription.flush(desk.now))
+        elif step == "wait":
+            desk.advance(1.0 if answered < len(desk.sent) else 40.0)
+        assert len(desk.sent) - answered <= 1, "one at a time"
+        if desk.ended:
+            return
+    while answered < len(desk.sent):
+        answered = len(desk.sent)
+        desk.answer()
+    assert [request.cseq for request in desk.sent] == list(range(1, len(desk.sent) + 1))
+    bodies = [int(request.body) for request in desk.sent]
+    assert bodies == sorted(bodies)
+    assert bodies[-1] == newest

@@ -18,6 +18,7 @@ from billing_client.voicemail import Deposit, Sound
 from switch.settings import Listen
 from switch.sip.user_agent import Arrived
 from tests.store.proxy import Proxy
+from tests.switch.phone import Phone
 from tests.switch.test_requests import uri
 from tests.switch.test_settlement import switch_of
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from switch.settings import SwitchSettings
     from switch.sip.message import Request, Response
     from tests.switch.conftest import World
-    from tests.switch.phone import Phone
 
 pytestmark = pytest.mark.asyncio
 
@@ -227,6 +227,44 @@ async def test_a_subscription_cannot_be_taken_over_by_another_account(world: Wor
         await shows(alice, "0/0 (0/0)")
         assert (await bob.authenticated(renewal(bob, world, first, 10, expires=0))).status == 403
         assert len(world.switch.lamp) == 1
+
+
+async def test_an_alias_means_the_mailbox_of_its_account(world: World, mailboxes: StoreMailboxes) -> None:
+    await world.sql.execute(
+        "INSERT INTO billing_alias (name, account_id, allow_authentication)"
+        " SELECT 'alice', id, true FROM billing_account WHERE number = '101'"
+    )
+    async with world.phone("101") as number, world.phone("alice", world.passwords["101"]) as alias:
+        await subscribe(number, world, "alice")
+        await shows(number, "0/0 (0/0)")
+        await alias.register()
+        await shows(alias, "0/0 (0/0)")
+        await deposit(mailboxes, "101")
+        notifies = await asyncio.gather(shows(number, "1/0 (0/0)"), shows(alias, "1/0 (0/0)"))
+        assert [b"sip:101@" in notify.body for notify in notifies] == [True, True]
+
+
+class NattedPhone(Phone):
+    """A phone that knows only the address that it has behind its NAT."""
+
+    @property
+    def address(self) -> str:
+        return "192.168.1.5:5060"
+
+
+async def test_a_phone_behind_nat_is_told_where_it_is_registered_now(world: World, mailboxes: StoreMailboxes) -> None:
+    password = world.passwords["101"]
+    async with (
+        NattedPhone("101", password, world.address) as alice,
+        NattedPhone("101", password, world.address) as moved,
+    ):
+        await subscribe(alice, world)
+        notify = await shows(alice, "0/0 (0/0)")
+        assert notify.uri_text == "sip:101@192.168.1.5:5060"
+        await moved.register()  # its NAT gives it another port
+        await deposit(mailboxes, "101")
+        told = await shows(moved, "1/0 (0/0)")
+        assert (told.call_id, told.to_tag) == (notify.call_id, notify.to_tag)
 
 
 async def test_a_fetch_gets_the_state_and_leaves_nothing_behind(world: World, mailboxes: StoreMailboxes) -> None:
