@@ -20,6 +20,7 @@ PARTS: Final[Mapping[str, Sequence[Sequence[str]]]] = {
         ("bench.micro.sessions",),
         ("bench.micro.register",),
         ("bench.micro.recording",),
+        ("bench.micro.lamp",),
     ),
     "store": (("bench.store",),),
     "relay": (("bench.relay.bench",),),
