@@ -132,17 +132,25 @@ class IvrCall:
     ) -> Recording:
         """Record what the caller says."""
         to = self._spool if spool else None
-        if to is not None:
-            self.spooled.append(spool)
+        write: Callable[[bytes], None] | None = None
+
+        def on_samples(samples: bytes, rate: int) -> None:
+            nonlocal write
+            if write is None:
+                assert to is not None
+                write = to.begin(spool, self._details, rate)
+                self.spooled.append(spool)
+            write(samples)
+
         recording = await taking.record(
             self._party,
             most_seconds=most_seconds,
             silence_seconds=silence_seconds,
             finish=finish,
             beep=beep,
-            on_samples=lambda rate: None if to is None else to.begin(spool, self._details, rate),
+            on_samples=None if to is None else on_samples,
         )
-        if to is not None:
+        if to is not None and write is not None:
             to.end(spool, recording.seconds)
         return recording
 

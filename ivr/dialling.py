@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from ivr.leg import DialFailed
 from ivr.verbs import CallerHungUp, DialResult
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ async def dial(
 ) -> DialResult:
     """Call, wait for the answer, let `meet` talk to who answered, connect, and wait until that ends."""
     caller.check()
-    callee = caller.leg.dial(request)
+    try:
+        callee = caller.leg.dial(request)
+    except DialFailed as failed:
+        return DialResult(False, failed.status)
     watch = _Callee(callee, caller)
     try:
         answered = await watch.answer(ring_seconds)

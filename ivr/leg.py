@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ivr.verbs import Playable
 
-__all__ = ["BEEP", "DialRequest", "Leg", "Listener", "Take", "TakeEnd"]
+__all__ = ["BEEP", "DialFailed", "DialRequest", "Leg", "Listener", "Take", "TakeEnd"]
 
 BEEP = "beep"
 """The prompt after which a recording begins."""
@@ -37,6 +37,14 @@ class DialRequest:
     """On behalf of the account (sescase=orig-cdiv, RFC 8498) instead of by it."""
 
 
+class DialFailed(Exception):  # noqa: N818 (an event of the call)
+    """A call cannot be made; `status` is the SIP status that says why."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
 class Listener(Protocol):
     """Is told what happens to a party, from the event loop; must not raise."""
 
@@ -49,6 +57,10 @@ class Listener(Protocol):
 
 class Take(Protocol):
     """A recording that is under way or has ended."""
+
+    @property
+    def rate(self) -> int:
+        """Samples a second, mono, signed 16 bit; final at the end."""
 
     @property
     def ended_by(self) -> TakeEnd | None:
@@ -88,10 +100,6 @@ class Leg(Protocol):
         """The last SIP status of a called party; 0 before any."""
 
     @property
-    def rate(self) -> int:
-        """Samples a second of what is recorded of it, mono and signed 16 bit."""
-
-    @property
     def cause(self) -> int | None:
         """The Q.850 cause that the other side gave at its end."""
 
@@ -118,15 +126,17 @@ class Leg(Protocol):
         """Play no further."""
 
     def record(
-        self, *, most_seconds: float, silence_seconds: float, on_samples: Callable[[bytes], None] | None
+        self, *, most_seconds: float, silence_seconds: float, on_samples: Callable[[bytes, int], None] | None
     ) -> Take:
-        """Record what the party says; `on_samples` is given what came in the last second, once a second and at the end.
-
-        What it is given has the silence at the end in it.
+        """Record what the party says; `on_samples` is given samples and their rate about once a second, and the rest
+        at the end. It may be given silence at the end that does not count.
         """
 
     def dial(self, request: DialRequest) -> Leg:
-        """Call somebody else through the switch; the new leg is `is_gone` with a `status` where that failed."""
+        """Call somebody else through the switch; the new leg is `is_gone` with a `status` when that fails.
+
+        Raises DialFailed where it cannot even be tried.
+        """
 
     def bridge(self, other: Leg) -> None:
         """Let the two hear each other; keys are still told."""

@@ -100,7 +100,6 @@ class ScriptedLeg:
         self.is_ringing = False
         self.status = 0
         self.cause: int | None = None
-        self.rate = RATE
         self.heard: list[Heard] = []
         self.ended_by_us = False
         """The application ended the call."""
@@ -188,7 +187,7 @@ class ScriptedLeg:
             self._timer = None
 
     def record(
-        self, *, most_seconds: float, silence_seconds: float, on_samples: Callable[[bytes], None] | None
+        self, *, most_seconds: float, silence_seconds: float, on_samples: Callable[[bytes, int], None] | None
     ) -> ScriptedTake:
         """See Leg."""
         self.take = ScriptedTake(self, most_seconds, silence_seconds, on_samples)
@@ -255,8 +254,9 @@ class ScriptedTake:
         leg: ScriptedLeg,
         most_seconds: float,
         silence_seconds: float,
-        on_samples: Callable[[bytes], None] | None,
+        on_samples: Callable[[bytes, int], None] | None,
     ) -> None:
+        self.rate = RATE
         self.ended_by: TakeEnd | None = None
         self.is_over = False
         self._leg = leg
@@ -294,7 +294,7 @@ class ScriptedTake:
     def _give(self) -> None:
         fresh, self._given = bytes(self._samples[self._given :]), len(self._samples)
         if self._on_samples is not None and fresh:
-            self._on_samples(fresh)
+            self._on_samples(fresh, RATE)
 
     def finish(self) -> tuple[bytes, float]:
         """See Take."""

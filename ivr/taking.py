@@ -37,25 +37,24 @@ async def record(
     silence_seconds: float,
     finish: str,
     beep: bool,
-    on_samples: Callable[[int], Callable[[bytes], None] | None],
+    on_samples: Callable[[bytes, int], None] | None,
 ) -> Recording:
     """Record until a key, silence, the length or a hang-up ends it.
 
     Keys from before the beep's end are forgotten: the one that skipped a greeting must not end the recording.
-    `on_samples` is asked, with the rate, for what takes the samples as they come.
+    `on_samples` is given the samples as they come, with their rate.
     """
     if beep:
         await party.play([BEEP])
     else:
         await party.open()
     party.keys.clear()
-    rate = party.leg.rate
-    take = party.leg.record(most_seconds=most_seconds, silence_seconds=silence_seconds, on_samples=on_samples(rate))
+    take = party.leg.record(most_seconds=most_seconds, silence_seconds=silence_seconds, on_samples=on_samples)
     try:
         ended_by, key = await _until_the_end(party, take, finish)
     finally:
         samples, seconds = take.finish()
-    return Recording(Audio("wav", wav(samples, rate)), seconds, ended_by, key)
+    return Recording(Audio("wav", wav(samples, take.rate)), seconds, ended_by, key)
 
 
 async def _until_the_end(

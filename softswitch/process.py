@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The entry of a process (switch, media, carrier): configuration, log, signals, and the word that it is ready.
+"""The entry of a process (switch, media, ivr, carrier): configuration, log, signals, and the word that it is ready.
 
 SIGTERM and SIGINT ask the process to end in order, a second one ends it at once. SIGHUP reads the file again: a good
 one is handed on, a broken one is told in the log while the process keeps what it has.

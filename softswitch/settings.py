@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import psutil
 
 from ivr.mail import MailSettings
-from media.settings import MediaSettings
+from ivr.settings import IvrSettings, LoginSettings, MenuKeySettings, MenuSettings, VoicemailSettings
+from media.settings import EngineSettings, MediaSettings
 from softswitch.runfiles import keep_owner
 from softswitch.store import store_dsn
 from switch.settings import (
@@ -33,11 +34,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from softswitch.config import Configuration, Endpoint
+    from softswitch.config.model import Menu
 
 __all__ = [
     "CarrierSettings",
     "carrier_settings",
     "credit_settings",
+    "ivr_settings",
     "mail_settings",
     "media_settings",
     "nonce_secret",
@@ -150,6 +153,68 @@ def media_settings(configuration: Configuration) -> MediaSettings:
         timeout_seconds=float(media.timeout_seconds),
         silent_timeout_seconds=float(media.silent_timeout_seconds),
     )
+
+
+def ivr_settings(configuration: Configuration) -> IvrSettings:
+    """How the media server process runs."""
+    media, voicemail, sip = configuration.media, configuration.voicemail, configuration.sip
+    logins = configuration.security.login_attempts
+    smtp = voicemail.smtp
+    return IvrSettings(
+        node=configuration.node,
+        listen=_listen(media.server),
+        switch=_switch_address(configuration),
+        peers=tuple(_peers(configuration)),
+        domain=configuration.domains[0],
+        store_dsn=store_dsn(configuration),
+        data_dir=configuration.data_dir,
+        language=configuration.ivr.language,
+        max_calls=configuration.ivr.max_calls,
+        drain_seconds=float(sip.drain_seconds),
+        session_expires=sip.session_timer.expires,
+        session_min_se=sip.session_timer.min_se,
+        media=EngineSettings(
+            rtp_host=media.listen,
+            advertise=media.advertise,
+            rtp_host_ipv6=media.listen_ipv6,
+            advertise_ipv6=media.advertise_ipv6,
+            rtp_ports=media.rtp_ports,
+            codecs=media.codecs,
+            timeout_seconds=float(media.timeout_seconds),
+        ),
+        http=_listen(configuration.metrics.ivr) if configuration.metrics.ivr else None,
+        menus={name: _menu_settings(menu) for name, menu in configuration.ivr.menus.items()},
+        voicemail=VoicemailSettings(
+            keys=voicemail.keys,
+            max_messages=voicemail.max_messages,
+            max_seconds=voicemail.max_seconds,
+            email_from=voicemail.email_from,
+            smtp=(smtp.host, smtp.port) if smtp else None,
+        ),
+        logins=LoginSettings(per_call=logins.per_call, lock_after=logins.lock_after, lock_seconds=logins.lock_seconds),
+    )
+
+
+def _menu_settings(menu: Menu) -> MenuSettings:
+    keys = {key: MenuKeySettings(dial=one.dial, menu=one.menu, app=one.app) for key, one in menu.keys.items()}
+    return MenuSettings(greeting=menu.greeting, keys=keys)
+
+
+def _switch_address(configuration: Configuration) -> tuple[str, int]:
+    """The switch's first UDP listener, as this machine reaches it."""
+    first = next((one for one in configuration.sip.listen if one.transport == "udp"), configuration.sip.listen[0])
+    if not ipaddress.ip_address(first.host).is_unspecified:
+        return first.host, first.port
+    server = ipaddress.ip_address(configuration.media.server.host)
+    if server.is_loopback:
+        return str(server), first.port
+    return reachable_at(first.host)[0], first.port
+
+
+def _peers(configuration: Configuration) -> Iterator[str]:
+    """The addresses that the switch's own requests come from."""
+    hosts = [endpoint.host for endpoint in configuration.sip.listen]
+    yield from dict.fromkeys(address for host in hosts for address in reachable_at(host))
 
 
 def carrier_settings(configuration: Configuration) -> CarrierSettings:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`softswitch up`: the store, the switch, media and the sample carrier, supervised until Ctrl-C or SIGTERM.
+"""`softswitch up`: the store, the switch, media, the media server and the sample carrier, supervised until SIGTERM.
 
-Order of the start: store, migrations, demo tenant, media, carrier, switch (which needs them all); of the end: the
-reverse, so that the switch still settles its running calls in the store.
+Order of the start: store, migrations, demo tenant, media (the relay), ivr (the media server), carrier, switch (which
+needs them all); of the end: the reverse, so that the switch still settles its running calls in the store.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Supervisor:
     def _programs(self) -> list[str]:
         media = ["media"] if self.configuration.media.builtin_relay else []
         carrier = ["carrier"] if self.configuration.demo.enabled else []
-        return [*media, *carrier, "switch"]
+        return [*media, "ivr", *carrier, "switch"]
 
     async def _start_store(self, store: EmbeddedStore) -> None:
         self._tell("Starting the store ...")
@@ -126,7 +126,8 @@ class Supervisor:
             await _cancel(*keepers, stopping)
 
     async def _end(self) -> None:
-        patience = {"switch": self.configuration.sip.drain_seconds + GRACE_SECONDS, "store": STOP_SECONDS}
+        draining = self.configuration.sip.drain_seconds + GRACE_SECONDS
+        patience = {"switch": draining, "ivr": draining, "store": STOP_SECONDS}
         for child in reversed(self._children):
             if child.is_alive:
                 await child.stop(patience.get(child.name, GRACE_SECONDS))
@@ -168,7 +169,7 @@ def fixed_changes(before: Configuration, after: Configuration) -> list[str]:
     changed = [key for key in FIXED_KEYS if getattr(before, key) != getattr(after, key)]
     if before.sip.listen != after.sip.listen:
         changed.append("sip.listen")
-    fixed_media = ("control", "listen", "builtin_relay")
+    fixed_media = ("server", "codecs", "control", "listen", "builtin_relay")
     changed += [f"media.{key}" for key in fixed_media if getattr(before.media, key) != getattr(after.media, key)]
     return changed
 

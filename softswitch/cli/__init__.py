@@ -21,7 +21,7 @@ from softswitch.supervise import PortsTakenError
 __all__ = ["main", "softswitch"]
 
 SECTIONS: dict[str, list[click.Command]] = {
-    "Run": [run.up, run.switch, run.media, run.carrier, run.store],
+    "Run": [run.up, run.switch, run.media, run.ivr, run.carrier, run.store],
     "Look": [look.accounts, look.registrations, look.calls, look.xdrs, look.ledger, look.demo],
     "Explain": [explain.trace, explain.explain, replay.replay],
     "Act": [money.topup, operate.disconnect, money.apply, mailboxes.voicemail, prompts.prompts, operate.reload],

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from softswitch.cli.context import Shell
 
-__all__ = ["carrier", "media", "store", "switch", "up"]
+__all__ = ["carrier", "ivr", "media", "store", "switch", "up"]
 
 
 @click.command()
@@ -85,6 +85,17 @@ def _run_media(_shell: Shell, start: Start) -> None:
     run_program(Program("media", media_settings, run), start)
 
 
+def _run_ivr(_shell: Shell, start: Start) -> None:
+    from ivr import app
+    from softswitch.applications import compose
+    from softswitch.settings import ivr_settings
+
+    async def run(settings: Any, ready: Callable[[], None], stop: asyncio.Event, reloads: asyncio.Queue[Any]) -> None:
+        await app.run(settings, compose, ready=ready, stop=stop, reloads=reloads)
+
+    run_program(Program("ivr", ivr_settings, run), start)
+
+
 def _run_carrier(_shell: Shell, start: Start) -> None:
     from softswitch import carrier as app
     from softswitch.settings import carrier_settings
@@ -97,6 +108,7 @@ def _run_carrier(_shell: Shell, start: Start) -> None:
 
 switch = _program(_run_switch, "switch", "Run the switch alone: SIP, registrar, calls, credit control.")
 media = _program(_run_media, "media", "Run the media process alone: the RTP relay.")
+ivr = _program(_run_ivr, "ivr", "Run the media server alone: voicemail, menus and all that callers talk to.")
 carrier = _program(_run_carrier, "carrier", "Run the sample carrier alone; the number dialled tells it what to do.")
 
 

@@ -37,6 +37,9 @@ def _claims(configuration: Configuration) -> Iterator[Claim]:
         yield Claim("switch", f"sip.listen[{index}]", endpoint)
     if configuration.metrics.switch:
         yield Claim("switch", "metrics.switch", configuration.metrics.switch)
+    yield Claim("ivr", "media.server.listen", configuration.media.server)
+    if configuration.metrics.ivr:
+        yield Claim("ivr", "metrics.ivr", configuration.metrics.ivr)
     if configuration.media.builtin_relay:
         yield Claim("media", "media.control", configuration.media.control)
     if configuration.demo.enabled:

@@ -123,6 +123,7 @@ class Media:
     """The media server and the RTP relay."""
 
     server: Endpoint = Endpoint("udp", LOOPBACK, 5080)
+    """Where the media server takes the calls that the switch sends it."""
     builtin_relay: bool = True
     relays: tuple[Endpoint, ...] = ()
     """ng addresses of other relays (rtpengine); used when the builtin one is not."""
@@ -161,7 +162,10 @@ class Ivr:
 
     language: str = "en"
     access_numbers: Mapping[str, str] = field(default_factory=dict)
+    """What callers dial: an application, or "menu:NAME" for an auto attendant."""
     menus: Mapping[str, Menu] = field(default_factory=dict)
+    max_calls: int = 500
+    """Calls that the media server takes at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +226,7 @@ class Metrics:
     """Where /metrics and /health are served; None: nowhere."""
 
     switch: Endpoint | None = Endpoint("tcp", LOOPBACK, 9091)
+    ivr: Endpoint | None = Endpoint("tcp", LOOPBACK, 9092)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -238,11 +238,32 @@ def _relay(section: Section) -> tuple[bool, tuple[Endpoint, ...]]:
 def _ivr(section: Section) -> Ivr:
     with section:
         with section.section("access_numbers") as access:
-            numbers = {key: access.value(key, choice(*APPLICATIONS), "") for key in access.words()}
+            numbers = {key: access.value(key, _application_or_menu, "") for key in access.words()}
         with section.section("menus") as written:
             menus = {key: _menu(written.section(key)) for key in written.words()}
             _check_menu_targets(written, menus)
-        return Ivr(language=section.value("language", values.name, "en"), access_numbers=numbers, menus=menus)
+        _check_access_menus(section, numbers, menus)
+        return Ivr(
+            language=section.value("language", values.name, "en"),
+            access_numbers=numbers,
+            menus=menus,
+            max_calls=section.value("max_calls", integer(1, 100_000), Ivr().max_calls),
+        )
+
+
+def _application_or_menu(value: str) -> str:
+    """An application by its name, or an auto attendant by "menu:NAME"."""
+    if value.startswith("menu:"):
+        return "menu:" + values.name(value.removeprefix("menu:").strip())
+    return choice(*APPLICATIONS)(value)
+
+
+def _check_access_menus(section: Section, numbers: dict[str, str], menus: dict[str, Menu]) -> None:
+    for number_, target in numbers.items():
+        name = target.removeprefix("menu:")
+        if target.startswith("menu:") and name not in menus:
+            path = f"{section.path_of('access_numbers')}.{number_}"
+            section.document.warn_at(path, f'there is no menu "{name}"{did_you_mean(name, menus)}')
 
 
 def _menu(section: Section) -> Menu:
@@ -349,8 +370,9 @@ def _metrics(section: Section) -> Metrics:
         return "off" if value.lower() in {"off", "no", "false"} else values.http_endpoint(value)
 
     with section:
-        found = section.value("switch", place, Metrics().switch)
-        return Metrics(switch=found if isinstance(found, Endpoint) else None)
+        plain = Metrics()
+        found = {name: section.value(name, place, getattr(plain, name)) for name in ("switch", "ivr")}
+        return Metrics(**{name: one if isinstance(one, Endpoint) else None for name, one in found.items()})
 
 
 def _log(section: Section) -> Log:

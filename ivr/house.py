@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the legs of a media server need of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ivr.settings import IvrSettings
+    from ivr.sound import SoundSource
+    from media.engine import MediaEngine
+    from switch.core import Core
+
+__all__ = ["House"]
+
+
+@dataclass(slots=True)
+class House:
+    """One media server."""
+
+    core: Core
+    engine: MediaEngine
+    sounds: SoundSource
+    settings: IvrSettings

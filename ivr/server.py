@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The SIP side of the media server: INVITEs of the switch become calls of applications."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from ivr.call import IvrCall
+from ivr.details import call_details
+from ivr.incoming import IncomingLeg
+from ivr.runner import run_application
+from media.negotiation import NoCodecError, family_of
+from media.ports import NoPortsError
+from media.sdp import SdpError
+from switch.core import EXTENSIONS
+from switch.sip.errors import ParseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ivr.call import RecordingSpool
+    from ivr.house import House
+    from ivr.runner import Application
+    from ivr.verbs import CallDetails
+    from media.session import MediaSession
+    from switch.sip.session import IncomingInvite
+    from switch.sip.user_agent import Arrived
+
+__all__ = ["IvrServer"]
+
+_CAPABILITIES: Final = (
+    ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO"),
+    ("Accept", "application/sdp"),
+    ("Supported", ", ".join(one for one in EXTENSIONS if one in ("100rel", "timer"))),
+)
+_RETRY: Final = ("Retry-After", "10")
+
+log = logging.getLogger(__name__)
+
+
+class IvrServer:
+    """Dispatches INVITEs to applications and keeps count of them."""
+
+    def __init__(
+        self,
+        house: House,
+        applications: Mapping[str, Application],
+        *,
+        spool: RecordingSpool | None = None,
+        on_left: Callable[[str], None] = lambda _name: None,
+    ) -> None:
+        """`on_left` is told the names of spooled recordings when their application has ended."""
+        self._house = house
+        self.applications = applications
+        self._spool = spool
+        self._on_left = on_left
+        self.draining = False
+        self.calls: dict[str, IncomingLeg] = {}
+        """Running calls by Call-ID."""
+        self.started: Counter[str] = Counter()
+        """Calls that were taken, by application."""
+        self.refused: Counter[int] = Counter()
+        """INVITEs that were not, by status."""
+        self.failed = 0
+        """Applications that broke."""
+        self._tasks: dict[asyncio.Task[None], IncomingLeg] = {}
+
+    # requests -------------------------------------------------------------------------------------------------------
+    def arrived(self, arrived: Arrived) -> None:
+        """A request outside dialogs; OPTIONS is how the switch asks whether we are there."""
+        request, core = arrived.request, self._house.core
+        token = core.agent.new_token()
+        status, headers = 405, [_CAPABILITIES[0]]
+        if not self._is_peer(arrived.flow.remote[0]):
+            status, headers = 403, []
+        elif request.method == "OPTIONS":
+            status, headers = (503, [_RETRY]) if self.draining else (200, [*_CAPABILITIES])
+        core.reply(arrived.transaction, request.response(status, to_tag=token, headers=headers))
+
+    def invited(self, invite: IncomingInvite) -> None:
+        """An INVITE: find its application and run that, or refuse."""
+        details = self._details(invite)
+        refusal = self._refusal(invite, details)
+        if refusal is not None or details is None:
+            self._refuse(invite, refusal or 400)
+            return
+        try:
+            leg = self._leg(invite)
+        except (SdpError, NoCodecError) as error:
+            log.info("an offer cannot be answered", extra={"call": details.call_id, "reason": str(error)})
+            self._refuse(invite, 488)
+            return
+        except NoPortsError as error:
+            log.warning("no ports for a call", extra={"call": details.call_id, "reason": str(error)})
+            self._refuse(invite, 503)
+            return
+        self._house.core.perform(invite.progress(100, self._house.core.now()))
+        self._start(leg, details)
+
+    def _details(self, invite: IncomingInvite) -> CallDetails | None:
+        try:
+            return call_details(invite.request, language=self._house.settings.language)
+        except ParseError:
+            return None
+
+    def _refusal(self, invite: IncomingInvite, details: CallDetails | None) -> int | None:
+        if not self._is_peer(invite.flow.remote[0]):
+            return 403
+        if details is None:
+            return 400
+        if details.application not in self.applications:
+            return 404
+        if self.draining or len(self.calls) >= self._house.settings.max_calls or details.call_id in self.calls:
+            return 503
+        return None
+
+    def _is_peer(self, host: str) -> bool:
+        return host in self._house.settings.peers
+
+    def _refuse(self, invite: IncomingInvite, status: int) -> None:
+        self.refused[status] += 1
+        headers = [_RETRY] if status == 503 else []
+        self._house.core.perform(invite.reject(status, self._house.core.now(), headers=headers))
+
+    def _leg(self, invite: IncomingInvite) -> IncomingLeg:
+        offer = invite.request.sdp
+        media: MediaSession = self._house.engine.open(family=4 if offer is None else family_of(offer))
+        try:
+            return IncomingLeg(self._house, media, invite)
+        except (SdpError, NoCodecError):
+            media.close()
+            raise
+
+    # applications ---------------------------------------------------------------------------------------------------
+    def _start(self, leg: IncomingLeg, details: CallDetails) -> None:
+        self.started[details.application] += 1
+        self.calls[details.call_id] = leg
+        task = asyncio.get_running_loop().create_task(self._run(leg, details))
+        self._tasks[task] = leg
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
+
+    async def _run(self, leg: IncomingLeg, details: CallDetails) -> None:
+        call = IvrCall(leg, details, spool=self._spool)
+        log.info(
+            "call",
+            extra={"call": details.call_id, "application": details.application, "target": details.target or "-"},
+        )
+        try:
+            failure = await run_application(self.applications[details.application], call)
+            self.failed += failure is not None
+        finally:
+            leg.hang_up()
+            self.calls.pop(details.call_id, None)
+            for name in call.spooled:
+                self._on_left(name)
+
+    # the end --------------------------------------------------------------------------------------------------------
+    async def drain(self, seconds: float) -> None:
+        """Take no more calls; those that run have so long, then they are hung up on and end by themselves."""
+        self.draining = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        await self.close()
+
+    async def close(self) -> None:
+        """Hang up on all, and wait for their applications, which have their usual grace."""
+        for leg in list(self._tasks.values()):
+            leg.hang_up()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def dump(self) -> dict[str, object]:
+        """Live state for the administrator."""
+        return {
+            "calls": len(self.calls),
+            "draining": self.draining,
+            "started": dict(self.started),
+            "refused": {str(status): count for status, count in self.refused.items()},
+            "failed": self.failed,
+        }

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a media server process is told at its start; `softswitch.settings` builds it from config.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from media.settings import EngineSettings
+from switch.settings import Listen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["IvrSettings", "LoginSettings", "MenuKeySettings", "MenuSettings", "VoicemailSettings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginSettings:
+    """Attempts at a PIN: in one call, and until the account is locked for `lock_seconds`."""
+
+    per_call: int = 3
+    lock_after: int = 9
+    lock_seconds: int = 900
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoicemailSettings:
+    """Mailboxes."""
+
+    keys: str = "comedian"
+    """Key map: "comedian" or "freeswitch"."""
+    max_messages: int = 100
+    max_seconds: int = 180
+    """Of one message."""
+    email_from: str | None = None
+    smtp: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MenuKeySettings:
+    """What a key of an auto attendant does: exactly one of the three is set."""
+
+    dial: str | None = None
+    menu: str | None = None
+    app: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MenuSettings:
+    """An auto attendant."""
+
+    greeting: str = "welcome"
+    keys: Mapping[str, MenuKeySettings] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IvrSettings:
+    """One media server process."""
+
+    node: str = "sw1"
+    listen: Listen = field(default_factory=lambda: Listen("udp", "127.0.0.1", 5080))
+    """Where INVITEs of the switch are taken."""
+    switch: tuple[str, int] = ("127.0.0.1", 5060)
+    """Where calls of applications go to: the switch's first UDP listener."""
+    peers: tuple[str, ...] = ("127.0.0.1",)
+    """Addresses that INVITEs are taken from; all others get 403."""
+    domain: str = "sip.example.com"
+    store_dsn: str = field(default="", repr=False)
+    data_dir: Path = Path("var")
+    """Recordings are in its folder `recordings`."""
+    language: str = "en"
+    max_calls: int = 500
+    drain_seconds: float = 30.0
+    """How long running calls may go on when the process is asked to end."""
+    session_expires: int = 1800
+    session_min_se: int = 90
+    media: EngineSettings = field(default_factory=EngineSettings)
+    http: Listen | None = None
+    """Where /metrics and /health are served."""
+    menus: Mapping[str, MenuSettings] = field(default_factory=dict)
+    voicemail: VoicemailSettings = field(default_factory=VoicemailSettings)
+    logins: LoginSettings = field(default_factory=LoginSettings)
+
+    @property
+    def recordings(self) -> Path:
+        """Where recordings grow."""
+        return self.data_dir / "recordings"
