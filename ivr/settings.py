@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ivr.apps.voicemail.settings import VoicemailSettings
 from media.settings import EngineSettings
 from switch.settings import Listen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["IvrSettings", "LoginSettings", "MenuKeySettings", "MenuSettings", "VoicemailSettings"]
+__all__ = ["IvrSettings", "LoginSettings", "MenuKeySettings", "MenuSettings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,19 +24,6 @@ class LoginSettings:
     per_call: int = 3
     lock_after: int = 9
     lock_seconds: int = 900
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VoicemailSettings:
-    """Mailboxes."""
-
-    keys: str = "comedian"
-    """Key map: "comedian" or "freeswitch"."""
-    max_messages: int = 100
-    max_seconds: int = 180
-    """Of one message."""
-    email_from: str | None = None
-    smtp: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +69,8 @@ class IvrSettings:
     """Where /metrics and /health are served."""
     menus: Mapping[str, MenuSettings] = field(default_factory=dict)
     voicemail: VoicemailSettings = field(default_factory=VoicemailSettings)
+    max_messages: int = 100
+    """Of a mailbox that sets no limit of its own."""
     logins: LoginSettings = field(default_factory=LoginSettings)
 
     @property

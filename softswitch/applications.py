@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from billing_client.mailboxes import StoreMailboxes
 from ivr.apps.echo import echo
+from ivr.apps.voicemail import access, deposit
 from ivr.tones import WithTones
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from ivr.app import World
     from ivr.runner import Application
@@ -25,12 +29,20 @@ async def compose(settings: IvrSettings) -> Applications:
     mailboxes = await StoreMailboxes.connect(
         settings.store_dsn,
         node=settings.node,
-        max_messages=settings.voicemail.max_messages,
+        max_messages=settings.max_messages,
         max_seconds=settings.voicemail.max_seconds,
         lock_after=settings.logins.lock_after,
         lock_seconds=settings.logins.lock_seconds,
     )
     return Applications(mailboxes, WithTones())
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_id() -> str:
+    return str(uuid4())
 
 
 class Applications:
@@ -42,7 +54,18 @@ class Applications:
 
     def applications(self, world: World) -> Mapping[str, Application]:
         """By the name that the switch asks for."""
-        return {"echo": echo}
+
+        def mailbox(app: Callable[..., Awaitable[None]]) -> Application:
+            settings = world.settings.voicemail
+            return partial(
+                app, mailboxes=self.depositor, outbox=world.outbox, settings=settings, now=_now, new_id=_new_id
+            )
+
+        return {
+            "echo": echo,
+            "voicemail": mailbox(deposit),
+            "voicemail-access": mailbox(access),
+        }
 
     async def close(self) -> None:
         """Let go of the store."""

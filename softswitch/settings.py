@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from ivr.apps.voicemail import KEY_MAPS, VoicemailSettings
 from ivr.mail import MailSettings
-from ivr.settings import IvrSettings, LoginSettings, MenuKeySettings, MenuSettings, VoicemailSettings
+from ivr.settings import IvrSettings, LoginSettings, MenuKeySettings, MenuSettings
 from media.settings import EngineSettings, MediaSettings
 from softswitch.runfiles import keep_owner
 from softswitch.store import store_dsn
@@ -159,7 +160,6 @@ def ivr_settings(configuration: Configuration) -> IvrSettings:
     """How the media server process runs."""
     media, voicemail, sip = configuration.media, configuration.voicemail, configuration.sip
     logins = configuration.security.login_attempts
-    smtp = voicemail.smtp
     return IvrSettings(
         node=configuration.node,
         listen=_listen(media.server),
@@ -185,12 +185,11 @@ def ivr_settings(configuration: Configuration) -> IvrSettings:
         http=_listen(configuration.metrics.ivr) if configuration.metrics.ivr else None,
         menus={name: _menu_settings(menu) for name, menu in configuration.ivr.menus.items()},
         voicemail=VoicemailSettings(
-            keys=voicemail.keys,
-            max_messages=voicemail.max_messages,
+            keys=next(name for name in KEY_MAPS if name == voicemail.keys),
             max_seconds=voicemail.max_seconds,
-            email_from=voicemail.email_from,
-            smtp=(smtp.host, smtp.port) if smtp else None,
+            max_logins=logins.per_call,
         ),
+        max_messages=voicemail.max_messages,
         logins=LoginSettings(per_call=logins.per_call, lock_after=logins.lock_after, lock_seconds=logins.lock_seconds),
     )
 

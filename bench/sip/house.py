@@ -39,7 +39,7 @@ data_dir: {data_dir}
 sip: {{listen: [udp:127.0.0.1:{sip}], drain_seconds: 1}}
 security: {{flood: {{requests: 0}}}}
 media: {{relay: {relay}, control: udp:127.0.0.1:{control}, listen: 127.0.0.1, rtp_ports: 20000-65534}}
-metrics: {{switch: 127.0.0.1:{http}}}
+metrics: {{switch: 127.0.0.1:{http}, ivr: off}}
 """
 # All numbers cost something, besides those that have a rate of their own; and where the phones are.
 DEFAULT_RATE = """

@@ -41,8 +41,12 @@ DOMAIN: Final = "sip.example.com"
 CONFIGURATION: Final = """\
 domains: [{domain}]
 sip: {{listen: ["udp:127.0.0.1:{0}", "tcp:127.0.0.1:{0}"], drain_seconds: 0}}
-media: {{control: "udp:127.0.0.1:{1}", listen: 127.0.0.1, rtp_ports: 28000-28099}}
-metrics: {{switch: "127.0.0.1:{2}"}}
+media:
+  server: {{listen: "udp:127.0.0.1:{5}"}}
+  control: "udp:127.0.0.1:{1}"
+  listen: 127.0.0.1
+  rtp_ports: 28000-28099
+metrics: {{switch: "127.0.0.1:{2}", ivr: "127.0.0.1:{6}"}}
 demo: {{enabled: true, carriers: ["udp:127.0.0.1:{3}", "udp:127.0.0.1:{4}"]}}
 """
 
@@ -86,7 +90,7 @@ def _system(out: Console) -> Iterator[Stage]:
     """A Softswitch of its own that runs for as long as the block."""
     with tempfile.TemporaryDirectory(prefix="softswitch-demo-") as name:
         directory = Path(name)
-        ports = [free_port() for _ in range(5)]
+        ports = [free_port() for _ in range(7)]
         file, log = directory / "config.yaml", directory / "up.log"
         file.write_text(CONFIGURATION.format(*ports, domain=DOMAIN), encoding="utf-8")
         with log.open("wb") as output:

@@ -46,11 +46,12 @@ sip:
   registration: {{min_expires: 5, default_expires: 300, max_expires: 3600, max_contacts: 3}}
 security: {{flood: {{requests: 0}}}}
 media:
+  server: {{listen: "udp:127.0.0.1:{ivr}"}}
   control: udp:127.0.0.1:{control}
   listen: 127.0.0.1
   rtp_ports: {first_rtp}-{last_rtp}
 credit: {{slice_seconds: {slice_seconds}}}
-metrics: {{switch: 127.0.0.1:{metrics}}}
+metrics: {{switch: 127.0.0.1:{metrics}, ivr: 127.0.0.1:{ivr_metrics}}}
 log: {{level: info}}
 demo: {{enabled: true, carriers: [udp:127.0.0.1:{carrier_a}, udp:127.0.0.1:{carrier_b}]}}
 """
@@ -72,6 +73,8 @@ class System:
                 sip=self.sip_port,
                 metrics=self.http_port,
                 control=free_port(),
+                ivr=free_port(),
+                ivr_metrics=free_port(),
                 slice_seconds=SLICE_SECONDS,
                 carrier_a=free_port(),
                 carrier_b=free_port(),

@@ -29,7 +29,9 @@ def write_configuration(directory: Path, **changes: str) -> Path:
     values = {
         "sip": str(free_port()),
         "control": str(free_port()),
+        "ivr": str(free_port()),
         "metrics": str(free_port()),
+        "ivr_metrics": str(free_port()),
         "carrier_a": str(free_port()),
         "carrier_b": str(free_port()),
         "node": "test1",
@@ -44,8 +46,12 @@ sip:
   listen: [udp:127.0.0.1:{sip}, tcp:127.0.0.1:{sip}]
   ring_seconds: {ring_seconds}
   drain_seconds: 2
-media: {{control: "udp:127.0.0.1:{control}", listen: 127.0.0.1, rtp_ports: {first_rtp}-{last_rtp}}}
-metrics: {{switch: 127.0.0.1:{metrics}}}
+media:
+  server: {{listen: "udp:127.0.0.1:{ivr}"}}
+  control: udp:127.0.0.1:{control}
+  listen: 127.0.0.1
+  rtp_ports: {first_rtp}-{last_rtp}
+metrics: {{switch: 127.0.0.1:{metrics}, ivr: 127.0.0.1:{ivr_metrics}}}
 demo: {{enabled: true, carriers: [udp:127.0.0.1:{carrier_a}, udp:127.0.0.1:{carrier_b}]}}
 """
     file = directory / "config.yaml"
@@ -121,7 +127,7 @@ class Up:
             return []
 
     def child(self, name: str) -> psutil.Process:
-        """The running process of one of our programs (switch, media, carrier) or `postgres`."""
+        """The running process of one of our programs (switch, media, ivr, carrier) or `postgres`."""
         found = [one for one in self.processes() if _is(one, name)]
         assert found, f"no {name} among {self.processes()}"
         return found[0]
