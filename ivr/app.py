@@ -28,7 +28,7 @@ from switch.sip.flood import FloodGuard
 from switch.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 
     from prometheus_client import Metric
 
@@ -64,6 +64,9 @@ class Composition(Protocol):
 
     def applications(self, world: World) -> Mapping[str, Application]:
         """The applications by name, made anew when settings change."""
+
+    def work(self) -> Sequence[Coroutine[object, object, None]]:
+        """What goes on beside the calls until the process ends; started once."""
 
     async def close(self) -> None:
         """Let go of the store."""
@@ -146,6 +149,8 @@ class IvrProcess:
         self._stack.callback(self.core.close)
         self._stack.push_async_callback(self.server.close)
         self.outbox.start()
+        for work in self._composition.work():
+            self._stack.push_async_callback(_end, asyncio.create_task(work))
         if settings.http is not None:
             pages = {"/metrics": self._metrics(), "/health": self._health}
             self._stack.callback((await serve(settings.http.host, settings.http.port, pages)).close)
@@ -160,7 +165,7 @@ class IvrProcess:
         """Take over new settings as they come: menus, language, limits. Running calls go on as they began."""
         while True:
             settings = await reloads.get()
-            fixed = ("listen", "store_dsn", "node", "data_dir", "media", "http")
+            fixed = ("listen", "store_dsn", "node", "data_dir", "media", "http", "mail", "purge_hours", "max_messages")
             changed = [name for name in fixed if getattr(settings, name) != getattr(self.settings, name)]
             if changed:
                 log.warning("these settings count from the next start", extra={"settings": changed})
@@ -185,6 +190,12 @@ class IvrProcess:
     async def close(self) -> None:
         """Let go of everything; what waits for the store is on disk."""
         await self._stack.aclose()
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 class _Counters(Collector):

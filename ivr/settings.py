@@ -14,6 +14,8 @@ from switch.settings import Listen
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ivr.mail import MailSettings
+
 __all__ = ["IvrSettings", "LoginSettings", "MenuKeySettings", "MenuSettings"]
 
 
@@ -69,6 +71,10 @@ class IvrSettings:
     """Where /metrics and /health are served."""
     menus: Mapping[str, MenuSettings] = field(default_factory=dict)
     voicemail: VoicemailSettings = field(default_factory=VoicemailSettings)
+    mail: MailSettings | None = None
+    """How e-mails are sent; None: they wait."""
+    purge_hours: float = 24.0
+    """How long deleted messages can be taken back."""
     max_messages: int = 100
     """Of a mailbox that sets no limit of its own."""
     logins: LoginSettings = field(default_factory=LoginSettings)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -11,10 +11,11 @@ from uuid import uuid4
 from billing_client.mailboxes import StoreMailboxes
 from ivr.apps.echo import echo
 from ivr.apps.voicemail import access, deposit
+from ivr.mail import deliver_forever, purge_forever
 from ivr.tones import WithTones
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from ivr.app import World
     from ivr.runner import Application
@@ -34,7 +35,7 @@ async def compose(settings: IvrSettings) -> Applications:
         lock_after=settings.logins.lock_after,
         lock_seconds=settings.logins.lock_seconds,
     )
-    return Applications(mailboxes, WithTones())
+    return Applications(settings, mailboxes, WithTones())
 
 
 def _now() -> datetime:
@@ -48,7 +49,8 @@ def _new_id() -> str:
 class Applications:
     """See `ivr.app.Composition`."""
 
-    def __init__(self, mailboxes: StoreMailboxes, prompts: Prompts) -> None:
+    def __init__(self, settings: IvrSettings, mailboxes: StoreMailboxes, prompts: Prompts) -> None:
+        self._settings = settings
         self.depositor = mailboxes
         self.prompts = prompts
 
@@ -66,6 +68,12 @@ class Applications:
             "voicemail": mailbox(deposit),
             "voicemail-access": mailbox(access),
         }
+
+    def work(self) -> Sequence[Coroutine[object, object, None]]:
+        """What goes on beside the calls: e-mails, and the removal of deleted messages."""
+        purging = purge_forever(self.depositor, timedelta(hours=self._settings.purge_hours))
+        mail = self._settings.mail
+        return [purging] if mail is None else [purging, deliver_forever(self.depositor, mail)]
 
     async def close(self) -> None:
         """Let go of the store."""

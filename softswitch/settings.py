@@ -190,6 +190,8 @@ def ivr_settings(configuration: Configuration) -> IvrSettings:
             max_logins=logins.per_call,
         ),
         max_messages=voicemail.max_messages,
+        mail=mail_settings(configuration),
+        purge_hours=float(voicemail.purge_hours),
         logins=LoginSettings(per_call=logins.per_call, lock_after=logins.lock_after, lock_seconds=logins.lock_seconds),
     )
 

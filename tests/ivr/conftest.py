@@ -19,7 +19,7 @@ from media.tone import tone
 from switch.settings import Listen
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
 
     from billing_client.voicemail import Deposit, DepositResult
@@ -68,6 +68,10 @@ class Composed:
         """See Composition."""
         self.world = world
         return dict(self.apps)
+
+    def work(self) -> Sequence[Coroutine[object, object, None]]:
+        """Nothing beside the calls."""
+        return []
 
     async def close(self) -> None:
         """Nothing to let go of."""

@@ -114,7 +114,7 @@ def test_a_port_in_use_is_named_with_its_key_its_line_and_its_owner(tmp_path: Pa
         refused = softswitch(file, "up")
     assert refused.returncode == 1
     assert f"udp:127.0.0.1:{port} is in use by" in refused.stderr
-    assert "config.yaml:8: media.control" in refused.stderr.replace("\n", " ").replace("  ", " ")
+    assert "config.yaml:10: media.control" in refused.stderr.replace("\n", " ").replace("  ", " ")
 
 
 def test_a_second_up_on_the_same_data_is_refused(tmp_path: Path) -> None:
