@@ -187,7 +187,13 @@ def ivr_settings(configuration: Configuration) -> IvrSettings:
         voicemail=VoicemailSettings(
             keys=next(name for name in KEY_MAPS if name == voicemail.keys),
             max_seconds=voicemail.max_seconds,
+            min_seconds=voicemail.min_seconds,
+            silence_seconds=voicemail.silence_seconds,
+            skip_seconds=voicemail.skip_seconds,
+            greeting_seconds=voicemail.greeting_seconds,
             max_logins=logins.per_call,
+            force_pin=voicemail.force_pin,
+            force_name=voicemail.force_name,
         ),
         max_messages=voicemail.max_messages,
         mail=mail_settings(configuration),
