@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["CODECS", "G722", "OPUS", "PACKET_SECONDS", "PCMA", "PCMU", "Codec", "Decoder", "Encoder"]
 
 PACKET_SECONDS: Final = 0.02
+PACKETS_PER_SECOND: Final = 50
 
 
 class Encoder(Protocol):
@@ -78,7 +79,7 @@ class Codec:
     @property
     def step(self) -> int:
         """The RTP clock's ticks in a packet."""
-        return round(self.clock_rate * PACKET_SECONDS)
+        return self.clock_rate // PACKETS_PER_SECOND
 
     @property
     def rtpmap(self) -> str:

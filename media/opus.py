@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -196,21 +197,13 @@ def _page(flags: int, position: int, number: int, packets: Sequence[bytes]) -> b
 
 
 def _checksum(page: bytes) -> int:
-    """CRC-32 of polynomial 0x04c11db7, neither reflected nor inverted (RFC 3533 section 6)."""
-    crc = 0
-    for octet in page:
-        crc = (crc << 8 & 0xFFFFFFFF) ^ CHECKSUMS[crc >> 24 ^ octet]
-    return crc
+    """CRC-32 of polynomial 0x04c11db7, neither reflected nor inverted (RFC 3533 section 6).
+
+    zlib's is both, so the bits of every octet are turned round before and after it.
+    """
+    crc = zlib.crc32(page.translate(REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int.from_bytes(crc.to_bytes(4, "little").translate(REVERSED), "big")
 
 
-def _checksums() -> tuple[int, ...]:
-    table = []
-    for octet in range(256):
-        crc = octet << 24
-        for _ in range(8):
-            crc = crc << 1 ^ 0x04C11DB7 if crc & 0x80000000 else crc << 1
-        table.append(crc & 0xFFFFFFFF)
-    return tuple(table)
-
-
-CHECKSUMS: Final = _checksums()
+REVERSED: Final = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
+"""The octets with their bits in reverse order."""

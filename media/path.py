@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from media.ports import PortPair
     from media.pump import Pump
 
-__all__ = ["BUFFER", "Path"]
+__all__ = ["BUFFER", "VIEW", "Path"]
 
 BUFFER: Final = bytearray(4096)
 """Shared by all sessions: a packet is dealt with before the next one is read."""
+VIEW: Final = memoryview(BUFFER)
 BURST: Final = 512
 """The most packets that an unconnected socket reads in one round; more than its queue holds."""
 

@@ -16,7 +16,7 @@ from media.hearing import Hearing
 from media.inband import ToneDetector
 from media.negotiation import Agreement, Ground, agree, answer_to, offer_of
 from media.outgoing import Outgoing
-from media.path import BUFFER, Path
+from media.path import BUFFER, VIEW, Path
 from media.reporting import Reporting
 from media.rtp import HEADER, HEADER_SIZE, Reception
 
@@ -74,6 +74,7 @@ class MediaSession:
         self.agreement: Agreement | None = None
         """What the last offer and answer agreed on."""
         self._engine = engine
+        self._pump = engine.pump
         settings = engine.settings
         self._path = Path(pair, engine.pump, settings.settle_seconds, self._receive, self._receive_rtcp)
         self._outgoing = Outgoing(engine.random)
@@ -213,7 +214,7 @@ class MediaSession:
         """Give what the phone says to `recorder` from now on."""
         self._recorder = recorder
         if self.agreement is not None:
-            recorder.begin(self.agreement.codec, self._engine.pump.now)
+            recorder.begin(self.agreement.codec, self._pump.now)
         self._listen_anew()
 
     def stop_recording(self) -> None:
@@ -238,11 +239,11 @@ class MediaSession:
 
     def _receive_sound(self, size: int) -> None:
         _, second, sequence, timestamp, ssrc = HEADER.unpack_from(BUFFER)
-        payload = bytes(BUFFER[HEADER_SIZE:size]) if BUFFER[0] == 0x80 else _payload(size)
+        payload = bytes(VIEW[HEADER_SIZE:size]) if BUFFER[0] == 0x80 else _payload(size)
         if self._recorder is not None:
-            self._recorder.take(ssrc, sequence, timestamp, payload, self._engine.pump.now)
+            self._recorder.take(ssrc, sequence, timestamp, payload, self._pump.now)
         if self._hearing is not None:
-            self._hearing.take(ssrc, sequence, timestamp, payload, self._engine.pump.now)
+            self._hearing.take(ssrc, sequence, timestamp, payload, self._pump.now)
         if self._passage is not None:
             self._pass_on(self._passage.sound(ssrc, sequence, timestamp, second & 0x80, payload))
 
@@ -250,7 +251,7 @@ class MediaSession:
         _, second, sequence, timestamp, ssrc = HEADER.unpack_from(BUFFER)
         payload = _payload(size)
         digit = self._events.receive(ssrc, timestamp, payload)
-        now = self._engine.pump.now
+        now = self._pump.now
         if self._recorder is not None:
             self._recorder.take(ssrc, sequence, timestamp, b"", now)
         if self._hearing is not None:
@@ -274,7 +275,7 @@ class MediaSession:
 
     def _sample(self) -> None:
         assert self.agreement is not None
-        self._reception.sample(BUFFER, self.received, self._engine.pump.now, self.agreement.codec.clock_rate)
+        self._reception.sample(BUFFER, self.received, self._pump.now, self.agreement.codec.clock_rate)
 
     def _listen_anew(self) -> None:
         """Look into packets only where somebody wants to know."""
@@ -290,7 +291,7 @@ class MediaSession:
             elif self._hearing is None or self._hearing.codec is not codec:
                 if self._tones is not None:
                     self._tones = ToneDetector(codec.sample_rate)
-                self._hearing = Hearing(codec, self._hear, self._engine.pump.now)
+                self._hearing = Hearing(codec, self._hear, self._pump.now)
         self._listens = self._recorder is not None or self._hearing is not None or self._passage is not None
 
     def _hear(self, samples: Samples) -> None:
@@ -364,7 +365,7 @@ class MediaSession:
     def _look(self) -> None:
         """Every 200 ms."""
         self._countdown = TICKS_OF_A_LOOK
-        now = self._engine.pump.now
+        now = self._pump.now
         settings = self._engine.settings
         if self._recorder is not None:
             self._recorder.advance(now)
@@ -392,8 +393,8 @@ class MediaSession:
 
     def _receive_rtcp(self, size: int) -> None:
         """BUFFER has an RTCP packet of the phone."""
-        self._heard_at = self._engine.pump.now
-        self._reporting.read(BUFFER, size, self._engine.pump.now)
+        self._heard_at = self._pump.now
+        self._reporting.read(BUFFER, size, self._pump.now)
 
     def _report(self) -> bytes:
         agreement = self.agreement
