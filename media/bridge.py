@@ -59,7 +59,7 @@ class Passage:
 
     def _packet(self, ssrc: int, sequence: int, timestamp: int, second: int, payload: bytes) -> bytes:
         outgoing = self._outgoing
-        if outgoing.is_busy:
+        if outgoing.is_busy or outgoing.on_hold:
             self._ssrc = None  # what comes after it follows on it
             return b""
         step = (sequence - self._last) & 0xFFFF

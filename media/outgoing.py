@@ -46,6 +46,7 @@ class Outgoing:
         "_tones",
         "event_type",
         "octets",
+        "on_hold",
         "packets",
         "payload_type",
         "played",
@@ -65,6 +66,8 @@ class Outgoing:
         """Of payload."""
         self.payload_type = 0
         self.event_type: int | None = None
+        self.on_hold = False
+        """Nothing may be sent."""
         self.played = False
         """The queue of sounds has been played to its end; whoever looks at it sets it back."""
         self._codec = PCMU
@@ -137,11 +140,18 @@ class Outgoing:
         self.timestamp = (self.timestamp + ticks * self._step) & 0xFFFFFFFF
         self._marker = MARKER
 
-    def take_back(self) -> None:
-        """The packet that was asked for last was not sent."""
-        self.sequence = (self.sequence - 1) & 0xFFFF
-        self.packets -= 1
+    def pass_over(self) -> None:
+        """20 ms without a packet, as the phone is on hold. What is played goes on unheard."""
+        self.timestamp = (self.timestamp + self._step) & 0xFFFFFFFF
         self._marker = MARKER
+        if self._tones:
+            self._tones.popleft()
+        elif self._events:
+            self._events.packet()
+        elif self._index < len(self._frames):
+            self._index += 1
+        else:
+            self._next_payload()
 
     def next_packet(self) -> bytes:
         """The packet of the next 20 ms; b"" where another phone is to be heard and nothing of it has come."""

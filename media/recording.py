@@ -30,8 +30,10 @@ FRAME_SECONDS: Final = 0.02
 CHUNK_SECONDS: Final = 1.0
 DEPTH_SECONDS: Final = 0.2
 """How long the recording waits for packets that were overtaken."""
+LEAST_FRAMES: Final = 25
+"""So many packets are decoded at once: arithmetic on whole arrays costs the same for few samples as for many."""
 OPUS_FRAMES: Final = 40
-"""Opus is decoded so many packets at once, as each time some are decoded again (`media.opus`)."""
+"""The same for Opus, where each time some are decoded again (`media.opus`)."""
 TAIL_SECONDS: Final = 0.2
 """Silence that is left at the end."""
 WAV_HEADER: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
@@ -118,7 +120,7 @@ class Recorder:
             self._work_off()
         self._jitter = JitterBuffer(codec.clock_rate, codec.ticks_in, DEPTH_SECONDS, now)
         self._decoding = Decoding(codec)
-        self._least_frames = OPUS_FRAMES if codec is OPUS else 0
+        self._least_frames = OPUS_FRAMES if codec is OPUS else LEAST_FRAMES
         self._resampler = Resampler(codec.sample_rate, self.rate) if codec.sample_rate != self.rate else None
 
     def take(self, ssrc: int, sequence: int, timestamp: int, payload: bytes, now: float) -> None:

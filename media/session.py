@@ -14,7 +14,7 @@ from media.bridge import Passage, Transcoder, can_pass
 from media.dtmf import EventReceiver
 from media.hearing import Hearing
 from media.inband import ToneDetector
-from media.negotiation import Agreement, Ground, agree, answer_to, offer_of
+from media.negotiation import Agreement, Ground, NoCodecError, agree, answer_to, offer_of
 from media.outgoing import Outgoing
 from media.path import BUFFER, VIEW, Path
 from media.reporting import Reporting
@@ -35,7 +35,6 @@ SAMPLE_MASK: Final = 15
 """Loss and jitter look at every 16th packet."""
 TICKS_OF_A_LOOK: Final = 10
 """Every 200 ms: recording, sources, silence, reports."""
-RTCP_GRACE: Final = 3
 NO_AGREEMENT: Final = 255
 """No payload type."""
 
@@ -141,12 +140,15 @@ class MediaSession:
         return description
 
     def _agree(self, agreement: Agreement) -> None:
+        if agreement.remote is not None and (":" in agreement.remote[0]) != (self.pair.family == 6):
+            raise NoCodecError(f"the phone's address {agreement.remote[0]} is not of the family of this session")
         before, self.agreement = self.agreement, agreement
         numbers = {agreement.payload_type}
         numbers |= {agreement.event_type} if agreement.event_type is not None else set()
         self._path.signal(agreement.remote, agreement.remote_rtcp, frozenset(numbers))
         self._outgoing.agree(agreement.codec, agreement.payload_type, agreement.event_type, agreement.event_clock_rate)
         self._sends = agreement.sends
+        self._outgoing.on_hold = not agreement.sends
         self._payload_type = agreement.payload_type
         self._event_type = NO_AGREEMENT if agreement.event_type is None else agreement.event_type
         if before is None or before.event_clock_rate != agreement.event_clock_rate:
@@ -186,15 +188,13 @@ class MediaSession:
         if self.agreement is None:
             return
         outgoing = self._outgoing
-        packet = outgoing.next_packet()
-        if packet:
-            if self._sends:
-                try:
-                    self._path.send(packet)
-                except OSError:  # an ICMP error for an earlier packet, or a full queue of the interface
-                    self._path.errors += 1
-            else:
-                outgoing.take_back()
+        if not self._sends:
+            outgoing.pass_over()
+        elif packet := outgoing.next_packet():
+            try:
+                self._path.send(packet)
+            except OSError:  # an ICMP error for an earlier packet, or a full queue of the interface
+                self._path.errors += 1
         if outgoing.played:
             outgoing.played = False
             if self.on_played is not None:
@@ -224,6 +224,10 @@ class MediaSession:
         if recorder is not None:
             recorder.finish()
 
+    def _advance_recording(self) -> None:
+        if self._recorder is not None:
+            self._recorder.advance(self._pump.now)
+
     def _receive(self, size: int) -> None:
         """BUFFER has an RTP packet of the phone."""
         self.received += 1
@@ -236,6 +240,8 @@ class MediaSession:
                 self._sample()
         elif number == self._event_type:
             self._receive_event(size)
+        elif self._listens:
+            self._keep_order()  # comfort noise, say
 
     def _receive_sound(self, size: int) -> None:
         _, second, sequence, timestamp, ssrc = HEADER.unpack_from(BUFFER)
@@ -251,17 +257,21 @@ class MediaSession:
         _, second, sequence, timestamp, ssrc = HEADER.unpack_from(BUFFER)
         payload = _payload(size)
         digit = self._events.receive(ssrc, timestamp, payload)
-        now = self._pump.now
-        if self._recorder is not None:
-            self._recorder.take(ssrc, sequence, timestamp, b"", now)
-        if self._hearing is not None:
-            self._hearing.take(ssrc, sequence, timestamp, b"", now)
+        self._keep_order()
         passes = self._passage is not None and self._passes_events()
         if passes:
             assert self._passage is not None
             self._pass_on(self._passage.event(ssrc, sequence, timestamp, second & 0x80, payload))
         if digit:
             self._pressed(digit, sends_on=not passes)
+
+    def _keep_order(self) -> None:
+        """The packet in BUFFER is no sound; its number must not count as lost."""
+        _, _, sequence, timestamp, ssrc = HEADER.unpack_from(BUFFER)
+        if self._recorder is not None:
+            self._recorder.take(ssrc, sequence, timestamp, b"", self._pump.now)
+        if self._hearing is not None:
+            self._hearing.take(ssrc, sequence, timestamp, b"", self._pump.now)
 
     def _pressed(self, digit: str, *, sends_on: bool) -> None:
         if sends_on and self._other is not None:
@@ -354,7 +364,7 @@ class MediaSession:
     def _pass_on(self, packet: bytes) -> None:
         """Send a packet that `_passage` made."""
         assert self._other is not None
-        if packet and self._other._sends:
+        if packet:
             try:
                 self._other._path.send(packet)
             except OSError:
@@ -368,7 +378,7 @@ class MediaSession:
         now = self._pump.now
         settings = self._engine.settings
         if self._recorder is not None:
-            self._recorder.advance(now)
+            self._engine.defer(self._advance_recording)
         if self.received != self._seen:
             self._seen = self.received
             self._heard_at = now

@@ -434,3 +434,38 @@ def test_a_prompt_begins_where_the_sound_of_it_is_asked_for_first(studio: Studio
     studio.pass_time(0.2)
     assert 5 <= len(sound.encoding(PCMU).frames) < 50
     assert len(caller.heard) >= 9
+
+
+def test_a_bridged_phone_on_hold_hears_nothing_and_its_numbers_go_on_without_a_gap(studio: Studio) -> None:
+    first, second = studio.caller(PCMU), studio.caller(PCMU)
+    _, other = bridged(studio, first, second)
+    first.say([PCMU.silence] * 10, studio)
+    other.answer(second.offer("sendonly"))
+    first.say([PCMU.silence] * 10, studio)
+    other.answer(second.offer())
+    first.say([PCMU.silence] * 10, studio)
+    numbers = [packet.sequence for packet in second.heard]
+    assert len(numbers) == pytest.approx(20, abs=1)
+    assert [(b - a) & 0xFFFF for a, b in itertools.pairwise(numbers)] == [1] * (len(numbers) - 1)
+
+
+def test_comfort_noise_is_neither_sound_nor_loss(studio: Studio) -> None:
+    caller = studio.caller()
+    session = studio.session(caller)
+    chunks: list[bytes] = []
+    session.record(Recorder(chunks.append))
+    caller.say(tone(1000, 0.5).payloads(PCMU)[:25], studio)
+    for _ in range(10):
+        caller.send(b"\x40", payload_type=13)
+        studio.pass_time(0.02)
+    caller.say(tone(1000, 0.5).payloads(PCMU)[:25], studio)
+    session.stop_recording()
+    samples = np.frombuffer(b"".join(chunks), dtype="<i2")
+    assert len(samples) / 8000 == pytest.approx(1.2, abs=0.02)
+    assert not samples[4200:5400].any()
+
+
+def test_a_phone_of_the_other_family_is_refused(studio: Studio) -> None:
+    session = studio.engine.open()
+    with pytest.raises(NoCodecError, match="family"):
+        session.answer(studio.caller(host="::1").offer())
