@@ -34,13 +34,14 @@ MESSAGES = (
     Column("octets", "Octets", is_number=True, is_dispensable=True),
     Column("email_due_at", "E-mail due", is_dispensable=True),
 )
+KINDS = ("unavailable", "busy", "temporary", "name")
 SHOWN_ID = 13
 """Characters of a message's id in a table: enough to tell messages apart, and taken by every command."""
 
 
 @click.group()
 def voicemail() -> None:
-    """Messages and PINs of mailboxes.
+    """Messages, greetings and PINs of mailboxes.
 
     Settings of a mailbox are made by "softswitch apply" and shown by "softswitch accounts --json".
     """
@@ -128,3 +129,32 @@ def unlock(shell: Shell, account: str) -> None:
     with mailboxes(shell) as boxes:
         was_counted = boxes.unlock(account)
     shell.done(f"{account}: {'wrong PINs are forgotten' if was_counted else 'there were no wrong PINs'}")
+
+
+@voicemail.command()
+@click.argument("account")
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--remove", is_flag=True, help="Remove it; callers hear the number read out.")
+@click.pass_obj
+def greeting(shell: Shell, account: str, kind: str, file: Path | None, remove: bool) -> None:
+    """Set a greeting of ACCOUNT from a sound FILE of any format.
+
+    KIND is unavailable, busy, temporary (in the place of both) or name.
+    """
+    if (file is None) != remove:
+        raise click.UsageError("name either a FILE or --remove")
+    if file is None:
+        with mailboxes(shell) as boxes:
+            boxes.set_greeting(account, kind, None, 0.0)
+        shell.done(f"{account} has no greeting of the kind {kind} any more")
+        return
+    from softswitch.sounds import SoundError, stored_wav
+
+    try:
+        data, seconds = stored_wav(file.read_bytes())
+    except SoundError as error:
+        raise click.ClickException(f"{file.name}: {error}") from error
+    with mailboxes(shell) as boxes:
+        boxes.set_greeting(account, kind, data, seconds)
+    shell.done(f"{account}: greeting of the kind {kind}, {seconds:.1f} seconds")

@@ -10,7 +10,9 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from billing_client.mailboxes import StoreMailboxes
 from billing_client.voicemail import Deposit, Sound
@@ -136,6 +138,26 @@ def test_the_settings_are_shown_without_the_pin(file: Path) -> None:
     assert (rows["101"]["has_pin"], rows["101"]["email"]) == (True, ["alice@example.com"])
     assert rows["102"]["enabled"] is False
     assert "scrypt" not in shown
+
+
+def test_a_greeting_is_set_from_a_file_and_removed(file: Path, tmp_path: Path) -> None:
+    source = tmp_path / "greeting.flac"
+    soundfile.write(source, np.zeros(48000, np.int16), 48000)
+    done = softswitch(file, "voicemail", "greeting", "101", "busy", str(source))
+    assert done.stdout == "✓ 101: greeting of the kind busy, 1.0 seconds\n"
+    sound: Sound = ask(file, lambda mailboxes: mailboxes.greeting("101", "busy"))
+    assert (sound.format, sound.seconds, len(sound.data)) == ("wav", 1.0, 44 + 32000)
+    assert softswitch(file, "voicemail", "greeting", "101", "busy", "--remove").returncode == 0
+    assert ask(file, lambda mailboxes: mailboxes.greeting("101", "busy")) is None
+
+
+def test_what_is_no_greeting_is_told(file: Path, tmp_path: Path) -> None:
+    source = tmp_path / "greeting.wav"
+    source.write_bytes(b"no sound")
+    refused = softswitch(file, "voicemail", "greeting", "101", "busy", str(source))
+    assert refused.returncode == 1
+    assert "greeting.wav: The sound cannot be read" in refused.stderr
+    assert softswitch(file, "voicemail", "greeting", "101", "busy").returncode == 2
 
 
 @pytest.mark.parametrize(
