@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ivr.app import IvrProcess
+    from ivr.settings import IvrSettings
     from switch.sip.message import Request
     from switch.sip.session import OutgoingInvite
     from tests.ivr.conftest import Composed
@@ -516,3 +518,32 @@ async def test_a_phone_that_falls_silent_is_hung_up_on(composed: Composed, start
         ended = await caller.sip.expect(Ended)
         assert ended.request is not None
         assert "cause=102" in (ended.request.get("Reason") or "")
+
+
+async def test_a_reload_brings_other_applications_and_leaves_running_calls_alone(
+    composed: Composed, start: Starter
+) -> None:
+    async def app(call: Ivr) -> None:
+        await call.answer()
+        await call.play("long-500")
+
+    composed.apps["app"] = app
+    process = await start()
+    reloads: asyncio.Queue[IvrSettings] = asyncio.Queue()
+    following = asyncio.create_task(process.follow(reloads))
+    async with Caller(process) as caller, Caller(process) as other:
+        await caller.connect("app")
+        composed.apps = {"late": app}
+        reloads.put_nowait(replace(process.settings, language="cs", max_calls=7))
+        async with asyncio.timeout(5):
+            while process.settings.language != "cs":  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await other.invite("app")
+        assert await other.failed() == 404
+        await other.connect("late")
+        await other.rtp.until_hears(500)
+        before = len(caller.rtp.heard)
+        await asyncio.sleep(0.2)
+        assert len(caller.rtp.heard) > before
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)

@@ -62,7 +62,7 @@ def test_no_process_outlives_it_however_it_ends(tmp_path: Path) -> None:
 def test_what_dies_is_started_again_and_the_log_says_so(tmp_path: Path) -> None:
     with Up(write_configuration(tmp_path)) as up:
         up.wait_for("Ctrl-C ends everything")
-        for name in ("switch", "media", "carrier"):
+        for name in ("switch", "media", "ivr", "carrier"):
             died = up.child(name)
             died.kill()
             up.wait_for(f"{name} ended by SIGKILL; starting it again")
