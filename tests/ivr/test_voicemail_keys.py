@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from ivr.scripted import RECORDING
 from prompts import FOLDER
 from softswitch.speech.catalogue import read_catalogue
 from tests.ivr.voicemail_presses import PRESSES
-from tests.ivr.voicemail_stage import Stage
+from tests.ivr.voicemail_stage import BEGIN, Stage
 
 if TYPE_CHECKING:
     from ivr.apps.voicemail import KeyMapName
@@ -80,6 +81,23 @@ def test_all_that_voicemail_says_can_be_said_in_every_language(language: str) ->
     known = read_catalogue(FOLDER / language / "catalogue.yaml").prompts
     assert sorted({*offered, *said} - set(known)) == []
     assert len(said) > 80
+
+
+@pytest.mark.parametrize("language", ["en", "cs"])
+@pytest.mark.parametrize("keys", ["comedian", "freeswitch"])
+def test_an_owner_and_a_caller_hear_nothing_that_their_language_does_not_have(keys: KeyMapName, language: str) -> None:
+    stage = Stage(keys, messages=0)
+    stage.mailboxes.add("101", language=language, timezone="Europe/Prague")
+    for place, number in enumerate(("102", "anonymous", "+420733123456")):
+        stage.give(place, caller=number, urgent=not place, received_at=BEGIN - timedelta(days=place))
+    following = {"comedian": "6", "freeswitch": "#"}[keys]
+    owner = stage.owner().until("vm-to-exit").presses("1").until(RECORDING).until("vm-to-delete")
+    for _ in range(2):
+        owner.presses(following).until(RECORDING).until("vm-to-delete")
+    heard = owner.run(stage.access).heard
+    heard += stage.stranger(cause=486).until("beep").says(5).presses("#").until("vm-review").run(stage.deposit).heard
+    known = read_catalogue(FOLDER / language / "catalogue.yaml").prompts
+    assert set(heard) - set(known) - {RECORDING} == set()
 
 
 def come(caller: ScriptedCaller, keys: KeyMapName, state: State) -> None:
