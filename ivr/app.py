@@ -22,6 +22,7 @@ from ivr.server import IvrServer
 from ivr.sound import SoundSource
 from ivr.spool import Spool
 from media.engine import MediaEngine
+from switch import collector
 from switch.core import Core
 from switch.http import serve
 from switch.sip.flood import FloodGuard
@@ -154,6 +155,7 @@ class IvrProcess:
         if settings.http is not None:
             pages = {"/metrics": self._metrics(), "/health": self._health}
             self._stack.callback((await serve(settings.http.host, settings.http.port, pages)).close)
+        collector.settle()
 
     @property
     def bound(self) -> tuple[str, int]:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ivr.verbs import CallDetails, CallerHungUp, DialResult, Ivr, Recording
-from switch.sip.session import Answered, Ended, Failed, Progressed, Replied
+from switch.sip.session import Answered, Ended, Failed, Progressed, Replied, Requested
 from switch.sip.uri import Uri
+from switch.sip.user_agent import Invited
 from tests.ivr.rtp_phone import RtpPhone
 from tests.switch.phone import Phone, sdp
 
@@ -547,3 +548,58 @@ async def test_a_reload_brings_other_applications_and_leaves_running_calls_alone
         assert len(caller.rtp.heard) > before
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
+
+
+@pytest.mark.parametrize("reliable", [True, False])
+async def test_what_the_called_party_says_before_its_answer_is_heard_by_the_caller(
+    composed: Composed, start: Starter, reliable: bool
+) -> None:
+    async with Phone("x", "", ("127.0.0.1", 9)) as sip, RtpPhone() as rtp:
+        process, results = await dialling(composed, start, sip)
+        async with Caller(process) as caller:
+            await caller.invite("app")
+            invited = (await sip.expect(Invited)).invite
+            invited.owner = sip
+            assert invited.request.sdp is not None
+            rtp.talk_to(invited.request.sdp)
+            rtp.say(600)
+            sip.perform(invited.progress(183, sip.now(), body=rtp.sdp, reliable=reliable))
+            progressed = await caller.sip.expect(Progressed)
+            assert progressed.response.status == 183
+            assert progressed.response.sdp is not None
+            caller.rtp.talk_to(progressed.response.sdp)
+            await caller.rtp.until_hears(600)
+            if reliable:
+                pracked = await sip.expect(Requested)
+                assert pracked.request.method == "PRACK"
+                sip.perform(pracked.session.respond(pracked.transaction, 200, sip.now()))
+            sip.perform(invited.accept(sip.now()))
+            await caller.sip.connected()
+            rtp.say(700)
+            await caller.rtp.until_hears(700)
+            sip.perform(invited.session().bye(sip.now()))
+            await caller.rtp.until_hears(900)
+    assert results[0].answered
+
+
+async def test_an_answered_caller_hears_the_ringing(composed: Composed, start: Starter) -> None:
+    async def app(call: Ivr) -> None:
+        await call.answer()
+        await call.dial("420273333444", account="101", caller="101")
+
+    composed.apps["app"] = app
+    async with Phone("x", "", ("127.0.0.1", 9)) as sip, Caller(await start(switch=sip.local)) as caller:
+        await caller.connect("app")
+        await sip.ringing()
+        await caller.rtp.until_hears(425)
+
+
+async def test_nobody_answers_in_time_and_the_call_is_cancelled(composed: Composed, start: Starter) -> None:
+    async with Phone("x", "", ("127.0.0.1", 9)) as sip:
+        process, results = await dialling(composed, start, sip, ring_seconds=0.5)
+        async with Caller(process) as caller:
+            await caller.invite("app")
+            called = await sip.ringing()
+            await caller.sip.connected()
+            assert called.cancelled
+    assert results[0].status == 408
