@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import enum
 import os
+import secrets
 import shutil
+import socket
 import ssl
 import time
 from contextlib import suppress
@@ -20,7 +22,7 @@ import psycopg
 
 from softswitch.ports import taken_ports
 from softswitch.runfiles import running_pid
-from softswitch.settings import reachable_at
+from softswitch.settings import reachable_at, recordings
 from softswitch.store import EmbeddedStore, StoreError, open_store
 from softswitch.supervise import up_file
 
@@ -36,6 +38,7 @@ CLOCK_SECONDS = 2.0
 LEAST_FREE = 1 << 30
 EXPIRY_DAYS = 21
 DNS_SECONDS = 3.0
+OPTIONS_SECONDS = 2.0
 VERSION_TAG = 0xA0
 UTC_TIME_TAG = 0x17
 
@@ -61,6 +64,9 @@ def examine(configuration: Configuration) -> Iterator[Finding]:
     text = f"runs (process {pid})" if pid else 'does not run; "softswitch up" starts it'
     yield Finding("softswitch", Verdict.GOOD if pid else Verdict.WARNING, text)
     yield from _ports(configuration, is_running=bool(pid))
+    if pid:
+        yield from _media_server(configuration)
+    yield from _recordings(configuration)
     yield from _disk(configuration)
     yield from _store(configuration)
     yield from _names(configuration)
@@ -76,6 +82,44 @@ def _ports(configuration: Configuration, *, is_running: bool) -> Iterator[Findin
         yield Finding("ports", Verdict.BAD, str(one))
     if not taken:
         yield Finding("ports", Verdict.GOOD, "every configured port is free")
+
+
+def _media_server(configuration: Configuration) -> Iterator[Finding]:
+    """Whether the media server answers OPTIONS, as the switch would ask it."""
+    server = configuration.media.server
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(OPTIONS_SECONDS)
+        try:
+            asking.connect((reachable_at(server.host)[-1], server.port))
+            asking.send(_options(*asking.getsockname()[:2]))
+            answer = asking.recv(2048).split(b"\r\n", 1)[0].decode("utf-8", "replace")
+        except OSError as error:
+            yield Finding("media server", Verdict.BAD, f"{server} does not answer: {error}")
+            return
+    good = answer.startswith("SIP/2.0 200")
+    yield Finding("media server", Verdict.GOOD if good else Verdict.WARNING, f"{server} answers {answer[8:]}")
+
+
+def _options(host: str, port: int) -> bytes:
+    token = secrets.token_hex(8)
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return (
+        f"OPTIONS sip:{place} SIP/2.0\r\nVia: SIP/2.0/UDP {place};branch=z9hG4bK{token}\r\nMax-Forwards: 1\r\n"
+        f"From: <sip:doctor@{place}>;tag={token}\r\nTo: <sip:{place}>\r\nCall-ID: {token}\r\nCSeq: 1 OPTIONS\r\n"
+        "Content-Length: 0\r\n\r\n"
+    ).encode()
+
+
+def _recordings(configuration: Configuration) -> Iterator[Finding]:
+    """Messages that have not reached their mailbox."""
+    folder = recordings(configuration)
+    files = [file.suffix for file in folder.iterdir()] if folder.is_dir() else []
+    waiting, refused = files.count(".msg"), files.count(".refused")
+    if waiting:
+        yield Finding("messages", Verdict.WARNING, f"{waiting} wait in {folder} for the store")
+    if refused:
+        yield Finding("messages", Verdict.WARNING, f"{refused} in {folder} are for no mailbox (ID.refused)")
 
 
 def _disk(configuration: Configuration) -> Iterator[Finding]:

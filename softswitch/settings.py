@@ -46,6 +46,7 @@ __all__ = [
     "media_settings",
     "nonce_secret",
     "reachable_at",
+    "recordings",
     "switch_settings",
 ]
 
@@ -200,6 +201,11 @@ def ivr_settings(configuration: Configuration) -> IvrSettings:
         purge_hours=float(voicemail.purge_hours),
         logins=LoginSettings(per_call=logins.per_call, lock_after=logins.lock_after, lock_seconds=logins.lock_seconds),
     )
+
+
+def recordings(configuration: Configuration) -> Path:
+    """Where recordings grow, and messages wait for the store."""
+    return IvrSettings(data_dir=configuration.data_dir).recordings
 
 
 def _menu_settings(menu: Menu) -> MenuSettings:

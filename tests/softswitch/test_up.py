@@ -52,7 +52,9 @@ def test_no_process_outlives_it_however_it_ends(tmp_path: Path) -> None:
     with Up(write_configuration(tmp_path)) as up:
         up.wait_for("Ctrl-C ends everything")
         processes = up.processes()
-        assert len(processes) >= 4
+        assert len(processes) >= 5
+        findings = json.loads(softswitch(up.file, "doctor", "--json").stdout)
+        assert {finding["topic"]: finding["verdict"] for finding in findings}["media server"] == "good"
         up.send(signal.SIGKILL)
         up.wait()
         _, alive = psutil.wait_procs(processes, timeout=20)
