@@ -578,3 +578,28 @@ async def test_deleted_messages_are_purged_when_their_hours_are_over(
     assert clock.now - begin > timedelta(hours=24)
     assert await queue.sound(ids[0]) is None
     assert await queue.sound(ids[2]) is not None
+
+
+@pytest.mark.asyncio
+async def test_a_message_that_is_still_to_be_sent_outlives_its_deletion_by_a_day_at_most(
+    queue: StoreMailboxes, clock: Clock, dsn: str
+) -> None:
+    message_id = await left(queue)
+    await queue.delete([message_id])
+    assert await queue.purge(clock.now, 10) == 0
+    # Nobody sends: no server is configured.
+    change(dsn, "UPDATE billing_voiceemail SET queued_at = now() - interval '26 hours'")
+    change(dsn, "UPDATE billing_voiceemail SET due_at = queued_at")
+    await queue.purge(clock.now, 10)
+    assert waiting(dsn) == 0
+    assert await queue.purge(clock.now, 10) == 1
+
+
+@pytest.mark.asyncio
+async def test_wrong_pins_that_count_no_more_are_forgotten(queue: StoreMailboxes, clock: Clock, dsn: str) -> None:
+    await queue.check_pin("101", "0000", "420")
+    await queue.purge(clock.now, 10)
+    assert ask(dsn, "SELECT count(*) FROM billing_pinfailure") == 2
+    change(dsn, "UPDATE billing_pinfailure SET at = now() - interval '25 hours'")
+    await queue.purge(clock.now, 10)
+    assert ask(dsn, "SELECT count(*) FROM billing_pinfailure") == 0
