@@ -117,7 +117,7 @@ class Switch:
         self._stack.push_async_callback(self.core.settle)
         await self.location.start()
         self._stack.push_async_callback(self.location.close)
-        await self.lamp.start()
+        self.lamp.start()
         self._stack.push_async_callback(self.lamp.close)
         self.live = LiveCalls(self.control)
         await self.store.listen(self._store_event)

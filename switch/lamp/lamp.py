@@ -25,7 +25,7 @@ from switch.sip.subscription import Notifier, Subscription, SubscriptionEnded, W
 from switch.sip.uri import Uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Coroutine, Iterable, Sequence
 
     from billing_client.subscriptions import SubscriptionRow
     from billing_client.types import Parties, Subscriber
@@ -81,18 +81,26 @@ class Lamp:
             sleep=core.agent.forget,
             content_type=CONTENT_TYPE,
         )
+        self._resumed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.notified = 0
         """NOTIFY requests to subscribers."""
 
-    async def start(self) -> None:
-        """Take back the subscriptions of this node's earlier life, and begin to tell; raises StoreError."""
-        await self._records.resume(self._resume)
-        work = (self._news.run(), self._records.run(), self._tell_registered())
+    def start(self) -> None:
+        """Begin to tell; the subscriptions of this node's earlier life are taken back meanwhile."""
+        work = (self._news.run(), self._records.run(), self._take_back())
         self._tasks = [asyncio.create_task(each) for each in work]
+
+    async def _take_back(self) -> None:
+        try:
+            await self._records.resume(self._resume)
+        finally:
+            self._resumed.set()
+        await self._tell_registered()
 
     async def close(self) -> None:
         """Subscriptions stay: the next life of this node goes on with them."""
+        self._resumed.set()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -138,16 +146,26 @@ class Lamp:
             if not isinstance(wanted, Wanted):
                 self._answer(arrived, wanted[0], *wanted[1])
             elif request.to_tag is not None and self._known(request) is None:
-                self._answer(arrived, 481)
+                if self._resumed.is_set():
+                    self._answer(arrived, 481)
+                else:
+                    self._keep(self._handle_later(arrived))
             elif check.gateway(arrived.flow) is not None:
                 self._answer(arrived, 403)  # carriers have no mailboxes
             elif check.needs_challenge(request, arrived.flow):
                 self._challenge(arrived)
             else:
-                task = asyncio.get_running_loop().create_task(self._authenticate(arrived, wanted))
-                self._core.keep(task)
+                self._keep(self._authenticate(arrived, wanted))
         except ParseError as error:
             self._answer(arrived, error.status)
+
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        self._core.keep(asyncio.get_running_loop().create_task(work))
+
+    async def _handle_later(self, arrived: Arrived) -> None:
+        """A dialog that is not known yet: it may be one of those that are still being read."""
+        await self._resumed.wait()
+        self.handle(arrived)
 
     def _known(self, request: Request) -> Subscription | None:
         return self._subscriptions.get((request.call_id, request.to_tag or "", request.from_tag or ""))
@@ -235,6 +253,8 @@ class Lamp:
         except ValueError:
             log.warning("a subscription cannot be read", extra={"tag": row.tag})
             return
+        if dialog.id in self._subscriptions:
+            return  # it is of this life, and was written while we read
         subscription = Subscription(self._notifier, dialog, row.event, ends_at, owner=self, subject=row.account)
         self._add(subscription)
         self._news.ask(row.account, bulk=True)

@@ -72,7 +72,14 @@ class Records:
         """Give every subscription of this node's earlier life to `take`, with its end in monotonic seconds."""
         after = ""
         while True:
-            rows = await self._store.resume_subscriptions(after=after, limit=_AT_A_TIME)
+            try:
+                rows = await self._store.resume_subscriptions(after=after, limit=_AT_A_TIME)
+            except StoreUnavailable:
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            except StoreError:
+                log.exception("the store refused to give subscriptions back")
+                return
             ahead = self._now() - self._clock()
             for row in rows:
                 take(row, row.expires_at.timestamp() + ahead)

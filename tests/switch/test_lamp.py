@@ -10,11 +10,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
 from billing_client.mailboxes import StoreMailboxes
 from billing_client.voicemail import Deposit, Sound
+from switch.app import Switch
 from switch.settings import Listen
 from switch.sip.user_agent import Arrived
 from tests.store.proxy import Proxy
@@ -397,6 +399,34 @@ async def test_after_a_restart_phones_that_did_not_subscribe_are_told_too(
         async with switch_of(settings, dsn, passwords):
             await shows(alice, "1/0 (0/0)")
     finally:
+        await alice.__aexit__()
+
+
+async def test_a_renewal_in_the_moment_of_the_start_waits_until_the_subscriptions_are_read(
+    fixed: SwitchSettings, demo_template: tuple[str, dict[str, str]]
+) -> None:
+    dsn, passwords = fixed.store_dsn, demo_template[1]
+    async with switch_of(fixed, dsn, passwords) as world:
+        settings = again(fixed, world)
+        alice = await world.phone("101").__aenter__()
+        first = await subscribe(alice, world)
+        await shows(alice, "0/0 (0/0)")
+        request = renewal(alice, world, first, 10)
+    later = Switch(settings)
+    locking = await asyncpg.connect(dsn)
+    try:
+        async with locking.transaction():
+            await locking.execute("LOCK TABLE billing_subscription")
+            await later.start()
+            renewing = asyncio.create_task(alice.authenticated(request))
+            await asyncio.sleep(0.3)
+            assert len(later.lamp) == 0
+            assert not renewing.done()
+        assert (await renewing).status == 200
+        await shows(alice, "0/0 (0/0)")
+    finally:
+        await locking.close()
+        await later.close()
         await alice.__aexit__()
 
 
