@@ -18,6 +18,8 @@ from ivr.settings import IvrSettings, LoginSettings, MenuKeySettings, MenuSettin
 from media.settings import EngineSettings, MediaSettings
 from softswitch.runfiles import keep_owner
 from softswitch.store import store_dsn
+from switch.call.explain import Conditions
+from switch.call.plan import Applications
 from switch.settings import (
     CreditSettings,
     FloodSettings,
@@ -41,6 +43,7 @@ __all__ = [
     "CarrierSettings",
     "carrier_settings",
     "credit_settings",
+    "explain_conditions",
     "ivr_settings",
     "mail_settings",
     "media_settings",
@@ -113,6 +116,9 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
         relay=RelaySettings(addresses=tuple(_relay_addresses(configuration))),
         ring_seconds=float(sip.ring_seconds),
         emergency_numbers=sip.emergency_numbers,
+        media_server=_media_server(configuration),
+        access_numbers=configuration.ivr.access_numbers,
+        feature_codes=configuration.ivr.feature_codes,
         http=_listen(metrics) if metrics else None,
         drain_seconds=float(sip.drain_seconds),
         questions=questions_socket(configuration),
@@ -131,6 +137,23 @@ def _mailbox_numbers(configuration: Configuration) -> Iterator[str]:
 def questions_socket(configuration: Configuration) -> Path:
     """Where the switch answers `softswitch explain`."""
     return configuration.data_dir / "run" / "questions.sock"
+
+
+def _media_server(configuration: Configuration) -> tuple[str, int]:
+    """Where the media server is reached, and calls from."""
+    server = configuration.media.server
+    return reachable_at(server.host)[-1], server.port
+
+
+def explain_conditions(configuration: Configuration) -> Conditions:
+    """What calls depend on, for a call that is not made."""
+    applications = Applications(configuration.ivr.access_numbers, configuration.ivr.feature_codes, is_served=True)
+    return Conditions(
+        credit=credit_settings(configuration),
+        emergency=configuration.sip.emergency_numbers,
+        applications=applications,
+        ring_seconds=float(configuration.sip.ring_seconds),
+    )
 
 
 def credit_settings(configuration: Configuration) -> CreditSettings:

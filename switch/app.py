@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from billing_client.types import StoreEvent
+    from switch.call.forward import Forwarding
     from switch.settings import SwitchSettings
 
 __all__ = ["Switch", "run"]
@@ -213,7 +214,18 @@ class Switch:
         subscribers = Subscribers(self.store, clock=time.monotonic)
         self.registrar = Registrar(subscribers, digest, self.location, settings.registration, self.flood)
         self.memory = PartyMemory()
-        check = CallerCheck(self.store, self.reach, self.memory, digest, self.books, self.flood, clock=time.time)
+        forwards: dict[str, Forwarding] = {}
+        self.check = CallerCheck(
+            self.store,
+            self.reach,
+            self.memory,
+            digest,
+            self.books,
+            self.flood,
+            forwards,
+            media_server=settings.media_server,
+            clock=time.time,
+        )
         self.services = Services(
             core=self.core,
             store=self.store,
@@ -224,11 +236,12 @@ class Switch:
             resolver=self.resolver,
             settings=settings,
             books=self.books,
-            check=check,
+            check=self.check,
             recorder=self.recorder,
             settle=self.control.settle,
             over=self.control.over,
             utc=lambda: datetime.now(UTC),
+            forwards=forwards,
         )
         self.control.services = self.services
         self.lamp = Lamp(self.services, self.store)
@@ -236,7 +249,8 @@ class Switch:
         self.requests = Requests(self.services, self.registrar, self.lamp)
 
     def _is_carrier(self, host: str) -> bool:
-        return self.books.routes.gateway_at(host, 0) is not None
+        server = self.settings.media_server
+        return self.books.routes.gateway_at(host, 0) is not None or (server is not None and server[0] == host)
 
     # changes ----------------------------------------------------------------------------------------------------
     def _store_event(self, event: StoreEvent) -> None:
@@ -285,6 +299,7 @@ class Switch:
         if changed:
             log.warning("these settings count from the next start", extra={"settings": changed})
         self.settings = self.services.settings = settings
+        self.check.media_server = settings.media_server
         self.registrar.limits = settings.registration
         self.recorder.settings = settings.trace
         self.core.agent.use_session_timer(settings.session_timer.expires, settings.session_timer.min_se)

@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from switch.masking import mask
-from switch.sip.flow import Flow
+from switch.sip.flow import INNER, Flow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,13 +45,15 @@ class Crossing(NamedTuple):
 class Ladder:
     """The messages of one call; `squeeze` turns those so far into few bytes."""
 
-    __slots__ = ("_first", "_last", "_pack", "began_at", "call_ids", "dropped", "packed")
+    __slots__ = ("_first", "_last", "_pack", "began_at", "call_ids", "dropped", "keys", "packed")
 
     def __init__(self, began_at: float, pack: Callable[[bytes], bytes]) -> None:
         """`pack` compresses."""
         self.began_at = began_at
         self.call_ids: list[str] = []
         """SIP Call-IDs of the legs, the caller's first."""
+        self.keys: list[str] = []
+        """What the messages of the legs are known by."""
         self.dropped = 0
         """Messages that were not kept because there were too many."""
         self.packed: list[bytes] = []
@@ -96,7 +98,7 @@ class Ladders:
     def received(self, message: Message, flow: Flow, data: bytes) -> None:
         """A message came in, and has not been acted on."""
         call_id = message.call_id
-        found = self._legs.get(call_id)
+        found = self._legs.get(_key(call_id, flow))
         if found is not None:
             found[0].add(Crossing(self._clock(), False, found[1], flow, data[:MOST_BYTES]))
         elif data.lstrip(b"\r\n").startswith(b"INVITE"):
@@ -105,31 +107,38 @@ class Ladders:
     def sent(self, data: bytes, flow: Flow) -> None:
         """A message of ours goes out."""
         begin = data.find(_CALL_ID) + len(_CALL_ID)
-        found = self._legs.get(data[begin : data.find(b"\r\n", begin)].decode("utf-8", "surrogateescape"))
+        call_id = data[begin : data.find(b"\r\n", begin)].decode("utf-8", "surrogateescape")
+        found = self._legs.get(_key(call_id, flow))
         if found is not None:
             found[0].add(Crossing(self._clock(), True, found[1], flow, data[:MOST_BYTES]))
 
-    def begin(self, call_id: str) -> Ladder:
-        """Record a new call, beginning with the INVITE that has just come."""
+    def begin(self, call_id: str, flow: Flow | None = None) -> Ladder:
+        """Record a new call, beginning with the INVITE that has just come (on `flow`)."""
         last, self._unclaimed = self._unclaimed, None
         ladder = Ladder(self._clock(), self._pack)
-        self.add_leg(ladder, call_id)
+        self.add_leg(ladder, call_id, flow)
         if last is not None and last[0] == call_id:
             ladder.began_at = last[1].at
             ladder.add(last[1])
         return ladder
 
-    def add_leg(self, ladder: Ladder, call_id: str) -> None:
+    def add_leg(self, ladder: Ladder, call_id: str, flow: Flow | None = None) -> None:
         """Record another leg of a call."""
-        legs = len(ladder.call_ids)
+        legs, key = len(ladder.call_ids), _key(call_id, flow)
         ladder.call_ids.append(call_id)
-        self._legs[call_id] = (ladder, f"b{legs}" if legs else "a")
+        ladder.keys.append(key)
+        self._legs[key] = (ladder, f"b{legs}" if legs else "a")
 
     def end(self, ladder: Ladder) -> None:
         """Record no more of a call."""
-        for call_id in ladder.call_ids:
-            if self._legs.get(call_id, (None,))[0] is ladder:
-                del self._legs[call_id]
+        for key in ladder.keys:
+            if self._legs.get(key, (None,))[0] is ladder:
+                del self._legs[key]
+
+
+def _key(call_id: str, flow: Flow | None) -> str:
+    """What a leg's messages are known by: its Call-ID; where we talk to ourselves, each end of the leg has its own."""
+    return call_id if flow is None or flow.transport != INNER else f"{call_id} {flow.local[1]}"
 
 
 def write_crossings(crossings: Iterable[Crossing], began_at: float) -> bytes:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from billing_client.inquiry import Inquiry
 from billing_client.types import StoreError
-from switch.call.explain import Question, explain
+from switch.call.explain import Conditions, Question, explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +115,7 @@ class Questions:
             if self._inquiry is None:
                 return {"error": "the store cannot be reached"}
             try:
-                found = await explain(self._inquiry, question, settings.credit, settings.emergency_numbers)
+                found = await explain(self._inquiry, question, Conditions.of(settings))
             except StoreError as error:
                 await self._hang_up()
                 return {"error": str(error)}
@@ -177,16 +177,17 @@ def _question(asked: dict[str, Any]) -> Question:
 def answer_of(found: Explanation) -> dict[str, Any]:
     """An explanation as JSON has it: amounts and times as text."""
     refusal, plan = found.refusal, found.plan
+    payer = plan.payer if plan is not None else None
     answer = {
         "from": found.question.caller,
         "to": found.question.dialled,
         "at": found.question.at,
         "would_ring": refusal is None,
         "refusal": None if refusal is None else {"status": refusal.status, "q850": refusal.cause, "text": refusal.text},
-        "payer": None if plan is None else plan.payer.number,
+        "payer": None if payer is None else payer.number,
         "is_paid": plan is not None and plan.rate is not None and not plan.rate.is_free,
-        "available": None if plan is None else plan.payer.available,
-        "currency": None if plan is None else plan.payer.currency,
+        "available": None if payer is None else payer.available,
+        "currency": None if payer is None else payer.currency,
         "first_slice": found.first_slice,
         "longest_seconds": found.longest_seconds,
         "locks": [
@@ -201,7 +202,7 @@ def answer_of(found: Explanation) -> dict[str, Any]:
         ],
         "reasons": [
             {"at": step.offset, "kind": step.kind, "text": step.text, "data": dict(step.data)}
-            for step in found.trace.steps
+            for step in found.trace.read()
         ],
         "took_ms": round(found.took_seconds * 1000, 3),
     }

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from switch.call.trace import Step
     from switch.ladder import Crossing, Ladder
     from switch.settings import TraceSettings
+    from switch.sip.flow import Flow
 
 __all__ = ["Record", "Recorder", "read_record"]
 
@@ -161,9 +162,9 @@ class Recorder:
         self._prune_at = 0.0
 
     # what calls tell ----------------------------------------------------------------------------------------------
-    def begin(self, call_id: str) -> Ladder | None:
-        """A call begins whose INVITE has this Call-ID; returns its ladder, if ladders are kept."""
-        return self.ladders.begin(call_id) if self.settings.enabled and self.settings.ladder else None
+    def begin(self, call_id: str, flow: Flow | None = None) -> Ladder | None:
+        """A call begins, with this Call-ID and on this flow; returns its ladder, if ladders are kept."""
+        return self.ladders.begin(call_id, flow) if self.settings.enabled and self.settings.ladder else None
 
     def answered(self, trace: Trace, ladder: Ladder | None) -> None:
         """A call was answered: in a moment it will be quiet."""
@@ -182,10 +183,11 @@ class Recorder:
 
     def call_ended(self, call: Call, by: str, cause: int, status: int | None) -> None:
         """A call is over."""
+        payer = call.plan.payer if call.plan is not None else None
         self.ended(
             Ended(
                 call_id=call.call_id,
-                account=call.plan.payer.number if call.plan is not None else "",
+                account=payer.number if payer is not None else "",
                 caller=call.caller.number if call.caller is not None else call.invite.request.from_.uri.user or "",
                 dialled=call.dialled,
                 started_at=call.started_at,

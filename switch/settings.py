@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = [
@@ -126,6 +127,12 @@ class SwitchSettings:
     ring_seconds: float = 60.0
     """How long an account's phones ring before the call counts as not answered."""
     emergency_numbers: tuple[str, ...] = ("112", "911")
+    media_server: tuple[str, int] | None = None
+    """SIP address (UDP) of the media server, whose INVITEs are trusted; None: there is none."""
+    access_numbers: Mapping[str, str] = field(default_factory=dict)
+    """What callers dial for an application of the media server, and that application; `menu:NAME` is a menu."""
+    feature_codes: tuple[str, ...] = ()
+    """Star codes, such as *72; what is dialled after one is its argument."""
     http: Listen | None = None
     """Where metrics and the health check are served (transport "tcp")."""
     drain_seconds: float = 30.0

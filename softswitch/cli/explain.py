@@ -216,14 +216,13 @@ async def _ask_store(configuration: Configuration, dsn: str, question: Question)
     from time import perf_counter
 
     from billing_client.inquiry import Inquiry
-    from softswitch.settings import credit_settings
+    from softswitch.settings import explain_conditions
     from switch.call.explain import explain as explained
     from switch.questions import answer_of
 
     inquiry = await Inquiry.connect(dsn)
     try:
-        emergency = configuration.sip.emergency_numbers
-        answer = answer_of(await explained(inquiry, question, credit_settings(configuration), emergency))
+        answer = answer_of(await explained(inquiry, question, explain_conditions(configuration)))
         answer["took_ms"] = round((perf_counter() - inquiry.opened_at) * 1000, 3)
         return answer
     finally:

@@ -161,8 +161,10 @@ class Ivr:
     """What callers talk to."""
 
     language: str = "en"
-    access_numbers: Mapping[str, str] = field(default_factory=dict)
+    access_numbers: Mapping[str, str] = field(default_factory=lambda: {"*97": "voicemail", "*98": "voicemail"})
     """What callers dial: an application, or "menu:NAME" for an auto attendant."""
+    feature_codes: tuple[str, ...] = ("*72", "*73", "*78", "*79", "*90", "*91", "*92", "*93", "*94", "*95")
+    """Star codes by which callers change how their account answers."""
     menus: Mapping[str, Menu] = field(default_factory=dict)
     max_calls: int = 500
     """Calls that the media server takes at a time."""

@@ -33,7 +33,7 @@ from softswitch.config.model import (
 from softswitch.config.values import Endpoint, boolean, choice, integer, number, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from softswitch.config.document import Section
 
@@ -237,8 +237,11 @@ def _relay(section: Section) -> tuple[bool, tuple[Endpoint, ...]]:
 
 def _ivr(section: Section) -> Ivr:
     with section:
+        plain = Ivr()
         with section.section("access_numbers") as access:
-            numbers = {key: access.value(key, _application_or_menu, "") for key in access.words()}
+            numbers = {
+                key: access.value(key, _application_or_menu, "") for key in access.words()
+            } or plain.access_numbers
         with section.section("menus") as written:
             menus = {key: _menu(written.section(key)) for key in written.words()}
             _check_menu_targets(written, menus)
@@ -246,8 +249,9 @@ def _ivr(section: Section) -> Ivr:
         return Ivr(
             language=section.value("language", values.name, "en"),
             access_numbers=numbers,
+            feature_codes=section.values("feature_codes", _star_code, plain.feature_codes),
             menus=menus,
-            max_calls=section.value("max_calls", integer(1, 100_000), Ivr().max_calls),
+            max_calls=section.value("max_calls", integer(1, 100_000), plain.max_calls),
         )
 
 
@@ -258,12 +262,18 @@ def _application_or_menu(value: str) -> str:
     return choice(*APPLICATIONS)(value)
 
 
-def _check_access_menus(section: Section, numbers: dict[str, str], menus: dict[str, Menu]) -> None:
+def _check_access_menus(section: Section, numbers: Mapping[str, str], menus: dict[str, Menu]) -> None:
     for number_, target in numbers.items():
         name = target.removeprefix("menu:")
         if target.startswith("menu:") and name not in menus:
             path = f"{section.path_of('access_numbers')}.{number_}"
             section.document.warn_at(path, f'there is no menu "{name}"{did_you_mean(name, menus)}')
+
+
+def _star_code(value: str) -> str:
+    if not (value[:1] in ("*", "#") and value[1:].isdigit()):
+        raise WrongValueError('is no star code such as "*72"')
+    return value
 
 
 def _menu(section: Section) -> Menu:

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from switch.call.headers import crossing
-from switch.ng import NgError, RelayUnavailable
+from switch.ng import NgError, NoRelay, RelayUnavailable
+from switch.sip.flow import INNER
 from switch.sip.session import IncomingInvite, Session, State
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from switch.call.forward import Forwarding
     from switch.core import Core
     from switch.ng import Relay
     from switch.sip.message import Request, Response
@@ -45,20 +47,26 @@ class Bridge:
         "_awaiting_ack",
         "_call_id",
         "_core",
+        "_expected",
         "_forks",
+        "_forwarding",
         "_invite",
         "_links",
         "_parked",
-        "_relay",
         "_tags",
         "_unpracked",
+        "relay",
     )
 
     def __init__(self, core: Core, relay: Relay, call_id: str, invite: IncomingInvite) -> None:
         self._core = core
-        self._relay = relay
+        self.relay = relay
         self._call_id = call_id
         self._invite = invite
+        self._forwarding: Forwarding | None = None
+        """Given where this call is itself the leg of a call that is forwarded."""
+        self._expected: dict[str, Forwarding] = {}
+        """By Call-ID: legs of ours that are calls themselves."""
         self._links: dict[Session, Session] = {}
         self._forks: dict[Session, Hashable] = {}
         """Which of the caller's early dialogs stands for a callee's."""
@@ -70,6 +78,14 @@ class Bridge:
         """By the dialog whose ACK brings the answer: the dialog and INVITE that this answer belongs to."""
         self._parked: dict[Session, list[Requested]] = {}
         """By the dialog that has to acknowledge our 2xx first: what is to be sent in it then."""
+
+    def is_forward_of(self, forwarding: Forwarding) -> None:
+        """This call is a leg of a call that is forwarded: the relay of that one serves both."""
+        self._forwarding, self.relay = forwarding, NoRelay()
+
+    def expect_forward(self, call_id: str, forwarding: Forwarding) -> None:
+        """The leg with this Call-ID is a call of its own here."""
+        self._expected[call_id] = forwarding
 
     def peer(self, session: Session) -> Session | None:
         """The other side of a dialog."""
@@ -84,20 +100,31 @@ class Bridge:
     async def first_offer(self, sdp: bytes | None) -> bytes:
         """The caller's offer as the callees get it; empty without one."""
         return (
-            b"" if sdp is None else await self._relay.offer(self._call_id, CALLER_TAG, sdp, self._invite.flow.remote[0])
+            b"" if sdp is None else await self.relay.offer(self._call_id, CALLER_TAG, sdp, self._invite.flow.remote[0])
         )
+
+    def _source(self, session: Session) -> str:
+        """The address that a party's signalling comes from, and so its media but for NAT."""
+        flow = session.dialog.flow
+        if flow.transport != INNER:
+            host = flow.remote[0]
+        else:
+            expected = self._expected.get(session.dialog.call_id)
+            host = flow.remote[0] if expected is None else expected.media_host
+        if self._forwarding is not None and session in self._forks:
+            self._forwarding.media_host = host
+        return host
 
     async def _offer(self, session: Session, sdp: bytes | None) -> bytes:
         if sdp is None:
             return b""
-        return await self._relay.offer(self._call_id, self._tag(session), sdp, session.dialog.flow.remote[0])
+        return await self.relay.offer(self._call_id, self._tag(session), sdp, self._source(session))
 
     async def _answer(self, offerer: Session | None, answerer: Session, sdp: bytes | None) -> bytes:
         if sdp is None:
             return b""
         offering = CALLER_TAG if offerer is None else self._tag(offerer)
-        source = answerer.dialog.flow.remote[0]
-        return await self._relay.answer(self._call_id, offering, self._tag(answerer), sdp, source)
+        return await self.relay.answer(self._call_id, offering, self._tag(answerer), sdp, self._source(answerer))
 
     # the first INVITE -------------------------------------------------------------------------------------------
     def _link(self, session: Session) -> Hashable:

@@ -7,11 +7,14 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
+from billing_client.incoming import DEFAULT_MAX_CALLS
 from billing_client.types import Parties, StoreUnavailable
+from switch.call.forward import Forwarding
 from switch.call.plan import Caller, dialled_number
 from switch.sip.address import NameAddr
 from switch.sip.digest import Verdict
 from switch.sip.errors import ParseError
+from switch.sip.flow import INNER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,9 +49,14 @@ class CallerCheck:
         digest: DigestServer,
         books: Books,
         flood: FloodGuard,
+        forwards: dict[str, Forwarding],
         *,
+        media_server: tuple[str, int] | None = None,
         clock: Callable[[], float],
     ) -> None:
+        """`forwards`: INVITEs on their way to ourselves. `media_server`: whose word of who calls is taken."""
+        self._forwards = forwards
+        self.media_server = media_server
         self._store = store
         self._reach = reach
         self._memory = memory
@@ -66,7 +74,12 @@ class CallerCheck:
 
     def needs_challenge(self, request: Request, flow: Flow) -> bool:
         """Whether a request brings nothing that could identify its sender; raises ParseError."""
+        if flow.transport == INNER or self._is_media_server(flow):
+            return False
         return self.gateway(flow) is None and self._credentials(request) is None
+
+    def _is_media_server(self, flow: Flow) -> bool:
+        return flow.transport == "udp" and flow.remote[:2] == self.media_server
 
     def challenge(self, request: Request, *, stale: bool = False) -> list[tuple[str, str]]:
         """Header lines of a 407; needs neither the store nor memory of the request."""
@@ -92,6 +105,10 @@ class CallerCheck:
 
     async def identify(self, request: Request, flow: Flow, dialled: str) -> tuple[Parties, Caller | Verdict]:
         """Both ends of a call or message, and who sends it, or why that is not known. Raises StoreError."""
+        if flow.transport == INNER:
+            return await self._forwarded(request, dialled)
+        if self._is_media_server(flow):
+            return await self._served(request, dialled)
         gateway = self.gateway(flow)
         if gateway is not None:
             sender = _asserted(request)
@@ -112,6 +129,31 @@ class CallerCheck:
             return parties, verdict
         self._flood.trust(flow.remote[0], time.monotonic() + _TRUST_SECONDS)
         return parties, account_caller(account, credentials.user, request.from_.display)
+
+    async def _forwarded(self, request: Request, dialled: str) -> tuple[Parties, Caller | Verdict]:
+        """Our own INVITE: a call that an account forwards."""
+        forwarding = self._forwards.pop(request.call_id, None)
+        if forwarding is None:
+            return _NOBODY, Verdict.REFUSED
+        parties = await self._parties(caller=forwarding.account, ani=None, dialled=dialled)
+        return parties, Caller(forwarding.number, forwarding.display, None, forwarding)
+
+    async def _served(self, request: Request, dialled: str) -> tuple[Parties, Caller | Verdict]:
+        """An INVITE of the media server: P-Served-User says who pays (RFC 5502, RFC 8498)."""
+        served = _served_user(request)
+        if served is None:
+            return _NOBODY, Verdict.REFUSED
+        number, is_diverted = served
+        parties = await self._parties(caller=number, ani=None, dialled=dialled)
+        sender = _asserted(request)
+        shown = dialled_number(sender.uri.user or "") or "anonymous"
+        forwarding = None
+        account = parties.caller
+        if is_diverted and account is not None:
+            forward = account.answering.forward_to(dialled)
+            name, most = (forward.name, forward.max_calls) if forward else (dialled, DEFAULT_MAX_CALLS)
+            forwarding = Forwarding(account.number, name, most, shown, sender.display)
+        return parties, Caller(shown, sender.display, None, forwarding, is_application=True)
 
 
 def known_carrier(routes: RouteBook, remote: tuple[str, int]) -> Gateway | None:
@@ -140,6 +182,17 @@ def carrier_caller(gateway: Gateway, ani: str, display: str = "") -> Caller:
 
 def note_caller(trace: Trace, caller: Caller, source: str) -> None:
     """Explain how the caller was known."""
+    if caller.forwarding is not None:
+        trace.add(
+            "caller",
+            "account {account} forwards a call, and pays; {number} is shown",
+            account=caller.forwarding.account,
+            number=caller.number,
+        )
+        return
+    if caller.is_application:
+        trace.add("caller", "the media server calls for an account; {number} is shown", number=caller.number)
+        return
     if caller.gateway is None:
         trace.add("caller", "{number} at {source} knows its password", number=caller.number, source=source)
         return
@@ -150,6 +203,19 @@ def note_caller(trace: Trace, caller: Caller, source: str) -> None:
         gateway=caller.gateway.name,
         source=source,
     )
+
+
+def _served_user(request: Request) -> tuple[str, bool] | None:
+    """The account that a trusted peer says is served, and whether it forwards the call; None: it says nothing."""
+    for value in request.values("P-Served-User"):
+        try:
+            user = NameAddr.parse(value)
+            number = user.uri.user
+        except ParseError:
+            continue
+        if number:
+            return dialled_number(number), (user.params.get("sescase") or "").lower() == "orig-cdiv"
+    return None
 
 
 def _asserted(request: Request) -> NameAddr:

@@ -69,8 +69,9 @@ class CallControl:
         if self.calls.pop(call.call_id, None) is None:
             return
         self.services.standing.over(call.call_id)
-        if self.services.relay.carries_media:
-            self.services.core.keep(asyncio.get_running_loop().create_task(self.services.relay.delete(call.call_id)))
+        relay = call.bridge.relay
+        if relay.carries_media:
+            self.services.core.keep(asyncio.get_running_loop().create_task(relay.delete(call.call_id)))
         if not self.calls:
             self._idle.set()
 
@@ -113,7 +114,11 @@ class CallControl:
         settings = self.services.settings.relay
         while self.services.relay.carries_media:
             await asyncio.sleep(settings.query_seconds)
-            answered = [call for call in self.calls.values() if call.state is CallState.ANSWERED]
+            answered = [
+                call
+                for call in self.calls.values()
+                if call.state is CallState.ANSWERED and call.bridge.relay.carries_media
+            ]
             for call in answered:
                 try:
                     known = await self.services.relay.query(call.call_id)
@@ -141,7 +146,7 @@ class CallControl:
 
     async def _end_lost(self) -> None:
         """End the calls that another switch has settled: nobody pays for them any more."""
-        ours = [call.call_id for call in self.calls.values() if call.is_registered]
+        ours = [call.call_id for call in self.calls.values() if call.payment.is_registered]
         for call_id in await self.services.store.lost_calls(ours):
             self.disconnect(call_id, "Settled by another switch", by="failure")
 

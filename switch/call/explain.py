@@ -9,17 +9,19 @@ running switch knows (a registration of the last moment, a connection that has g
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from billing_client.rating import seconds_covered
+from switch.call.answering import Surroundings
 from switch.call.caller import account_caller, carrier_caller, known_carrier, login_account, note_caller
 from switch.call.credit import Credit
+from switch.call.diversion import MOST_FORWARDS
 from switch.call.funds import note_grant
-from switch.call.plan import Plan, Refusal, dialled_number, nowhere, plan_call
+from switch.call.plan import Applications, Caller, DialPlan, Plan, Refusal, dialled_number, nowhere, plan_call
 from switch.call.start import call_start, refused
+from switch.call.timeline import Timeline
 from switch.call.trace import Trace
-from switch.location import would_ring
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,12 +30,13 @@ if TYPE_CHECKING:
     from billing_client.books import RateBook, RouteBook
     from billing_client.inquiry import Inquiry, Lock
     from billing_client.types import Parties, Party
-    from switch.call.plan import Caller
-    from switch.settings import CreditSettings
+    from switch.call.forward import Forwarding
+    from switch.settings import CreditSettings, SwitchSettings
 
-__all__ = ["Explanation", "Question", "explain"]
+__all__ = ["Conditions", "Explanation", "Question", "explain"]
 
 _CALL_ID: Final = "explain"
+_INDENT: Final = "    "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,53 +71,88 @@ class Explanation:
     """How long the answer took."""
 
 
-async def explain(
-    inquiry: Inquiry, question: Question, credit: CreditSettings, emergency: tuple[str, ...]
-) -> Explanation:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """What the configuration says that calls depend on."""
+
+    credit: CreditSettings
+    emergency: tuple[str, ...] = ()
+    applications: Applications = field(default_factory=Applications)
+    ring_seconds: float = 60.0
+
+    @classmethod
+    def of(cls, settings: SwitchSettings) -> Conditions:
+        """Those of a switch."""
+        return cls(
+            credit=settings.credit,
+            emergency=settings.emergency_numbers,
+            applications=Applications.of(settings),
+            ring_seconds=settings.ring_seconds,
+        )
+
+
+async def explain(inquiry: Inquiry, question: Question, conditions: Conditions) -> Explanation:
     """Answer a question; raises StoreError."""
     began_at = time.perf_counter()
     explanation = Explanation(question, Trace())
-    await _Answering(inquiry, explanation, credit, emergency).run()
+    await _Answering(inquiry, explanation, conditions).run()
     if explanation.refusal is not None:
-        refusal = explanation.refusal
-        explanation.trace.add("refused", "{status} {text}", status=refusal.status, text=refusal.text)
+        _note_refusal(explanation.trace, explanation.refusal)
     explanation.took_seconds = time.perf_counter() - began_at
     return explanation
+
+
+def _note_refusal(trace: Trace, refusal: Refusal) -> None:
+    trace.add("refused", "{status} {text}", status=refusal.status, text=refusal.text)
 
 
 class _Answering:
     """One answer on its way."""
 
     def __init__(
-        self, inquiry: Inquiry, explanation: Explanation, credit: CreditSettings, emergency: tuple[str, ...]
+        self, inquiry: Inquiry, explanation: Explanation, conditions: Conditions, forwarders: tuple[str, ...] = ()
     ) -> None:
+        """`forwarders`: accounts that have forwarded the call so far."""
         self._inquiry = inquiry
         self._explanation = explanation
         self._trace = explanation.trace
-        self._credit = credit
-        self._emergency = emergency
+        self._conditions = conditions
+        self._forwarders = forwarders
         self._dialled = dialled_number(explanation.question.dialled)
 
     async def run(self) -> None:
-        question, explanation = self._explanation.question, self._explanation
+        question = self._explanation.question
         routes = await self._inquiry.routes()
         parties, caller = await self._identify(routes)
         if caller is None:
-            explanation.refusal = Refusal(407, 21, f"nobody logs in as {question.caller}")
+            self._explanation.refusal = Refusal(407, 21, f"nobody logs in as {question.caller}")
             return
         note_caller(self._trace, caller, question.source or "its phone")
-        payer = parties.caller
-        rates = await self._inquiry.rates(payer.tariff_id if payer else None, self._dialled)
-        plan = plan_call(parties, self._dialled, caller, rates, routes, question.at, self._emergency, self._trace)
-        self._note_rejections(payer, rates, routes, plan)
+        await self._decide(routes, parties, caller)
+
+    async def run_forwarded(self, routes: RouteBook, forwarding: Forwarding) -> None:
+        """The same for a call that an account forwards."""
+        parties = await self._inquiry.parties(caller=forwarding.account, ani=None, dialled=self._dialled)
+        caller = Caller(forwarding.number, forwarding.display, None, forwarding)
+        note_caller(self._trace, caller, "")
+        await self._decide(routes, parties, caller)
+        if self._explanation.refusal is not None:
+            _note_refusal(self._trace, self._explanation.refusal)
+
+    async def _decide(self, routes: RouteBook, parties: Parties, caller: Caller) -> None:
+        explanation, conditions, account = self._explanation, self._conditions, parties.caller
+        rates = await self._inquiry.rates(account.tariff_id if account else None, self._dialled)
+        dial_plan = DialPlan(rates, routes, conditions.emergency, conditions.applications)
+        plan = plan_call(parties, self._dialled, caller, dial_plan, explanation.question.at, self._trace)
+        self._note_rejections(account, rates, routes, plan)
         if isinstance(plan, Refusal):
             explanation.refusal = plan
             return
         explanation.plan = plan
-        if plan.rate is not None and not plan.rate.is_free:
+        if plan.payer is not None and plan.rate is not None and not plan.rate.is_free:
             explanation.longest_seconds = seconds_covered(plan.rate, plan.payer.available)
             explanation.locks = tuple(await self._inquiry.locks(plan.payer.balance_id))
-        if self._ways(plan, parties):
+        if await self._ways(plan, parties, caller, routes):
             await self._authorise(plan, caller)
         else:
             explanation.refusal = nowhere(plan)
@@ -151,7 +189,7 @@ class _Answering:
                 if in_force
                 else f"in force {_span(rate.effective_from, rate.effective_to)}",
             )
-        if isinstance(plan, Plan) and plan.callee is not None:
+        if isinstance(plan, Plan) and (plan.callee is not None or plan.application is not None):
             return
         for route in routes.closed_routes_for(self._dialled):
             self._trace.add(
@@ -162,52 +200,69 @@ class _Answering:
                 why="for incoming calls only" if route.gateway.enabled else "disabled",
             )
 
-    def _ways(self, plan: Plan, parties: Parties) -> int:
-        """Explain whom the call would ring; returns how many."""
-        if plan.callee is None:
-            for route in plan.routes:
-                gateway = route.gateway
-                self._trace.add(
-                    "ring",
-                    "{number} at {gateway}, {transport}:{host}:{port}",
-                    number=route.number(self._dialled),
-                    gateway=gateway.name,
-                    transport=gateway.transport,
-                    host=gateway.host,
-                    port=gateway.port,
-                )
-            return len(plan.routes)
-        targets = would_ring(parties.bindings, time.time())
-        for target in targets:
-            remote = target.flow.remote
-            self._trace.add(
+    async def _ways(self, plan: Plan, parties: Parties, caller: Caller, routes: RouteBook) -> bool:
+        """Explain whom the call would ring; false: nobody."""
+        trace = self._trace
+        if plan.application is not None:
+            target = f" for {plan.application.target}" if plan.application.target else ""
+            trace.add("ring", "the media server is asked for {name}{target}", name=plan.application.name, target=target)
+            return True
+        if plan.callee is not None:
+            timeline = Timeline(self._surroundings(plan.callee), plan.callee, parties.bindings, caller, trace)
+            return await timeline.tell(lambda forwarding, to: self._forwarded(routes, forwarding, to))
+        if not plan.routes:
+            trace.add("ring", "{uri}, wherever DNS says", uri=self._dialled)
+        for route in plan.routes:
+            gateway = route.gateway
+            trace.add(
                 "ring",
-                "{uri} at {transport}:{host}:{port}, q {q}",
-                uri=target.uri,
-                transport=target.flow.transport,
-                host=remote[0],
-                port=remote[1],
-                q=target.q,
+                "{number} at {gateway}, {transport}:{host}:{port}",
+                number=route.number(self._dialled),
+                gateway=gateway.name,
+                transport=gateway.transport,
+                host=gateway.host,
+                port=gateway.port,
             )
-        return len(targets)
+        return True
+
+    def _surroundings(self, callee: Party) -> Surroundings:
+        """What the rules of who is called do not say."""
+        hops = self._forwarders
+        return Surroundings(
+            at=self._explanation.question.at,
+            ring_seconds=self._conditions.ring_seconds,
+            may_forward=callee.number not in hops and len(hops) < MOST_FORWARDS,
+            serves_voicemail=self._conditions.applications.is_served,
+        )
+
+    async def _forwarded(self, routes: RouteBook, forwarding: Forwarding, to: str) -> None:
+        """Explain a call that an account would forward, within the answer."""
+        inner = Explanation(replace(self._explanation.question, dialled=to), Trace())
+        answering = _Answering(self._inquiry, inner, self._conditions, (*self._forwarders, forwarding.account))
+        await answering.run_forwarded(routes, forwarding)
+        for step in inner.trace.read():
+            self._trace.steps.append(step._replace(template=_INDENT + step.template))
 
     async def _authorise(self, plan: Plan, caller: Caller) -> None:
-        explanation, credit = self._explanation, Credit(plan.rate, self._credit, plan.payer.available)
+        if plan.payer is None:
+            return
+        explanation, credit = self._explanation, Credit(plan.rate, self._conditions.credit, plan.payer.available)
         start = call_start(
             plan,
+            plan.payer,
             caller,
             credit,
             call_id=_CALL_ID,
             dialled=self._dialled,
             started_at=explanation.question.at,
-            emergency=self._emergency,
+            emergency=self._conditions.emergency,
         )
         grant = await self._inquiry.try_call(start)
         explanation.refusal = refused(grant)
         if explanation.refusal is None:
             credit.granted(grant.locked)
             explanation.first_slice = grant.locked
-            note_grant(self._trace, credit, plan)
+            note_grant(self._trace, credit, plan.payer)
 
 
 def _socket(source: str) -> tuple[str, int]:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from billing_client.store import Store
+    from billing_client.types import Party
     from switch.call.credit import Credit
-    from switch.call.plan import Plan
     from switch.call.trace import Trace
 
 __all__ = ["FundsWatch", "note_grant"]
@@ -22,9 +22,8 @@ __all__ = ["FundsWatch", "note_grant"]
 _RETRY_SECONDS: Final = 1.0
 
 
-def note_grant(trace: Trace, credit: Credit, plan: Plan) -> None:
+def note_grant(trace: Trace, credit: Credit, payer: Party) -> None:
     """Explain the first lock of a call."""
-    payer = plan.payer
     if credit.paid_seconds is None:
         trace.add("funds", "the call is free: nothing is locked")
         return

@@ -21,7 +21,7 @@ _STAYS: Final = frozenset(
         # negotiated on each leg by itself
         "Supported", "Require", "Unsupported", "Allow", "Session-Expires", "Min-SE",
         # identities that only we may assert (RFC 3325), and names of dialogs that the other side does not know
-        "P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID", "Replaces", "Join", "Server",
+        "P-Asserted-Identity", "P-Preferred-Identity", "P-Served-User", "Remote-Party-ID", "Replaces", "Join", "Server",
     }
 )  # fmt: skip
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hunting for somebody who answers: stages one after the other, the branches of a stage in parallel.
 
-An account's bindings make one stage; each gateway of a route list makes a stage of its own. Pure bookkeeping: the call
-sends the requests and asks here what their results mean.
+Each gateway of a route list makes a stage of its own; so does each step of how an account answers: its bindings, places
+that it forwards to, its mailbox. Pure bookkeeping: the call sends the requests and asks here what their results mean.
 """
 
 from __future__ import annotations
@@ -16,13 +16,37 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from billing_client.types import Gateway
+    from switch.call.forward import Forwarding
     from switch.sip.flow import Flow, Hop
-    from switch.sip.message import Response
+    from switch.sip.message import HeaderLines, Response
 
-__all__ = ["Branch", "Hunt", "Result", "Stage"]
+__all__ = ["Branch", "Hunt", "Invitation", "Result", "Stage"]
 
 # A carrier that is broken, overloaded, out of order or does not know us is no word about the callee.
 _FAILOVER: Final = frozenset({401, 407, 408, 500, 501, 502, 503, 504, 505, 513})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """How the INVITE of a branch differs from one for a phone."""
+
+    name: str
+    """What to call the branch in explanations."""
+    number: str | None = None
+    """The calling number to show; None: the caller's."""
+    display: str = ""
+    to: str | None = None
+    """The number in To; None: what was dialled."""
+    asserts: bool = False
+    """The calling number goes into P-Asserted-Identity too: the other side is ours."""
+    hides_privacy: bool = False
+    """The caller's wish for privacy does not concern the number that is shown."""
+    first: HeaderLines = field(default_factory=list)
+    """Header lines to put before those that cross."""
+    last: HeaderLines = field(default_factory=list)
+    """Header lines to put after them."""
+    forwarding: Forwarding | None = None
+    """Given where we invite ourselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +60,15 @@ class Branch:
     gateway: Gateway | None = None
     hop: Hop | None = None
     """Of a gateway: from which the flow follows anew for each request, as large ones go by TCP."""
+    ring_seconds: float | None = None
+    """How long it may ring; None: as long as its stage."""
+    invitation: Invitation | None = None
 
     @property
     def name(self) -> str:
         """What to call it in explanations."""
+        if self.invitation is not None:
+            return self.invitation.name
         return self.uri if self.gateway is None else self.gateway.name
 
 
@@ -52,6 +81,10 @@ class Stage:
     """How long they may ring."""
     response_seconds: float | None = None
     """How long to wait for the first sign of life of a gateway before the next one is tried; None: SIP's own 32 s."""
+    forwards: bool = False
+    """The call goes on to somewhere else than it was for: the caller is told."""
+    decline_ends: bool = True
+    """A 6xx of one branch ends the others."""
 
     @property
     def gateway(self) -> Gateway | None:
@@ -79,6 +112,15 @@ class Hunt:
     _index: int = -1
     _open: int = 0
     _responses: list[Response] = field(default_factory=list)
+    _earlier: list[Response] = field(default_factory=list)
+    """The best responses of stages that had their say."""
+
+    def go_on(self, stage: Stage) -> None:
+        """The finished stage had its say; another one is to follow it."""
+        if self._responses:
+            self._earlier.append(best_response(self._responses))
+        self.stages = [*self.stages, stage]
+        self.next_stage()
 
     def next_stage(self) -> Stage | None:
         """Move on to the next stage; None: there is none."""
@@ -100,7 +142,12 @@ class Hunt:
         self._responses.append(response)
         self._open -= 1
         # RFC 3261 16.7 step 5: after a 6xx nobody else is to be disturbed
-        return self._open <= 0 or response.status >= 600
+        return self._open <= 0 or (response.status >= 600 and self.stage.decline_ends)
+
+    @property
+    def best(self) -> Response:
+        """The best response of the stage."""
+        return best_response(self._responses)
 
     def should_fail_over(self) -> bool:
         """Whether the finished stage says so little about the callee that the next gateway deserves a try."""
@@ -110,13 +157,15 @@ class Hunt:
         return response.status in _FAILOVER or 300 <= response.status < 400
 
     def result(self) -> Result:
-        """The final word of the finished stage (RFC 3261 section 16.7 step 6)."""
-        response = best_response(self._responses)
+        """The final word of the finished stage, or of one before it that had its say (RFC 3261 section 16.7 step 6)."""
+        response = best_response([*self._earlier, *self._responses])
         if self.stage.gateway is not None:
             if response.status in (401, 407) or 300 <= response.status < 400:
                 return Result(500, 38, "Carrier refused us", None)  # its challenge or redirection is not for the caller
             if response.status in (408, 503):
                 return Result(500, 38, "No carrier answers", None)  # RFC 3261 16.7: 503 would mean ourselves
+            if response.status == 487:
+                return Result(480, 19, "No answer", None)
         elif response.status in (401, 407) or 300 <= response.status < 400:
             return Result(480, 31, "Temporarily Unavailable", None)
         elif response.status == 408:

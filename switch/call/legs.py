@@ -14,14 +14,24 @@ from switch.sip.uri import Uri
 from switch.sip.wire import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
-    from billing_client.types import Gateway, Parties, Route
+    from collections.abc import Sequence
+
+    from billing_client.types import BindingRow, Gateway, Party, Route
     from switch.call.call import Call
     from switch.call.plan import Plan
     from switch.call.services import Services
     from switch.sip.flow import Flow
     from switch.sip.message import HeaderLines, Response
 
-__all__ = ["challenge_answer", "falls_back", "flow_for", "outgoing_request", "stages"]
+__all__ = [
+    "challenge_answer",
+    "falls_back",
+    "flow_for",
+    "foreign_stages",
+    "gateway_stages",
+    "outgoing_request",
+    "phone_stage",
+]
 
 GATEWAY_RING_SECONDS: Final = 180.0
 GATEWAY_RESPONSE_SECONDS: Final = 5.0
@@ -33,13 +43,28 @@ OWN_LINES_BYTES: Final = 300
 """What Via, Contact and their kin add to a request."""
 
 
-async def stages(services: Services, plan: Plan, parties: Parties, dialled: str) -> list[Stage]:
-    """Where to ring, in order; empty when there is nowhere."""
-    if plan.callee is not None:
-        targets = services.location.lookup(plan.callee.name, parties.bindings)
-        branches = tuple(Branch(target.uri, target.flow, target.routes, natted=target.natted) for target in targets)
-        return [Stage(branches, services.settings.ring_seconds)] if branches else []
+async def gateway_stages(services: Services, plan: Plan, dialled: str) -> list[Stage]:
+    """The gateways of a call to the outside, in order; empty when there is nowhere."""
     return [stage for route in plan.routes for stage in await _gateway_stages(services, route, dialled)]
+
+
+async def foreign_stages(services: Services, uri: str) -> list[Stage]:
+    """The addresses of a SIP URI of somebody else, as stages."""
+    found: list[Stage] = []
+    for hop in (await services.resolver.resolve(Uri.parse(uri)))[:MAX_ADDRESSES]:
+        try:
+            branch = Branch(uri, services.core.transport.flow_to(hop))
+        except LookupError:
+            continue
+        found.append(Stage((branch,), GATEWAY_RING_SECONDS, GATEWAY_RESPONSE_SECONDS))
+    return found
+
+
+def phone_stage(services: Services, callee: Party, bindings: Sequence[BindingRow], seconds: float) -> Stage:
+    """The phones of an account, all at the same time."""
+    targets = services.location.lookup(callee.name, bindings)
+    branches = tuple(Branch(target.uri, target.flow, target.routes, natted=target.natted) for target in targets)
+    return Stage(branches, seconds)
 
 
 async def _gateway_stages(services: Services, route: Route, dialled: str) -> list[Stage]:
@@ -76,33 +101,49 @@ def falls_back(services: Services, branch: Branch, failed: Flow) -> bool:
 
 def outgoing_request(call: Call, branch: Branch, body: bytes) -> Request:
     """The INVITE of a branch, but for Via and Contact."""
-    core, asked, caller = call.services.core, call.invite.request, call.caller
+    core, asked, special = call.services.core, call.invite.request, branch.invitation
     domain = call.services.settings.domains[0]
-    number, display = (caller.number, caller.display) if caller else ("anonymous", "")
-    sender = NameAddr(display, str(Uri("sip", number, domain)), {"tag": core.agent.new_token()})
-    if _is_private(asked):
-        sender = NameAddr("Anonymous", "sip:anonymous@anonymous.invalid", sender.params)
+    sender = _sender(call, branch)
     host = Uri.parse(branch.uri).host if branch.gateway else domain
     hops = asked.max_forwards
+    dialled = call.dialled if special is None or special.to is None else special.to
     lines: HeaderLines = [
         ("Max-Forwards", str(70 if hops is None else hops - 1)),
-        ("From", str(sender)),
-        ("To", f"<{Uri('sip', call.dialled, host)}>"),
+        ("From", str(NameAddr(sender.display, sender.uri_text, {"tag": core.agent.new_token()}))),
+        ("To", f"<{Uri('sip', dialled, host)}>"),
         ("Call-ID", core.agent.new_token() + core.agent.new_token()),
         ("CSeq", "1 INVITE"),
     ]
     lines += [("Route", route) for route in branch.routes]
-    lines += crossing(asked)
+    crossed = crossing(asked)
+    if special is not None:
+        hides = special.hides_privacy
+        crossed = [*special.first, *(line for line in crossed if not (hides and line[0] == "Privacy")), *special.last]
+    lines += crossed
     supported = [*extensions(asked, "Supported"), "timer"]
     lines.append(("Supported", ", ".join(supported)))
     required = extensions(asked, "Require")
     if required:
         lines.append(("Require", ", ".join(required)))
+    caller = call.caller
     if branch.gateway is not None and caller is not None and caller.gateway is None:
-        lines.append(("P-Asserted-Identity", f"<{Uri('sip', number, domain)}>"))
+        lines.append(("P-Asserted-Identity", f"<{Uri('sip', caller.number, domain)}>"))
+    elif special is not None and special.asserts:
+        lines.append(("P-Asserted-Identity", str(sender)))
     if body or asked.body:
         lines.append(("Content-Type", asked.get("Content-Type") or "application/sdp"))
     return Request("INVITE", branch.uri, lines, body or asked.body)
+
+
+def _sender(call: Call, branch: Branch) -> NameAddr:
+    """Who calls, as the other side of a branch is to see it."""
+    special, caller = branch.invitation, call.caller
+    if _is_private(call.invite.request) and not (special is not None and special.hides_privacy):
+        return NameAddr("Anonymous", "sip:anonymous@anonymous.invalid")
+    number, display = (caller.number, caller.display) if caller else ("anonymous", "")
+    if special is not None and special.number is not None:
+        number, display = special.number, special.display
+    return NameAddr(display, str(Uri("sip", number, call.services.settings.domains[0])))
 
 
 def _is_private(request: Request) -> bool:

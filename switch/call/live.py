@@ -78,7 +78,9 @@ class LiveCalls:
     async def _look_at_media(self, calls: list[Call]) -> None:
         """Ask the relay about the calls that it was asked about the longest ago."""
         relay = self._control.services.relay
-        answered = {call.call_id for call in calls if call.state is CallState.ANSWERED}
+        answered = {
+            call.call_id for call in calls if call.state is CallState.ANSWERED and call.bridge.relay.carries_media
+        }
         if not relay.carries_media:
             return
         known = {call_id: self._media[call_id] for call_id in self._media if call_id in answered}
@@ -96,6 +98,7 @@ class LiveCalls:
 def describe(call: Call, now: float, media: Mapping[str, Any] | None) -> dict[str, Any]:
     """A call as its watchers see it; seconds and amounts as of `now`."""
     plan, credit, rate = call.plan, call.credit, call.plan.rate if call.plan else None
+    payer = plan.payer if plan else None
     charge = credit.charge(now) if credit is not None else None
     ends_at = credit.end_at if credit is not None else None
     since = call.answered_at or call.started_at
@@ -104,9 +107,9 @@ def describe(call: Call, now: float, media: Mapping[str, Any] | None) -> dict[st
         "state": call.state.value,
         "caller": call.caller.number if call.caller else "",
         "dialled": call.dialled,
-        "account": plan.payer.number if plan else "",
-        "customer": plan.payer.customer_name if plan else "",
-        "currency": plan.payer.currency if plan else "",
+        "account": payer.number if payer else "",
+        "customer": payer.customer_name if payer else "",
+        "currency": payer.currency if payer else "",
         "direction": plan.direction if plan else "",
         "destination": rate.destination if rate else "",
         "country": rate.country if rate else "",

@@ -3,18 +3,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from switch.sip.flow import INNER
+
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Mapping, Sequence
     from datetime import datetime
 
     from billing_client.books import RateBook, RouteBook
     from billing_client.types import Direction, Gateway, Parties, Party, Rate, Route
+    from switch.call.forward import Forwarding
     from switch.call.trace import Trace
+    from switch.settings import SwitchSettings
+    from switch.sip.flow import Flow
+    from switch.sip.uri import Uri
 
-__all__ = ["Caller", "Plan", "Refusal", "dialled_number", "nowhere", "plan_call"]
+__all__ = [
+    "Application",
+    "Applications",
+    "Caller",
+    "DialPlan",
+    "Plan",
+    "Refusal",
+    "called",
+    "dialled_number",
+    "nowhere",
+    "plan_call",
+]
 
 _MATCH: Final = "{destination} by prefix {prefix}, the longest one in force (since {since}): "
 _PAID: Final = (
@@ -23,6 +40,9 @@ _PAID: Final = (
 )
 _FREE: Final = _MATCH + "free"
 _BLOCKED: Final = _MATCH + "blocked"
+_VOICEMAIL_ACCESS: Final = "voicemail-access"
+_APPLICATIONS: Final = {"voicemail": _VOICEMAIL_ACCESS}
+"""Applications that go by another name in the configuration."""
 _SEPARATORS: Final = str.maketrans("", "", "-. ()")
 
 
@@ -35,6 +55,66 @@ class Caller:
     display: str
     gateway: Gateway | None
     """The carrier that it came through; None: a phone of ours."""
+    forwarding: Forwarding | None = None
+    """Given for a call that an account forwards."""
+    is_application: bool = False
+    """The media server makes the call on behalf of the account."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the account itself calls, by its phone or by its number (ANI)."""
+        return self.forwarding is None and not self.is_application
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """An application of the media server."""
+
+    name: str
+    target: str | None = None
+    """Number of the account whose mailbox, or other thing, it is about."""
+    params: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Applications:
+    """What callers dial to talk to the media server."""
+
+    access_numbers: Mapping[str, str] = field(default_factory=dict)
+    """Numbers and the applications behind them; `menu:NAME` is the auto attendant of that name."""
+    feature_codes: Sequence[str] = ()
+    """Star codes; what is dialled after one is its argument."""
+    is_served: bool = False
+    """Whether there is a media server."""
+
+    @classmethod
+    def of(cls, settings: SwitchSettings) -> Applications:
+        """Those of a switch."""
+        return cls(settings.access_numbers, settings.feature_codes, settings.media_server is not None)
+
+    def find(self, dialled: str) -> Application | None:
+        """What is dialled, if it is an application."""
+        if not self.is_served:
+            return None
+        name, _, menu = self.access_numbers.get(dialled, "").partition(":")
+        if name:
+            return Application(_APPLICATIONS.get(name, name), params=(("name", menu),) if menu else ())
+        fitting = [code for code in self.feature_codes if dialled.startswith(code)]
+        if not fitting:
+            return None
+        code = max(fitting, key=len)
+        argument = dialled[len(code) :].rstrip("#")
+        return Application("feature", params=(("code", code), *((("argument", argument),) if argument else ())))
+
+
+@dataclass(frozen=True, slots=True)
+class DialPlan:
+    """What calls are decided by, apart from the two ends."""
+
+    rates: RateBook
+    routes: RouteBook
+    emergency: Container[str] = ()
+    applications: Applications = field(default_factory=Applications)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +131,16 @@ class Refusal:
 class Plan:
     """A call that may be made."""
 
-    payer: Party
+    payer: Party | None
+    """None: a call from a carrier to an application, by nobody of ours: it costs nothing."""
     rate: Rate | None
     """None: free."""
     direction: Direction
     callee: Party | None
-    """The account to ring; None: the call leaves by `routes`."""
+    """The account to ring; None: the call leaves by `routes`, or is forwarded to a SIP URI of somebody else."""
     routes: tuple[Route, ...]
+    application: Application | None = None
+    """The application that the call is for."""
 
 
 def dialled_number(user: str) -> str:
@@ -67,20 +150,21 @@ def dialled_number(user: str) -> str:
     return digits if digits.isdigit() else user
 
 
+def called(uri: Uri, domains: Container[str], flow: Flow) -> str:
+    """Who is called; `user@host` where we forward a call to somebody else's SIP URI."""
+    number = dialled_number(uri.user or "")
+    return number if flow.transport != INNER or uri.host in domains else f"{number}@{uri.host}"
+
+
 def plan_call(
-    parties: Parties,
-    dialled: str,
-    caller: Caller,
-    rates: RateBook,
-    routes: RouteBook,
-    at: datetime,
-    emergency: Container[str],
-    trace: Trace,
+    parties: Parties, dialled: str, caller: Caller, dial_plan: DialPlan, at: datetime, trace: Trace
 ) -> Plan | Refusal:
     """Decide; every step appends its reason to `trace`."""
-    account = parties.caller
+    account, callee = parties.caller, parties.callee
     if account is None:
         trace.add("account", "caller {number} is no account of ours", number=caller.number)
+        if caller.gateway is None:
+            return Refusal(403, 21, "no account of ours pays for the call")
     else:
         trace.add(
             "account",
@@ -94,18 +178,66 @@ def plan_call(
         )
         if account.refusal is not None:
             return Refusal(403, 21, f"caller's {account.refusal}")
-    if account is not None and dialled in emergency:
+    if account is not None and dialled in dial_plan.emergency:
         trace.add("rate", "{dialled} is an emergency number: free, whatever the funds", dialled=dialled)
-        found = routes.routes_for(dialled)
+        found = dial_plan.routes.routes_for(dialled)
         return Plan(account, None, "outgoing", None, found) if found else Refusal(404, 3, "no route")
-    if parties.callee is not None:
-        return _to_account(parties.callee, account, dialled, caller, rates, at, trace)
-    return _to_outside(account, dialled, rates, routes, at, trace)
+    application = dial_plan.applications.find(dialled)
+    if application is not None:
+        return _to_application(application, account, dialled, caller, trace)
+    if callee is not None:
+        if _calls_own_second_number(account, callee, caller) and dial_plan.applications.is_served:
+            return _to_own_mailbox(callee, caller, trace)
+        return _to_account(callee, account, dialled, caller, dial_plan, at, trace)
+    return _to_outside(account, dialled, caller, dial_plan, at, trace)
+
+
+def _to_application(
+    application: Application, account: Party | None, dialled: str, caller: Caller, trace: Trace
+) -> Plan | Refusal:
+    trace.add("callee", "{dialled} is the application {name}", dialled=dialled, name=application.name)
+    if application.name == "feature" and (account is None or not caller.is_own or caller.gateway is not None):
+        return Refusal(403, 21, "only an account's own phone uses star codes")
+    if account is not None and caller.is_own:
+        # Who only forwards a call here, or calls through an application, has not shown to be the account.
+        application = replace(application, target=account.number)
+    trace.add("rate", "a call to an application costs nothing")
+    return Plan(account, None, "internal" if caller.gateway is None else "incoming", None, (), application)
+
+
+def _calls_own_second_number(account: Party | None, callee: Party, caller: Caller) -> bool:
+    """Whether a carrier's call comes from a number that is an alias of the account that it calls."""
+    return (
+        caller.gateway is not None
+        and account is not None
+        and account.via == "ani"
+        and account.account_id == callee.account_id
+        and callee.answering.has_mailbox
+    )
+
+
+def _to_own_mailbox(callee: Party, caller: Caller, trace: Trace) -> Plan:
+    trace.add(
+        "callee",
+        "{number} calls account {account}, of which it is an alias: it is its owner, who gets to its mailbox",
+        number=caller.number,
+        account=callee.number,
+    )
+    trace.add("rate", "a call from a carrier costs the callee nothing")
+    application = Application(_VOICEMAIL_ACCESS, target=callee.number)
+    return Plan(callee, None, "incoming", None, (), application)
 
 
 def nowhere(plan: Plan) -> Refusal:
     """There is nothing to ring."""
-    return Refusal(480, 20, f"{plan.callee.number} is not registered" if plan.callee else "No route")
+    callee = plan.callee
+    if callee is None:
+        return Refusal(480, 20, "No route")
+    if callee.answering.mode == "reject":
+        return Refusal(603, 21, f"{callee.number} takes no calls")
+    if callee.answering.do_not_disturb:
+        return Refusal(480, 21, f"{callee.number} does not want to be disturbed")
+    return Refusal(480, 20, f"{callee.number} is not registered")
 
 
 def _to_account(
@@ -113,7 +245,7 @@ def _to_account(
     account: Party | None,
     dialled: str,
     caller: Caller,
-    rates: RateBook,
+    dial_plan: DialPlan,
     at: datetime,
     trace: Trace,
 ) -> Plan | Refusal:
@@ -125,18 +257,21 @@ def _to_account(
     if account is None or caller.gateway is not None:
         trace.add("rate", "a call from a carrier costs the callee nothing")
         return Plan(callee, None, "incoming", callee, ())
-    rate = _rate(account, dialled, rates, at, trace)
-    return rate if isinstance(rate, Refusal) else Plan(account, rate, "internal", callee, ())
+    rate = _rate(account, dialled, dial_plan.rates, at, trace)
+    direction: Direction = "internal" if caller.forwarding is None else "forwarded"
+    return rate if isinstance(rate, Refusal) else Plan(account, rate, direction, callee, ())
 
 
 def _to_outside(
-    account: Party | None, dialled: str, rates: RateBook, routes: RouteBook, at: datetime, trace: Trace
+    account: Party | None, dialled: str, caller: Caller, dial_plan: DialPlan, at: datetime, trace: Trace
 ) -> Plan | Refusal:
     trace.add("callee", "{dialled} is no account of ours", dialled=dialled)
     if account is None or not account.may_call:
         return Refusal(404, 1, f"{dialled} is nobody of ours, and the caller may not call out")
-    found = routes.routes_for(dialled)
-    if not found:
+    is_forwarded = caller.forwarding is not None
+    is_foreign = is_forwarded and "@" in dialled
+    found = () if is_foreign else dial_plan.routes.routes_for(dialled)
+    if not found and not is_foreign:
         return Refusal(404, 1, f"{dialled} is nobody of ours, and no gateway serves it")
     for route in found:
         trace.add(
@@ -147,14 +282,16 @@ def _to_outside(
             order=route.order,
             number=route.number(dialled),
         )
-    rate = _rate(account, dialled, rates, at, trace)
-    return rate if isinstance(rate, Refusal) else Plan(account, rate, "outgoing", None, found)
+    # Digits at somebody else's host are no telephone number: only a rate for everything prices them.
+    rate = _rate(account, "" if is_foreign else dialled, dial_plan.rates, at, trace)
+    direction: Direction = "forwarded" if is_forwarded else "outgoing"
+    return rate if isinstance(rate, Refusal) else Plan(account, rate, direction, None, found)
 
 
 def _rate(account: Party, dialled: str, rates: RateBook, at: datetime, trace: Trace) -> Rate | Refusal:
     rate = None if account.tariff_id is None else rates.rate_for(account.tariff_id, dialled, at)
     if rate is None:
-        return Refusal(403, 21, f"the tariff of {account.number} has no rate for {dialled}")
+        return Refusal(403, 21, f"the tariff of {account.number} has no rate for {dialled or 'addresses elsewhere'}")
     trace.add(
         "rate",
         _BLOCKED if rate.blocked else _FREE if rate.is_free else _PAID,

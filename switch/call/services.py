@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Protocol
+
+from switch.call.plan import Applications, DialPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from billing_client.types import CallFinish
     from switch.call.call import Call
     from switch.call.caller import CallerCheck
+    from switch.call.forward import Forwarding
     from switch.call.standing import StandingCalls
     from switch.core import Core
     from switch.location import Location
@@ -61,3 +65,13 @@ class Services:
     over: Callable[[Call], None]
     """Told when a call has ended."""
     utc: Callable[[], datetime]
+    forwards: dict[str, Forwarding]
+    """INVITEs on their way to ourselves, by Call-ID."""
+    random: Random = field(default_factory=SystemRandom)
+
+    @property
+    def dial_plan(self) -> DialPlan:
+        """What calls are decided by at this moment."""
+        settings, books = self.settings, self.books
+        applications = Applications.of(settings)
+        return DialPlan(books.rates, books.routes, settings.emergency_numbers, applications)

@@ -219,5 +219,5 @@ def call_finish(call: Call, credit: Credit, by: EndedBy, cause: int, status: int
         sip_status=status,
         ended_by=by,
         gateway_id=call.gateway.gateway_id if call.gateway else None,
-        start=call.unstarted,
+        start=call.payment.unstarted,
     )

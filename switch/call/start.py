@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Container
     from datetime import datetime
 
-    from billing_client.types import Grant
+    from billing_client.types import Grant, Party
     from switch.call.credit import Credit
     from switch.call.plan import Caller, Plan
 
@@ -28,6 +28,7 @@ _REFUSALS: Final = {
 
 def call_start(
     plan: Plan,
+    payer: Party,
     caller: Caller,
     credit: Credit,
     *,
@@ -38,10 +39,11 @@ def call_start(
     sip_call_id: str = "",
 ) -> CallStart:
     """Registers a planned call and asks for its first funds."""
+    forwarding = caller.forwarding if plan.direction == "forwarded" else None
     return CallStart(
         call_id=call_id,
-        account_id=plan.payer.account_id,
-        balance_id=plan.payer.balance_id,
+        account_id=payer.account_id,
+        balance_id=payer.balance_id,
         caller=caller.number,
         dialled=dialled,
         direction=plan.direction,
@@ -52,8 +54,10 @@ def call_start(
         destination=plan.rate.destination if plan.rate else "",
         country=plan.rate.country if plan.rate else "",
         sip_call_id=sip_call_id,
-        callee_id=plan.callee.account_id if plan.callee and plan.direction == "internal" else None,
-        exempt=dialled in emergency,
+        callee_id=plan.callee.account_id if plan.callee and plan.direction in ("internal", "forwarded") else None,
+        exempt=dialled in emergency or plan.application is not None,
+        forward=forwarding.name if forwarding else None,
+        forward_most=forwarding.most if forwarding else 0,
     )
 
 

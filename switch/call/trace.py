@@ -24,6 +24,8 @@ KINDS: Final = {
     "rate": "rate",
     "route": "routes",
     "funds": "funds",
+    "answering": "answering",
+    "forward": "forwarding",
     "ring": "ringing",
     "hunt": "hunting",
     "answer": "answered",

@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-__all__ = ["Flow", "Hop"]
+__all__ = ["INNER", "INNER_FLOW", "Flow", "Hop"]
+
+INNER: Final = "inner"
+"""The transport of what an element sends to itself. Nothing from outside comes by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class Flow:
     """A path between a local socket and a peer (RFC 5626): two UDP addresses, or one TCP connection."""
 
     transport: str
-    """ "udp" or "tcp"."""
+    """ "udp", "tcp" or `INNER`."""
     local: tuple[str, int]
     """Address of the listener that received it or that sends it."""
     remote: tuple[str, int]
@@ -33,3 +37,12 @@ class Flow:
     def is_reliable(self) -> bool:
         """Whether SIP itself need not retransmit."""
         return self.transport != "udp"
+
+    @property
+    def back(self) -> Flow:
+        """The same path, seen from its other end."""
+        return Flow(self.transport, self.remote, self.local, self.connection)
+
+
+INNER_FLOW: Final = Flow(INNER, ("127.0.0.1", 1), ("127.0.0.1", 2))
+"""What a request to ourselves goes out on; it comes in on `INNER_FLOW.back`. The ports only tell the two ends apart."""

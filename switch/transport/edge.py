@@ -50,6 +50,16 @@ class Edge:
         except Exception:
             log.exception("a message from %s:%d over %s could not be processed", *flow.remote, flow.transport)
 
+    def hand_over(self, data: bytes, flow: Flow) -> None:
+        """Take in a message of our own, which no flood limit counts."""
+        try:
+            message = parse_message(data)
+            if self._on_bytes is not None:
+                self._on_bytes(message, flow, data)
+            self._on_message(message, flow)
+        except Exception:
+            log.exception("a message to ourselves could not be processed")
+
     def reject(self, error: ParseError, flow: Flow) -> None:
         """Report something that is no message."""
         self.malformed += 1

@@ -8,7 +8,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Final
 
-from switch.sip.flow import Flow
+from switch.sip.flow import INNER, Flow
 from switch.sip.stun import answer_binding
 from switch.transport.edge import Edge
 from switch.transport.tcp import StreamLimits, TcpConnections
@@ -104,6 +104,8 @@ class Transport:
                 listener.send(data, flow)
             else:
                 asyncio.get_running_loop().call_soon(self._on_failed, flow, data)
+        elif flow.transport == INNER:
+            asyncio.get_running_loop().call_soon(self._edge.hand_over, data, flow.back)
         else:
             self._tcp.send(data, flow)
 
@@ -138,6 +140,8 @@ class Transport:
         """Whether a flow can still be used: any UDP flow of ours, a TCP flow while its connection lasts."""
         if flow.transport == "udp":
             return flow.local in self._udp
+        if flow.transport == INNER:
+            return True
         return not flow.connection or self._tcp.has(flow)
 
     def sent_by(self, flow: Flow) -> str:

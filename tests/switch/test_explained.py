@@ -12,7 +12,7 @@ import pytest
 from billing_client.inquiry import Inquiry
 from softswitch.explaining.ladder import summary
 from switch.call.call import CallState
-from switch.call.explain import Question, explain
+from switch.call.explain import Conditions, Question, explain
 from switch.recorder import read_record
 from switch.settings import CreditSettings
 from switch.sip.session import Acknowledged, Ended, Failed
@@ -52,7 +52,14 @@ async def asked(world: World, caller: str, dialled: str, **about: object) -> Exp
         question = Question(caller=caller, dialled=dialled, at=datetime.now(UTC))
         for name, value in about.items():
             object.__setattr__(question, name, value)
-        return await explain(inquiry, question, CreditSettings(), EMERGENCY)
+        services = world.switch.services
+        conditions = Conditions(
+            credit=CreditSettings(),
+            emergency=EMERGENCY,
+            applications=services.dial_plan.applications,
+            ring_seconds=services.settings.ring_seconds,
+        )
+        return await explain(inquiry, question, conditions)
     finally:
         await inquiry.close()
 

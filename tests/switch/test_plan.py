@@ -11,7 +11,7 @@ import pytest
 
 from billing_client.rating import RateBook, RouteBook
 from billing_client.types import Gateway, Parties, Party, Rate, Route
-from switch.call.plan import Caller, Plan, Refusal, dialled_number, plan_call
+from switch.call.plan import Caller, DialPlan, Plan, Refusal, dialled_number, plan_call
 from switch.call.trace import Trace
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -43,7 +43,9 @@ def plan(
 ) -> Plan | Refusal:
     """Decide about a call."""
     parties = Parties(caller, callee, ())
-    return plan_call(parties, dialled, source, RATES, ROUTES, NOW, ("112",), Trace() if trace is None else trace)
+    return plan_call(
+        parties, dialled, source, DialPlan(RATES, ROUTES, ("112",)), NOW, Trace() if trace is None else trace
+    )
 
 
 def test_an_account_calls_another_at_the_callers_rate() -> None:

@@ -16,7 +16,7 @@ import pytest
 from billing_client.inquiry import Inquiry
 from softswitch.config import load
 from softswitch.settings import questions_socket
-from switch.call.explain import Question, explain
+from switch.call.explain import Conditions, Question, explain
 from switch.questions import Questions, answer_of, ask
 from tests.softswitch.support import softswitch, write_configuration
 
@@ -65,7 +65,7 @@ async def test_the_switch_says_what_the_store_alone_says(
     settings = world.switch.settings
     inquiry = await Inquiry.connect(settings.store_dsn)
     try:
-        alone = answer_of(await explain(inquiry, asked, settings.credit, settings.emergency_numbers))
+        alone = answer_of(await explain(inquiry, asked, Conditions.of(settings)))
     finally:
         await inquiry.close()
     async with answering(world, tmp_path / "run" / "questions.sock"):

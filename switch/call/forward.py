@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A call that an account forwards: what the call that it forwards tells the call that this makes.
+
+The switch sends itself an INVITE. So the forwarded leg is a call as any other: authorised, rated, limited, charged to
+who forwards it, explained and forwarded again by the rules of who is called.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from billing_client.incoming import DEFAULT_MAX_CALLS
+
+if TYPE_CHECKING:
+    from billing_client.incoming import Forward
+    from billing_client.types import Party
+    from switch.call.plan import Caller
+
+__all__ = ["Forwarding", "shown"]
+
+
+@dataclass(slots=True)
+class Forwarding:
+    """One forwarded leg."""
+
+    account: str
+    """Number of the account that forwards, and pays."""
+    name: str
+    """Of the forward: its calls are counted."""
+    most: int = DEFAULT_MAX_CALLS
+    number: str = ""
+    """What the forwarded party sees of who calls."""
+    display: str = ""
+    media_host: str = "127.0.0.1"
+    """The address that the forwarded party's signalling comes from, once it has described its media: the relay, which
+    serves both calls as one, is told where to expect it."""
+
+
+def shown(forward: Forward, caller: Caller, forwarder: Party) -> tuple[str, str]:
+    """The number and name that a forwarded party sees."""
+    match forward.caller_id:
+        case "forwarder":
+            return forwarder.number, forwarder.display
+        case "caller_forwarder_name":
+            return caller.number, forwarder.display or forwarder.number
+        case _:
+            return caller.number, caller.display

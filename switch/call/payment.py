@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The money of one call: registered with the store, funds locked slice by slice, settled once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from billing_client.types import Grant
+from switch.call.credit import Credit
+from switch.call.funds import FundsWatch, note_grant
+from switch.call.settlement import call_finish
+from switch.call.start import call_start, refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from billing_client.types import CallStart, EndedBy
+    from switch.call.call import Call
+    from switch.call.plan import Caller, Plan, Refusal
+    from switch.call.services import Services
+
+__all__ = ["Payment"]
+
+
+class Payment:
+    """What a call's payer pays; nothing of it where nobody of ours does."""
+
+    __slots__ = ("_is_taken", "_services", "_watch", "credit", "unstarted")
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._is_taken = False
+        self._watch: FundsWatch | None = None
+        self.credit: Credit | None = None
+        self.unstarted: CallStart | None = None
+        """What the store has not been told, because it was away."""
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether the store has taken the call; if it does not hold it any more, somebody else has settled it."""
+        return self._is_taken and self.unstarted is None
+
+    async def authorise(
+        self, call: Call, plan: Plan, caller: Caller, on_end: Callable[[], None], on_warn: Callable[[], None]
+    ) -> Refusal | None:
+        """Register a call and lock its first funds: only then may an INVITE leave. Raises StoreError."""
+        if plan.payer is None:
+            return None
+        services, settings = self._services, self._services.settings
+        credit = Credit(plan.rate, settings.credit, plan.payer.available)
+        start = call_start(
+            plan,
+            plan.payer,
+            caller,
+            credit,
+            call_id=call.call_id,
+            dialled=call.dialled,
+            started_at=call.started_at,
+            emergency=settings.emergency_numbers,
+            sip_call_id=call.invite.request.call_id,
+        )
+        grant = await services.reach.start_call(start)
+        if grant is None:
+            call.trace.add("funds", "the store is away: the call costs nothing, goes on and is recorded later")
+            self.unstarted, grant = start, Grant(start.want)
+        if (refusal := refused(grant)) is not None:
+            return refusal
+        self._is_taken, self.credit = True, credit
+        credit.granted(grant.locked)
+        self._watch = FundsWatch(call.call_id, credit, services.store, call.trace, on_end, on_warn)
+        note_grant(call.trace, credit, plan.payer)
+        return None
+
+    def answered(self) -> None:
+        """The paid time runs."""
+        if self._watch is not None:
+            self._watch.start()
+
+    def ended(self) -> None:
+        """The paid time is over."""
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
+
+    def settle(self, call: Call, by: EndedBy, cause: int, status: int | None) -> None:
+        """Hand the finished call over to be charged and recorded."""
+        if self._is_taken and self.credit is not None:
+            self._services.settle(call_finish(call, self.credit, by, cause, status))

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The legs of a call while nobody has answered: who is rung, for how long, and what comes after."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from switch.call.answering import Happened, RingPhones, happened
+from switch.call.headers import reason
+from switch.call.hunt import Hunt, Stage
+from switch.call.legs import (
+    challenge_answer,
+    falls_back,
+    flow_for,
+    foreign_stages,
+    gateway_stages,
+    outgoing_request,
+)
+from switch.call.onward import Onward, application_stage
+from switch.call.state import CallState
+from switch.sip.session import Failed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from billing_client.types import Parties
+    from switch.call.call import Call
+    from switch.call.hunt import Branch, Result
+    from switch.call.plan import Plan
+    from switch.sip.session import Answered, OutgoingInvite, Progressed
+
+__all__ = ["Ringing"]
+
+
+class Ringing:
+    """The attempts of one call, stage by stage."""
+
+    __slots__ = ("_attempts", "_call", "_hunt", "_onward", "_timers")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._hunt = Hunt([])
+        self._onward: Onward | None = None
+        self._attempts: dict[OutgoingInvite, Branch] = {}
+        self._timers: dict[OutgoingInvite, asyncio.TimerHandle] = {}
+
+    # where to ---------------------------------------------------------------------------------------------------
+    async def look_around(self, plan: Plan, parties: Parties) -> bool:
+        """Find whom to ring first; False: nobody."""
+        call = self._call
+        if plan.application is not None:
+            self._hunt.stages = [application_stage(call, plan.application)]
+        elif plan.callee is not None:
+            self._onward = Onward(call, plan.callee, parties.bindings)
+            stage = self._next_step(None)
+            self._hunt.stages = [] if stage is None else [stage]
+        elif plan.routes:
+            self._hunt.stages = await gateway_stages(call.services, plan, call.dialled)
+        else:
+            self._hunt.stages = await foreign_stages(call.services, call.invite.request.uri_text)
+        stage = self._hunt.next_stage()
+        return stage is not None and bool(stage.branches)
+
+    def _next_step(self, last: Happened | None) -> Stage | None:
+        """The next step of how the account answers that leads somewhere."""
+        onward = self._onward
+        if onward is None:
+            return None
+        step = onward.course.next(last)
+        while step is not None:
+            stage = onward.stage(step)
+            if stage.branches:
+                return stage
+            step = onward.course.next(Happened.UNREGISTERED if isinstance(step, RingPhones) else Happened.FAILED)
+        return None
+
+    # ringing ----------------------------------------------------------------------------------------------------
+    async def ring(self) -> None:
+        """Ring the present stage."""
+        call, stage = self._call, self._hunt.stage
+        body = await call.bridge.first_offer(call.invite.request.sdp)
+        if call.invite.answered:
+            return
+        call.state = CallState.RINGING
+        call.gateway = stage.gateway
+        if stage.forwards:
+            core = call.services.core
+            core.perform(call.invite.progress(181, core.now()))
+        self._ring(stage.branches, body)
+
+    def _ring(self, branches: Sequence[Branch], body: bytes) -> None:
+        call, services = self._call, self._call.services
+        for branch in branches:
+            request = outgoing_request(call, branch, body)
+            flow = flow_for(services, branch, request)
+            attempt = services.core.agent.invite(request, flow, natted=branch.natted, owner=call)
+            self._attempts[attempt] = branch
+            forwarding = branch.invitation.forwarding if branch.invitation is not None else None
+            if forwarding is not None:
+                services.forwards[request.call_id] = forwarding
+                call.bridge.expect_forward(request.call_id, forwarding)
+            if call.ladder is not None:
+                services.recorder.ladders.add_leg(call.ladder, request.call_id, flow)
+            self._note(branch, flow.transport)
+            self._start_timer(attempt, branch)
+            services.core.perform(attempt.start(services.core.now()))
+
+    def _note(self, branch: Branch, transport: str) -> None:
+        trace, special = self._call.trace, branch.invitation
+        if special is None:
+            trace.add("ring", "ringing {name} by {transport}", name=branch.name, transport=transport)
+        elif special.number is None:
+            trace.add("ring", "the media server is asked for {name}", name=branch.name)
+        else:
+            seconds = self._patience(branch)
+            trace.add(
+                "forward",
+                "{name}, which rings {seconds:.0f} s and sees {number}",
+                name=branch.name,
+                seconds=seconds,
+                number=special.number,
+            )
+
+    def _patience(self, branch: Branch) -> float:
+        return self._hunt.stage.ring_seconds if branch.ring_seconds is None else branch.ring_seconds
+
+    def _start_timer(self, attempt: OutgoingInvite, branch: Branch) -> None:
+        silence = self._hunt.stage.response_seconds
+        if silence is None:
+            self._set_timer(attempt, self._patience(branch), self._rang_out)
+        else:
+            self._set_timer(attempt, silence, self._is_silent)
+
+    def _set_timer(self, attempt: OutgoingInvite, seconds: float, due: Callable[[OutgoingInvite], None]) -> None:
+        self._stop_timer(attempt)
+        self._timers[attempt] = asyncio.get_running_loop().call_later(seconds, due, attempt)
+
+    def _stop_timer(self, attempt: OutgoingInvite) -> None:
+        timer = self._timers.pop(attempt, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _is_silent(self, attempt: OutgoingInvite) -> None:
+        """No sign of life came: as if it had answered 408."""
+        transaction, branch = attempt.transaction, self._attempts.get(attempt)
+        if branch is not None and transaction is not None and transaction.state in ("Proceeding", "Accepted"):
+            self._set_timer(attempt, self._patience(branch), self._rang_out)  # 100 came: it lives
+        else:
+            self._give_up(attempt, 408)
+
+    def _rang_out(self, attempt: OutgoingInvite) -> None:
+        self._give_up(attempt, 487, reason(19, "No answer"))
+
+    def _give_up(self, attempt: OutgoingInvite, status: int, *headers: tuple[str, str]) -> None:
+        core = self._call.services.core
+        core.perform(attempt.cancel(core.now(), headers))
+        self._call.receive(Failed(attempt, attempt.request.response(status), local=True))
+
+    # what comes of it -------------------------------------------------------------------------------------------
+    def progressed(self, event: Progressed) -> bool:
+        """Whether a provisional response is of one that is rung."""
+        attempt = event.invite
+        branch = self._attempts.get(attempt)
+        if branch is None:
+            return False
+        if self._hunt.stage.response_seconds is not None and attempt in self._timers:
+            self._set_timer(attempt, self._patience(branch), self._rang_out)
+        return True
+
+    def answered(self, event: Answered) -> Branch | None:
+        """The branch that answered, when all others have been given up; None: it is not rung any more."""
+        branch = self._attempts.pop(event.invite, None)
+        if branch is not None:
+            self._stop_timer(event.invite)
+            self.stop(("Reason", 'SIP;cause=200;text="Call completed elsewhere"'))
+        return branch
+
+    async def failed(self, event: Failed) -> Result | None:
+        """A branch came to nothing; the result where that was the last hope."""
+        call, hunt = self._call, self._hunt
+        self._stop_timer(event.invite)
+        call.services.forwards.pop(event.invite.request.call_id, None)
+        branch = self._attempts.pop(event.invite, None)
+        if branch is None or call.state is not CallState.RINGING:
+            return None
+        response = event.response
+        call.trace.add(
+            "hunt", "{name}: {status} {reason}", name=branch.name, status=response.status, reason=response.reason
+        )
+        if event.local and response.status != 487 and falls_back(call.services, branch, event.invite.flow):
+            self._ring((branch,), await call.bridge.first_offer(call.invite.request.sdp))
+            return None
+        if self._retry_with_credentials(event, branch):
+            return None
+        if branch.invitation is not None and response.status in (402, 403, 407):
+            response = event.invite.request.response(480)  # the funds and rights of who forwards are not the caller's
+        if not hunt.failed(response):
+            return None
+        if hunt.should_fail_over():
+            call.trace.add("hunt", "that is no word about the callee: the next gateway is tried")
+            hunt.next_stage()
+            await self.ring()
+            return None
+        stage = self._next_step(happened(hunt.best.status))
+        if stage is None:
+            return hunt.result()
+        self.stop(reason(19, "No answer"))
+        hunt.go_on(stage)
+        await self.ring()
+        return None
+
+    def _retry_with_credentials(self, event: Failed, branch: Branch) -> bool:
+        """A gateway that challenges us gets an answer, once (RFC 3261 section 22.2)."""
+        if branch.gateway is None or event.response.status not in (401, 407) or event.invite.cancelled:
+            return False
+        core = self._call.services.core
+        line = challenge_answer(branch.gateway, event.invite.request, event.response, core.agent.new_token())
+        if line is None or event.invite.request.get(line[0]) is not None:
+            return False
+        self._attempts[event.invite] = branch
+        self._start_timer(event.invite, branch)
+        core.perform(event.invite.resend([line], core.now()))
+        return True
+
+    def stop(self, *headers: tuple[str, str]) -> None:
+        """Give up all that ring, with these header lines."""
+        core, forwards = self._call.services.core, self._call.services.forwards
+        for attempt in list(self._attempts):
+            self._stop_timer(attempt)
+            forwards.pop(attempt.request.call_id, None)
+            core.perform(attempt.cancel(core.now(), headers))
+            attempt.owner = None
+        self._attempts.clear()

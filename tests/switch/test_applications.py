@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls to applications of the media server and calls that it makes; a phone of ours stands at its address."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from switch.sip.session import Acknowledged, Cancelled, Ended, Failed, Progressed
+from switch.sip.uri import Uri
+from switch.sip.user_agent import Invited
+from tests.switch.following import MOBILE, answering, call_from_media, follow_me, media, settings
+from tests.switch.phone import Phone, sdp
+from tests.switch.test_gateways import carriers
+
+if TYPE_CHECKING:
+    from tests.switch.conftest import World
+
+__all__ = ["media", "settings"]
+pytestmark = pytest.mark.asyncio
+
+
+async def test_an_access_number_leads_to_the_media_server_free_of_charge(world: World, media: Phone) -> None:
+    async with world.phone("105") as poor:
+        await world.sql.execute("UPDATE billing_account SET max_calls_out = 1")
+        await poor.call("*98")
+        invite = await media.ringing()
+        uri = invite.request.uri
+        assert (uri.user, uri.params["target"]) == ("voicemail-access", "sip%3A105%40127.0.0.1")
+        assert invite.request.to.uri.user == "*98"
+        assert invite.request.get("P-Served-User") == "<sip:105@127.0.0.1>;sescase=orig"
+        assert "sip:105@127.0.0.1" in (invite.request.get("P-Asserted-Identity") or "")
+        assert await world.sql.fetchval("SELECT locked FROM billing_activecall") == Decimal(0)
+        media.perform(invite.accept(media.now(), body=sdp(41000)))
+        answered = await poor.connected()
+        # what the account does through the application is no second call of the caller's
+        async with world.phone("102") as bob:
+            await bob.register()
+            await call_from_media(world, media, "102", "105", "105")
+            outgoing = await bob.ringing()
+            bob.perform(outgoing.reject(486, bob.now()))
+            assert (await media.expect(Failed)).response.status == 486
+        poor.perform(answered.session.bye(poor.now()))
+        await media.expect(Ended)
+    first, second = await world.settled()
+    assert (first["dialled"], first["amount"]) == ("*98", Decimal(0))
+    assert (second["dialled"], second["direction"]) == ("102", "internal")
+
+
+async def test_a_menu_and_a_star_code_say_what_they_are(world: World, media: Phone) -> None:
+    async with world.phone("101") as alice:
+        for dialled, user, params in (
+            ("*99", "menu", {"target": "sip%3A101%40127.0.0.1", "name": "reception"}),
+            ("*72420600000001", "feature", {"target": "sip%3A101%40127.0.0.1", "code": "%2A72", "argument": MOBILE}),
+            ("*7", "feature", {"target": "sip%3A101%40127.0.0.1", "code": "%2A7"}),
+        ):
+            invite = await alice.call(dialled)
+            uri = (await media.ringing()).request.uri
+            assert (uri.user, dict(uri.params)) == (user, params)
+            alice.perform(invite.cancel(alice.now()))
+            await media.expect(Cancelled)
+            await alice.expect(Failed)
+
+
+async def test_other_access_numbers_count_from_the_next_call(world: World, media: Phone) -> None:
+    async with world.phone("101") as alice:
+        world.switch._take_over(replace(world.switch.settings, access_numbers={"*55": "echo"}))
+        await alice.call("*98")
+        assert (await alice.expect(Failed)).response.status == 404
+        invite = await alice.call("*55")
+        assert (await media.ringing()).request.uri.user == "echo"
+        alice.perform(invite.cancel(alice.now()))
+
+
+async def test_a_carriers_call_to_an_access_number_needs_no_account(world: World, media: Phone) -> None:
+    world.switch._take_over(replace(world.switch.settings, access_numbers={"42080012345": "calling_card"}))
+    async with carriers(world) as (carrier, _):
+        carrier.user = "42075553333"
+        await carrier.call("42080012345", authenticate=False)
+        invite = await media.ringing()
+        assert invite.request.uri.user == "calling_card"
+        assert "target" not in invite.request.uri.params
+        assert invite.request.get("P-Served-User") is None
+        media.perform(invite.accept(media.now(), body=sdp(41000)))
+        answered = await carrier.connected()
+        carrier.perform(answered.session.bye(carrier.now()))
+        await media.expect(Ended)
+    assert await world.settled() == []
+
+
+@pytest.mark.parametrize("status", [503, 404])
+async def test_a_media_server_that_fails_is_a_clear_answer(world: World, media: Phone, status: int) -> None:
+    async with world.phone("101") as alice:
+        await alice.call("*98")
+        invite = await media.ringing()
+        media.perform(invite.reject(status, media.now()))
+        assert (await alice.expect(Failed)).response.status == {503: 480, 404: 404}[status]
+
+
+async def test_a_media_server_that_is_dead_is_a_clear_answer_soon(world: World, media: Phone) -> None:
+    async with world.phone("101") as alice:
+        media.lose = 100
+        began = alice.now()
+        await alice.call("*98")
+        assert (await alice.expect(Failed)).response.status == 408
+        assert alice.now() - began < 5
+
+
+# voicemail
+
+
+async def test_nobody_answers_and_the_mailbox_does(world: World, media: Phone) -> None:
+    await answering(world, "201", mode="ring_then_voicemail", ring_seconds=1)
+    async with world.phone("102") as bob, world.phone("201") as paid:
+        await paid.register()
+        await bob.call("201")
+        await paid.ringing()
+        invite = await media.ringing()
+        await paid.expect(Cancelled)
+        uri = invite.request.uri
+        assert (uri.user, dict(uri.params)) == ("voicemail", {"target": "sip%3A201%40127.0.0.1", "cause": "408"})
+        assert invite.request.to.uri.user == "201"
+        assert invite.request.values("Diversion") == ["<sip:201@127.0.0.1>;reason=no-answer;counter=1"]
+        assert {(await bob.expect(Progressed)).response.status for _ in range(3)} == {180, 181}
+        media.perform(invite.accept(media.now(), body=sdp(41000)))
+        answered = await bob.connected()
+        await media.expect(Acknowledged)
+        await asyncio.sleep(1.1)
+        bob.perform(answered.session.bye(bob.now()))
+        await media.expect(Ended)
+    (xdr,) = await world.settled()
+    assert (xdr["dialled"], xdr["amount"]) == ("201", Decimal("0.02000"))  # as for a call to the account
+
+
+@pytest.mark.parametrize(
+    ("rules", "cause"),
+    [
+        ({"mode": "voicemail"}, "302"),
+        ({"mode": "ring_then_voicemail"}, "404"),
+        ({"mode": "ring_then_voicemail", "do_not_disturb": True}, "480"),
+        ({"mode": "forward_then_voicemail", "follow_me": follow_me({"to": "104"})}, "302"),
+        ({"mode": "ring_then_voicemail", "forward": {"always": {"to": "104"}}}, "302"),
+    ],
+)
+async def test_the_mailbox_is_told_why(world: World, media: Phone, rules: dict[str, object], cause: str) -> None:
+    await answering(world, "102", **rules)
+    async with world.phone("101") as alice:
+        await alice.call("102")
+        invite = await media.ringing()
+        assert invite.request.uri.params["cause"] == cause
+        media.perform(invite.reject(486, media.now()))
+        assert (await alice.expect(Failed)).response.status in (480, 486)
+
+
+async def test_a_phone_that_is_busy_is_what_the_caller_hears_when_the_mailbox_fails(world: World, media: Phone) -> None:
+    await answering(world, "102", mode="ring_then_voicemail")
+    async with world.phone("101") as alice, world.phone("102") as bob:
+        await bob.register()
+        await alice.call("102")
+        invite = await bob.ringing()
+        bob.perform(invite.reject(486, bob.now()))
+        invite = await media.ringing()
+        assert invite.request.uri.params["cause"] == "486"
+        media.perform(invite.reject(503, media.now()))
+        assert (await alice.expect(Failed)).response.status == 486
+
+
+async def test_a_loop_of_forwards_ends_in_a_mailbox(world: World, media: Phone) -> None:
+    await answering(world, "102", mode="forward_then_voicemail", follow_me=follow_me({"to": "103"}))
+    await answering(world, "103", mode="forward_then_voicemail", follow_me=follow_me({"to": "102"}))
+    async with world.phone("101") as alice:
+        await alice.call("102")
+        invite = await media.ringing()
+        # 102 forwards to 103, 103 back to 102: who has forwarded it already takes the message
+        assert invite.request.uri.params["target"] == "sip%3A102%40127.0.0.1"
+        media.perform(invite.accept(media.now(), body=sdp(41000)))
+        answered = await alice.connected()
+        alice.perform(answered.session.bye(alice.now()))
+        await media.expect(Ended)
+
+
+# calls that the media server makes
+
+
+async def test_the_media_server_calls_for_an_account_which_pays(world: World, media: Phone) -> None:
+    async with world.phone("201") as paid:
+        await paid.register()
+        await call_from_media(world, media, "201", "102", "42027777100")
+        invite = await paid.ringing()
+        assert invite.request.from_.uri.user == "42027777100"
+        assert invite.request.get("P-Served-User") is None
+        paid.perform(invite.accept(paid.now(), body=sdp(41000)))
+        answered = await media.connected()
+        media.perform(answered.session.bye(media.now()))
+        await paid.expect(Ended)
+    (xdr,) = await world.settled()
+    assert (xdr["direction"], xdr["caller"], xdr["amount"]) == ("internal", "42027777100", Decimal("0.01000"))
+    assert await world.balance("102") == Decimal("4.99")
+
+
+async def test_a_call_forwarded_by_the_media_server_is_the_forwarders(world: World, media: Phone) -> None:
+    await answering(world, "102", mode="forward", follow_me=follow_me({"to": "201", "max_calls": 1}))
+    async with world.phone("201") as paid:
+        await paid.register()
+        await call_from_media(world, media, "201", "102", "101", case="orig-cdiv")
+        invite = await paid.ringing()
+        row = await world.sql.fetchrow("SELECT direction, forward FROM billing_activecall")
+        assert row is not None
+        assert tuple(row) == ("forwarded", "201")
+        await call_from_media(world, media, "201", "102", "101", case="orig-cdiv")
+        assert (await media.expect(Failed)).response.status == 486
+        paid.perform(invite.reject(486, paid.now()))
+        assert (await media.expect(Failed)).response.status == 486
+
+
+@pytest.mark.parametrize(
+    ("account", "change", "status"),
+    [("999", "", 403), ("102", "UPDATE billing_account SET state = 'blocked' WHERE number = '102'", 403),
+     ("105", "UPDATE billing_rate SET connect_fee = 5 WHERE prefix = '20'", 402)],
+)  # fmt: skip
+async def test_such_a_call_is_authorised_as_any_other(
+    world: World, media: Phone, account: str, change: str, status: int
+) -> None:
+    if change:
+        await world.sql.execute(change)
+        await world.routes_reloaded()
+    async with world.phone("201") as paid:
+        await paid.register()
+        await call_from_media(world, media, "201", account, "101")
+        assert (await media.expect(Failed)).response.status == status
+
+
+async def test_nobody_else_is_believed(world: World) -> None:
+    served = ("P-Served-User", "<sip:102@127.0.0.1>;sescase=orig")
+    async with world.phone("101") as alice, world.phone("201") as paid, world.phone("stranger", "") as stranger:
+        await paid.register()
+        await stranger.call("201", served, authenticate=False)
+        assert (await stranger.expect(Failed)).response.status == 407
+        invite = await alice.call("201", served)
+        request = (await paid.ringing()).request
+        assert request.get("P-Served-User") is None
+        assert request.from_.uri.user == "101"
+        alice.perform(invite.cancel(alice.now()))
+        await paid.expect(Cancelled)
+    (xdr,) = await world.settled()
+    assert xdr["caller"] == "101"
+
+
+async def test_a_forward_to_an_access_number_opens_nobodys_mailbox(world: World, media: Phone) -> None:
+    await answering(world, "102", mode="forward", follow_me=follow_me({"to": "*98"}, {"to": "*72101"}))
+    async with world.phone("101") as alice:
+        await alice.call("102")
+        invite = await media.ringing()
+        assert "target" not in invite.request.uri.params
+        assert invite.request.get("P-Served-User") is None
+        media.perform(invite.reject(486, media.now()))
+        assert (await alice.expect(Failed)).response.status == 486
+
+
+async def test_a_forward_that_must_be_confirmed_is_dialled_by_the_media_server(world: World, media: Phone) -> None:
+    entry = {"to": MOBILE, "confirm": True, "caller_id": "forwarder", "seconds": 20}
+    await answering(world, "102", mode="forward", follow_me=follow_me(entry))
+    async with carriers(world) as (carrier, _), world.phone("101") as alice:
+        await alice.call("102")
+        invite = await media.ringing()
+        uri = invite.request.uri
+        assert (uri.user, uri.params["target"], uri.params["seconds"]) == ("confirm", MOBILE, "20")
+        assert invite.request.get("P-Served-User") == "<sip:102@127.0.0.1>;sescase=orig"
+        assert invite.request.from_.uri.user == "102"
+        await call_from_media(world, media, MOBILE, "102", "102", case="orig-cdiv")
+        mobile = await carrier.ringing()
+        assert mobile.request.from_.uri.user == "102"
+        carrier.perform(mobile.accept(carrier.now(), body=sdp(41000)))
+        dialled = await media.connected()
+        with pytest.raises(TimeoutError):
+            await alice.expect(Acknowledged, 0.2)  # not answered before the key
+        media.perform(invite.accept(media.now(), body=sdp(41100)))
+        answered = await alice.connected()
+        alice.perform(answered.session.bye(alice.now()))
+        await media.expect(Ended)
+        media.perform(dialled.session.bye(media.now()))
+        await carrier.expect(Ended)
+    rows = await world.settled()
+    assert sorted((row["direction"], row["dialled"], row["amount"]) for row in rows) == [
+        ("forwarded", MOBILE, Decimal("0.04500")), ("internal", "102", Decimal(0)),
+    ]  # fmt: skip
+
+
+# the second number
+
+
+async def second_number(world: World) -> None:
+    """Give account 102 a number from the outside, and its owner's mobile phone."""
+    await world.sql.execute("UPDATE billing_alias SET account_id = a.id FROM billing_account a WHERE a.number = '102'"
+                            " AND name IN ('42027777100', '42073723123@pstn')")  # fmt: skip
+    await answering(world, "102", mode="forward_then_voicemail",
+                    follow_me=follow_me({"to": MOBILE, "seconds": 1, "caller_id": "forwarder"}))  # fmt: skip
+
+
+async def test_its_owner_gets_to_his_mailbox(world: World, media: Phone) -> None:
+    await second_number(world)
+    async with carriers(world) as (carrier, _):
+        carrier.user = "42073723123"
+        await carrier.call("42027777100", authenticate=False)
+        invite = await media.ringing()
+        uri = invite.request.uri
+        assert (uri.user, uri.params["target"]) == ("voicemail-access", "sip%3A102%40127.0.0.1")
+        assert invite.request.to.uri.user == "42027777100"
+        assert invite.request.get("P-Served-User") == "<sip:102@127.0.0.1>;sescase=orig"
+        media.perform(invite.accept(media.now(), body=sdp(41000)))
+        answered = await carrier.connected()
+        # from the menu he calls out
+        await call_from_media(world, media, "420273333444", "102", "42027777100")
+        outgoing = await carrier.ringing()
+        assert (outgoing.request.uri.user, outgoing.request.from_.uri.user) == ("420273333444", "42027777100")
+        carrier.perform(outgoing.reject(486, carrier.now()))
+        await media.expect(Failed)
+        carrier.perform(answered.session.bye(carrier.now()))
+        await media.expect(Ended)
+    rows = await world.settled()
+    assert [(row["direction"], row["dialled"]) for row in rows] == [
+        ("incoming", "42027777100"), ("outgoing", "420273333444"),
+    ]  # fmt: skip
+
+
+async def test_anybody_else_is_forwarded_and_then_leaves_a_message(world: World, media: Phone) -> None:
+    await second_number(world)
+    async with carriers(world) as (carrier, _):
+        carrier.user = "42075553333"
+        caller = await carrier.call("42027777100", authenticate=False)
+        forwarded = await carrier.ringing()
+        assert (forwarded.request.uri.user, forwarded.request.from_.uri.user) == (MOBILE, "102")
+        invite = await media.ringing()
+        assert dict(invite.request.uri.params) == {"target": "sip%3A102%40127.0.0.1", "cause": "302"}
+        assert Uri.parse(invite.request.values("P-Asserted-Identity")[0].strip("<>")).user == "42075553333"
+        media.perform(invite.reject(486, media.now()))
+        failed = await carrier.expect(Failed)
+        assert failed.invite is caller
+    rows = await world.settled()
+    assert sorted(row["direction"] for row in rows) == ["forwarded", "incoming"]
+
+
+async def test_its_owners_other_number_is_any_other_caller(world: World, media: Phone) -> None:
+    await second_number(world)
+    async with carriers(world) as (carrier, _):
+        carrier.user = "42073723123"
+        await carrier.call("103", authenticate=False)
+        assert (await carrier.expect(Failed)).response.status == 480
+        with pytest.raises(TimeoutError):
+            await media.expect(Invited, 0.2)
