@@ -318,6 +318,7 @@ class MediaSession:
         self.unbridge()
         other.unbridge()
         self._other, other._other = other, self
+        self._engine.ticker.hurry(+1)
         self._connect()
         other._connect()
 
@@ -326,6 +327,7 @@ class MediaSession:
         other, self._other = self._other, None
         self._disconnect()
         if other is not None:
+            self._engine.ticker.hurry(-1)
             other._other = None
             other._disconnect()
 

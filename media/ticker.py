@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The media server's one timer: every session sends a packet every 20 ms, each at its place within them.
 
-The 20 ms are ten slots of 2 ms, and a session belongs to one of them; so hundreds of sessions do not send at once, and
-the sockets are read every 2 ms (docs/adr/0012-media-sessions.md). The schedule is absolute: it does not drift.
+The 20 ms are ten slots of 2 ms, and a session belongs to one of them; so hundreds of sessions do not send at once. The
+sockets are read every 2 ms, with few sessions when one of them sends (docs/adr/0012-media-sessions.md). The schedule is
+absolute: it does not drift.
 """
 
 from __future__ import annotations
@@ -48,13 +49,18 @@ class Ticker:
         self._origin = clock()
         self._count = 0
         """Slots since `_origin`."""
+        self._hurried = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def next_at(self) -> float:
-        """When the next slot begins."""
-        return self._origin + self._count * SLOT_SECONDS
+        """When the next slot begins in which there is something to do."""
+        return self._origin + (self._count + self._empty_slots()) * SLOT_SECONDS
+
+    def hurry(self, change: int) -> None:
+        """So many more (or fewer) sessions want their packets read at every slot, as another phone hears them."""
+        self._hurried += change
 
     def add(self, ticked: Ticked) -> None:
         """Call `ticked` from now on, in the slot that has the fewest."""
@@ -85,7 +91,7 @@ class Ticker:
     def run_due(self) -> None:
         """All slots that have come, then the packets that have come."""
         now = self._clock()
-        if now - self.next_at > CATCH_UP_SECONDS:
+        if now - self._origin - self._count * SLOT_SECONDS > CATCH_UP_SECONDS + PACKET_SECONDS:
             self._leave_out(now)
         slots = self._slots
         while self._origin + self._count * SLOT_SECONDS <= now:
@@ -95,13 +101,22 @@ class Ticker:
                 ticked.tick()
         self._pump.round()
 
+    def _empty_slots(self) -> int:
+        """How many of the next slots need no waking up for: few sessions should cost little."""
+        if not self._hurried:
+            for ahead in range(SLOTS):
+                if self._slots[(self._count + ahead) % SLOTS]:
+                    return ahead
+        return 0
+
     def _begin_again(self) -> None:
         """There was nobody to be called, so nothing is late."""
         self._origin, self._count = self._clock(), 0
 
     def _leave_out(self, now: float) -> None:
         """Go on by whole periods, so that at most `CATCH_UP_SECONDS` are made up for."""
-        periods = int((now - self.next_at - CATCH_UP_SECONDS) / PACKET_SECONDS) + 1
+        behind = now - self._origin - self._count * SLOT_SECONDS
+        periods = int((behind - CATCH_UP_SECONDS) / PACKET_SECONDS)
         self._count += periods * SLOTS
         for ticked in self._slot_of:
             ticked.skip(periods)

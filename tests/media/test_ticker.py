@@ -109,3 +109,16 @@ def test_who_comes_after_a_quiet_time_is_not_called_for_it(clockwork: Clockwork)
     clockwork.run(0.1)
     assert len(bell.at) == pytest.approx(5, abs=1)
     assert bell.skipped == 0
+
+
+def test_few_sessions_wake_the_process_only_when_they_send(clockwork: Clockwork) -> None:
+    bells(clockwork, 2)
+    wakes = 0
+    until = clockwork.now + 1.0
+    while clockwork.ticker.next_at < until:
+        clockwork.now = clockwork.ticker.next_at
+        clockwork.ticker.run_due()
+        wakes += 1
+    assert wakes == pytest.approx(100, abs=2)
+    clockwork.ticker.hurry(1)
+    assert clockwork.ticker.next_at - clockwork.now == pytest.approx(0.002, abs=1e-6)
