@@ -135,8 +135,10 @@ class Outbox:
             deposit = await loop.run_in_executor(None, self._spool.read, message_id)
             if deposit is None:
                 self._spool.discard(message_id)
-            else:
-                full += await self._deliver(deposit) == "full"
+            elif await self._deliver(deposit) == "full":
+                full += 1
+                continue
+            self._abandoned.discard(message_id)
         self.waiting = full
         return full
 

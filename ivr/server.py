@@ -113,7 +113,9 @@ class IvrServer:
             return 400
         if details.application not in self.applications:
             return 404
-        if self.draining or len(self.calls) >= self._house.settings.max_calls or details.call_id in self.calls:
+        if details.call_id in self.calls:
+            return 482  # the same request by another way (RFC 3261 section 8.2.2.2)
+        if self.draining or len(self.calls) >= self._house.settings.max_calls:
             return 503
         return None
 
