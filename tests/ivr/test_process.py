@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The media server as a process under `softswitch up`: what a kill in the middle of a message leaves."""
+"""The media server as a process under `softswitch up`: reached through the switch, killed in the middle of a message.
+
+One system serves all tests of a module: each takes accounts that no other uses.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -12,53 +17,139 @@ import pytest
 from softswitch.config import load
 from softswitch.settings import ivr_settings
 from softswitch.store import store_dsn
+from switch.sip.session import Ended
 from tests.ivr.rtp_phone import RtpPhone
 from tests.softswitch.support import Up, write_configuration
 from tests.switch.phone import Phone
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Iterator
+
+    from ivr.settings import IvrSettings
+    from switch.sip.session import Answered
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(150)]
 
-MESSAGES = "SELECT count(*), coalesce(max(seconds), 0) FROM billing_voicemessage"
+MESSAGES = """
+SELECT count(*), coalesce(max(seconds), 0) FROM billing_voicemessage message
+  JOIN billing_account account ON account.id = message.account_id WHERE account.number = %s"""
 
 
-async def messages(file: Path, dsn: str, wanted: int) -> float:
-    """Wait until the store has so many messages; the seconds of the longest."""
-    async with asyncio.timeout(60):
-        while True:
-            async with await psycopg.AsyncConnection.connect(dsn) as connection:
-                row = await (await connection.execute(MESSAGES)).fetchone()
-            assert row is not None
-            if row[0] == wanted:
-                return float(row[1])
-            await asyncio.sleep(0.2)
+VOICEMAIL = """UPDATE billing_account SET answering = answering || '{"mode": "ring_then_voicemail"}' WHERE number = %s"""
 
 
-async def test_a_kill_in_the_middle_of_a_message_keeps_what_was_said(tmp_path: Path) -> None:
-    file = write_configuration(tmp_path)
+@dataclass(frozen=True)
+class Running:
+    """A system that runs."""
+
+    up: Up
+    dsn: str
+    settings: IvrSettings
+
+    async def send_to_voicemail(self, number: str) -> None:
+        """Calls to this account go to its mailbox where no phone answers."""
+        async with await psycopg.AsyncConnection.connect(self.dsn, autocommit=True) as connection:
+            await connection.execute(VOICEMAIL, (number,))
+
+    async def messages(self, number: str, wanted: int) -> float:
+        """Wait until a mailbox has so many messages; the seconds of the longest."""
+        async with asyncio.timeout(60):
+            while True:
+                async with await psycopg.AsyncConnection.connect(self.dsn) as connection:
+                    row = await (await connection.execute(MESSAGES, (number,))).fetchone()
+                assert row is not None
+                if row[0] == wanted:
+                    return float(row[1])
+                await asyncio.sleep(0.2)
+
+    @asynccontextmanager
+    async def phone(self, number: str) -> AsyncIterator[tuple[Phone, RtpPhone]]:
+        """A phone of an account, registered."""
+        password = self.up.passwords()[number]
+        async with Phone(number, password, self.settings.switch) as phone, RtpPhone() as rtp:
+            await phone.register()
+            yield phone, rtp
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """`softswitch up` with its demo tenant."""
+    file = write_configuration(tmp_path_factory.mktemp("up"))
     configuration = load(file)
-    settings = ivr_settings(configuration)
-    server = (settings.listen.host, settings.listen.port)
     with Up(file) as up:
-        await asyncio.to_thread(up.wait_for, "Ctrl-C ends everything")
-        dsn = store_dsn(configuration)
-        async with Phone("switch", "", server) as phone, RtpPhone() as rtp:
-            uri = f"sip:voicemail@{server[0]}:{server[1]};target=sip%3A101%40sip.example.com;cause=408"
-            request = phone.make("INVITE", uri, ("Content-Type", "application/sdp"), body=rtp.sdp)
-            phone.perform(phone.agent.invite(request, phone.flow, natted=False, owner=phone).start(phone.now()))
-            answered = await phone.connected()
-            assert answered.response.sdp is not None
-            rtp.talk_to(answered.response.sdp)
-            async with asyncio.timeout(60):
-                while not list(settings.recordings.glob("*.rec")):  # the greeting is over, and a voice was heard
-                    rtp.say(700)
-                    await asyncio.sleep(0.05)
-            await asyncio.sleep(4)
-            up.child("ivr").kill()
-        await asyncio.to_thread(up.wait_for, "ivr runs again")
-        assert await messages(file, dsn, 1) >= 3
+        up.wait_for("Ctrl-C ends everything")
+        yield Running(up, store_dsn(configuration), ivr_settings(configuration))
+
+
+async def connect(phone: Phone, rtp: RtpPhone, number: str) -> Answered:
+    """Call a number and talk to who answers."""
+    await phone.call(number, body=rtp.sdp)
+    answered = await phone.connected()
+    assert answered.response.sdp is not None
+    rtp.talk_to(answered.response.sdp)
+    return answered
+
+
+async def test_a_phone_reaches_an_application_through_switch_and_relay(running: Running) -> None:
+    async with running.phone("101") as (phone, rtp):
+        answered = await connect(phone, rtp, "*43")
+        await rtp.until_hears(1000)
+        await asyncio.sleep(0.5)
+        rtp.say(700)
+        await asyncio.sleep(1.5)
+        rtp.press("#")
+        rtp.say(0)
+        await rtp.until_hears(700)
+        phone.perform(answered.session.bye(phone.now()))
+
+
+async def test_a_message_for_an_account_without_a_phone_reaches_its_mailbox(running: Running) -> None:
+    await running.send_to_voicemail("102")
+    async with running.phone("101") as (phone, rtp):
+        answered = await connect(phone, rtp, "102")
+        await rtp.until_hears(1000, seconds=40)
+        await asyncio.sleep(0.5)
+        rtp.say(700)
+        await asyncio.sleep(5)
+        phone.perform(answered.session.bye(phone.now()))
+    assert await running.messages("102", 1) >= 4
+
+
+async def test_an_application_calls_out_through_the_switch(running: Running) -> None:
+    async with running.phone("101") as (phone, rtp), running.phone("201") as (called, called_rtp):
+        answered = await connect(phone, rtp, "*98")
         await asyncio.sleep(1)
-        assert await messages(file, dsn, 1) >= 3
-        assert list(settings.recordings.iterdir()) == []
+        rtp.press("34201#")  # advanced options, a call out, and its destination
+        invited = await called.ringing(seconds=30)
+        assert invited.request.from_.uri.user == "101"
+        assert invited.request.sdp is not None
+        called_rtp.talk_to(invited.request.sdp)
+        called.perform(invited.accept(called.now(), body=called_rtp.sdp))
+        rtp.say(300)
+        called_rtp.say(700)
+        await called_rtp.until_hears(300)
+        await rtp.until_hears(700)
+        phone.perform(answered.session.bye(phone.now()))
+        await called.expect(Ended)
+
+
+async def test_a_kill_in_the_middle_of_a_message_keeps_what_was_said(running: Running) -> None:
+    server = (running.settings.listen.host, running.settings.listen.port)
+    async with Phone("switch", "", server) as phone, RtpPhone() as rtp:
+        uri = f"sip:voicemail@{server[0]}:{server[1]};target=sip%3A103%40sip.example.com;cause=408"
+        request = phone.make("INVITE", uri, ("Content-Type", "application/sdp"), body=rtp.sdp)
+        phone.perform(phone.agent.invite(request, phone.flow, natted=False, owner=phone).start(phone.now()))
+        answered = await phone.connected()
+        assert answered.response.sdp is not None
+        rtp.talk_to(answered.response.sdp)
+        async with asyncio.timeout(60):
+            while not list(running.settings.recordings.glob("*.rec")):  # the greeting is over, and a voice was heard
+                rtp.say(700)
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(4)
+        running.up.child("ivr").kill()
+    await asyncio.to_thread(running.up.wait_for, "ivr runs again")
+    assert await running.messages("103", 1) >= 3
+    await asyncio.sleep(1)
+    assert await running.messages("103", 1) >= 3
+    assert list(running.settings.recordings.iterdir()) == []
