@@ -35,7 +35,8 @@ SELECT count(*), coalesce(max(seconds), 0) FROM billing_voicemessage message
   JOIN billing_account account ON account.id = message.account_id WHERE account.number = %s"""
 
 
-VOICEMAIL = """UPDATE billing_account SET answering = answering || '{"mode": "ring_then_voicemail"}' WHERE number = %s"""
+VOICEMAIL = """
+UPDATE billing_account SET answering = answering || '{"mode": "ring_then_voicemail"}' WHERE number = %s"""
 
 
 @dataclass(frozen=True)
