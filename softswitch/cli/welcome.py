@@ -45,6 +45,11 @@ DIAL = (
     ("420600000408", "the first carrier is dead, the second one answers later"),
     ("420600000910", "the carrier hangs up after ten seconds"),
 )
+APPLICATIONS = {
+    "voicemail": "your mailbox",
+    "echo": "hear yourself",
+    "menu": "a menu that you can write yourself (ivr.menus)",
+}
 COMMANDS = (
     ("softswitch registrations", "which phones are there"),
     ("softswitch calls", "what runs, and the funds it holds"),
@@ -82,7 +87,16 @@ class Welcome:
         self._show_phone()
         if self.summary:
             self._show_accounts(self.summary, with_passwords=with_passwords)
-            self._show_pairs("What to dial", DIAL)
+            self._show_pairs("What to dial", [*DIAL, *self._access_numbers()])
+
+    def _access_numbers(self) -> Iterator[tuple[str, str]]:
+        """The first number of each application that can be tried."""
+        told: set[str] = set()
+        for number, target in self.configuration.ivr.access_numbers.items():
+            application = target.partition(":")[0]
+            if application in APPLICATIONS and application not in told:
+                told.add(application)
+                yield number, APPLICATIONS[application]
 
     def _show_phone(self) -> None:
         facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
