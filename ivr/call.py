@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     class RecordingSpool(Protocol):
         """Where recordings grow on disk."""
 
+        def check(self, name: str) -> None:
+            """Raises ValueError for what is no name."""
+
         def begin(self, name: str, details: CallDetails, rate: int) -> Callable[[bytes], None]:
             """Open the file of a recording; what is returned appends samples to it."""
 
@@ -132,6 +135,8 @@ class IvrCall:
     ) -> Recording:
         """Record what the caller says."""
         to = self._spool if spool else None
+        if to is not None:
+            to.check(spool)
         write: Callable[[bytes], None] | None = None
 
         def on_samples(samples: bytes, rate: int) -> None:

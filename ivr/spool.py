@@ -88,6 +88,10 @@ class _Growing:
         self._target.close()
 
 
+def _unwritten(_samples: bytes) -> None:
+    """For samples that cannot be written."""
+
+
 def _sync(descriptor: int) -> None:
     try:
         os.fsync(descriptor)
@@ -104,6 +108,10 @@ class Spool:
         self._growing: dict[str, _Growing] = {}
         directory.mkdir(parents=True, exist_ok=True)
 
+    def check(self, name: str) -> None:
+        """Raises ValueError for what `begin` would not take as a name."""
+        self.recording(name.partition("@")[0])
+
     def begin(self, name: str, details: CallDetails, rate: int) -> Callable[[bytes], None]:
         """Open the file of a recording; what is returned appends samples.
 
@@ -111,6 +119,7 @@ class Spool:
         ValueError for any other name.
         """
         message_id, _, mailbox = name.partition("@")
+        file = self.recording(message_id)
         header = Header(
             mailbox=mailbox or details.target or "",
             caller=details.caller,
@@ -119,7 +128,11 @@ class Spool:
             rate=rate,
         )
         self._close(message_id)
-        growing = self._growing[message_id] = _Growing(self.recording(message_id), header)
+        try:
+            growing = self._growing[message_id] = _Growing(file, header)
+        except OSError as error:  # the disk is full: the recording goes on in memory
+            log.error("a recording is not kept on disk", extra={"file": file.name, "reason": str(error)})
+            return _unwritten
         return growing.append
 
     def end(self, name: str, seconds: float | None = None) -> None:

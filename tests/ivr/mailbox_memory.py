@@ -243,6 +243,9 @@ class MemoryOutbox:
         self.abandoned: list[str] = []
 
     # where recordings grow (`ivr.call.RecordingSpool`)
+    def check(self, name: str) -> None:
+        """Every name will do."""
+
     def begin(self, name: str, details: CallDetails, rate: int) -> Callable[[bytes], None]:
         """Open a recording."""
         message_id, _, mailbox = name.partition("@")

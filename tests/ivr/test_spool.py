@@ -197,6 +197,16 @@ def test_names_that_lead_elsewhere_are_refused(tmp_path: Path) -> None:
     run_virtually(story())
 
 
+def test_where_the_disk_takes_nothing_the_recording_goes_on(tmp_path: Path) -> None:
+    async def story() -> None:
+        files = spool(tmp_path)
+        (tmp_path / "m-1.rec").mkdir()
+        files.begin("m-1", DETAILS, 8000)(SECOND)
+        files.end("m-1", 1.0)
+
+    run_virtually(story())
+
+
 CHILD = """
 import asyncio, sys
 from datetime import UTC, datetime

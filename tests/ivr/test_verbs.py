@@ -242,6 +242,33 @@ def test_a_caller_who_hangs_up_during_the_confirmation_ends_it() -> None:
     assert ended == ["callee was hung up on"]
 
 
+@pytest.mark.parametrize("tenths", range(0, 150, 5))
+@pytest.mark.parametrize("who", ["caller", "callee"])
+def test_a_hang_up_at_any_moment_of_a_dialled_call_ends_all_of_it(tenths: int, who: str) -> None:
+    ended: list[str] = []
+
+    async def confirm(callee: Ivr) -> bool:
+        try:
+            await callee.play("confirm-from")
+            return await callee.menu(["confirm-call"], {"1": True})
+        finally:
+            ended.append("confirm")
+
+    async def app(call: Ivr) -> None:
+        try:
+            await call.play("please-wait")
+            await call.dial("102", account="101", caller="101", hangup_key="**", on_answer=confirm)
+            await call.play("goodbye")
+        finally:
+            ended.append("app")
+
+    callee = ScriptedCallee().waits(3).presses("1") if who == "caller" else ScriptedCallee().waits(tenths / 10)
+    call = caller().answers_dial("102", after=3, talks=5, script=callee if who == "caller" else callee.hangs_up())
+    story = call.waits(tenths / 10 if who == "caller" else 30).run(app)
+    assert ended[-1] == "app"
+    assert story.seconds < 40
+
+
 # the end --------------------------------------------------------------------------------------------------------------
 def test_a_hang_up_does_not_cut_off_what_the_application_waits_for() -> None:
     done: list[str] = []
