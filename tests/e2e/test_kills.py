@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KILLS = int(os.environ.get("KILLS", "5"))
-PROCESSES = ("switch", "postgres", "media")
+PROCESSES = ("switch", "postgres", "media", "ivr")
 RECOVERY_SECONDS = 30.0
 
 RECORDS = "SELECT sip_call_id, count(*) FROM billing_xdr GROUP BY sip_call_id"
