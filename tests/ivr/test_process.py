@@ -94,13 +94,13 @@ async def connect(phone: Phone, rtp: RtpPhone, number: str) -> Answered:
 async def test_a_phone_reaches_an_application_through_switch_and_relay(running: Running) -> None:
     async with running.phone("101") as (phone, rtp):
         answered = await connect(phone, rtp, "*43")
-        await rtp.until_hears(1000)
         await asyncio.sleep(0.5)
+        rtp.press("#")  # enough of what is said first
+        await asyncio.sleep(1.5)
         rtp.say(700)
         await asyncio.sleep(1.5)
-        rtp.press("#")
         rtp.say(0)
-        await rtp.until_hears(700)
+        await rtp.until_hears(700, seconds=20)
         phone.perform(answered.session.bye(phone.now()))
 
 
