@@ -22,18 +22,27 @@ TARIFF = "Demo tariff"
 PRODUCT = "Demo product"
 
 ACCOUNTS: tuple[dict[str, Any], ...] = (
-    {
-        "number": "101",
-        "kind": "debit",
-        "display": "Alice",
-        "opening_balance": "10.00",
-        "aliases": ["42027777100", "42073723123@pstn"],
-    },
+    {"number": "101", "kind": "debit", "display": "Alice", "opening_balance": "10.00"},
     {"number": "102", "kind": "debit", "display": "Bob", "opening_balance": "5.00"},
     {"number": "103", "kind": "subordinate", "display": "Carol"},
     {"number": "104", "kind": "subordinate", "display": "Dave"},
     {"number": "105", "kind": "debit", "display": "Twenty seconds", "opening_balance": "0.20"},
     {"number": "201", "kind": "subordinate", "display": "Paid line"},
+    # A second number: calls to it ring John's mobile phone elsewhere, and from that phone it is his way to his mailbox.
+    {
+        "number": "42027777100",
+        "kind": "debit",
+        "display": "John",
+        "opening_balance": "10.00",
+        "aliases": ["42073723123@pstn"],
+        "answering": {
+            "mode": "forward_then_voicemail",
+            "follow_me": {
+                # the sample carrier's slow number: it would answer after eight seconds
+                "entries": [{"name": "mobile", "to": "420600000600", "seconds": 6, "caller_id": "forwarder"}],
+            },
+        },
+    },
 )
 
 RATES: tuple[dict[str, Any], ...] = (

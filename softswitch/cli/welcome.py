@@ -33,11 +33,13 @@ NOTES = {
     "104": "shares its company's credit",
     "105": "20 seconds of paid talk",
     "201": "costs its caller 0.60/min",
+    "42027777100": "a second number: forwards, then takes messages",
 }
 DIAL = (
     ("102", "another phone, free"),
     ("201", "another phone, paid: watch the balance"),
     ("201 from 105", "cut off after 20 seconds: its funds are gone"),
+    ("42027777100", "John: rings his phone elsewhere for six seconds, then his mailbox answers"),
     ("420600000001", "outside: the sample carrier answers and echoes you"),
     ("420600000486", "busy"),
     ("420600000600", "slow: rings for eight seconds"),

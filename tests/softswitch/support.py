@@ -142,7 +142,7 @@ class Up:
 
     def passwords(self) -> dict[str, str]:
         """The demo accounts' passwords as printed."""
-        return dict(re.findall(r"^(\d{3})\s+([a-z2-9]{12})\s", self.output, re.MULTILINE))
+        return dict(re.findall(r"^(\d{3,11})\s+([a-z2-9]{12})\s", self.output, re.MULTILINE))
 
 
 def _is(process: psutil.Process, name: str) -> bool:

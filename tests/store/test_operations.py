@@ -70,8 +70,9 @@ def test_the_demo_tenant_is_loaded_once_and_keeps_what_it_became(ops: Any) -> No
     assert first.created
     assert {account.number: account.available for account in first.accounts} == {
         "101": 10, "102": 5, "103": 20, "104": 20, "105": Decimal("0.20"), "201": 20,
+        "42027777100": 10,
     }  # fmt: skip
-    assert len({account.password for account in first.accounts}) == 6
+    assert len({account.password for account in first.accounts}) == 7
     ops.topup("101", Decimal(1), "k")
     ops.apply({"accounts": [{"number": "102", "display": "Robert"}]})
     second = ops.load_demo((("127.0.0.1", 7070), ("127.0.0.1", 7071)))
@@ -105,7 +106,7 @@ async def test_the_demo_tenant_as_the_switch_sees_it(demo: Any, dsn: str) -> Non
     assert (outside.prefix, outside.first_increment, outside.next_increment) == ("4207", 30, 6)
     assert did.caller is not None
     assert did.callee is not None
-    assert (did.caller.number, did.caller.via, did.callee.number) == ("101", "ani", "101")
+    assert (did.caller.number, did.caller.via, did.callee.number) == ("42027777100", "ani", "42027777100")
     gateways = [(route.gateway.name, route.gateway.port) for route in routes.routes_for("420777123456")]
     assert gateways == [("sample-carrier", 6070), ("sample-carrier-b", 6071)]
     assert routes.gateway_at("127.0.0.1", 6070) is not None
@@ -150,7 +151,7 @@ async def test_live_calls_registrations_and_records_are_shown(demo: Any, dsn: st
 
 def test_accounts_are_found_by_number_and_customer(demo: Any) -> None:
     assert [row["number"] for row in demo.accounts("10", limit=3)] == ["101", "102", "103"]
-    assert len(demo.accounts("demo comp")) == 6
+    assert len(demo.accounts("demo comp")) == 7
     assert demo.accounts("nobody") == []
 
 

@@ -117,8 +117,12 @@ async def test_a_gateway_that_asks_for_credentials_gets_them_once(world: World) 
 async def test_a_call_from_a_gateway_reaches_the_number_that_was_dialled(world: World) -> None:
     async with carriers(world) as (first, _), world.phone("101") as alice:
         await alice.register()
+        await world.sql.execute(
+            "INSERT INTO billing_alias (name, account_id) SELECT '42027777101', id FROM billing_account"
+            " WHERE number = '101'"
+        )
         from_line = ("P-Asserted-Identity", '"Carol" <sip:+42075553333@carrier>')
-        await first.call("42027777100", from_line, authenticate=False)
+        await first.call("42027777101", from_line, authenticate=False)
         invite = await alice.ringing()
         assert invite.request.from_.uri.user == "42075553333"
         assert invite.request.from_.display == "Carol"
@@ -145,7 +149,7 @@ async def test_a_caller_is_identified_by_the_number_that_it_calls_from(world: Wo
         await first.call("102", from_line, authenticate=False)
         await bob.ringing()
         (call,) = world.switch.control.calls.values()
-        assert any("account 101" in reason and "ani" in reason for reason in call.trace)
+        assert any("account 42027777100" in reason and "ani" in reason for reason in call.trace)
 
 
 async def test_an_alias_without_authentication_may_not_call_out(world: World) -> None:
