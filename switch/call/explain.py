@@ -176,7 +176,9 @@ class _Answering:
         """What matched too and was not taken."""
         at = self._explanation.question.at
         chosen = plan.rate.rate_id if isinstance(plan, Plan) and plan.rate is not None else None
-        for rate in rates.matching(payer.tariff_id, self._dialled) if payer and payer.tariff_id is not None else ():
+        is_rated = not isinstance(plan, Plan) or plan.rate is not None
+        tariff_id = payer.tariff_id if payer is not None and is_rated else None
+        for rate in rates.matching(tariff_id, self._dialled) if tariff_id is not None else ():
             if rate.rate_id == chosen or rate.blocked:
                 continue
             in_force = rate.effective_from <= at and (rate.effective_to is None or at < rate.effective_to)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from switch.ng import NoRelay
 from switch.sip.session import Acknowledged, Cancelled, Ended, Failed, Progressed
 from switch.sip.user_agent import Invited
 from tests.switch.following import MOBILE, answering, follow_me, media, settings
@@ -348,3 +349,37 @@ async def test_a_forward_to_a_sip_uri_goes_there_and_is_rated_as_any_call(world:
         await hang_up(alice, office)
     rows = {row["direction"]: row for row in await world.settled()}
     assert (rows["forwarded"]["destination"], rows["forwarded"]["amount"]) == ("SIP", Decimal("0.01000"))
+
+
+async def test_a_call_and_its_forwards_share_one_session_of_the_relay(world: World) -> None:
+    relay = Noting()
+    world.switch.services.relay = relay
+    await answering(world, "102", mode="forward", follow_me=follow_me({"to": "103"}))
+    await answering(world, "103", mode="forward", follow_me=follow_me({"to": "201"}))
+    async with world.phone("101") as alice, world.phone("201") as paid:
+        await paid.register()
+        await alice.call("102")
+        invite = await paid.ringing()
+        assert invite.request.sdp == sdp()
+        paid.perform(invite.accept(paid.now(), body=sdp(41000)))
+        await hang_up(alice, paid)
+    await world.settled()
+    assert [command for command, _ in relay.asked] == ["offer", "answer"]
+    assert len({call_id for _, call_id in relay.asked}) == 1
+
+
+class Noting(NoRelay):
+    """Passes descriptions on as they are, and notes for which call."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    async def offer(self, call_id: str, from_tag: str, sdp: bytes, source: str) -> bytes:
+        """An offer."""
+        self.asked.append(("offer", call_id))
+        return await super().offer(call_id, from_tag, sdp, source)
+
+    async def answer(self, call_id: str, from_tag: str, to_tag: str, sdp: bytes, source: str) -> bytes:
+        """An answer."""
+        self.asked.append(("answer", call_id))
+        return await super().answer(call_id, from_tag, to_tag, sdp, source)
