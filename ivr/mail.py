@@ -11,18 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import smtplib
-import ssl
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from email.utils import parseaddr
 from typing import TYPE_CHECKING, Final, Protocol
 
 from billing_client.types import StoreError
-from ivr.mailtext import compose
+from ivr.handover import MailSettings, Refusals, hand_over_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from billing_client.voicemail import Email
 
@@ -41,28 +38,9 @@ GRACE_SECONDS: Final = 10.0
 PURGE_PAUSE_SECONDS: Final = 600.0
 PURGED_AT_A_TIME: Final = 200
 
+HandOver = Callable[[MailSettings, "Email"], Awaitable[Refusals]]
+
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MailSettings:
-    """The server that takes our e-mails, and how we present ourselves."""
-
-    sender: str
-    """Address, or name and address, of the From header."""
-    host: str
-    port: int = 25
-    user: str = ""
-    """Empty: no authentication."""
-    password: str = field(default="", repr=False)
-    starttls: bool = False
-    """Refuse to send without TLS (RFC 3207), and check the server's certificate."""
-    language: str = "en"
-    """Of mailboxes that have none."""
-    timeout_seconds: float = 30.0
-    """For each answer of the server."""
-    trusted: ssl.SSLContext | None = field(default=None, repr=False)
-    """Which certificates are; None: the system's."""
 
 
 class MailQueue(Protocol):
@@ -98,12 +76,13 @@ async def deliver_forever(
     *,
     clock: Callable[[], datetime] = _now,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    hand_over: HandOver = hand_over_apart,
 ) -> None:
     """Send what is due, again and again, until cancelled (before the queue is closed)."""
     is_away = False
     while True:
         try:
-            taken = await deliver_due(queue, settings, clock=clock, sleep=sleep)
+            taken = await deliver_due(queue, settings, clock=clock, sleep=sleep, hand_over=hand_over)
             is_away = False
         except StoreError as error:
             if not is_away:
@@ -119,6 +98,7 @@ async def deliver_due(
     *,
     clock: Callable[[], datetime] = _now,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    hand_over: HandOver = hand_over_apart,
 ) -> int:
     """Try those e-mails that are due, a few at a time; returns how many.
 
@@ -127,7 +107,7 @@ async def deliver_due(
     taken = await queue.take_emails(clock(), LEASE, AT_A_TIME)
     if not taken:
         return 0
-    tasks = [asyncio.ensure_future(_deliver(queue, settings, email, clock, sleep)) for email in taken]
+    tasks = [asyncio.ensure_future(_deliver(queue, settings, email, clock, sleep, hand_over)) for email in taken]
     try:
         await asyncio.wait(tasks)
     except asyncio.CancelledError:
@@ -141,24 +121,15 @@ async def deliver_due(
     return len(taken)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusals:
-    """Recipients that did not get it."""
-
-    later: tuple[str, ...] = ()
-    """They may another time (4xx, or no answer)."""
-    never: tuple[str, ...] = ()
-    reason: str = ""
-
-
 async def _deliver(
     queue: MailQueue,
     settings: MailSettings,
     email: Email,
     clock: Callable[[], datetime],
     sleep: Callable[[float], Awaitable[None]],
+    hand_over: HandOver,
 ) -> None:
-    refused = await asyncio.get_running_loop().run_in_executor(None, _hand_over, settings, email)
+    refused = await hand_over(settings, email)
     facts = {"voice_message": email.message_id, "account": email.mailbox}
     if refused.never:
         log.warning("an e-mail was refused for good", extra={**facts, "reason": refused.reason})
@@ -186,41 +157,6 @@ async def _written(write: Callable[[], Awaitable[None]], sleep: Callable[[float]
         else:
             return
     log.error("what became of an e-mail could not be written down: it may be sent twice")
-
-
-def _hand_over(settings: MailSettings, email: Email) -> Refusals:
-    """Give an e-mail to the server; in a thread."""
-    message = compose(email, settings.sender, settings.language)
-    everybody = email.recipients
-    try:
-        with smtplib.SMTP(settings.host, settings.port, timeout=settings.timeout_seconds) as server:
-            if settings.starttls:
-                server.starttls(context=settings.trusted or ssl.create_default_context())
-            if settings.user:
-                server.login(settings.user, settings.password)
-            refused = server.send_message(message, parseaddr(settings.sender)[1], everybody)
-            return _refusals(refused)
-    except smtplib.SMTPRecipientsRefused as error:
-        return _refusals(error.recipients)
-    except smtplib.SMTPDataError as error:
-        return _refusals(dict.fromkeys(everybody, (error.smtp_code, _octets(error.smtp_error))))
-    except smtplib.SMTPAuthenticationError as error:  # its text might repeat what we said
-        return Refusals(later=everybody, reason=f"the server refuses our credentials ({error.smtp_code})")
-    except (smtplib.SMTPException, OSError, ValueError) as error:
-        # No server, or one that does not want us at all: the administrator has a day to see to it.
-        return Refusals(later=everybody, reason=f"{type(error).__name__}: {error}")
-
-
-def _refusals(refused: dict[str, tuple[int, bytes]]) -> Refusals:
-    """RFC 5321 section 4.2.1: 4yz may succeed another time, 5yz never."""
-    later = tuple(address for address, (status, _) in refused.items() if status < 500)
-    never = tuple(address for address, (status, _) in refused.items() if status >= 500)
-    reasons = {f"{status} {text.decode('utf-8', 'replace')}" for status, text in refused.values()}
-    return Refusals(later, never, "; ".join(sorted(reasons)))
-
-
-def _octets(text: str | bytes) -> bytes:
-    return text if isinstance(text, bytes) else text.encode()
 
 
 async def purge_forever(

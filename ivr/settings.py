@@ -14,7 +14,7 @@ from switch.settings import Listen
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ivr.mail import MailSettings
+    from ivr.handover import MailSettings
 
 __all__ = ["IvrSettings", "LoginSettings", "MenuKeySettings", "MenuSettings"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from ivr.apps.voicemail import KEY_MAPS, VoicemailSettings
-from ivr.mail import MailSettings
+from ivr.handover import MailSettings
 from ivr.settings import IvrSettings, LoginSettings, MenuKeySettings, MenuSettings
 from media.settings import EngineSettings, MediaSettings
 from softswitch.runfiles import keep_owner

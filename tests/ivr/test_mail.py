@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import email
+import functools
 import io
 import itertools
 import logging
@@ -25,7 +26,9 @@ from aiosmtpd.smtp import SMTP, AuthResult
 from billing_client.mailboxes import StoreMailboxes
 from billing_client.types import StoreUnavailable
 from billing_client.voicemail import Deposit, Email, Sound
-from ivr.mail import MailSettings, deliver_due, deliver_forever, purge_forever
+from ivr import mail
+from ivr.handover import MailSettings, Refusals, hand_over, hand_over_apart
+from ivr.mail import deliver_forever, purge_forever
 from ivr.mailtext import LANGUAGES, compose, encode
 from tests.store.conftest import TENANT
 
@@ -253,6 +256,14 @@ async def left(queue: StoreMailboxes, mailbox: str = "101") -> str:
                       received_at=datetime.now(UTC), sound=tone(0.2))  # fmt: skip
     assert await queue.deposit(deposit) == "stored"
     return message_id
+
+
+async def in_thread(settings: MailSettings, email: Email) -> Refusals:
+    """As `hand_over_apart`, but without the time that another process takes to start."""
+    return await asyncio.to_thread(hand_over, settings, email)
+
+
+deliver_due = functools.partial(mail.deliver_due, hand_over=in_thread)
 
 
 def ask(dsn: str, sql: str) -> Any:
@@ -503,7 +514,9 @@ async def test_the_worker_goes_on_while_the_store_is_away(
                 raise StoreUnavailable("away")
             return await super().take_emails(at, lease, most)
 
-    worker = asyncio.create_task(deliver_forever(Away(queue), settings, clock=clock, sleep=clock.sleep))
+    worker = asyncio.create_task(
+        deliver_forever(Away(queue), settings, clock=clock, sleep=clock.sleep, hand_over=in_thread)
+    )
     async with asyncio.timeout(10):
         while not post.inbox.messages:  # noqa: ASYNC110 (the server sets no event)
             await asyncio.sleep(0.01)
@@ -518,7 +531,6 @@ async def test_tls_and_a_password_are_used_where_they_are_set(
 ) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATE)
-    trusted = ssl.create_default_context(cafile=str(CERTIFICATE))
 
     def authenticate(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
         right = (data.login, data.password) == (b"we", b"open sesame")
@@ -526,12 +538,14 @@ async def test_tls_and_a_password_are_used_where_they_are_set(
 
     post.options = {"tls_context": context, "require_starttls": True, "authenticator": authenticate,
                     "auth_required": True}  # fmt: skip
-    settings = replace(await post.open(), starttls=True, user="we", password="open sesame", trusted=trusted)
+    settings = replace(
+        await post.open(), starttls=True, user="we", password="open sesame", certificates=str(CERTIFICATE)
+    )
     await left(queue)
     caplog.set_level(logging.INFO, "ivr.mail")
     for wrong in (
         replace(settings, password="wrong"),
-        replace(settings, trusted=None),  # nobody vouches for the certificate
+        replace(settings, certificates=None),  # nobody vouches for the certificate
         replace(settings, starttls=False, user=""),
     ):
         assert await deliver_due(queue, wrong, clock=clock) == 1
@@ -603,3 +617,14 @@ async def test_wrong_pins_that_count_no_more_are_forgotten(queue: StoreMailboxes
     change(dsn, "UPDATE billing_pinfailure SET at = now() - interval '25 hours'")
     await queue.purge(clock.now, 10)
     assert ask(dsn, "SELECT count(*) FROM billing_pinfailure") == 0
+
+
+@pytest.mark.asyncio
+async def test_a_process_that_cannot_send_is_a_reason_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = MailSettings(sender=SENDER, host="127.0.0.1", port=1)
+    refused = await hand_over_apart(settings, WRITTEN)  # it starts, and nobody listens there
+    assert (refused.later, refused.never) == ((ALICE,), ())
+    assert "ConnectionRefusedError" in refused.reason
+    for program in ("/bin/false", "/nowhere/python"):
+        monkeypatch.setattr("sys.executable", program)
+        assert (await hand_over_apart(settings, WRITTEN)).later == (ALICE,)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ivr.mail import MailSettings
+from ivr.handover import MailSettings
 from softswitch.config import ConfigurationInvalidError, Endpoint, check, claims, load
 from softswitch.settings import mail_settings
 
