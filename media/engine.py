@@ -15,7 +15,7 @@ from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Any
 
 from media.codec import CODECS
-from media.ports import PortPool, addresses_of, hosts_of, open_pair
+from media.ports import PortPool, addresses_of, allow_many_sockets, hosts_of, open_pair
 from media.pump import Pump
 from media.session import MediaSession
 from media.ticker import SLOT_SECONDS, Ticker
@@ -59,7 +59,8 @@ class MediaEngine:
 
     @classmethod
     def of(cls, settings: EngineSettings, clock: Callable[[], float]) -> MediaEngine:
-        """With ports of its own, in the range of the settings."""
+        """With ports of its own, in the range of the settings, and leave to open as many as the system permits."""
+        allow_many_sockets()
         opener = open_pair(hosts_of(settings), settings.dscp)
         ports = PortPool(settings.rtp_ports, opener, settings.port_quarantine_seconds, SystemRandom())
         return cls(settings, ports, clock)

@@ -189,7 +189,7 @@ def _own_address(family: int, host: str, advertised: str | None) -> IPv4Address 
 
 
 def allow_many_sockets() -> None:
-    """A relayed call takes four sockets per stream; the usual soft limit of 1024 files would end at 250 calls."""
+    """A relayed call takes four sockets a stream, a session two; the usual soft limit of 1024 files would end at 250."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):

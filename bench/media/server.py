@@ -19,7 +19,6 @@ import uvloop
 
 from media.codec import CODECS, Codec
 from media.engine import MediaEngine
-from media.ports import allow_many_sockets
 from media.recording import Recorder
 from media.settings import EngineSettings
 from media.sound import Sound
@@ -48,7 +47,6 @@ async def main(calls: int, does: str, codec: Codec, first_port: int, sockets: in
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    allow_many_sockets()
     settings = EngineSettings(rtp_host="127.0.0.1", rtp_ports=(20000, 29999), timeout_seconds=3600)
     engine = MediaEngine.of(settings, time.monotonic)
     sound = prompt()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from media.codec import G722, OPUS, PCMA, PCMU, Codec
 from media.negotiation import NoCodecError
@@ -469,3 +471,19 @@ def test_a_phone_of_the_other_family_is_refused(studio: Studio) -> None:
     session = studio.engine.open()
     with pytest.raises(NoCodecError, match="family"):
         session.answer(studio.caller(host="::1").offer())
+
+
+@given(packets=st.lists(st.one_of(st.binary(max_size=40), st.binary(max_size=30).map(lambda rest: b"\x80\x00" + rest))))
+@settings(max_examples=40)
+def test_any_datagrams_are_survived_by_a_session_that_listens_to_everything(packets: list[bytes]) -> None:
+    studio = Studio()
+    caller = studio.caller(events=False)
+    session = studio.session(caller)
+    session.record(Recorder(lambda _: None))
+    session.bridge(studio.session(studio.caller(OPUS)))
+    for packet in packets:
+        caller.send_raw(packet)
+        caller.rtcp_socket.sendto(packet, (caller.host, session.pair.port + 1))
+        studio.pass_time(0.02)
+    studio.pass_time(1.0)
+    studio.close()
