@@ -189,7 +189,7 @@ def _own_address(family: int, host: str, advertised: str | None) -> IPv4Address 
 
 
 def allow_many_sockets() -> None:
-    """A relayed call takes four sockets a stream, a session two; the usual soft limit of 1024 files would end at 250."""
+    """A relayed call takes four sockets a stream, a session two; the usual soft limit of 1024 files is soon reached."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):
