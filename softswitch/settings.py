@@ -119,6 +119,7 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
         media_server=_media_server(configuration),
         access_numbers=configuration.ivr.access_numbers,
         feature_codes=configuration.ivr.feature_codes,
+        announcements=configuration.ivr.announcements,
         http=_listen(metrics) if metrics else None,
         drain_seconds=float(sip.drain_seconds),
         questions=questions_socket(configuration),

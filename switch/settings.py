@@ -133,6 +133,8 @@ class SwitchSettings:
     """What callers dial for an application of the media server, and that application; `menu:NAME` is a menu."""
     feature_codes: tuple[str, ...] = ()
     """Star codes, such as *72; what is dialled after one is its argument."""
+    announcements: bool = False
+    """Phones of ours hear from the media server, in early media, why a call is refused."""
     http: Listen | None = None
     """Where metrics and the health check are served (transport "tcp")."""
     drain_seconds: float = 30.0

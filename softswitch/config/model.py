@@ -165,6 +165,8 @@ class Ivr:
     """What callers dial: an application, or "menu:NAME" for an auto attendant."""
     feature_codes: tuple[str, ...] = ("*72", "*73", "*78", "*79", "*90", "*91", "*92", "*93", "*94", "*95")
     """Star codes by which callers change how their account answers."""
+    announcements: bool = False
+    """Phones of ours hear why a call is refused, before it is."""
     menus: Mapping[str, Menu] = field(default_factory=dict)
     max_calls: int = 500
     """Calls that the media server takes at a time."""

@@ -249,6 +249,7 @@ def _ivr(section: Section) -> Ivr:
         return Ivr(
             language=section.value("language", values.name, "en"),
             access_numbers=numbers,
+            announcements=section.value("announcements", boolean, plain.announcements),
             feature_codes=section.values("feature_codes", _star_code, plain.feature_codes),
             menus=menus,
             max_calls=section.value("max_calls", integer(1, 100_000), plain.max_calls),

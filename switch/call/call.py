@@ -63,6 +63,7 @@ class Call:
     __slots__ = (
         "_asked",
         "_inbox",
+        "_refusal",
         "_task",
         "account",
         "answered_at",
@@ -99,6 +100,8 @@ class Call:
         self.plan: Plan | None = None
         self.payment = Payment(services)
         self.ringing: Ringing | None = None
+        self._refusal: Refusal | None = None
+        """Given while the caller hears why the call is refused."""
         self.callee: Session | None = None
         """The leg that answered."""
         self._asked: Request | None = None
@@ -183,7 +186,7 @@ class Call:
         self.dialled = called(request.uri, services.settings.domains, self.invite.flow)
         hops = request.max_forwards
         if hops is not None and hops < 1:
-            self._refuse(Refusal(483, 25, "Too many hops"))
+            await self._refuse(Refusal(483, 25, "Too many hops"))
             return
         parties, caller = await services.check.identify(request, self.invite.flow, self.dialled)
         if isinstance(caller, Verdict) or self.invite.answered:
@@ -206,7 +209,7 @@ class Call:
         if isinstance(plan, Refusal):
             if parties.callee is None and services.reach.is_away:
                 raise StoreUnavailable(f"{self.dialled} may be an account that is not remembered")
-            self._refuse(plan)
+            await self._refuse(plan)
             return
         self.plan = plan
         await self._find_ways(plan, caller, parties)
@@ -214,7 +217,7 @@ class Call:
     async def _find_ways(self, plan: Plan, caller: Caller, parties: Parties) -> None:
         self.ringing = Ringing(self)
         if not await self.ringing.look_around(plan, parties):
-            self._refuse(nowhere(plan))
+            await self._refuse(nowhere(plan))
             return
         if not self.invite.answered and await self._authorise(plan, caller):
             await self.ringing.ring()
@@ -223,13 +226,26 @@ class Call:
         """Register the call and lock its first funds: only then may an INVITE leave."""
         refusal = await self.payment.authorise(self, plan, caller, self._funds_ended, self._funds_end_soon)
         if refusal is not None:
-            self._refuse(refusal)
+            await self._refuse(refusal)
         elif self.invite.answered:
             self._end("caller", 16, 487)
         return self.state is CallState.SETUP
 
-    def _refuse(self, refusal: Refusal) -> None:
+    async def _refuse(self, refusal: Refusal) -> None:
         self.trace.add("refused", "{status} {text}", status=refusal.status, text=refusal.text)
+        ringing = Ringing(self)
+        if self._may_announce(refusal) and await ringing.announce(refusal):
+            self.ringing, self._refusal = ringing, refusal
+        else:
+            self._end_refused(refusal)
+
+    def _may_announce(self, refusal: Refusal) -> bool:
+        """Whether a phone of ours is told in words, in early media, before it gets the refusal."""
+        caller, settings = self.caller, self.services.settings
+        is_phone = caller is not None and caller.is_own and caller.gateway is None
+        return bool(settings.announcements and refusal.prompt and is_phone and self.invite.request.sdp)
+
+    def _end_refused(self, refusal: Refusal) -> None:
         self._reject(refusal.status, refusal.cause, refusal.text)
         self._end("failure", refusal.cause, refusal.status)
 
@@ -249,6 +265,12 @@ class Call:
         if branch is None:
             core.perform(event.session.ack(event.invite.request, core.now()))
             core.perform(event.session.bye(core.now()))
+            return
+        if self._refusal is not None:  # announcements are never answered: nobody would pay
+            event.invite.owner = None
+            core.perform(event.session.ack(event.invite.request, core.now()))
+            core.perform(event.session.bye(core.now()))
+            self._end_refused(self._refusal)
             return
         self.ringing = None
         self.state = CallState.ANSWERED
@@ -270,7 +292,9 @@ class Call:
         if not event.local and event.invite.transaction is not None:
             event.invite.transaction.user = None  # it lives on for half a minute
         result = await self.ringing.failed(event) if self.ringing is not None else None
-        if result is not None:
+        if result is not None and self._refusal is not None:
+            self._end_refused(self._refusal)
+        elif result is not None:
             self._nobody_answered(result)
 
     def _nobody_answered(self, result: Result) -> None:

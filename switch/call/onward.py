@@ -81,14 +81,15 @@ class Onward:
             last=last,
         )
         if forward.confirm:
-            return self._confirming(forward, invitation)
+            return self._confirming(forward, invitation, step)
         forwarding = Forwarding(callee.number, forward.name, forward.max_calls, number, display)
         seconds, special = float(forward.seconds), replace(invitation, forwarding=forwarding)
         return Branch(target, INNER_FLOW, ring_seconds=seconds, invitation=special)
 
-    def _confirming(self, forward: Forward, invitation: Invitation) -> Branch:
+    def _confirming(self, forward: Forward, invitation: Invitation, step: ForwardTo) -> Branch:
         """The media server dials, and answers only once the other side has pressed the key."""
-        params = (("seconds", str(forward.seconds)),)
+        declined = (("declined", "603"),) if step.decline_ends else ()
+        params = (("seconds", str(forward.seconds)), *declined)
         application = Application("confirm", forward.to, params)
         served = _served(self._callee.number, self._call.services.settings.domains[0])
         special = replace(invitation, asserts=True, first=[*invitation.first, served], to=None)

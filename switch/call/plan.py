@@ -125,6 +125,8 @@ class Refusal:
     cause: int
     """Q.850."""
     text: str
+    prompt: str = ""
+    """The announcement that says so to the caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,8 @@ def plan_call(
             currency=account.currency,
         )
         if account.refusal is not None:
-            return Refusal(403, 21, f"caller's {account.refusal}")
+            prompt = "ann-expired" if account.refusal.endswith("expired") else "ann-blocked"
+            return Refusal(403, 21, f"caller's {account.refusal}", prompt)
     if account is not None and dialled in dial_plan.emergency:
         trace.add("rate", "{dialled} is an emergency number: free, whatever the funds", dialled=dialled)
         found = dial_plan.routes.routes_for(dialled)
@@ -234,10 +237,10 @@ def nowhere(plan: Plan) -> Refusal:
     if callee is None:
         return Refusal(480, 20, "No route")
     if callee.answering.mode == "reject":
-        return Refusal(603, 21, f"{callee.number} takes no calls")
+        return Refusal(603, 21, f"{callee.number} takes no calls", "ann-declined")
     if callee.answering.do_not_disturb:
-        return Refusal(480, 21, f"{callee.number} does not want to be disturbed")
-    return Refusal(480, 20, f"{callee.number} is not registered")
+        return Refusal(480, 21, f"{callee.number} does not want to be disturbed", "ann-do-not-disturb")
+    return Refusal(480, 20, f"{callee.number} is not registered", "ann-unavailable")
 
 
 def _to_account(
@@ -253,7 +256,7 @@ def _to_account(
         "callee", "{dialled} is account {account} (by {via})", dialled=dialled, account=callee.number, via=callee.via
     )
     if callee.refusal is not None:
-        return Refusal(480, 20, f"callee's {callee.refusal}")
+        return Refusal(480, 20, f"callee's {callee.refusal}", "ann-callee-blocked")
     if account is None or caller.gateway is not None:
         trace.add("rate", "a call from a carrier costs the callee nothing")
         return Plan(callee, None, "incoming", callee, ())
@@ -272,7 +275,7 @@ def _to_outside(
     is_foreign = is_forwarded and "@" in dialled
     found = () if is_foreign else dial_plan.routes.routes_for(dialled)
     if not found and not is_foreign:
-        return Refusal(404, 1, f"{dialled} is nobody of ours, and no gateway serves it")
+        return Refusal(404, 1, f"{dialled} is nobody of ours, and no gateway serves it", "ann-invalid-number")
     for route in found:
         trace.add(
             "route",
@@ -291,7 +294,8 @@ def _to_outside(
 def _rate(account: Party, dialled: str, rates: RateBook, at: datetime, trace: Trace) -> Rate | Refusal:
     rate = None if account.tariff_id is None else rates.rate_for(account.tariff_id, dialled, at)
     if rate is None:
-        return Refusal(403, 21, f"the tariff of {account.number} has no rate for {dialled or 'addresses elsewhere'}")
+        where = dialled or "addresses elsewhere"
+        return Refusal(403, 21, f"the tariff of {account.number} has no rate for {where}", "ann-not-allowed")
     trace.add(
         "rate",
         _BLOCKED if rate.blocked else _FREE if rate.is_free else _PAID,
@@ -305,4 +309,6 @@ def _rate(account: Party, dialled: str, rates: RateBook, at: datetime, trace: Tr
         next_increment=rate.next_increment,
         currency=account.currency,
     )
-    return Refusal(403, 21, f"calls to {rate.destination} are blocked") if rate.blocked else rate
+    if rate.blocked:
+        return Refusal(403, 21, f"calls to {rate.destination} are blocked", "ann-not-allowed")
+    return rate

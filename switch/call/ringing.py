@@ -18,6 +18,7 @@ from switch.call.legs import (
     outgoing_request,
 )
 from switch.call.onward import Onward, application_stage
+from switch.call.plan import Application
 from switch.call.state import CallState
 from switch.sip.session import Failed
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from billing_client.types import Parties
     from switch.call.call import Call
     from switch.call.hunt import Branch, Result
-    from switch.call.plan import Plan
+    from switch.call.plan import Plan, Refusal
     from switch.sip.session import Answered, OutgoingInvite, Progressed
 
 __all__ = ["Ringing"]
@@ -61,6 +62,17 @@ class Ringing:
             self._hunt.stages = await foreign_stages(call.services, call.invite.request.uri_text)
         stage = self._hunt.next_stage()
         return stage is not None and bool(stage.branches)
+
+    async def announce(self, refusal: Refusal) -> bool:
+        """Have the media server say why the call is refused; False: there is none."""
+        params = (("prompt", refusal.prompt), ("status", str(refusal.status)), ("cause", str(refusal.cause)))
+        stage = application_stage(self._call, Application("announcement", params=params))
+        if not stage.branches:
+            return False
+        self._hunt.stages = [stage]
+        self._hunt.next_stage()
+        await self.ring()
+        return True
 
     def _next_step(self, last: Happened | None) -> Stage | None:
         """The next step of how the account answers that leads somewhere."""

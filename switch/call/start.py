@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["call_start", "refused"]
 
 _REFUSALS: Final = {
-    "funds": Refusal(402, 21, "refused: the funds do not pay for the first increment"),
-    "concurrency": Refusal(486, 17, "refused: as many calls as there may be run already"),
-    "cap": Refusal(402, 21, "refused: the call would cost more than a call may"),
-    "spending": Refusal(402, 21, "refused: the customer's spending is at its limit"),
+    "funds": Refusal(402, 21, "refused: the funds do not pay for the first increment", "ann-no-funds"),
+    "concurrency": Refusal(486, 17, "refused: as many calls as there may be run already", "ann-too-many-calls"),
+    "cap": Refusal(402, 21, "refused: the call would cost more than a call may", "ann-no-funds"),
+    "spending": Refusal(402, 21, "refused: the customer's spending is at its limit", "ann-no-funds"),
 }
 
 

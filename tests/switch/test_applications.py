@@ -350,3 +350,57 @@ async def test_its_owners_other_number_is_any_other_caller(world: World, media: 
         assert (await carrier.expect(Failed)).response.status == 480
         with pytest.raises(TimeoutError):
             await media.expect(Invited, 0.2)
+
+
+# announcements
+
+
+@pytest.mark.parametrize(
+    ("dialled", "prompt", "status"), [("777777", "ann-invalid-number", 404), ("104", "ann-unavailable", 480)]
+)
+async def test_a_refusal_is_said_in_early_media_before_it_comes(
+    world: World, media: Phone, dialled: str, prompt: str, status: int
+) -> None:
+    world.switch._take_over(replace(world.switch.settings, announcements=True))
+    async with world.phone("101") as alice:
+        await alice.call(dialled)
+        invite = await media.expect(Invited)
+        uri = invite.invite.request.uri
+        assert (uri.user, uri.params["prompt"], uri.params["status"]) == ("announcement", prompt, str(status))
+        media.perform(invite.invite.progress(183, media.now(), body=sdp(41000)))
+        early = await alice.expect(Progressed)
+        assert (early.response.status, early.response.sdp) == (183, sdp(41000))
+        media.perform(invite.invite.reject(486, media.now()))
+        failed = (await alice.expect(Failed)).response
+        assert failed.status == status
+        assert "Q.850" in (failed.get("Reason") or "")
+    assert await world.settled() == []
+
+
+async def test_an_announcement_that_answers_all_the_same_is_hung_up(world: World, media: Phone) -> None:
+    world.switch._take_over(replace(world.switch.settings, announcements=True))
+    async with world.phone("101") as alice:
+        await alice.call("777777")
+        await media.answer()
+        assert (await alice.expect(Failed)).response.status == 404
+        await media.expect(Ended)
+
+
+async def test_without_a_media_server_that_answers_the_refusal_comes_all_the_same(world: World, media: Phone) -> None:
+    world.switch._take_over(replace(world.switch.settings, announcements=True))
+    async with world.phone("101") as alice:
+        media.lose = 100
+        await alice.call("777777")
+        assert (await alice.expect(Failed)).response.status == 404
+
+
+async def test_carriers_and_forwarded_legs_hear_no_announcements(world: World, media: Phone) -> None:
+    world.switch._take_over(replace(world.switch.settings, announcements=True))
+    await answering(world, "102", mode="forward", follow_me=follow_me({"to": "777777"}))
+    async with carriers(world) as (carrier, _):
+        await carrier.call("777777", authenticate=False)
+        assert (await carrier.expect(Failed)).response.status == 404
+        await carrier.call("102", authenticate=False)
+        assert (await carrier.expect(Failed)).response.status == 404
+        with pytest.raises(TimeoutError):
+            await media.expect(Invited, 0.2)
