@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The echo test: the caller says something and hears it again."""
+"""Plays back what one says: whether a phone is heard, and hears."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ if TYPE_CHECKING:
 
 __all__ = ["echo"]
 
-MOST_SECONDS: Final = 30.0
-ROUNDS: Final = 20
-"""Nobody tests for longer; a line that was left open must end."""
+MOST_SECONDS: Final = 10.0
+SILENCE_SECONDS: Final = 1.5
+ROUNDS: Final = 30
 
 
 async def echo(call: Ivr) -> None:
-    """After each beep say something, until you are silent for two seconds or press a key."""
+    """Records until a pause and plays it, again and again until "#" is pressed."""
     await call.answer()
-    for _ in range(ROUNDS):
-        recording = await call.record(most_seconds=MOST_SECONDS, silence_seconds=2.0)
-        if recording.seconds:
-            await call.play(recording.audio, interrupt="any")
+    await call.play("echo-intro", interrupt="#")
+    for _round in range(ROUNDS):
+        said = await call.record(most_seconds=MOST_SECONDS, silence_seconds=SILENCE_SECONDS, finish="#", beep=False)
+        if said.key == "#":
+            break
+        if said.seconds and await call.play(said.audio, interrupt="#"):
+            break
+    await call.play("echo-done", "goodbye")
