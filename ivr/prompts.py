@@ -35,20 +35,22 @@ class PromptLibrary:
 
     def __init__(self, folder: Path, own: Path | None = None) -> None:
         """`folder`: a folder of each language; `own`: the same, of the administrator."""
-        self._folder, self._own = folder, own
+        self._folder = folder
+        self._own: Path | None = None
         self._files: dict[str, dict[str, Path]] = {}
         self._sounds: dict[Stamp, tuple[Sound, ...]] = {}
         self._known: dict[tuple[str, str], tuple[Sound, ...]] = {}
         self._missed: set[tuple[str, str]] = set()
-        self.reload()
+        self.reload(own)
 
     @property
     def languages(self) -> list[str]:
         """Languages that have prompts."""
         return sorted(self._files)
 
-    def reload(self) -> None:
+    def reload(self, own: Path | None) -> None:
         """Look at the folders again. What is being played goes on; files that did not change are not read again."""
+        self._own = own
         folders = [folder for folder in (self._folder, self._own) if folder is not None and folder.is_dir()]
         languages = {child.name for folder in folders for child in folder.iterdir() if child.is_dir()}
         found = {language: self._found(language) for language in sorted(languages)}

@@ -14,9 +14,10 @@ from switch.settings import Listen
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ivr.apps.menu.settings import Menu
     from ivr.handover import MailSettings
 
-__all__ = ["IvrSettings", "LoginSettings", "MenuKeySettings", "MenuSettings"]
+__all__ = ["IvrSettings", "LoginSettings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,23 +27,6 @@ class LoginSettings:
     per_call: int = 3
     lock_after: int = 9
     lock_seconds: int = 900
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MenuKeySettings:
-    """What a key of an auto attendant does: exactly one of the three is set."""
-
-    dial: str | None = None
-    menu: str | None = None
-    app: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MenuSettings:
-    """An auto attendant."""
-
-    greeting: str = "welcome"
-    keys: Mapping[str, MenuKeySettings] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +53,10 @@ class IvrSettings:
     media: EngineSettings = field(default_factory=EngineSettings)
     http: Listen | None = None
     """Where /metrics and /health are served."""
-    menus: Mapping[str, MenuSettings] = field(default_factory=dict)
+    menus: Mapping[str, Menu] = field(default_factory=dict)
+    """Auto attendants by name."""
+    prompts_dir: Path | None = None
+    """The administrator's recordings, which go before the prompts that came along."""
     voicemail: VoicemailSettings = field(default_factory=VoicemailSettings)
     mail: MailSettings | None = None
     """How e-mails are sent; None: they wait."""

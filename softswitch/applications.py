@@ -3,16 +3,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from billing_client.answering import StoreAnswering
 from billing_client.mailboxes import StoreMailboxes
+from ivr.apps.announcement import announcement
+from ivr.apps.confirm import confirm
 from ivr.apps.echo import echo
+from ivr.apps.feature import feature
+from ivr.apps.menu import menu
 from ivr.apps.voicemail import access, deposit
 from ivr.mail import deliver_forever, purge_forever
+from ivr.prompts import PromptLibrary
 from ivr.tones import WithTones
+from prompts import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -35,7 +43,10 @@ async def compose(settings: IvrSettings) -> Applications:
         lock_after=settings.logins.lock_after,
         lock_seconds=settings.logins.lock_seconds,
     )
-    return Applications(settings, mailboxes, WithTones())
+    answering = await StoreAnswering.connect(settings.store_dsn, node=settings.node)
+    library = PromptLibrary(FOLDER, settings.prompts_dir)
+    await asyncio.to_thread(library.preload, settings.language)
+    return Applications(settings, mailboxes, answering, library)
 
 
 def _now() -> datetime:
@@ -49,13 +60,20 @@ def _new_id() -> str:
 class Applications:
     """See `ivr.app.Composition`."""
 
-    def __init__(self, settings: IvrSettings, mailboxes: StoreMailboxes, prompts: Prompts) -> None:
+    def __init__(
+        self, settings: IvrSettings, mailboxes: StoreMailboxes, answering: StoreAnswering, library: PromptLibrary
+    ) -> None:
         self._settings = settings
+        self._answering = answering
+        self._library = library
+        self._menus = settings.menus
+        self._found: Mapping[str, Application] = {}
         self.depositor = mailboxes
-        self.prompts = prompts
+        self.prompts: Prompts = WithTones(library)
 
     def applications(self, world: World) -> Mapping[str, Application]:
-        """By the name that the switch asks for."""
+        """By the name that the switch asks for; the folders of prompts are looked at again."""
+        self._library.reload(world.settings.prompts_dir)
 
         def mailbox(app: Callable[..., Awaitable[None]]) -> Application:
             settings = world.settings.voicemail
@@ -63,11 +81,17 @@ class Applications:
                 app, mailboxes=self.depositor, outbox=world.outbox, settings=settings, now=_now, new_id=_new_id
             )
 
-        return {
+        self._menus = world.settings.menus
+        self._found = {
+            "announcement": announcement,
+            "confirm": confirm,
             "echo": echo,
+            "feature": partial(feature, answering=self._answering),
+            "menu": partial(menu, menus=lambda: self._menus, applications=lambda: self._found, now=_now),
             "voicemail": mailbox(deposit),
             "voicemail-access": mailbox(access),
         }
+        return self._found
 
     def work(self) -> Sequence[Coroutine[object, object, None]]:
         """What goes on beside the calls: e-mails, and the removal of deleted messages."""
@@ -78,3 +102,4 @@ class Applications:
     async def close(self) -> None:
         """Let go of the store."""
         await self.depositor.close()
+        await self._answering.close()

@@ -14,7 +14,7 @@ import psutil
 
 from ivr.apps.voicemail import KEY_MAPS, VoicemailSettings
 from ivr.handover import MailSettings
-from ivr.settings import IvrSettings, LoginSettings, MenuKeySettings, MenuSettings
+from ivr.settings import IvrSettings, LoginSettings
 from media.settings import EngineSettings, MediaSettings
 from softswitch.runfiles import keep_owner
 from softswitch.store import store_dsn
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from softswitch.config import Configuration, Endpoint
-    from softswitch.config.model import Menu
 
 __all__ = [
     "CarrierSettings",
@@ -208,7 +207,8 @@ def ivr_settings(configuration: Configuration) -> IvrSettings:
             timeout_seconds=float(media.timeout_seconds),
         ),
         http=_listen(configuration.metrics.ivr) if configuration.metrics.ivr else None,
-        menus={name: _menu_settings(menu) for name, menu in configuration.ivr.menus.items()},
+        menus=configuration.ivr.menus,
+        prompts_dir=configuration.ivr.prompts_dir,
         voicemail=VoicemailSettings(
             keys=next(name for name in KEY_MAPS if name == voicemail.keys),
             max_seconds=voicemail.max_seconds,
@@ -230,11 +230,6 @@ def ivr_settings(configuration: Configuration) -> IvrSettings:
 def recordings(configuration: Configuration) -> Path:
     """Where recordings grow, and messages wait for the store."""
     return IvrSettings(data_dir=configuration.data_dir).recordings
-
-
-def _menu_settings(menu: Menu) -> MenuSettings:
-    keys = {key: MenuKeySettings(dial=one.dial, menu=one.menu, app=one.app) for key, one in menu.keys.items()}
-    return MenuSettings(greeting=menu.greeting, keys=keys)
 
 
 def _switch_address(configuration: Configuration) -> tuple[str, int]:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from ivr.apps.menu.settings import Menu
+
 __all__ = [
     "Configuration",
     "Credit",
@@ -21,8 +23,6 @@ __all__ = [
     "Log",
     "LoginAttempts",
     "Media",
-    "Menu",
-    "MenuKey",
     "Metrics",
     "Portal",
     "Registration",
@@ -140,23 +140,6 @@ class Media:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MenuKey:
-    """What a key of an auto attendant does: exactly one of the three."""
-
-    dial: str | None = None
-    menu: str | None = None
-    app: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Menu:
-    """An auto attendant."""
-
-    greeting: str = "welcome"
-    keys: Mapping[str, MenuKey] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Ivr:
     """What callers talk to."""
 
@@ -170,6 +153,8 @@ class Ivr:
     menus: Mapping[str, Menu] = field(default_factory=dict)
     max_calls: int = 500
     """Calls that the media server takes at a time."""
+    prompts_dir: Path | None = None
+    """Recordings of the administrator that go before the prompts that came along: a folder a language."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

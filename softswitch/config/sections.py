@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softswitch.config import values
 from softswitch.config.document import WrongValueError, did_you_mean
+from softswitch.config.menus import read_menus
 from softswitch.config.model import (
     Configuration,
     Credit,
@@ -17,8 +19,6 @@ from softswitch.config.model import (
     Log,
     LoginAttempts,
     Media,
-    Menu,
-    MenuKey,
     Metrics,
     Portal,
     Registration,
@@ -242,9 +242,7 @@ def _ivr(section: Section) -> Ivr:
             numbers = {
                 key: access.value(key, _application_or_menu, "") for key in access.words()
             } or plain.access_numbers
-        with section.section("menus") as written:
-            menus = {key: _menu(written.section(key)) for key in written.words()}
-            _check_menu_targets(written, menus)
+        menus = read_menus(section.section("menus"), APPLICATIONS)
         _check_access_menus(section, numbers, menus)
         return Ivr(
             language=section.value("language", values.name, "en"),
@@ -253,7 +251,20 @@ def _ivr(section: Section) -> Ivr:
             feature_codes=section.values("feature_codes", _star_code, plain.feature_codes),
             menus=menus,
             max_calls=section.value("max_calls", integer(1, 100_000), plain.max_calls),
+            prompts_dir=_prompts_dir(section),
         )
+
+
+def _prompts_dir(section: Section) -> Path | None:
+    """A relative directory counts from the configuration file's."""
+
+    def directory(value: str) -> Path:
+        found = (section.document.file.parent / Path(value).expanduser()).resolve()
+        if not found.is_dir():
+            raise WrongValueError(f"{found} is no directory")
+        return found
+
+    return section.value("prompts_dir", directory, None)
 
 
 def _application_or_menu(value: str) -> str:
@@ -263,7 +274,7 @@ def _application_or_menu(value: str) -> str:
     return choice(*APPLICATIONS)(value)
 
 
-def _check_access_menus(section: Section, numbers: Mapping[str, str], menus: dict[str, Menu]) -> None:
+def _check_access_menus(section: Section, numbers: Mapping[str, str], menus: Mapping[str, object]) -> None:
     for number_, target in numbers.items():
         name = target.removeprefix("menu:")
         if target.startswith("menu:") and name not in menus:
@@ -272,39 +283,9 @@ def _check_access_menus(section: Section, numbers: Mapping[str, str], menus: dic
 
 
 def _star_code(value: str) -> str:
-    if not (value[:1] in ("*", "#") and value[1:].isdigit()):
-        raise WrongValueError('is no star code such as "*72"')
+    if not re.fullmatch(r"[*#]\d{1,4}[*#]?", value):
+        raise WrongValueError('is no star code such as "*72" or "*21*"')
     return value
-
-
-def _menu(section: Section) -> Menu:
-    with section:
-        with section.section("keys") as keys:
-            found = {key: _menu_key(keys, key) for key in keys.words()}
-        return Menu(greeting=section.value("greeting", text, "welcome"), keys=found)
-
-
-def _menu_key(keys: Section, key: str) -> MenuKey:
-    if key not in set("0123456789*#"):
-        keys.complain(key, f'"{key}" is no key of a telephone: 0 to 9, "*" or "#"')
-    with keys.section(key) as section:
-        found = MenuKey(
-            dial=section.value("dial", text, None),
-            menu=section.value("menu", text, None),
-            app=section.value("app", choice(*APPLICATIONS), None),
-        )
-        if sum(section.has(word) for word in ("dial", "menu", "app")) != 1:
-            keys.complain(key, "needs exactly one of dial, menu and app")
-    return found
-
-
-def _check_menu_targets(section: Section, menus: dict[str, Menu]) -> None:
-    """A key may lead to a menu that is still to be written: a warning, no error."""
-    targets = ((name, key, entry.menu) for name, menu in menus.items() for key, entry in menu.keys.items())
-    for name, key, target in targets:
-        if target is not None and target not in menus:
-            path = f"{section.path_of(name)}.keys.{key}.menu"
-            section.document.warn_at(path, f'there is no menu "{target}"{did_you_mean(target, menus)}')
 
 
 def _voicemail(section: Section) -> Voicemail:

@@ -98,7 +98,7 @@ def test_a_reload_takes_new_and_changed_files_and_keeps_the_others(tmp_path: Pat
     os.utime(changed, (1, 1))
     put(tmp_path / "en", "new.wav", 3)
     assert seconds(library, "new") == []
-    library.reload()
+    library.reload(None)
     assert [seconds(library, name) for name in ("changed", "new")] == [[2], [3]]
     assert library.sounds("same", "en")[0] is same
 
