@@ -146,7 +146,10 @@ class Ivr:
     language: str = "en"
     access_numbers: Mapping[str, str] = field(default_factory=lambda: {"*97": "voicemail", "*98": "voicemail"})
     """What callers dial: an application, or "menu:NAME" for an auto attendant."""
-    feature_codes: tuple[str, ...] = ("*72", "*73", "*78", "*79", "*90", "*91", "*92", "*93", "*94", "*95")
+    feature_codes: tuple[str, ...] = (
+        *("*70", "*72", "*73", "*78", "*79", "*90", "*91", "*92", "*93", "*94", "*95"),
+        *("*21*", "#21#", "*61*", "#61#", "*62*", "#62#", "*67*", "#67#"),
+    )
     """Star codes by which callers change how their account answers."""
     announcements: bool = False
     """Phones of ours hear why a call is refused, before it is."""
