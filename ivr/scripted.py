@@ -2,7 +2,7 @@
 """The scripted caller: a test of an application reads as the story of a call, and takes milliseconds.
 
     call = ScriptedCaller(caller="42027777100", account="42027777100")
-    call.dials("*98", app="voicemail-access").hears("vm-password").presses("1234#").hears("vm-youhave").hangs_up()
+    call.dials("*98", app="voicemail-access").hears("vm-password").presses("1234#").hears("vm-you-have").hangs_up()
     story = call.run(partial(voicemail_access, mailboxes=mailboxes))
 
 The verbs are the real ones (`ivr.call`); only the leg below them is played, on a clock that jumps. A caller who hears
