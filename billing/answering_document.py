@@ -26,26 +26,13 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from billing.reader import Reader, read_list
+from billing_client.incoming import CALLER_IDS, DAYS, MODES, ORDERS, TRIGGERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["MODES", "merge_answering", "read_answering"]
+__all__ = ["merge_answering", "read_answering"]
 
-MODES: Final = (
-    "ring",
-    "forward",
-    "voicemail",
-    "ring_then_forward",
-    "ring_then_voicemail",
-    "forward_then_voicemail",
-    "ring_then_forward_then_voicemail",
-    "reject",
-)
-ORDERS: Final = ("as_listed", "simultaneous", "random", "percentage")
-CALLER_IDS: Final = ("caller", "caller_forwarder_name", "forwarder")
-TRIGGERS: Final = ("always", "busy", "no_answer", "unregistered")
-DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MOST_ENTRIES: Final = 20
 MOST_SECONDS: Final = 180
 

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 from django.db import models
 from django.db.models import Q, Value
 
-from billing.answering_document import MODES
 from billing.models.fields import Identifier, created_at, money
 from billing.models.money import Balance
 from billing.models.pricing import Product
+from billing_client.incoming import MODES
 
 __all__ = ["Account", "Alias", "Customer"]
 

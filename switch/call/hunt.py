@@ -156,6 +156,11 @@ class Hunt:
         response = best_response(self._responses)
         return response.status in _FAILOVER or 300 <= response.status < 400
 
+    @property
+    def _asked_application(self) -> bool:
+        special = self.stage.branches[0].invitation
+        return special is not None and special.number is None
+
     def result(self) -> Result:
         """The final word of the finished stage, or of one before it that had its say (RFC 3261 section 16.7 step 6)."""
         response = best_response([*self._earlier, *self._responses])
@@ -166,6 +171,8 @@ class Hunt:
                 return Result(500, 38, "No carrier answers", None)  # RFC 3261 16.7: 503 would mean ourselves
             if response.status == 487:
                 return Result(480, 19, "No answer", None)
+        elif self._asked_application and response.status in (408, 503):
+            return Result(480, 41, "Media server out of reach", None)
         elif response.status in (401, 407) or 300 <= response.status < 400:
             return Result(480, 31, "Temporarily Unavailable", None)
         elif response.status == 408:

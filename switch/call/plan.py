@@ -181,6 +181,8 @@ def plan_call(
         if account.refusal is not None:
             prompt = "ann-expired" if account.refusal.endswith("expired") else "ann-blocked"
             return Refusal(403, 21, f"caller's {account.refusal}", prompt)
+    if caller.forwarding is not None and dialled in dial_plan.emergency:
+        return Refusal(403, 21, "nobody forwards his calls to an emergency number")
     if account is not None and dialled in dial_plan.emergency:
         trace.add("rate", "{dialled} is an emergency number: free, whatever the funds", dialled=dialled)
         found = dial_plan.routes.routes_for(dialled)

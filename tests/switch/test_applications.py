@@ -106,7 +106,7 @@ async def test_a_media_server_that_is_dead_is_a_clear_answer_soon(world: World, 
         media.lose = 100
         began = alice.now()
         await alice.call("*98")
-        assert (await alice.expect(Failed)).response.status == 408
+        assert (await alice.expect(Failed)).response.status == 480
         assert alice.now() - began < 5
 
 

@@ -11,7 +11,17 @@ import pytest
 
 from billing_client.rating import RateBook, RouteBook
 from billing_client.types import Gateway, Parties, Party, Rate, Route
-from switch.call.plan import Caller, DialPlan, Plan, Refusal, dialled_number, plan_call
+from switch.call.forward import Forwarding
+from switch.call.plan import (
+    Application,
+    Applications,
+    Caller,
+    DialPlan,
+    Plan,
+    Refusal,
+    dialled_number,
+    plan_call,
+)
 from switch.call.trace import Trace
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -95,6 +105,45 @@ def test_an_emergency_call_needs_neither_rate_nor_funds() -> None:
     decided = plan(replace(ALICE, tariff_id=None, available=Decimal(0)), None, "112")
     assert isinstance(decided, Plan)
     assert decided.rate is None
+
+
+def test_nobody_forwards_to_an_emergency_number() -> None:
+    forwarded = Caller("101", "", None, Forwarding("102", "always"))
+    decided = plan(BOB, None, "112", forwarded)
+    assert isinstance(decided, Refusal)
+    assert decided.status == 403
+
+
+def test_a_forwarded_call_is_the_forwarders() -> None:
+    decided = plan(BOB, None, "420123", Caller("42075553333", "", None, Forwarding("102", "mobile")))
+    assert isinstance(decided, Plan)
+    assert (decided.payer, decided.direction) == (BOB, "forwarded")
+    to_account = plan(BOB, ALICE, "101", Caller("42075553333", "", None, Forwarding("102", "mobile")))
+    assert isinstance(to_account, Plan)
+    assert (to_account.payer, to_account.callee, to_account.direction) == (BOB, ALICE, "forwarded")
+
+
+def test_digits_at_a_strange_host_are_priced_by_the_rate_for_everything_alone() -> None:
+    decided = plan(BOB, None, "420123@example.org", Caller("1", "", None, Forwarding("102", "office")))
+    assert isinstance(decided, Refusal)
+    assert decided.status == 403
+
+
+@pytest.mark.parametrize(
+    ("dialled", "expected"),
+    [
+        ("*98", Application("voicemail-access")),
+        ("*99", Application("menu", params=(("name", "day"),))),
+        ("*72", Application("feature", params=(("code", "*72"),))),
+        ("*72420600", Application("feature", params=(("code", "*72"), ("argument", "420600")))),
+        ("*21*420600#", Application("feature", params=(("code", "*21*"), ("argument", "420600")))),
+        ("*9", None),
+    ],
+)
+def test_what_is_dialled_for_applications(dialled: str, expected: Application | None) -> None:
+    found = Applications({"*98": "voicemail", "*99": "menu:day"}, ("*7", "*72", "*21*"), is_served=True).find(dialled)
+    assert found == expected
+    assert Applications({"*98": "voicemail"}).find("*98") is None
 
 
 @pytest.mark.parametrize(
