@@ -324,16 +324,18 @@ class Settlement:
 class StoreEvent:
     """Something changed in the store."""
 
-    kind: Literal["rates", "routes", "account", "mailbox", "disconnect", "spending", "watch", "resync"]
+    kind: Literal["rates", "routes", "account", "mailbox", "disconnect", "spending", "watch", "guessing", "resync"]
     """Of these, "resync" says that events may have been missed: take everything anew; "spending" that a customer
-    reached a spending limit; "watch" that somebody wants to hear what runs (`Store.announce_calls`)."""
+    reached a spending limit; "watch" that somebody wants to hear what runs (`Store.announce_calls`); "guessing" that
+    somebody tries codes of vouchers."""
     number: str = ""
     """Of the account that changed, or whose messages did ("mailbox")."""
     node: str = ""
     """Where the call to disconnect lives."""
     call_id: str = ""
     reason: str = ""
-    """Of a disconnect, as it was given; of spending, the period, what the limit does, and the customer."""
+    """Of a disconnect, as it was given; of spending, the period, what the limit does, and the customer; of guessing,
+    what the wrong codes have in common, such as "prefix 8527544xxxx"."""
 
     @classmethod
     def parse(cls, payload: str) -> StoreEvent | None:
@@ -355,5 +357,7 @@ class StoreEvent:
                 return cls("disconnect", node=node, call_id=call_id, reason=":".join(reason))
             case ["spending", *reason]:
                 return cls("spending", reason=":".join(reason))
+            case ["guessing", *reason]:
+                return cls("guessing", reason=":".join(reason))
             case _:
                 return None

@@ -7,6 +7,7 @@ files beside the migrations.
 
 from __future__ import annotations
 
+from billing.models.batches import AuditLog, Batch
 from billing.models.calls import ActiveCall, Correction, Node, Spending, SpendingAlert, Xdr
 from billing.models.customers import Account, Alias, Customer
 from billing.models.money import Balance, LedgerEntry
@@ -15,12 +16,15 @@ from billing.models.registrations import Binding, Subscription
 from billing.models.routing import Gateway, GatewayRoute
 from billing.models.traces import CallTrace
 from billing.models.voicemail import Greeting, Mailbox, PinFailure, VoiceEmail, VoiceMessage, VoiceSound
+from billing.models.vouchers import Redemption, Voucher, VoucherGuess
 
 __all__ = [
     "Account",
     "ActiveCall",
     "Alias",
+    "AuditLog",
     "Balance",
+    "Batch",
     "Binding",
     "CallTrace",
     "Correction",
@@ -34,6 +38,7 @@ __all__ = [
     "PinFailure",
     "Product",
     "Rate",
+    "Redemption",
     "Spending",
     "SpendingAlert",
     "Subscription",
@@ -41,5 +46,7 @@ __all__ = [
     "VoiceEmail",
     "VoiceMessage",
     "VoiceSound",
+    "Voucher",
+    "VoucherGuess",
     "Xdr",
 ]

@@ -85,6 +85,8 @@ class Customer(Limited):
     """The same for a day (UTC)."""
     daily_action = limit_action()
     balance = models.OneToOneField(Balance, on_delete=models.PROTECT, related_name="customer")
+    timezone = models.CharField(max_length=64, default="UTC", db_default=Value("UTC"))
+    """The billing time zone (IANA): in which its accounts' days begin."""
     created_at = created_at()
 
     class Meta(Limited.Meta):
@@ -123,6 +125,8 @@ class Account(Limited):
     """IANA name; empty: UTC."""
     language = models.CharField(max_length=16, blank=True, default="", db_default=Value(""))
     """Of the prompts and e-mails that its user gets; empty: the configured one."""
+    sub_realm = models.CharField(max_length=64, blank=True, default="", db_default=Value(""))
+    """Only vouchers of the same sub-realm recharge the account."""
     state = state()
     activation_date = models.DateField(null=True, blank=True)
     expiry_date = models.DateField(null=True, blank=True)

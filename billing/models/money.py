@@ -65,6 +65,7 @@ class LedgerEntry(models.Model):
         WITHDRAWAL = "withdrawal"
         CALL = "call"
         CORRECTION = "correction"
+        VOUCHER = "voucher"
 
     key = Identifier(max_length=255, primary_key=True)
     """Idempotency key: the same movement asked for again finds its entry here. A call's is `call:` and its id."""

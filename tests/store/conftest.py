@@ -11,10 +11,13 @@ import pytest_asyncio
 
 from billing_client.mailboxes import StoreMailboxes
 from tests.store.calls import CallDesk
+from tests.store.vouchers import Press
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
+    from billing_client.redeeming import StoreVouchers
     from billing_client.store import Store
 
 TENANT = """
@@ -81,3 +84,17 @@ async def mailboxes(dsn: str, tenant: Tenant) -> AsyncIterator[StoreMailboxes]:
     mailboxes = await StoreMailboxes.connect(dsn, node="test", max_messages=5, lock_after=3, lock_seconds=100)
     yield mailboxes
     await mailboxes.close()
+
+
+@pytest_asyncio.fixture
+async def press(dsn: str, tenant: Tenant, tmp_path: Path) -> Press:
+    """Prints vouchers of the tenant."""
+    return await Press.set_up(tenant, dsn, tmp_path)
+
+
+@pytest_asyncio.fixture
+async def vouchers(press: Press) -> AsyncIterator[StoreVouchers]:
+    """The door to them."""
+    door = await press.door()
+    yield door
+    await door.close()

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Vouchers in the store: `billing_client.vouchers.Vouchers` over a pool of connections.
+
+A code is looked up by a statement that changes nothing, its password is opened and compared here (the store has no
+key), and one more statement either redeems the voucher or counts a wrong code. An unknown code takes the same steps as
+one whose password is wrong.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from billing_client.check_digit import valid_prefixes
+from billing_client.external_vouchers import ExternalVouchers
+from billing_client.keyring import KeyRing, KeyRingError
+from billing_client.pool import Pool
+from billing_client.rows import name, text
+from billing_client.vouchers import GuessSource, Redeemed, VoucherRejected
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from asyncpg import Record
+
+    from billing_client.keyring import KeyFile
+    from billing_client.vouchers import RejectedReason, VoucherStore
+
+__all__ = ["LONGEST_CODE", "LONGEST_ID", "SHORTEST_ID", "StoreVouchers"]
+
+LOOKUP = "SELECT * FROM voucher_lookup($1, $2, $3, $4, $5)"
+REDEEM = "SELECT * FROM redeem_voucher($1, $2, $3)"
+FAILED = "SELECT delay, alarms FROM voucher_failed($1, $2, $3, $4)"
+PRUNE = "SELECT prune_guesses($1) AS gone"
+
+SHORTEST_ID: Final = 6
+LONGEST_ID: Final = 20
+LONGEST_CODE: Final = 64
+LONGEST_KEY: Final = 128
+LONGEST_SOURCE: Final = 64
+HIDDEN_DIGITS: Final = 4
+"""Of an id; those before them are the prefix that guesses are counted by, and that an alarm names."""
+SHARED: Final = {"prefix": 10, "access": 50, "all": 200}
+"""How many times more failures than of one caller it takes where many callers share a count."""
+ANONYMOUS: Final = 10
+PRUNED_AT_A_TIME: Final = 10_000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One code that somebody typed."""
+
+    code: str
+    account: str
+    key: str
+    subjects: list[str]
+    weights: list[int]
+
+
+class StoreVouchers:
+    """The door to vouchers; make one by `connect`."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        keys: KeyFile,
+        *,
+        id_digits: int,
+        allow_plain: bool,
+        lock_after: int,
+        lock_seconds: int,
+        stores: Sequence[VoucherStore],
+    ) -> None:
+        """`id_digits` of new vouchers (others are found as well); `allow_plain`: vouchers without a password are
+        redeemed too; `stores` are asked, in their order, for codes that are not found here. The pool and the stores are
+        closed by `close`."""
+        self._pool = pool
+        self._keys = keys
+        self._prefix_digits = id_digits - HIDDEN_DIGITS
+        self._id_digits = id_digits
+        self._allow_plain = allow_plain
+        self._lock_after = lock_after
+        self._lock_seconds = lock_seconds
+        self._external = ExternalVouchers(pool, keys, stores) if stores else None
+        self._nothing = KeyRing.make()
+        self._nothing_sealed = self._nothing.seal("0" * 8, "0")
+
+    @classmethod
+    async def connect(
+        cls,
+        dsn: str,
+        keys: KeyFile,
+        *,
+        node: str,
+        connections: int = 4,
+        timeout_seconds: float = 5.0,
+        id_digits: int = 11,
+        allow_plain: bool = False,
+        lock_after: int = 9,
+        lock_seconds: int = 900,
+        stores: Sequence[VoucherStore] = (),
+    ) -> StoreVouchers:
+        """Open connections of its own; raises StoreUnavailable. `timeout_seconds` bounds every wait for the store."""
+        pool = Pool(
+            dsn,
+            name=f"softswitch {node} vouchers",
+            size=connections,
+            timeout_seconds=timeout_seconds,
+            prepare=(LOOKUP, REDEEM, FAILED),
+        )
+        await pool.open()
+        return cls(
+            pool,
+            keys,
+            id_digits=id_digits,
+            allow_plain=allow_plain,
+            lock_after=lock_after,
+            lock_seconds=lock_seconds,
+            stores=stores,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._external is not None:
+            await self._external.close()
+        await self._pool.close()
+
+    async def redeem(self, code: str, account: str, key: str, source: GuessSource) -> Redeemed | VoucherRejected:
+        """See `Vouchers`. Two round trips; an external code takes some more, and as long as its store does."""
+        attempt = self._attempt(code, account, key, source)
+        rows = await self._pool.fetch(
+            LOOKUP, attempt.account, _ids(attempt.code), attempt.key, attempt.subjects, attempt.weights
+        )
+        first = rows[0]
+        if first["earlier_state"] is not None:
+            return await self._again(attempt, first)
+        if first["account_refusal"] is not None:
+            return VoucherRejected(first["account_refusal"], first["delay"])
+        if first["is_locked"]:
+            self._right(attempt.code, ())
+            return VoucherRejected("locked", first["delay"])
+        voucher, reason = self._right(attempt.code, [row for row in rows if row["id"] is not None])
+        if voucher is not None:
+            answer = (await self._pool.fetch(REDEEM, voucher, attempt.key, first["account_id"]))[0]
+            if answer["outcome"] == "ok":
+                return _redeemed(answer, first["delay"])
+            return await self._failed(attempt, first["number"], answer["outcome"])
+        if reason == "unknown" and attempt.code and self._external is not None:
+            return await self._ask_outside(attempt, first)
+        return await self._failed(attempt, first["number"], reason)
+
+    async def reconcile(self, most: int = 100) -> int:
+        """Finish redemptions of external vouchers that were cut short, as far as their stores answer; returns how many
+        came to an end. To be called at the start and from time to time; any number of nodes may do so at once."""
+        await self._pool.fetch(PRUNE, PRUNED_AT_A_TIME)
+        return 0 if self._external is None else await self._external.reconcile(most)
+
+    def _attempt(self, code: str, account: str, key: str, source: GuessSource) -> _Attempt:
+        """What is asked, as the store can take it, and what a wrong code is counted for (the account comes later)."""
+        plain = "".join(character for character in code if character not in " -")
+        plain = plain if plain == text(plain, LONGEST_CODE) and plain.isascii() and plain.isalnum() else ""
+        ani = text(source.ani, LONGEST_SOURCE)
+        ani = "" if ani == "anonymous" else ani
+        counted = {
+            f"ani {ani}": 1 if ani else ANONYMOUS,
+            f"access {text(source.access_number, LONGEST_SOURCE)}": SHARED["access"],
+            f"prefix {self._masked(plain)}": SHARED["prefix"],
+            "all": SHARED["all"],
+        }
+        if key != text(key, LONGEST_KEY) or not key:
+            raise ValueError(f"a key has 1 to {LONGEST_KEY} characters")
+        return _Attempt(plain, name(account), key, list(counted), list(counted.values()))
+
+    def _masked(self, code: str) -> str:
+        """What may be told of a code: `8527544xxxx`."""
+        return code[: self._prefix_digits] + "x" * min(HIDDEN_DIGITS, max(0, len(code) - self._prefix_digits))
+
+    def _right(self, code: str, rows: Sequence[Record]) -> tuple[str | None, RejectedReason]:
+        """The voucher whose id and password the code is; else why it is none. Takes as long where there is none."""
+        reason: RejectedReason = "unknown"
+        for row in rows:
+            if row["sealed"] is None:
+                if row["id"] == code:
+                    if self._allow_plain:
+                        return code, "unknown"
+                    reason = "plain"
+            elif hmac.compare_digest(row["id"] + self._password(row), code):
+                return row["id"], "unknown"
+            elif reason == "unknown":
+                reason = "password"
+        if reason != "password":
+            hmac.compare_digest(self._nothing.open(1, self._nothing_sealed, "0"), code)
+        return None, reason
+
+    def _password(self, row: Record) -> str:
+        """Of a voucher; what no code can hold if it cannot be opened, which an administrator must hear of."""
+        try:
+            return self._keys.ring_with(row["key_id"]).open(row["key_id"], row["sealed"], row["id"])
+        except KeyRingError as error:
+            log.error("a voucher cannot be checked", extra={"reason": str(error), "prefix": self._masked(row["id"])})
+            return "\0"
+
+    async def _again(self, attempt: _Attempt, row: Record) -> Redeemed | VoucherRejected:
+        """The answer that was given under this key, if it was asked for the same; StoreRefused otherwise."""
+        if not row["earlier_voucher"]:
+            return await self._ask_outside(attempt, row)
+        voucher = row["earlier_voucher"] if attempt.code.startswith(row["earlier_voucher"]) else ""
+        answer = (await self._pool.fetch(REDEEM, voucher, attempt.key, row["account_id"]))[0]
+        return _redeemed(answer, 0)
+
+    async def _ask_outside(self, attempt: _Attempt, row: Record) -> Redeemed | VoucherRejected:
+        if self._external is None:
+            return VoucherRejected("unavailable")
+        if not row["same_currency"]:
+            return await self._failed(attempt, row["number"], "currency")
+        answer = await self._external.redeem(attempt.code, row["account_id"], attempt.key)
+        if not isinstance(answer, str):
+            return _redeemed(answer, row["delay"])
+        if answer in ("unavailable", "pending"):
+            return VoucherRejected(answer, row["delay"])
+        return await self._failed(attempt, row["number"], answer)
+
+    async def _failed(self, attempt: _Attempt, number: str, reason: RejectedReason) -> VoucherRejected:
+        """Count a wrong code; whoever scans is told of in the log."""
+        found = await self._pool.fetch(
+            FAILED,
+            [*attempt.subjects, f"account {number}"],
+            [*attempt.weights, 1],
+            self._lock_after,
+            self._lock_seconds,
+        )
+        for subject in found[0]["alarms"]:
+            log.warning("someone is scanning vouchers", extra={"subject": subject})
+        return VoucherRejected(reason, found[0]["delay"])
+
+
+def _ids(code: str) -> list[str]:
+    """The ids of vouchers that a code may begin with."""
+    return valid_prefixes(code, SHORTEST_ID, LONGEST_ID) if code.isdigit() else []
+
+
+def _redeemed(row: Record | dict[str, Any], delay_seconds: int) -> Redeemed:
+    return Redeemed(
+        amount=row["amount"],
+        currency=row["currency"],
+        balance=row["funds"],
+        available=row["available"],
+        expires_at=None,
+        days=None,
+        delay_seconds=delay_seconds,
+    )

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The words in which vouchers are spoken of, the door to them, and what a store of vouchers outside must offer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from decimal import Decimal
+
+__all__ = [
+    "GuessSource",
+    "Redeemed",
+    "RejectedReason",
+    "VoucherRejected",
+    "VoucherStore",
+    "VoucherStoreUnavailable",
+    "Vouchers",
+]
+
+RejectedReason = Literal[
+    "unknown", "password", "plain", "used", "expired", "inactive", "blocked", "currency", "realm",
+    "kind", "account", "locked", "unavailable", "pending",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class GuessSource:
+    """Where a code comes from; wrong ones are counted for each."""
+
+    ani: str
+    """The calling number; empty or "anonymous" where it is withheld (a client of the portal: its address)."""
+    access_number: str = ""
+    """What was dialled, or whatever else the code came through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redeemed:
+    """The account has the money."""
+
+    amount: Decimal
+    """What the voucher was worth."""
+    currency: str
+    balance: Decimal
+    """After it: funds of a debit account, debt of a credit account."""
+    available: Decimal
+    expires_at: datetime | None
+    """First instant at which the account cannot be used; None: it does not expire."""
+    days: int | None
+    """Whole days until then."""
+    delay_seconds: int = 0
+    """How late the answer shall be, because wrong codes came before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoucherRejected:
+    """The account has no money of it. Whoever typed the code must hear the same for every reason but these: "kind" and
+    "account" (they do not depend on the code), "unavailable" and "pending" (of external stores)."""
+
+    reason: RejectedReason
+    """For the records. "password": the id is right and what follows is not. "plain": it has no password, and such
+    vouchers are not allowed. "currency", "realm": they differ from the account's. "kind": the account cannot be
+    recharged, since it has no balance of its own. "account": there is none, or it is closed. "locked": too many wrong
+    codes; the code was not looked at. "unavailable": an external store does not answer, and nothing was done.
+    "pending": an external store may have depleted the voucher; the account is credited once it has said so."""
+    delay_seconds: int = 0
+    """How late the answer shall be."""
+
+
+class Vouchers(Protocol):
+    """The door to vouchers."""
+
+    async def redeem(self, code: str, account: str, key: str, source: GuessSource) -> Redeemed | VoucherRejected:
+        """Transfer what a voucher is worth to an account (by its number or an alias), once.
+
+        `key` names this attempt, such as the call's id and a count: asked again with the same key, code and account the
+        answer is the same, and no money moves again. StoreRefused: the key was used for another code or account.
+        StoreUnavailable: it is not known whether the money was moved; ask again with the same key.
+        """
+        ...
+
+
+class VoucherStoreUnavailable(Exception):  # noqa: N818 (a state of the store)
+    """An external store did not answer, or not in a way that leaves no doubt; it may have done what it was asked."""
+
+
+class VoucherStore(Protocol):
+    """A store of vouchers outside: what an adapter offers.
+
+    Its vouchers are in the currency of the customer. Every wait must be bounded. Neither method writes a code to a log.
+    """
+
+    @property
+    def name(self) -> str:
+        """As the configuration has it; written with every redemption."""
+        ...
+
+    async def check(self, code: str) -> Decimal | None:
+        """What a voucher is worth; None if the store does not know it or it is not valid. Raises
+        VoucherStoreUnavailable."""
+        ...
+
+    async def deplete(self, code: str, key: str) -> bool:
+        """Mark it as depleted. True: it is depleted by this key, now or by an earlier request with the same key.
+        False: for certain it is not and never will be by this key (somebody else used it). Raises
+        VoucherStoreUnavailable where there is any doubt; it is asked again with the same key."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
