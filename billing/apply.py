@@ -183,12 +183,12 @@ class _Application:
         present = {alias.name: alias for alias in Alias.objects.filter(account=account, is_number=False)}
         for name in present.keys() - wanted.keys():
             present[name].delete()
-            self.changes.append(Change("alias", name, "", "present", None))
+            self.changes.append(Change("alias", _masked(name), "", "present", None))
         for name, columns in wanted.items():
             if name in present:
-                self._update(present[name], "alias", name, columns)
+                self._update(present[name], "alias", _masked(name), columns)
             else:
-                self._create(Alias, "alias", "name", name, {"account": account, **columns})
+                self._create(Alias, "alias", "name", _masked(name), {"account": account, **columns}, name)
 
     def _gateway(self, spec: GatewaySpec) -> None:
         gateway = Gateway.objects.filter(name=spec.key).first()
@@ -253,6 +253,11 @@ def _needed(spec: Named, field: str, value: Any) -> Any:
     if value is None:
         raise ApplyError([f"{spec.path}.{field}: is missing, and {spec.key} does not exist yet"])
     return value
+
+
+def _masked(name: str) -> str:
+    """An alias as it may be shown: of a PIN the last two digits."""
+    return f"{'*' * (len(name) - 6)}{name[-6:]}" if name.endswith("@pin") else name
 
 
 def _shown(field: str, value: Any) -> Any:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The document that `softswitch apply` takes: read into values, every mistake named by its path.
 
-    customers: [{name: Acme, currency: USD, credit_limit: 20, state: active, max_calls: 10, daily_limit: 50}]
+    customers: [{name: Acme, currency: USD, credit_limit: 20, state: active, max_calls: 10, daily_limit: 50,
+                 timezone: America/New_York, alias_authentication: true}]
     tariffs:   [{name: Retail, currency: USD, rates: [{prefix: "420", price: 0.09}], rates_file: retail.csv}]
     products:  [{name: Home, tariff: Retail}]
     accounts:  [{number: "101", customer: Acme, kind: debit, product: Home, opening_balance: 10, aliases: ["420777"],
-                 timezone: Europe/Prague, language: cs, voicemail: {pin: "4829"}}]
+                 timezone: Europe/Prague, language: cs, voicemail: {pin: "4829"}, activation_date: 2026-12-23,
+                 expiry_date: 2027-03-20, expire_after_first_use_days: 25, expire_after_last_use_days: 60}]
     gateways:  [{name: carrier, host: 192.0.2.1, routes: ["420", {prefix: "1", order: 2}]}]
 
 A thing that is named is made or changed to what is said of it; what is not said stays. Lists inside a thing (rates,
@@ -15,6 +17,7 @@ aliases, routes) are complete: what they leave out goes. Things not named are le
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -24,6 +27,9 @@ from typing import TYPE_CHECKING, Any
 from billing.answering_document import read_answering
 from billing.reader import Reader, read_list
 from billing.voicemail_document import VoicemailSpec, read_language, read_timezone, read_voicemail
+from billing_client.books import as_address
+from billing_client.lifecycle import LONGEST_DAYS
+from billing_client.rows import LONGEST_PIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,6 +54,9 @@ MOST_PROBLEMS = 20
 """A CSV file with more mistakes than these is not read on."""
 
 LIMIT_ACTIONS = ("block", "lock", "alert")
+
+SHORTEST_CARD_PIN = 6
+PIN = re.compile(rf"[0-9]{{{SHORTEST_CARD_PIN},{LONGEST_PIN}}}@pin")
 
 STATES = ("active", "inactive", "blocked", "suspended", "closed")
 
@@ -160,6 +169,8 @@ def _customer(fields: Reader) -> Named:
         hourly_action=fields.choice("hourly_action", LIMIT_ACTIONS),
         daily_limit=fields.money("daily_limit"),
         daily_action=fields.choice("daily_action", LIMIT_ACTIONS),
+        timezone=read_timezone(fields) or "UTC",
+        alias_authentication=fields.flag("alias_authentication") is not False,
     )
     return Named(fields.path, name, columns | _limits(fields))
 
@@ -243,6 +254,8 @@ def _account(fields: Reader) -> AccountSpec:
         state=fields.choice("state", STATES),
         activation_date=fields.day("activation_date"),
         expiry_date=fields.day("expiry_date"),
+        expire_after_first_use_days=fields.integer("expire_after_first_use_days", least=1, most=LONGEST_DAYS),
+        expire_after_last_use_days=fields.integer("expire_after_last_use_days", least=1, most=LONGEST_DAYS),
     )
     return AccountSpec(
         fields.path,
@@ -260,7 +273,13 @@ def _account(fields: Reader) -> AccountSpec:
 
 
 def _alias(fields: Reader) -> AliasSpec:
-    return AliasSpec(fields.text("name", required=True), fields.flag("allow_authentication") or False)
+    """An alias that is an address says who calls from there, so it does so unless that is denied."""
+    name = fields.text("name", required=True)
+    address = as_address(name)
+    if name.endswith("@pin") and not PIN.fullmatch(name):
+        fields.problem("name", f"is not a PIN of {SHORTEST_CARD_PIN} to {LONGEST_PIN} digits, then @pin")
+    allowed = fields.flag("allow_authentication")
+    return AliasSpec(name if address is None else str(address), address is not None if allowed is None else allowed)
 
 
 def _gateway(fields: Reader) -> GatewaySpec:

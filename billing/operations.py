@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from billing.reports import Row
 
 __all__ = [
+    "account",
     "accounts",
     "apply",
     "audit",
@@ -32,6 +33,7 @@ __all__ = [
     "ledger",
     "load_demo",
     "migrate",
+    "move",
     "registrations",
     "request_disconnect",
     "setup",
@@ -91,6 +93,13 @@ def accounts(filter: str = "", *, limit: int = 1000) -> list[Row]:  # noqa: A002
     from billing import reports
 
     return reports.accounts(filter, limit=limit)
+
+
+def account(name: str) -> Row | None:
+    """The account that a number or an alias leads to; None: there is none."""
+    from billing import reports
+
+    return reports.account(name)
 
 
 def registrations(filter: str = "", *, limit: int = 1000) -> list[Row]:  # noqa: A002
@@ -173,10 +182,31 @@ def watch_calls(every_seconds: float = 1.0) -> Iterator[Announcements]:
 
 
 def block(number: str) -> bool:
-    """Block an account; False if there is none."""
+    """Block an account, whatever its state; False if there is none."""
     from billing.models import Account
 
     return bool(Account.objects.filter(number=number).update(state="blocked"))
+
+
+def move(number: str, move: str) -> tuple[str, str | None]:
+    """Do with an account what `billing_client.lifecycle.MOVES` names: its state before, and now.
+
+    The second is None if that cannot be done in this state, and the first empty if there is no such account.
+    """
+    from django.db import transaction
+
+    from billing.models import Account
+    from billing_client.lifecycle import next_state
+
+    with transaction.atomic():
+        account = Account.objects.select_for_update(no_key=True).filter(number=number).first()
+        if account is None:
+            return "", None
+        before, after = account.state, next_state(account.state, move)
+        if after is not None:
+            account.state = after
+            account.save(update_fields=["state"])
+    return before, after
 
 
 def request_disconnect(call_id: str, reason: str) -> bool:

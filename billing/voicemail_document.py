@@ -89,7 +89,7 @@ def _addresses(fields: Reader) -> list[str]:
 
 
 def read_timezone(fields: Reader) -> str:
-    """The field `timezone`, an IANA name; empty: UTC."""
+    """The field `timezone`, an IANA name; empty: none is chosen."""
     name = fields.text("timezone")
     try:
         if name:

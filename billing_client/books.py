@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
 from billing_client.types import Gateway, Rate, Route
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-__all__ = ["RateBook", "RouteBook", "TariffTable", "Terms", "leading_digits"]
+__all__ = ["RateBook", "RouteBook", "TariffTable", "Terms", "as_address", "leading_digits"]
 
 MAX_PREFIX_DIGITS = 18
 
@@ -141,10 +142,12 @@ class RateBook:
 
 
 class RouteBook:
-    """Gateways and the prefixes that they serve."""
+    """Gateways and the prefixes that they serve, and the addresses that accounts call from."""
 
-    def __init__(self, gateways: Iterable[Gateway], routes: Iterable[Route]) -> None:
-        """Disabled gateways and routes through them are left out."""
+    def __init__(self, gateways: Iterable[Gateway], routes: Iterable[Route], addresses: Iterable[str] = ()) -> None:
+        """Disabled gateways and routes through them are left out. `addresses`: names of accounts that are IP addresses;
+        what only looks like one is left out."""
+        self._accounts = {address: name for name in addresses if (address := as_address(name)) is not None}
         self.gateways = {gateway.gateway_id: gateway for gateway in gateways}
         enabled = [gateway for gateway in self.gateways.values() if gateway.enabled]
         inbound = [gateway for gateway in enabled if gateway.inbound]
@@ -176,6 +179,22 @@ class RouteBook:
     def gateway_at(self, host: str, port: int) -> Gateway | None:
         """The gateway that sends from this address; one that names the port goes first."""
         return self._by_address.get((host, port)) or self._by_host.get(host)
+
+    def account_at(self, host: str) -> str | None:
+        """The name of the account whose calls come from this IP address."""
+        if not self._accounts:
+            return None
+        address = as_address(host)
+        return None if address is None else self._accounts.get(address)
+
+
+def as_address(written: str) -> IPv4Address | IPv6Address | None:
+    """An IP address, an IPv4 one that is written as IPv6 as what it is; None: it is none."""
+    try:
+        address = ip_address(written.strip("[]"))
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 def _table(rates: Iterable[Rate], currency: str) -> TariffTable:

@@ -26,6 +26,7 @@ _STATEMENTS: Final = (
     statements.PARTIES,
     statements.GATEWAYS,
     statements.ROUTES,
+    statements.ADDRESSES,
     statements.RATES_OF,
     statements.LOCKS,
     statements.NODE_BEGIN,
@@ -110,18 +111,22 @@ class Inquiry:
         except UNREACHABLE as error:
             raise StoreUnavailable(f"the store does not answer: {error}") from error
 
-    async def parties(self, *, caller: str | None, ani: str | None, dialled: str) -> Parties:
-        """As `Store.parties`."""
+    async def parties(
+        self, *, caller: str | None, ani: str | None, dialled: str, at: datetime | None = None
+    ) -> Parties:
+        """As `Store.parties`; the life of accounts is looked at as it is `at` that instant, now by default."""
         calling = rows.name(caller if caller is not None or ani is None else f"{ani}@pstn")
         called = rows.name(dialled)
-        return rows.parties(calling, called, await self._fetch(statements.PARTIES, calling, called))
+        found = await self._fetch(statements.PARTIES, calling, called)
+        return rows.parties(calling, called, found, at or datetime.now(UTC))
 
     async def routes(self) -> RouteBook:
         """As `Store.load_routes`."""
         found = await self._fetch(statements.GATEWAYS)
         gateways = {row["id"]: Gateway(*row) for row in found}
         routes = [Route(gateways[row[0]], *tuple(row)[1:]) for row in await self._fetch(statements.ROUTES)]
-        return RouteBook(gateways.values(), routes)
+        addresses = [row["name"] for row in await self._fetch(statements.ADDRESSES)]
+        return RouteBook(gateways.values(), routes, addresses)
 
     async def rates(self, tariff_id: int | None, number: str) -> RateBook:
         """Of one tariff the rates whose prefixes `number` begins with: all that its price can depend on."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from billing_client.lifecycle import LifeTerms, refusal
 from billing_client.pins import hash_pin, is_pin
 from billing_client.pool import Pool
 from billing_client.rows import LONGEST_NAME, name, text
@@ -16,7 +18,7 @@ from billing_client.voicemail import Email, Mailbox, Message, PinVerdict, Sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     from asyncpg import Record
 
@@ -127,7 +129,7 @@ class StoreMailboxes:
             old_urgent=row["old_urgent"],
             attach=row["attach"],
             delete_after_email=row["delete_after_email"],
-            usable=row["usable"],
+            usable=refusal(LifeTerms.parse(row["terms"]), datetime.now(UTC)),
         )
 
     async def check_pin(self, number: str, pin: str, source: str) -> PinVerdict:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from billing_client.books import Terms
 from billing_client.incoming import read_rules
+from billing_client.lifecycle import LifeTerms, refusal
 from billing_client.types import BindingRow, Parties, Party, Subscriber
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = [
     "call_starts",
     "name",
     "parties",
+    "pin_name",
     "subscriber",
     "terms",
     "text",
@@ -38,13 +40,17 @@ __all__ = [
 ]
 
 LONGEST_NAME = 64
+LONGEST_PIN = 32
+PIN_SUFFIX = "@pin"
 LONGEST_KEY = 512
 MOST_INTEGER = 2**31 - 1
 MOST_BIGINT = 2**63 - 1
 
 _PARTY = itemgetter(
-    "account_id", "number", "name", "display", "customer_id", "customer_name", "kind", "refusal", "tariff_id",
-    "balance_id", "currency", "available", "password", "via", "may_call",
+    "account_id", "number", "name", "display", "customer_id", "customer_name", "kind",
+)  # fmt: skip
+_PARTY_MEANS = itemgetter(
+    "tariff_id", "balance_id", "currency", "available", "password", "via", "may_call",
 )  # fmt: skip
 
 
@@ -56,8 +62,16 @@ def text(value: str, most: int) -> str:
 
 
 def name(value: str | None) -> str:
-    """A name to look for; empty, which no name is, for what cannot be one."""
-    return value if value is not None and value == text(value, LONGEST_NAME) else ""
+    """A name to look for; empty, which no name is, for what cannot be one. PINs are no names: only `pin_name` finds
+    them, so that nobody tries them by dialling or by logging in."""
+    if value is None or value != text(value, LONGEST_NAME) or value.endswith(PIN_SUFFIX):
+        return ""
+    return value
+
+
+def pin_name(pin: str) -> str:
+    """The alias that is a PIN; empty, which no alias is, for what cannot be one."""
+    return f"{pin}{PIN_SUFFIX}" if pin.isascii() and pin.isdigit() and len(pin) <= LONGEST_PIN else ""
 
 
 def binding_key(key: str) -> str:
@@ -104,27 +118,32 @@ def binding_columns(rows: Iterable[BindingRow]) -> list[list[Any]]:
     return columns
 
 
-def subscriber(asked: str, rows: Sequence[Record]) -> Subscriber | None:
-    """The answer of the function `subscriber`."""
+def subscriber(asked: str, rows: Sequence[Record], now: datetime) -> Subscriber | None:
+    """The answer of the function `subscriber`, as it is `now`."""
     if not rows:
         return None
     row = rows[0]
-    return Subscriber(asked, row["account_id"], row["number"], row["password"], row["usable"], _bindings(rows))
+    life = LifeTerms.parse(row["terms"])
+    usable = refusal(life, now) if row["may_register"] else f"alias {asked} does not authenticate"
+    return Subscriber(asked, row["account_id"], row["number"], row["password"], usable, _bindings(rows), life)
 
 
-def parties(calling: str, called: str, rows: Sequence[Record]) -> Parties:
-    """The answer of the function `parties`."""
+def parties(calling: str, called: str, rows: Sequence[Record], now: datetime) -> Parties:
+    """The answer of the function `parties`, as it is `now`."""
     caller = [row for row in rows if row["asked"] == calling]
     callee = [row for row in rows if row["asked"] == called]
     return Parties(
-        _party(caller[0]) if caller else None,
-        _party(callee[0]) if callee else None,
+        _party(caller[0], now) if caller else None,
+        _party(callee[0], now) if callee else None,
         _bindings(callee),
     )
 
 
-def _party(row: Record) -> Party:
-    values: tuple[Any, ...] = (*_PARTY(row), read_rules(row["answering"]))
+def _party(row: Record, now: datetime) -> Party:
+    life = LifeTerms.parse(row["terms"])
+    values: tuple[Any, ...] = (
+        *_PARTY(row), refusal(life, now), *_PARTY_MEANS(row), read_rules(row["answering"]), life,
+    )  # fmt: skip
     return Party(*values)
 
 

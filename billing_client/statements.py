@@ -112,6 +112,7 @@ SELECT n.name, a.number FROM billing_alias n JOIN billing_account a ON a.id = n.
 GATEWAYS = """
 SELECT id, name, host, port, transport, enabled, inbound, outbound, any_port, username, password FROM billing_gateway"""
 ROUTES = "SELECT gateway_id, prefix, position, strip, prepend FROM billing_gatewayroute ORDER BY id"
+ADDRESSES = "SELECT name FROM addresses()"
 TARIFFS = "SELECT id, currency, revision FROM billing_tariff"
 LOCKS = """
 SELECT c.call_id, a.number, c.dialled, c.started_at, c.locked

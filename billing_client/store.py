@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from billing_client import rows, statements
@@ -28,7 +29,6 @@ from billing_client.voicemail import MessageCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from datetime import datetime
     from decimal import Decimal
 
     import asyncpg
@@ -56,8 +56,11 @@ log = logging.getLogger(__name__)
 class Store:
     """The door to the billing store; make one by `connect`."""
 
-    def __init__(self, dsn: str, *, node: str, connections: int, timeout_seconds: float) -> None:
+    def __init__(
+        self, dsn: str, *, node: str, connections: int, timeout_seconds: float, utc: Callable[[], datetime]
+    ) -> None:
         """Use `connect`, which also opens the connections."""
+        self._utc = utc
         self._dsn = dsn
         self._node = node
         self._timeout_seconds = timeout_seconds
@@ -75,12 +78,21 @@ class Store:
         self._listeners: list[Listener] = []
 
     @classmethod
-    async def connect(cls, dsn: str, *, node: str, connections: int = 4, timeout_seconds: float = 2.0) -> Store:
+    async def connect(
+        cls,
+        dsn: str,
+        *,
+        node: str,
+        connections: int = 4,
+        timeout_seconds: float = 2.0,
+        utc: Callable[[], datetime] = partial(datetime.now, UTC),  # noqa: B008 (a function)
+    ) -> Store:
         """Open the connections and begin a life of `node`, a name that no other process uses meanwhile.
 
-        `timeout_seconds` bounds every wait for the store. Raises StoreUnavailable.
+        `timeout_seconds` bounds every wait for the store; `utc` tells what day it is in the life of accounts. Raises
+        StoreUnavailable.
         """
-        store = cls(dsn, node=node, connections=connections, timeout_seconds=timeout_seconds)
+        store = cls(dsn, node=node, connections=connections, timeout_seconds=timeout_seconds, utc=utc)
         await store._pool.open()
         try:
             await store._begin_life()
@@ -118,14 +130,15 @@ class Store:
     # Who is who
 
     async def subscriber(self, name: str) -> Subscriber | None:
-        """Who authenticates under `name` (account number, or alias that allows it), and where they are registered."""
-        return rows.subscriber(name, await self._pool.fetch(statements.SUBSCRIBER, rows.name(name)))
+        """Who authenticates under `name` (account number or alias), and where they are registered."""
+        found = await self._pool.fetch(statements.SUBSCRIBER, rows.name(name))
+        return rows.subscriber(name, found, self._utc())
 
     async def parties(self, *, caller: str | None, ani: str | None, dialled: str) -> Parties:
         """Both ends of a call: the caller by SIP name, or else by `<ani>@pstn`; the callee by number or alias."""
         calling = rows.name(caller if caller is not None or ani is None else f"{ani}@pstn")
         called = rows.name(dialled)
-        return rows.parties(calling, called, await self._pool.fetch(statements.PARTIES, calling, called))
+        return rows.parties(calling, called, await self._pool.fetch(statements.PARTIES, calling, called), self._utc())
 
     # Calls
 
@@ -329,13 +342,14 @@ class Store:
         return RateBook(tables)
 
     async def load_routes(self) -> RouteBook:
-        """All gateways and routes as of one instant."""
+        """All gateways, routes and addresses of accounts as of one instant."""
         async with self._pool.transaction() as connection:
             gateways = {row["id"]: Gateway(*row) for row in await connection.fetch(statements.GATEWAYS)}
             routes = [
                 Route(gateways[row[0]], *row[1:]) for row in map(tuple, await connection.fetch(statements.ROUTES))
             ]
-        return RouteBook(gateways.values(), routes)
+            addresses = [row["name"] for row in await connection.fetch(statements.ADDRESSES)]
+        return RouteBook(gateways.values(), routes, addresses)
 
     async def listen(self, on_event: Callable[[StoreEvent], None]) -> None:
         """Call `on_event` for each change that the store announces; "resync" after a gap."""

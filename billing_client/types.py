@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from billing_client.lifecycle import LifeTerms
+
 __all__ = [
     "AccountKind",
     "BindingRow",
@@ -43,7 +45,8 @@ AccountKind = Literal["debit", "credit", "subordinate", "voucher"]
 Direction = Literal["internal", "outgoing", "incoming", "forwarded"]
 """Seen from the provider; "forwarded": an account pays for a call that it forwards."""
 EndedBy = Literal["caller", "callee", "funds", "admin", "timer", "media", "failure", "shutdown", "orphan"]
-Identified = Literal["account", "alias", "ani"]
+Identified = Literal["account", "alias", "ani", "pin"]
+"""By its number, another name, the number that it calls from, or a PIN."""
 
 
 class StoreError(Exception):
@@ -98,6 +101,8 @@ class Subscriber:
     usable: str | None
     """None: the account is in order; else why not, such as "account blocked"."""
     bindings: tuple[BindingRow, ...]
+    life: LifeTerms | None = None
+    """What `usable` rests on, for who remembers this; None: it never changes by itself."""
 
     def __repr__(self) -> str:
         """Without the password, so that it cannot reach a log."""
@@ -129,6 +134,8 @@ class Party:
     """False for an alias that only receives (authentication not allowed)."""
     answering: AnsweringRules = field(default_factory=AnsweringRules)
     """How it takes calls."""
+    life: LifeTerms | None = None
+    """What `refusal` rests on, for who remembers this; None: it never changes by itself."""
 
     def __repr__(self) -> str:
         """Without the password, so that it cannot reach a log."""

@@ -250,7 +250,12 @@ class Switch:
 
     def _is_carrier(self, host: str) -> bool:
         server = self.settings.media_server
-        return self.books.routes.gateway_at(host, 0) is not None or (server is not None and server[0] == host)
+        routes = self.books.routes
+        return (
+            routes.gateway_at(host, 0) is not None
+            or routes.account_at(host) is not None
+            or (server is not None and server[0] == host)
+        )
 
     # changes ----------------------------------------------------------------------------------------------------
     def _store_event(self, event: StoreEvent) -> None:

@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
+
+from billing_client.lifecycle import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,9 +33,17 @@ class Kept:
 
 
 class Subscribers:
-    """Looks names up in the store; the store's events drop what changed. `clock` is monotonic."""
+    """Looks names up in the store; the store's events drop what changed. `clock` is monotonic, `utc` tells the day."""
 
-    def __init__(self, store: Store, clock: Callable[[], float], *, limit: int = _MAX_KEPT) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], float],
+        *,
+        limit: int = _MAX_KEPT,
+        utc: Callable[[], datetime] = partial(datetime.now, UTC),  # noqa: B008 (a function)
+    ) -> None:
+        self._utc = utc
         self._store = store
         self._clock = clock
         self._limit = limit
@@ -41,9 +53,14 @@ class Subscribers:
         self._changes = 0
 
     def kept(self, name: str) -> Subscriber | None:
-        """The subscriber of this name, if asked for lately: good enough to accept a password."""
+        """The subscriber of this name, if asked for lately: good enough to accept a password.
+
+        Not so whose account may not be used by now: whether it was used or recharged meanwhile the store knows.
+        """
         entry = self._kept.get(name)
-        return entry.subscriber if entry is not None and self._clock() - entry.found_at < _KEEP_SECONDS else None
+        if entry is None or self._clock() - entry.found_at >= _KEEP_SECONDS:
+            return None
+        return entry.subscriber if entry.subscriber is None or self._is_usable(entry.subscriber) else None
 
     def fresh(self, name: str) -> Kept | None:
         """What the store said a moment ago: good enough to refuse a password as well.
@@ -57,7 +74,13 @@ class Subscribers:
     def last_known(self, name: str) -> Subscriber | None:
         """The subscriber as of any time ago, for when the store is away."""
         entry = self._kept.get(name)
-        return None if entry is None else entry.subscriber
+        if entry is None or entry.subscriber is None or self._is_usable(entry.subscriber):
+            return None if entry is None else entry.subscriber
+        subscriber = entry.subscriber
+        return replace(subscriber, usable=subscriber.usable or refusal(subscriber.life, self._utc()))
+
+    def _is_usable(self, subscriber: Subscriber) -> bool:
+        return subscriber.usable is None and refusal(subscriber.life, self._utc()) is None
 
     async def find(self, name: str) -> Subscriber | None:
         """The subscriber of this name with all bindings, from the store; raises StoreError."""

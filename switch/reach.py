@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from billing_client.lifecycle import refusal
 from billing_client.types import Parties, StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import datetime
 
     from billing_client.store import Store
     from billing_client.types import CallStart, Grant, Party
@@ -107,9 +110,16 @@ class PartyMemory:
         """Whether a name is remembered."""
         return name in self._parties
 
-    def recall(self, calling: str, dialled: str) -> Parties:
-        """Both ends as last heard of; None for whom we do not remember."""
-        return Parties(self._parties.get(calling), self._parties.get(dialled), ())
+    def recall(self, calling: str, dialled: str, now: datetime) -> Parties:
+        """Both ends as last heard of, in the state that their days have brought them to; None for whom we do not
+        remember."""
+        return Parties(self._recalled(calling, now), self._recalled(dialled, now), ())
+
+    def _recalled(self, name: str, now: datetime) -> Party | None:
+        party = self._parties.get(name)
+        if party is None or party.life is None:
+            return party
+        return replace(party, refusal=refusal(party.life, now))
 
     def changed(self, number: str | None) -> None:
         """An account changed; None: any may have."""

@@ -16,7 +16,7 @@ from switch.sip.errors import ParseError
 from switch.sip.proxy import ProxyContext, prepare
 
 if TYPE_CHECKING:
-    from billing_client.types import Parties
+    from billing_client.types import Parties, Party
     from switch.call.plan import Caller
     from switch.call.services import Services
     from switch.lamp import Lamp
@@ -117,11 +117,16 @@ def _refusal(arrived: Arrived, parties: Parties, sender: Caller) -> int | None:
     """Why a request is not passed on, as a status."""
     if parties.callee is None:
         return 404
-    if parties.caller is not None and parties.caller.refusal is not None:
+    if parties.caller is not None and (parties.caller.refusal is not None or _is_mere_alias(parties.caller)):
         return 403
     if sender.gateway is None and arrived.request.from_.uri.user not in _names(parties, sender):
         return 403  # nobody writes in another one's name
     return 480 if parties.callee.refusal is not None else None
+
+
+def _is_mere_alias(sender: Party) -> bool:
+    """Whether somebody logged in by a name that only leads calls to its account."""
+    return sender.via == "alias" and not sender.may_call
 
 
 def _names(parties: Parties, sender: Caller) -> set[str | None]:

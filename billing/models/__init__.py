@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from billing.models.batches import AuditLog, Batch
 from billing.models.calls import ActiveCall, Correction, Node, Spending, SpendingAlert, Xdr
-from billing.models.customers import Account, Alias, Customer
+from billing.models.customers import Account, AccountUse, Alias, Customer
 from billing.models.money import Balance, LedgerEntry
 from billing.models.pricing import Product, Rate, Tariff
 from billing.models.registrations import Binding, Subscription
@@ -20,6 +20,7 @@ from billing.models.vouchers import Redemption, Voucher, VoucherGuess
 
 __all__ = [
     "Account",
+    "AccountUse",
     "ActiveCall",
     "Alias",
     "AuditLog",

@@ -12,8 +12,9 @@ from billing.models.fields import Identifier, created_at, money
 from billing.models.money import Balance
 from billing.models.pricing import Product
 from billing_client.incoming import MODES
+from billing_client.lifecycle import LONGEST_DAYS
 
-__all__ = ["Account", "Alias", "Customer"]
+__all__ = ["Account", "AccountUse", "Alias", "Customer"]
 
 
 class State(models.TextChoices):
@@ -87,6 +88,8 @@ class Customer(Limited):
     balance = models.OneToOneField(Balance, on_delete=models.PROTECT, related_name="customer")
     timezone = models.CharField(max_length=64, default="UTC", db_default=Value("UTC"))
     """The billing time zone (IANA): in which its accounts' days begin."""
+    alias_authentication = models.BooleanField(default=True, db_default=Value(True))
+    """False: no alias of its accounts registers or calls by itself, whatever the alias says."""
     created_at = created_at()
 
     class Meta(Limited.Meta):
@@ -122,15 +125,20 @@ class Account(Limited):
     """SIP password, in clear (docs/adr/0009-store.md says why)."""
     display = models.CharField(max_length=120, blank=True, db_default=Value(""))
     timezone = models.CharField(max_length=64, blank=True, default="", db_default=Value(""))
-    """IANA name; empty: UTC."""
+    """IANA name; empty: the customer's."""
     language = models.CharField(max_length=16, blank=True, default="", db_default=Value(""))
     """Of the prompts and e-mails that its user gets; empty: the configured one."""
     sub_realm = models.CharField(max_length=64, blank=True, default="", db_default=Value(""))
     """Only vouchers of the same sub-realm recharge the account."""
     state = state()
     activation_date = models.DateField(null=True, blank=True)
+    """First day on which the account can be used, in the customer's time zone."""
     expiry_date = models.DateField(null=True, blank=True)
     """First day on which the account cannot be used."""
+    expire_after_first_use_days = models.PositiveIntegerField(null=True, blank=True)
+    """So many days after its first use, or a recharge since, it can be used. Null: no such term."""
+    expire_after_last_use_days = models.PositiveIntegerField(null=True, blank=True)
+    """The same after its last use. Of several terms the one that ends first counts (`billing_client.lifecycle`)."""
     answering = models.JSONField(default=dict, blank=True, db_default=Value({}, models.JSONField()))
     """How it takes its calls; `billing.answering_document` has the form. Empty: its phones ring."""
     created_at = created_at()
@@ -142,6 +150,16 @@ class Account(Limited):
             models.CheckConstraint(
                 name="account_answering_form", condition=Q(answering__mode__isnull=True) | Q(answering__mode__in=MODES)
             ),
+            models.CheckConstraint(
+                name="account_terms_positive",
+                condition=Q(expire_after_first_use_days__gte=1, expire_after_first_use_days__lte=LONGEST_DAYS)
+                | Q(expire_after_first_use_days__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="account_last_use_positive",
+                condition=Q(expire_after_last_use_days__gte=1, expire_after_last_use_days__lte=LONGEST_DAYS)
+                | Q(expire_after_last_use_days__isnull=True),
+            ),
             models.UniqueConstraint(name="account_own_balance", fields=("balance",), condition=~Q(kind="subordinate")),
         )
 
@@ -149,11 +167,24 @@ class Account(Limited):
         return self.number
 
 
+class AccountUse(models.Model):
+    """When an account was used: a row beside it, because it is written after every call (`touch_account`)."""
+
+    account = models.OneToOneField(
+        Account, on_delete=models.CASCADE, primary_key=True, related_name="use", db_constraint=False
+    )
+    first_used_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+    renewed_at = models.DateTimeField(null=True)
+    """When it was last recharged."""
+
+
 class Alias(models.Model):
     """A name that leads to an account. The account's own number is one of them (a trigger keeps it), so the primary
     key makes every name unique and any name is found in the same way.
 
-    `42073723123@pstn` identifies calls from the outside by their calling number (ANI).
+    `42073723123@pstn` identifies calls from the outside by their calling number (ANI), `192.0.2.10` those of a
+    gateway by their address, `48291744@pin` whoever enters that PIN.
     """
 
     name = Identifier(max_length=64, primary_key=True)
@@ -164,7 +195,9 @@ class Alias(models.Model):
 
     class Meta:
         verbose_name_plural = "aliases"
-        constraints = (models.CheckConstraint(name="alias_form", condition=Q(name__regex=r"^[^\s@]+(@pstn)?$")),)
+        constraints = (
+            models.CheckConstraint(name="alias_form", condition=Q(name__regex=r"^([^\s@]+(@pstn)?|\d{4,32}@pin)$")),
+        )
 
     def __str__(self) -> str:
         return self.name

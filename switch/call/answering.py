@@ -90,6 +90,8 @@ class Surroundings:
     """False: the call has been forwarded so often, or by this account before."""
     serves_voicemail: bool = True
     """Whether there is a media server."""
+    rings_alias: bool = False
+    """What is rung is an alias that registers by itself: where it does not, the call is dropped."""
 
 
 def happened(status: int) -> Happened:
@@ -142,6 +144,9 @@ class _Walk:
             if phase == "ring":
                 last = yield RingPhones(self._ring_seconds)
                 why = _WHY[last]
+                if last is Happened.UNREGISTERED and self._around.rings_alias:
+                    self._trace.add("answering", "the alias registers by itself and is not registered: no call to it")
+                    return
                 if last is Happened.DECLINED and rules.decline_ends:
                     self._trace.add("answering", "declined: that ends the call")
                     return

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from billing_client.incoming import DEFAULT_MAX_CALLS
@@ -30,7 +31,15 @@ if TYPE_CHECKING:
     from switch.sip.flow import Flow
     from switch.sip.message import Request
 
-__all__ = ["CallerCheck", "account_caller", "carrier_caller", "known_carrier", "login_account", "note_caller"]
+__all__ = [
+    "CallerCheck",
+    "account_caller",
+    "address_caller",
+    "carrier_caller",
+    "known_carrier",
+    "login_account",
+    "note_caller",
+]
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +85,11 @@ class CallerCheck:
         """Whether a request brings nothing that could identify its sender; raises ParseError."""
         if flow.transport == INNER or self._is_media_server(flow):
             return False
-        return self.gateway(flow) is None and self._credentials(request) is None
+        return self.gateway(flow) is None and self._credentials(request) is None and self._account_at(flow) is None
+
+    def _account_at(self, flow: Flow) -> str | None:
+        """The name of the account that calls from the address at the other end of a flow."""
+        return self._books.routes.account_at(flow.remote[0])
 
     def _is_media_server(self, flow: Flow) -> bool:
         return flow.transport == "udp" and flow.remote[:2] == self.media_server
@@ -98,7 +111,7 @@ class CallerCheck:
             else:
                 self._memory.keep(calling, dialled, parties, changes)
                 return parties
-        parties = self._memory.recall(calling, dialled)
+        parties = self._memory.recall(calling, dialled, datetime.fromtimestamp(self._clock(), UTC))
         if parties.caller is None and caller is not None:
             raise StoreUnavailable(f"nothing is known of {caller} while the store is away")
         return parties
@@ -117,7 +130,7 @@ class CallerCheck:
             return parties, carrier_caller(gateway, ani, sender.display)
         credentials = self._credentials(request)
         if credentials is None:
-            return _NOBODY, Verdict.REFUSED
+            return await self._by_address(request, flow, dialled)
         parties = await self._parties(caller=credentials.user, ani=None, dialled=dialled)
         account = login_account(parties)
         password = account.password if account else None
@@ -129,6 +142,15 @@ class CallerCheck:
             return parties, verdict
         self._flood.trust(flow.remote[0], time.monotonic() + _TRUST_SECONDS)
         return parties, account_caller(account, credentials.user, request.from_.display)
+
+    async def _by_address(self, request: Request, flow: Flow, dialled: str) -> tuple[Parties, Caller | Verdict]:
+        """A request without a password: of the account, if any, that its source address is a name of."""
+        name = self._account_at(flow)
+        if name is None:
+            return _NOBODY, Verdict.REFUSED
+        parties = await self._parties(caller=name, ani=None, dialled=dialled)
+        caller = address_caller(parties, request.from_.display)
+        return (_NOBODY, Verdict.REFUSED) if caller is None else (parties, caller)
 
     async def _forwarded(self, request: Request, dialled: str) -> tuple[Parties, Caller | Verdict]:
         """Our own INVITE: a call that an account forwards."""
@@ -163,16 +185,25 @@ def known_carrier(routes: RouteBook, remote: tuple[str, int]) -> Gateway | None:
 
 
 def login_account(parties: Parties) -> Party | None:
-    """The account that may log in as the caller."""
+    """The account whose password the caller has to know. An alias that does not authenticate has it too: who knows it
+    is told that nobody calls by this name, and anybody else hears what is said of every name."""
     account = parties.caller
-    if account is not None and (account.via == "ani" or not account.may_call):
-        return None  # a number to be called from, or to be called at: no login
+    if account is not None and account.via == "ani":
+        return None  # a number to be called from: no login
     return account
 
 
 def account_caller(account: Party, user: str, display: str = "") -> Caller:
     """A phone of ours that has proved to be `user`."""
     return Caller(user if account.via == "alias" else account.number, display or account.display, None)
+
+
+def address_caller(parties: Parties, display: str = "") -> Caller | None:
+    """An account that is known by its address; None: that has just ceased to be one of its names."""
+    account = parties.caller
+    if account is None or not account.may_call:
+        return None
+    return Caller(account.number, display or account.display, None, is_at_address=True)
 
 
 def carrier_caller(gateway: Gateway, ani: str, display: str = "") -> Caller:
@@ -192,6 +223,9 @@ def note_caller(trace: Trace, caller: Caller, source: str) -> None:
         return
     if caller.is_application:
         trace.add("caller", "the media server calls for an account; {number} is shown", number=caller.number)
+        return
+    if caller.is_at_address:
+        trace.add("caller", "{number} is known by its address {source}", number=caller.number, source=source)
         return
     if caller.gateway is None:
         trace.add("caller", "{number} at {source} knows its password", number=caller.number, source=source)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from billing_client.rating import seconds_covered
 from switch.call.answering import Surroundings
-from switch.call.caller import account_caller, carrier_caller, known_carrier, login_account, note_caller
+from switch.call.caller import account_caller, address_caller, carrier_caller, known_carrier, login_account, note_caller
 from switch.call.credit import Credit
 from switch.call.diversion import MOST_FORWARDS
 from switch.call.funds import note_grant
@@ -119,6 +119,7 @@ class _Answering:
         self._conditions = conditions
         self._forwarders = forwarders
         self._dialled = dialled_number(explanation.question.dialled)
+        self._at = explanation.question.at
 
     async def run(self) -> None:
         question = self._explanation.question
@@ -132,7 +133,7 @@ class _Answering:
 
     async def run_forwarded(self, routes: RouteBook, forwarding: Forwarding) -> None:
         """The same for a call that an account forwards."""
-        parties = await self._inquiry.parties(caller=forwarding.account, ani=None, dialled=self._dialled)
+        parties = await self._inquiry.parties(caller=forwarding.account, ani=None, dialled=self._dialled, at=self._at)
         caller = Caller(forwarding.number, forwarding.display, None, forwarding)
         note_caller(self._trace, caller, "")
         await self._decide(routes, parties, caller)
@@ -162,13 +163,17 @@ class _Answering:
         gateway = known_carrier(routes, _socket(question.source)) if question.source else None
         if gateway is not None:
             ani = dialled_number(question.caller)
-            parties = await inquiry.parties(caller=None, ani=ani or None, dialled=self._dialled)
+            parties = await inquiry.parties(caller=None, ani=ani or None, dialled=self._dialled, at=self._at)
             return parties, carrier_caller(gateway, ani)
+        name = routes.account_at(_socket(question.source)[0]) if question.source else None
+        if name is not None:
+            parties = await inquiry.parties(caller=name, ani=None, dialled=self._dialled, at=self._at)
+            return parties, address_caller(parties)
         if question.source:
             self._trace.add(
                 "caller", "{source} is no carrier's address: the caller is asked for a password", source=question.source
             )
-        parties = await inquiry.parties(caller=question.caller, ani=None, dialled=self._dialled)
+        parties = await inquiry.parties(caller=question.caller, ani=None, dialled=self._dialled, at=self._at)
         account = login_account(parties)
         return parties, None if account is None else account_caller(account, question.caller)
 
@@ -235,6 +240,7 @@ class _Answering:
             ring_seconds=self._conditions.ring_seconds,
             may_forward=callee.number not in hops and len(hops) < MOST_FORWARDS,
             serves_voicemail=self._conditions.applications.is_served,
+            rings_alias=callee.name != callee.number,
         )
 
     async def _forwarded(self, routes: RouteBook, forwarding: Forwarding, to: str) -> None:

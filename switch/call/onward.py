@@ -48,6 +48,7 @@ class Onward:
             ring_seconds=services.settings.ring_seconds,
             may_forward=not is_loop(call.invite.request, callee.number, services.settings.domains),
             serves_voicemail=services.settings.media_server is not None,
+            rings_alias=callee.name != callee.number,
         )
         self.course = Course(callee.answering, surroundings, services.random, call.trace)
 

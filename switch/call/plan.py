@@ -59,6 +59,8 @@ class Caller:
     """Given for a call that an account forwards."""
     is_application: bool = False
     """The media server makes the call on behalf of the account."""
+    is_at_address: bool = False
+    """The account was known by the address that the call came from."""
 
     @property
     def is_own(self) -> bool:
@@ -179,8 +181,10 @@ def plan_call(
             currency=account.currency,
         )
         if account.refusal is not None:
-            prompt = "ann-expired" if account.refusal.endswith("expired") else "ann-blocked"
+            prompt = "ann-expired" if account.refusal.startswith("account expired") else "ann-blocked"
             return Refusal(403, 21, f"caller's {account.refusal}", prompt)
+        if account.via == "alias" and not account.may_call and caller.is_own and caller.gateway is None:
+            return Refusal(403, 21, f"an alias of account {account.number} that does not authenticate makes no calls")
     if caller.forwarding is not None and dialled in dial_plan.emergency:
         return Refusal(403, 21, "nobody forwards his calls to an emergency number")
     if account is not None and dialled in dial_plan.emergency:
@@ -242,7 +246,7 @@ def nowhere(plan: Plan) -> Refusal:
         return Refusal(603, 21, f"{callee.number} takes no calls", "ann-declined")
     if callee.answering.do_not_disturb:
         return Refusal(480, 21, f"{callee.number} does not want to be disturbed", "ann-do-not-disturb")
-    return Refusal(480, 20, f"{callee.number} is not registered", "ann-unavailable")
+    return Refusal(480, 20, f"{callee.name} is not registered", "ann-unavailable")
 
 
 def _to_account(

@@ -386,7 +386,7 @@ class Lamp:
 def _owner(parties: Parties, dialled: str) -> tuple[str, int]:
     """The number of the account whose mailbox a subscription is about, or the status that refuses it."""
     caller, callee = parties.caller, parties.callee
-    if caller is None or caller.refusal is not None:
+    if caller is None or caller.refusal is not None or (caller.via == "alias" and not caller.may_call):
         return "", 403
     if dialled and callee is None:
         return "", 404

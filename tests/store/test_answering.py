@@ -72,6 +72,7 @@ def test_rules_are_applied_shown_and_read_back(ops: Any, dsn: str) -> None:
                 Forward(name="sip:office@example.org", to="sip:office@example.org"),
             ),
         ),
+        timezone="UTC",
     )
 
 

@@ -35,7 +35,9 @@ async def test_an_account_authenticates_under_its_number(store: Store, tenant: T
 
 async def test_an_alias_authenticates_only_where_that_is_allowed(store: Store, tenant: Tenant) -> None:
     await tenant.sql.execute(ALIASES)
-    assert await store.subscriber("42027777100") is None
+    mere = await store.subscriber("42027777100")
+    assert mere is not None
+    assert mere.usable == "alias 42027777100 does not authenticate"
     assert await store.subscriber("42073723123@pstn") is None
     assert await store.subscriber("nobody") is None
     found = await store.subscriber("42027777200")
@@ -57,8 +59,14 @@ async def test_bindings_come_with_their_subscriber_best_first_without_the_expire
     [
         ("UPDATE billing_account SET state = 'blocked'", "account blocked"),
         ("UPDATE billing_customer SET state = 'suspended'", "customer suspended"),
-        (f"UPDATE billing_account SET activation_date = '{TODAY + timedelta(days=2)}'", "account not yet active"),
-        (f"UPDATE billing_account SET expiry_date = '{TODAY - timedelta(days=1)}'", "account expired"),
+        (
+            f"UPDATE billing_account SET activation_date = '{TODAY + timedelta(days=2)}'",
+            f"account not yet active: it is from {TODAY + timedelta(days=2)}",
+        ),
+        (
+            f"UPDATE billing_account SET expiry_date = '{TODAY - timedelta(days=1)}'",
+            f"account expired on {TODAY - timedelta(days=1)}: its expiry date",
+        ),
         (f"UPDATE billing_account SET expiry_date = '{TODAY + timedelta(days=2)}'", None),
         (f"UPDATE billing_account SET activation_date = '{TODAY - timedelta(days=1)}'", None),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,9 @@ class Away:
         async with asyncio.timeout(10):
             while self.world.switch.reach.is_away or self.world.switch.control.unsettled:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
+
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 @pytest_asyncio.fixture
@@ -208,12 +212,12 @@ def test_parties_are_remembered_by_the_names_that_were_asked_for_until_they_chan
     memory = PartyMemory()
     parties = Parties(party("101"), party("102"), ())
     memory.keep("101", "office", parties, memory.changes)
-    assert memory.recall("101", "office") == parties
-    assert memory.recall("102", "101") == Parties(None, parties.caller, ())
+    assert memory.recall("101", "office", NOW) == parties
+    assert memory.recall("102", "101", NOW) == Parties(None, parties.caller, ())
     memory.changed("102")
-    assert memory.recall("101", "office") == Parties(parties.caller, None, ())
+    assert memory.recall("101", "office", NOW) == Parties(parties.caller, None, ())
     memory.changed(None)
-    assert memory.recall("101", "office") == Parties(None, None, ())
+    assert memory.recall("101", "office", NOW) == Parties(None, None, ())
 
 
 def test_an_answer_that_a_change_overtook_is_not_remembered() -> None:
@@ -221,11 +225,11 @@ def test_an_answer_that_a_change_overtook_is_not_remembered() -> None:
     before = memory.changes
     memory.changed("101")
     memory.keep("101", "102", Parties(party("101"), None, ()), before)
-    assert memory.recall("101", "102").caller is None
+    assert memory.recall("101", "102", NOW).caller is None
 
 
 def test_the_oldest_give_way() -> None:
     memory = PartyMemory(limit=3)
     for number in range(10):
         memory.keep(f"{number}", "x", Parties(party(f"{number}"), None, ()), memory.changes)
-    assert [memory.recall(f"{number}", "x").caller is not None for number in range(10)] == [False] * 7 + [True] * 3
+    assert [memory.recall(f"{number}", "x", NOW).caller is not None for number in range(10)] == [False] * 7 + [True] * 3
