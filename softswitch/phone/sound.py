@@ -92,6 +92,10 @@ class Recording:
         sound = data[at + 8 + start :]
         return np.frombuffer(sound[: len(sound) & ~1], "<i2"), int(rate)
 
+    def samples(self) -> tuple[NDArray[np.int16], int]:
+        """All of it so far, and the rate."""
+        return self._read(0)
+
     @property
     def size(self) -> int:
         """Bytes of sound so far."""

@@ -36,17 +36,22 @@ class Sipp:
         port: int = 0,
         subscriber: Subscriber | None = None,
         dials: str = "",
+        seconds: int = SECONDS,
     ) -> None:
-        """Without `proxy` it waits for a call; `subscriber` calls from an account, with its credentials."""
+        """Without `proxy` it waits for a call; `subscriber` calls from an account, with its credentials.
+
+        It gives up after `seconds`.
+        """
         program = need_program("sipp")
         self._directory = directory
+        self._seconds = seconds
         self._directory.mkdir(parents=True)
         self._messages = self._directory / "messages.log"
         file = self._directory / "scenario.xml"
         file.write_text(script.xml(), encoding="utf-8")
         words = [program, *([proxy] if proxy else []), "-sf", str(file)]
         words += ["-m", "1", "-i", host, "-p", str(port or free_port()), "-mi", host, "-nostdin"]
-        words += ["-timeout", f"{SECONDS}s", "-timeout_error", "-recv_timeout", f"{SECONDS}000"]
+        words += ["-timeout", f"{seconds}s", "-timeout_error", "-recv_timeout", f"{seconds}000"]
         words += ["-trace_msg", "-message_file", str(self._messages), "-trace_err", "-error_file", str(self._errors)]
         if subscriber is not None:
             words += ["-au", subscriber.number, "-ap", subscriber.password, "-key", "caller", subscriber.number]
@@ -82,7 +87,7 @@ class Sipp:
 
     def wait(self) -> None:
         """Waits for the scenario's end; fails with its messages where it did not go as written."""
-        status = self._process.wait(SECONDS + 5)
+        status = self._process.wait(self._seconds + 5)
         assert status == 0, f"{self._directory.name} ended with {status}\n{self.story}"
 
     @property

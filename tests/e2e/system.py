@@ -196,6 +196,13 @@ class System:
                 assert time.monotonic() < deadline, f"{number}: (records, running) are {row}, not ({count}, 0)"
                 time.sleep(0.05)
 
+    def wait_messages(self, number: str, count: int) -> list[dict[str, Any]]:
+        """The messages of a mailbox, once there are `count`."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while len(found := self.rows("voicemail", "list", number)) != count:
+            assert time.monotonic() < deadline, found
+        return found
+
     def wait_stored(self, number: str) -> None:
         """Waits until the store has the registration of a phone: the switch writes them in batches."""
         deadline = time.monotonic() + SETTLE_SECONDS
