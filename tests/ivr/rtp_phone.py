@@ -38,6 +38,10 @@ class RtpPhone(asyncio.DatagramProtocol):
         self._timestamp = 160_000
         self._sender: asyncio.Task[None] | None = None
         self._pressing: list[str] = []
+        self._speech = b""
+        self.loses: frozenset[int] = frozenset()
+        """Which packets of what `speak` says are lost on the way, by their number."""
+        self._spoken = 0
 
     async def __aenter__(self) -> Self:
         self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
@@ -70,6 +74,15 @@ class RtpPhone(asyncio.DatagramProtocol):
         """Say a tone from now on; 0: silence."""
         self._hertz = hertz
 
+    def speak(self, codes: bytes) -> None:
+        """Say something once, given as PCMU; then go on with the tone."""
+        self._speech, self._spoken = codes, 0
+
+    @property
+    def is_speaking(self) -> bool:
+        """Whether something is left to be said."""
+        return bool(self._speech)
+
     def press(self, keys: str) -> None:
         """Press keys (RFC 4733), one after the other."""
         self._pressing += keys
@@ -98,8 +111,19 @@ class RtpPhone(asyncio.DatagramProtocol):
         while True:
             if self._pressing:
                 at = await self._press(self._pressing.pop(0), at)
-            self._packet(0, ulaw(tone(self._hertz, 0.02, first_sample=self._timestamp)))
+            self._say()
             at = await self._next(at)
+
+    def _say(self) -> None:
+        if not self._speech:
+            self._packet(0, ulaw(tone(self._hertz, 0.02, first_sample=self._timestamp)))
+            return
+        payload, self._speech = self._speech[:160], self._speech[160:]
+        if self._spoken in self.loses:
+            self._sequence += 1
+        else:
+            self._packet(0, payload)
+        self._spoken += 1
 
     async def _next(self, at: float) -> float:
         self._timestamp += 160

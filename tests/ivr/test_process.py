@@ -11,19 +11,24 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import psycopg
 import pytest
 
+from media.g711 import ulaw
 from softswitch.config import load
 from softswitch.settings import ivr_settings
 from softswitch.store import store_dsn
 from switch.sip.session import Ended
+from tests.e2e.hearing import find, resampled
 from tests.ivr.rtp_phone import RtpPhone
 from tests.softswitch.support import Up, write_configuration
 from tests.switch.phone import Phone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    from numpy.typing import NDArray
 
     from ivr.settings import IvrSettings
     from switch.sip.session import Answered
@@ -114,6 +119,59 @@ async def test_a_message_for_an_account_without_a_phone_reaches_its_mailbox(runn
         await asyncio.sleep(5)
         phone.perform(answered.session.bye(phone.now()))
     assert await running.messages("102", 1) >= 4
+
+
+def speech(seconds: float) -> NDArray[np.int16]:
+    """Noise in syllables, as loud as somebody who speaks, as a telephone carries it."""
+    random = np.random.default_rng(7)
+    noise = np.convolve(random.standard_normal(int(seconds * 8000)), np.hanning(9), "same")
+    syllables = np.repeat(random.uniform(0.3, 1.0, int(seconds * 5) + 1), 1600)[: len(noise)]
+    spoken = noise * syllables
+    return np.asarray(spoken / np.abs(spoken).max() * 15000, np.int16)
+
+
+async def heard_message(running: Running, mailbox: str, spoken: bytes, loses: frozenset[int]) -> NDArray[np.int16]:
+    """Leave a message, and hear it again on the owner's phone."""
+    await running.send_to_voicemail(mailbox)
+    async with running.phone("101") as (phone, rtp):
+        rtp.loses = loses
+        answered = await connect(phone, rtp, mailbox)
+        await asyncio.sleep(1.0)
+        rtp.press("#")
+        await rtp.until_hears(1000)  # the beep
+        await asyncio.sleep(0.5)
+        rtp.speak(spoken)
+        await asyncio.sleep(len(spoken) / 8000 + 0.5)
+        assert not rtp.is_speaking
+        phone.perform(answered.session.bye(phone.now()))
+    await running.messages(mailbox, 1)
+    async with running.phone(mailbox) as (owner, rtp):
+        answered = await connect(owner, rtp, "*98")
+        await asyncio.sleep(1.0)
+        rtp.press("1")
+        await asyncio.sleep(0.5)
+        rtp.press("#")  # no envelope
+        await asyncio.sleep(len(spoken) / 8000 + 4.0)
+        owner.perform(answered.session.bye(owner.now()))
+        return np.asarray(rtp.heard, np.int16)
+
+
+async def test_a_message_is_heard_sample_for_sample_as_it_was_left(running: Running) -> None:
+    said = ulaw(speech(4.0).tolist())
+    heard = ulaw((await heard_message(running, "104", said, frozenset())).tolist())
+    middle = said[4000:-4000]  # a recording may lack what came before the first packet, or after the last
+    assert middle in heard
+
+
+async def test_a_message_that_lost_every_twentieth_packet_is_heard_at_its_length(running: Running) -> None:
+    sound = speech(4.0)
+    lost = frozenset(range(9, 200, 20))
+    heard = await heard_message(running, "201", ulaw(sound.tolist()), lost)
+    found = find(np.asarray(heard, np.float64), resampled(sound, 8000))
+    assert found.score > 0.85
+    assert find(np.asarray(heard, np.float64), resampled(sound[24000:], 8000)).at_seconds == pytest.approx(
+        found.at_seconds + 3.0, abs=0.005
+    )
 
 
 async def test_an_application_calls_out_through_the_switch(running: Running) -> None:
