@@ -191,7 +191,8 @@ def block(number: str) -> bool:
 def move(number: str, move: str) -> tuple[str, str | None]:
     """Do with an account what `billing_client.lifecycle.MOVES` names: its state before, and now.
 
-    The second is None if that cannot be done in this state, and the first empty if there is no such account.
+    `number` may be an alias. The second is None if that cannot be done in this state, and the first empty if there is
+    no such account.
     """
     from django.db import transaction
 
@@ -199,7 +200,7 @@ def move(number: str, move: str) -> tuple[str, str | None]:
     from billing_client.lifecycle import next_state
 
     with transaction.atomic():
-        account = Account.objects.select_for_update(no_key=True).filter(number=number).first()
+        account = Account.objects.select_for_update(no_key=True, of=("self",)).filter(aliases__name=number).first()
         if account is None:
             return "", None
         before, after = account.state, next_state(account.state, move)

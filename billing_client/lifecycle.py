@@ -14,7 +14,18 @@ from functools import lru_cache
 from typing import Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-__all__ = ["LONGEST_DAYS", "MOVES", "Expiry", "LifeTerms", "State", "expiry", "next_state", "refusal", "status"]
+__all__ = [
+    "LONGEST_DAYS",
+    "MOVES",
+    "Expiry",
+    "LifeTerms",
+    "State",
+    "expiry",
+    "next_state",
+    "refusal",
+    "status",
+    "zone_of",
+]
 
 State = Literal["active", "inactive", "blocked", "suspended", "closed"]
 
@@ -84,7 +95,7 @@ def expiry(terms: LifeTerms) -> Expiry | None:
     if not found:
         return None
     day, reason = min(found, key=lambda end: end[0])
-    return Expiry(_beginning(day, _zone(terms.timezone)), day, reason)
+    return Expiry(_beginning(day, zone_of(terms.timezone)), day, reason)
 
 
 def refusal(terms: LifeTerms | None, now: datetime) -> str | None:
@@ -98,12 +109,17 @@ def refusal(terms: LifeTerms | None, now: datetime) -> str | None:
     if terms.customer_state != "active":
         return f"customer {terms.customer_state}"
     begins = terms.activation_date
-    if begins is not None and now < _beginning(begins, _zone(terms.timezone)):
+    if begins is not None and now < _beginning(begins, zone_of(terms.timezone)):
         return f"account not yet active: it is from {begins}"
     end = expiry(terms)
     if end is not None and now >= end.at:
         return f"account expired on {end.day}: {end.reason}"
     return None
+
+
+def briefly(reason: str) -> str:
+    """A refusal as strangers may hear it, without dates and terms: "account expired"."""
+    return reason.partition(":")[0].partition(" on ")[0]
 
 
 def status(terms: LifeTerms | None, now: datetime) -> str:
@@ -113,7 +129,7 @@ def status(terms: LifeTerms | None, now: datetime) -> str:
     if terms.state != "active":
         return terms.state
     begins = terms.activation_date
-    if begins is not None and now < _beginning(begins, _zone(terms.timezone)):
+    if begins is not None and now < _beginning(begins, zone_of(terms.timezone)):
         return "not yet active"
     end = expiry(terms)
     return "expired" if end is not None and now >= end.at else "active"
@@ -154,7 +170,7 @@ def _days(days: int) -> str:
 
 def _after(use: datetime, days: int, timezone: str) -> date:
     """The first day without service: that of the use does not count, and the last of the term is a whole one."""
-    return use.astimezone(_zone(timezone)).date() + timedelta(days=days + 1)
+    return use.astimezone(zone_of(timezone)).date() + timedelta(days=days + 1)
 
 
 @lru_cache(maxsize=4096)
@@ -173,7 +189,7 @@ def _beginning(day: date, zone: ZoneInfo) -> datetime:
 
 
 @lru_cache(maxsize=1024)
-def _zone(name: str) -> ZoneInfo:
+def zone_of(name: str) -> ZoneInfo:
     """A zone by its name; UTC where this system does not know it (the store may know more)."""
     try:
         return ZoneInfo(name or "UTC")

@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from softswitch.child import ChildFailedError
-from softswitch.cli import explain, look, money, operate, prompts, replay, run
+from softswitch.cli import accounts, explain, look, money, operate, prompts, replay, run
 from softswitch.cli import voicemail as mailboxes
 from softswitch.cli.context import FAILED, STORE_UNREACHABLE, WRONG, Shell
 from softswitch.config import ConfigurationInvalidError
@@ -22,9 +22,10 @@ __all__ = ["main", "softswitch"]
 
 SECTIONS: dict[str, list[click.Command]] = {
     "Run": [run.up, run.switch, run.media, run.ivr, run.carrier, run.store],
-    "Look": [look.accounts, look.registrations, look.calls, look.xdrs, look.ledger, look.demo],
+    "Look": [look.accounts, accounts.account, look.registrations, look.calls, look.xdrs, look.ledger, look.demo],
     "Explain": [explain.trace, explain.explain, replay.replay],
     "Act": [money.topup, operate.disconnect, money.apply, mailboxes.voicemail, prompts.prompts, operate.reload],
+    "Accounts": [accounts.activate, accounts.block, accounts.unblock, accounts.suspend, accounts.close],
     "Check": [operate.check, operate.doctor, money.audit, operate.migrate],
 }
 SYSTEM_FILE = Path("/etc/softswitch/config.yaml")

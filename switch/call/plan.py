@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from billing_client.lifecycle import briefly
 from switch.sip.flow import INNER
 
 if TYPE_CHECKING:
@@ -262,7 +263,8 @@ def _to_account(
         "callee", "{dialled} is account {account} (by {via})", dialled=dialled, account=callee.number, via=callee.via
     )
     if callee.refusal is not None:
-        return Refusal(480, 20, f"callee's {callee.refusal}", "ann-callee-blocked")
+        trace.add("callee", "{account} takes no calls: {why}", account=callee.number, why=callee.refusal)
+        return Refusal(480, 20, f"callee's {briefly(callee.refusal)}", "ann-callee-blocked")
     if account is None or caller.gateway is not None:
         trace.add("rate", "a call from a carrier costs the callee nothing")
         return Plan(callee, None, "incoming", callee, ())

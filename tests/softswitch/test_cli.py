@@ -172,3 +172,44 @@ def test_the_doctor_looks_at_everything(file: Path) -> None:
         "clock": "good",
     }
     assert "dns" in verdicts
+
+
+def test_an_account_is_shown_with_its_state_its_end_and_the_reason(file: Path, tmp_path: Path) -> None:
+    document = tmp_path / "cards.yaml"
+    document.write_text(
+        "customers: [{name: Cards, currency: USD, timezone: America/New_York}]\n"
+        "accounts: [{number: '800', customer: Cards, kind: debit, opening_balance: 5, expiry_date: 2020-03-20,"
+        " expire_after_last_use_days: 25, aliases: ['48291744@pin', {name: '42080', allow_authentication: true}]}]\n",
+        encoding="utf-8",
+    )
+    assert softswitch(file, "apply", "--yes", str(document)).returncode == 0
+    shown = softswitch(file, "account", "42080").stdout
+    for words in (
+        "expired",
+        "account expired on 2020-03-20: its expiry date",
+        "on 2020-03-20, America/New_York: its expiry date",
+        "until the day before 2020-03-20, 25 days after its last use",
+        "5.00 USD, 5.00 available",
+        "42080 (registers)",
+        "******44@pin",
+    ):
+        assert words in " ".join(shown.split())
+    row = json.loads(softswitch(file, "account", "800", "--json").stdout)
+    assert (row["status"], row["expires_on"], row["expires_at"]) == (
+        "expired",
+        "2020-03-20",
+        "2020-03-20T04:00:00+00:00",
+    )
+    assert "expired" in softswitch(file, "accounts", "800").stdout
+    assert softswitch(file, "account", "999").returncode == 1
+
+
+def test_an_account_is_blocked_and_unblocked_and_closed_for_good(file: Path) -> None:
+    assert softswitch(file, "block", "104").stdout == "✓ account 104 is blocked (it was active)\n"
+    assert json.loads(softswitch(file, "account", "104", "--json").stdout)["refusal"] == "account blocked"
+    assert softswitch(file, "unblock", "104").returncode == 0
+    assert softswitch(file, "activate", "104").stderr == "✗ account 104 is active: it cannot be activated\n"
+    assert softswitch(file, "suspend", "104").returncode == 0
+    assert softswitch(file, "close", "104", "--yes").returncode == 0
+    assert softswitch(file, "unblock", "104").stderr == "✗ account 104 is closed: it cannot be unblocked\n"
+    assert softswitch(file, "block", "999").returncode == 1

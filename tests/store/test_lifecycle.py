@@ -30,7 +30,7 @@ def is_usable(terms: LifeTerms, *when: int, zone: str = "UTC") -> bool:
 
 def test_an_account_without_an_expiration_date_never_expires() -> None:
     """The specification: "setting the expiration date is optional, so you may create accounts that have no
-    expiration date"."""
+    expiration date" """
     terms = LifeTerms(first_used_at=at("UTC", 2020, 1, 1), last_used_at=at("UTC", 2020, 1, 1))
     assert expiry(terms) is None
     assert is_usable(terms, 2999, 1, 1)
@@ -39,8 +39,8 @@ def test_an_account_without_an_expiration_date_never_expires() -> None:
 
 
 def test_cards_printed_in_november_are_activated_on_a_day_in_december() -> None:
-    """The specification: "you print Christmas promotion cards in November, but set the activation date for December
-    23rd so that it can't be used earlier"."""
+    """The specification: "you print Christmas promotion cards in November, but set the activation date for
+    December 23rd so that it can't be used earlier" """
     cards = LifeTerms(activation_date=date(2026, 12, 23))
     assert refusal(cards, at("UTC", 2026, 11, 15)) == "account not yet active: it is from 2026-12-23"
     assert status(cards, at("UTC", 2026, 12, 22, 23, 59)) == "not yet active"
@@ -49,8 +49,8 @@ def test_cards_printed_in_november_are_activated_on_a_day_in_december() -> None:
 
 
 def test_the_day_of_activation_begins_in_the_customers_billing_time_zone() -> None:
-    """The specification: "if you are in Sydney and your customer is in New York, the Christmas promotion cards you
-    have created will be activated on December 23rd New York time"."""
+    """The specification: "if you are in Sydney and your customer is in New York, the Christmas promotion cards
+    you have created will be activated on December 23rd New York time" """
     cards = LifeTerms(activation_date=date(2026, 12, 23), timezone="America/New_York")
     assert not is_usable(cards, 2026, 12, 23, 0, 0, zone="Australia/Sydney")
     assert not is_usable(cards, 2026, 12, 22, 23, 59, 59, zone="America/New_York")
@@ -72,8 +72,9 @@ CALLED = {"first_used_at": at("Europe/Prague", 2027, 3, 1, 11), "last_used_at": 
 
 def test_days_after_the_first_usage_end_however_often_it_is_used() -> None:
     """The specification: "the period for using the calling card service is defined as 25 days. An end user makes
-    the first call on the 1st of March at 11:00 and uses the calling card daily. Therefore, the 26th of March 23:59
-    is the last time when the end user can use this calling card, and on the 27th of March, the card expires." """
+    the first call on the 1st of March at 11:00 and uses the calling card daily. Therefore, the 26th of March
+    23:59 is the last time when the end user can use this calling card, and on the 27th of March, the card
+    expires." """
     card = LifeTerms(after_first_use_days=25, timezone="Europe/Prague", **CALLED)  # type: ignore[arg-type]
     assert is_usable(card, 2027, 3, 26, 23, 59, 59, zone="Europe/Prague")
     assert (
@@ -82,14 +83,15 @@ def test_days_after_the_first_usage_end_however_often_it_is_used() -> None:
 
 
 def test_a_card_that_was_never_used_does_not_expire_by_its_usage() -> None:
-    """The specification: "the number of days that the services will be available after the first usage"."""
+    """The specification: "the number of days that the services will be available after the first usage" """
     assert expiry(LifeTerms(after_first_use_days=25, after_last_use_days=25)) is None
 
 
 def test_days_after_the_last_usage_begin_with_every_use() -> None:
-    """The specification: "this period equals 25 days. The end user makes their first call on the 21st of February.
-    They also make calls for the last time on the 1st of March at 11:00. Therefore, the 26th of March 23:59 is the
-    last time when the end user can use this calling card, and on the 27th of March, the card expires." """
+    """The specification: "this period equals 25 days. The end user makes their first call on the 21st of
+    February. They also make calls for the last time on the 1st of March at 11:00. Therefore, the 26th of March
+    23:59 is the last time when the end user can use this calling card, and on the 27th of March, the card
+    expires." """
     card = LifeTerms(
         after_last_use_days=25,
         first_used_at=at("UTC", 2027, 2, 21, 8),
@@ -146,7 +148,7 @@ def test_a_longer_period_revives_an_account_that_has_expired() -> None:
 
 def test_a_later_expiry_date_revives_an_account_that_has_expired() -> None:
     """The specification: "you can change the expiration date that was set earlier or extend the existing
-    availability period"."""
+    availability period" """
     terms = LifeTerms(expiry_date=date(2027, 3, 20))
     assert not is_usable(terms, 2027, 3, 25)
     assert is_usable(replace(terms, expiry_date=date(2027, 4, 20)), 2027, 3, 25)
@@ -155,7 +157,7 @@ def test_a_later_expiry_date_revives_an_account_that_has_expired() -> None:
 def test_a_recharge_starts_the_days_after_the_first_usage_anew() -> None:
     """The specification: "if an account is adjusted to be available for 60 days after the first use, and the
     account's owner recharges the account 57 days after the date of its first use, the service is extended for
-    another 60 days"."""
+    another 60 days" """
     first = at("UTC", 2027, 1, 1, 12)
     terms = LifeTerms(after_first_use_days=60, first_used_at=first, last_used_at=first)
     recharged = replace(terms, renewed_at=first + timedelta(days=57))
@@ -166,7 +168,8 @@ def test_a_recharge_starts_the_days_after_the_first_usage_anew() -> None:
 
 
 def test_a_recharge_counts_as_a_use_for_the_days_after_the_last_usage() -> None:
-    """The specification: "The account recharge works analogically for account expiration after the last usage." """
+    """The specification: "The account recharge works analogically for account expiration after the last
+    usage." """
     terms = LifeTerms(after_last_use_days=60, last_used_at=at("UTC", 2027, 1, 1, 12))
     end = expiry(replace(terms, renewed_at=at("UTC", 2027, 2, 1, 12)))
     assert end is not None

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands about one account: what it is, how long it lives, and its state."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from softswitch.cli.context import amount
+from softswitch.cli.look import json_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from softswitch.cli.context import Shell
+
+__all__ = ["account", "activate", "block", "close", "funds_text", "suspend", "unblock"]
+
+
+@click.command()
+@click.argument("number")
+@json_option
+@click.pass_obj
+def account(shell: Shell, number: str, as_json: bool) -> None:
+    """One account: state, funds, when it expires and why, aliases.
+
+    NUMBER is its number or one of its aliases.
+    """
+    with shell.operations() as operations:
+        row = operations.account(number)
+    if row is None:
+        raise click.ClickException(f'nobody has the number or alias "{number}"')
+    if as_json:
+        shell.json(row)
+        return
+    table = Table.grid(padding=(0, 2))
+    for title, value in _lines(row):
+        if value:
+            table.add_row(Text(title, style="bold"), Text(value))
+    shell.out.print(table)
+
+
+def _lines(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "account", f"{row['number']} {row['display']}".strip()
+    yield "customer", row["customer"]
+    yield "kind", row["kind"]
+    yield "product", row["product"] or ""
+    yield "state", row["status"]
+    yield "refused", row["refusal"] or ""
+    yield "funds", funds_text(row)
+    yield "expires", _expiry_text(row)
+    yield "terms", ", ".join(_terms(row))
+    yield "used", _uses_text(row)
+    yield (
+        "aliases",
+        ", ".join(
+            f"{name} (registers)" if name in row["authenticating_aliases"] else name for name in row["aliases"] or ()
+        ),
+    )
+    yield "phones", str(row["registrations"])
+
+
+def funds_text(row: dict[str, Any]) -> str:
+    """The balance in words: what a debit account has, what a credit account owes (or has deposited)."""
+    balance, unit = row["balance"], row["currency"]
+    available = f"{amount(row['available'])} available"
+    if row["kind"] in ("debit", "voucher"):
+        return f"{amount(balance)} {unit}, {available}"
+    who = f"{row['customer']} owes" if row["kind"] == "subordinate" else "owes"
+    owed = f"{who} {amount(balance)}" if balance >= 0 else f"has a deposit of {amount(-balance)}"
+    if balance < 0 and row["kind"] == "subordinate":
+        owed = f"{row['customer']} {owed}"
+    limit: Decimal = row["credit_limit"] or Decimal(0)
+    return f"{owed} {unit}, limit {amount(limit)}, {available}"
+
+
+def _expiry_text(row: dict[str, Any]) -> str:
+    if row["expires_on"] is None:
+        return "never, as things stand" if any(_terms(row)) else ""
+    return f"on {row['expires_on']}, {row['billing_timezone']}: {row['expiry_reason']}"
+
+
+def _terms(row: dict[str, Any]) -> Iterator[str]:
+    if row["activation_date"]:
+        yield f"from {row['activation_date']}"
+    if row["expiry_date"]:
+        yield f"until the day before {row['expiry_date']}"
+    for field, use in (("expire_after_first_use_days", "first"), ("expire_after_last_use_days", "last")):
+        if row[field]:
+            yield f"{row[field]} days after its {use} use"
+
+
+def _uses_text(row: dict[str, Any]) -> str:
+    from billing_client.lifecycle import zone_of
+
+    zone = zone_of(row["billing_timezone"])
+    uses = (("first", row["first_used_at"]), ("last", row["last_used_at"]), ("recharged", row["renewed_at"]))
+    return ", ".join(f"{title} {_minute(at, zone)}" for title, at in uses if at is not None)
+
+
+def _minute(at: datetime, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
+
+
+def _move(shell: Shell, number: str, move: str, done: str) -> None:
+    with shell.operations() as operations:
+        before, after = operations.move(number, move)
+    if not before:
+        raise click.ClickException(f'nobody has the number or alias "{number}"')
+    if after is None:
+        raise click.ClickException(f"account {number} is {before}: it cannot be {done}")
+    shell.done(f"account {number} is {after} (it was {before})")
+
+
+@click.command()
+@click.argument("number")
+@click.pass_obj
+def block(shell: Shell, number: str) -> None:
+    """Block an account: no calls, no registrations, no mailbox.
+
+    Calls that run go on ("softswitch disconnect --block" ends one too).
+    """
+    _move(shell, number, "block", "blocked")
+
+
+@click.command()
+@click.argument("number")
+@click.pass_obj
+def unblock(shell: Shell, number: str) -> None:
+    """Let a blocked or suspended account be used again."""
+    _move(shell, number, "unblock", "unblocked")
+
+
+@click.command()
+@click.argument("number")
+@click.pass_obj
+def suspend(shell: Shell, number: str) -> None:
+    """Suspend an active account, such as for a bill that is not paid."""
+    _move(shell, number, "suspend", "suspended")
+
+
+@click.command()
+@click.argument("number")
+@click.pass_obj
+def activate(shell: Shell, number: str) -> None:
+    """Let an inactive account be used, from its activation date on."""
+    _move(shell, number, "activate", "activated")
+
+
+@click.command()
+@click.argument("number")
+@click.confirmation_option("--yes", prompt="A closed account cannot be opened again by a command. Close it?")
+@click.pass_obj
+def close(shell: Shell, number: str) -> None:
+    """Close an account for good; its history stays."""
+    _move(shell, number, "close", "closed")
