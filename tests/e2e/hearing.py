@@ -131,7 +131,10 @@ class Ears:
         samples, rate = call.recording.samples()
         if not len(samples):
             return Found(after, 0.0)
-        return find(resampled(samples, rate), self._prompt(prompt), since_seconds=after)
+        recording, sound = resampled(samples, rate), self._prompt(prompt)
+        found = find(recording, sound, since_seconds=after)
+        is_whole = found.at_seconds + len(sound) / RATE <= len(recording) / RATE + SLACK_SECONDS
+        return found if is_whole else Found(found.at_seconds, 0.0)
 
     def hears(self, call: Call, prompt: str, *, after: float = 0.0, seconds: float = 15.0) -> float:
         """Wait for the whole prompt; returns the second of the recording at which it began."""

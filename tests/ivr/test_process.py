@@ -100,7 +100,7 @@ async def test_a_phone_reaches_an_application_through_switch_and_relay(running: 
     async with running.phone("101") as (phone, rtp):
         answered = await connect(phone, rtp, "*43")
         await asyncio.sleep(0.5)
-        rtp.press("#")  # enough of what is said first
+        rtp.press("1")  # enough of what is said first
         await asyncio.sleep(1.5)
         rtp.say(700)
         await asyncio.sleep(1.5)

@@ -33,6 +33,10 @@ def test_what_is_no_prompt_or_status_is_not_taken_from_the_address() -> None:
 
 
 # echo ---------------------------------------------------------------------------------------------------------------
+def test_pound_during_the_introduction_of_the_echo_test_ends_it() -> None:
+    ScriptedCaller().dials("*43").hears("echo-intro").presses("#").hears("echo-done", "goodbye").run(echo)
+
+
 def test_an_echo_repeats_what_is_said_until_pound() -> None:
     story = (
         ScriptedCaller()
