@@ -117,7 +117,8 @@ def _refusal(arrived: Arrived, parties: Parties, sender: Caller) -> int | None:
     """Why a request is not passed on, as a status."""
     if parties.callee is None:
         return 404
-    if parties.caller is not None and (parties.caller.refusal is not None or _is_mere_alias(parties.caller)):
+    account = parties.caller if sender.gateway is None else None
+    if account is not None and (account.refusal is not None or _is_mere_alias(account)):
         return 403
     if sender.gateway is None and arrived.request.from_.uri.user not in _names(parties, sender):
         return 403  # nobody writes in another one's name

@@ -165,27 +165,11 @@ def plan_call(
     parties: Parties, dialled: str, caller: Caller, dial_plan: DialPlan, at: datetime, trace: Trace
 ) -> Plan | Refusal:
     """Decide; every step appends its reason to `trace`."""
-    account, callee = parties.caller, parties.callee
-    if account is None:
-        trace.add("account", "caller {number} is no account of ours", number=caller.number)
-        if caller.gateway is None:
-            return Refusal(403, 21, "no account of ours pays for the call")
-    else:
-        trace.add(
-            "account",
-            "caller is account {account} of {customer} (by {via}), {kind}, {available} {currency} available",
-            account=account.number,
-            customer=account.customer_name,
-            via=account.via,
-            kind=account.kind,
-            available=account.available,
-            currency=account.currency,
-        )
-        if account.refusal is not None:
-            prompt = "ann-expired" if account.refusal.startswith("account expired") else "ann-blocked"
-            return Refusal(403, 21, f"caller's {account.refusal}", prompt)
-        if account.via == "alias" and not account.may_call and caller.is_own and caller.gateway is None:
-            return Refusal(403, 21, f"an alias of account {account.number} that does not authenticate makes no calls")
+    callee = parties.callee
+    account = _known(parties.caller, caller, trace)
+    refusal = _standing(account, caller)
+    if refusal is not None:
+        return refusal
     if caller.forwarding is not None and dialled in dial_plan.emergency:
         return Refusal(403, 21, "nobody forwards his calls to an emergency number")
     if account is not None and dialled in dial_plan.emergency:
@@ -200,6 +184,40 @@ def plan_call(
             return _to_own_mailbox(callee, caller, trace)
         return _to_account(callee, account, dialled, caller, dial_plan, at, trace)
     return _to_outside(account, dialled, caller, dial_plan, at, trace)
+
+
+def _known(account: Party | None, caller: Caller, trace: Trace) -> Party | None:
+    """The account that calls; None: nobody of ours."""
+    if account is None:
+        trace.add("account", "caller {number} is no account of ours", number=caller.number)
+        return None
+    trace.add(
+        "account",
+        "caller is account {account} of {customer} (by {via}), {kind}, {available} {currency} available",
+        account=account.number,
+        customer=account.customer_name,
+        via=account.via,
+        kind=account.kind,
+        available=account.available,
+        currency=account.currency,
+    )
+    if account.refusal is not None and caller.gateway is not None:
+        # A telephone elsewhere may call us whatever became of an account that knows its number.
+        trace.add("account", "{why}: the call is a stranger's", why=account.refusal)
+        return None
+    return account
+
+
+def _standing(account: Party | None, caller: Caller) -> Refusal | None:
+    """Why a caller may make no call at all."""
+    if account is None:
+        return Refusal(403, 21, "no account of ours pays for the call") if caller.gateway is None else None
+    if account.refusal is not None:
+        prompt = "ann-expired" if account.refusal.startswith("account expired") else "ann-blocked"
+        return Refusal(403, 21, f"caller's {account.refusal}", prompt)
+    if account.via == "alias" and not account.may_call and caller.is_own and caller.gateway is None:
+        return Refusal(403, 21, f"an alias of account {account.number} that does not authenticate makes no calls")
+    return None
 
 
 def _to_application(

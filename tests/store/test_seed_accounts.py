@@ -71,6 +71,7 @@ async def test_a_debit_account_is_unusable_at_zero(desk: CallDesk, tenant: Tenan
     assert await call(desk, tenant.debit, "10") == "charged"
     assert await tenant.balance(2) == (0, 0, 0)
     assert await call(desk, tenant.debit, "0.01") == "funds"
+    assert (await desk.start(tenant.debit, 0))[1].refusal is None  # what costs nothing, such as to recharge it
 
 
 # Credit
@@ -406,7 +407,10 @@ async def test_a_gateway_is_identified_by_its_address(store: Store, tenant: Tena
     assert routes.account_at("2001:DB8:0:0::10") == "2001:db8::10"
     assert [routes.account_at(host) for host in ("192.0.2.11", "192.0.2.12", "300.1.1.1", "pbx")] == [None] * 4
     await tenant.sql.execute("UPDATE billing_customer SET alias_authentication = false")
-    assert (await store.load_routes()).account_at("192.0.2.10") is None
+    await tenant.sql.execute("UPDATE billing_account SET number = '192.0.2.20' WHERE id = 3")
+    routes = await store.load_routes()
+    assert routes.account_at("192.0.2.10") is None
+    assert routes.account_at("192.0.2.20") == "192.0.2.20"  # the account's own number is no alias
 
 
 @pytest.mark.parametrize(

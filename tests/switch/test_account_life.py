@@ -17,6 +17,7 @@ from switch.reach import PartyMemory
 from switch.sip.session import Acknowledged, Failed
 from switch.sip.user_agent import Invited
 from tests.switch.test_explained import asked
+from tests.switch.test_gateways import carriers
 from tests.switch.test_plan import ALICE
 
 if TYPE_CHECKING:
@@ -165,6 +166,19 @@ async def test_a_remembered_subscriber_is_asked_for_anew_when_its_time_is_over()
     last = subscribers.last_known("101")
     assert last is not None
     assert last.usable == "account expired on 2027-03-20: its expiry date"
+
+
+async def test_a_telephone_elsewhere_calls_us_whatever_became_of_its_account(world: World) -> None:
+    await alias(world, "42073000001@pstn", registers=False)
+    await world.sql.execute(EXPIRED, "101")
+    async with carriers(world) as (first, _), world.phone("102") as bob:
+        await bob.register()
+        from_line = ("P-Asserted-Identity", "<sip:42073000001@carrier>")
+        await first.call("102", from_line, authenticate=False)
+        await bob.answer()
+        await first.connected()
+        await first.call("101", from_line, authenticate=False)
+        assert (await first.expect(Failed)).response.status == 480
 
 
 # Aliases
