@@ -21,9 +21,11 @@ CUSTOMER = "Demo company"
 TARIFF = "Demo tariff"
 PRODUCT = "Demo product"
 
+TAKES_MESSAGES = {"mode": "ring_then_voicemail", "ring_seconds": 15}
+
 ACCOUNTS: tuple[dict[str, Any], ...] = (
-    {"number": "101", "kind": "debit", "display": "Alice", "opening_balance": "10.00"},
-    {"number": "102", "kind": "debit", "display": "Bob", "opening_balance": "5.00"},
+    {"number": "101", "kind": "debit", "display": "Alice", "opening_balance": "10.00", "answering": TAKES_MESSAGES},
+    {"number": "102", "kind": "debit", "display": "Bob", "opening_balance": "5.00", "answering": TAKES_MESSAGES},
     {"number": "103", "kind": "subordinate", "display": "Carol"},
     {"number": "104", "kind": "subordinate", "display": "Dave"},
     {"number": "105", "kind": "debit", "display": "Twenty seconds", "opening_balance": "0.20"},
