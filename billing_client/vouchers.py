@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
     from decimal import Decimal
 
@@ -15,6 +17,7 @@ __all__ = [
     "Redeemed",
     "RejectedReason",
     "VoucherRejected",
+    "VoucherSettings",
     "VoucherStore",
     "VoucherStoreUnavailable",
     "Vouchers",
@@ -80,6 +83,17 @@ class Vouchers(Protocol):
         StoreUnavailable: it is not known whether the money was moved; ask again with the same key.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoucherSettings:
+    """What a process is told of vouchers at its start."""
+
+    keys_file: Path = Path("var/voucher.keys")
+    id_digits: int = 11
+    allow_plain: bool = False
+    open_stores: Callable[[], list[VoucherStore]] = field(default=list, repr=False, compare=False)
+    """Makes the adapters of the stores outside."""
 
 
 class VoucherStoreUnavailable(Exception):  # noqa: N818 (a state of the store)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from billing_client.vouchers import VoucherSettings
 from ivr.apps.voicemail.settings import VoicemailSettings
 from media.settings import EngineSettings
 from switch.settings import Listen
@@ -65,6 +66,7 @@ class IvrSettings:
     max_messages: int = 100
     """Of a mailbox that sets no limit of its own."""
     logins: LoginSettings = field(default_factory=LoginSettings)
+    vouchers: VoucherSettings = field(default_factory=VoucherSettings)
 
     @property
     def recordings(self) -> Path:

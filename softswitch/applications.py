@@ -21,10 +21,12 @@ from ivr.mail import deliver_forever, purge_forever
 from ivr.prompts import PromptLibrary
 from ivr.tones import WithTones
 from prompts import FOLDER
+from softswitch.vouchers import open_vouchers, reconcile_forever
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
+    from billing_client.redeeming import StoreVouchers
     from ivr.app import World
     from ivr.runner import Application
     from ivr.settings import IvrSettings
@@ -44,9 +46,10 @@ async def compose(settings: IvrSettings) -> Applications:
         lock_seconds=settings.logins.lock_seconds,
     )
     answering = await StoreAnswering.connect(settings.store_dsn, node=settings.node)
+    vouchers = await open_vouchers(settings)
     library = PromptLibrary(FOLDER, settings.prompts_dir)
     await asyncio.to_thread(library.preload, settings.language)
-    return Applications(settings, mailboxes, answering, library)
+    return Applications(settings, mailboxes, answering, vouchers, library)
 
 
 def _now() -> datetime:
@@ -61,10 +64,16 @@ class Applications:
     """See `ivr.app.Composition`."""
 
     def __init__(
-        self, settings: IvrSettings, mailboxes: StoreMailboxes, answering: StoreAnswering, library: PromptLibrary
+        self,
+        settings: IvrSettings,
+        mailboxes: StoreMailboxes,
+        answering: StoreAnswering,
+        vouchers: StoreVouchers,
+        library: PromptLibrary,
     ) -> None:
         self._settings = settings
         self._answering = answering
+        self._vouchers = vouchers
         self._library = library
         self._menus = settings.menus
         self._found: Mapping[str, Application] = {}
@@ -94,12 +103,16 @@ class Applications:
         return self._found
 
     def work(self) -> Sequence[Coroutine[object, object, None]]:
-        """What goes on beside the calls: e-mails, and the removal of deleted messages."""
+        """What goes on beside the calls: e-mails, the removal of deleted messages, redemptions that were cut short."""
+        reconciling = reconcile_forever(self._vouchers)
         purging = purge_forever(self.depositor, timedelta(hours=self._settings.purge_hours))
         mail = self._settings.mail
-        return [purging] if mail is None else [purging, deliver_forever(self.depositor, mail)]
+        if mail is None:
+            return [purging, reconciling]
+        return [purging, reconciling, deliver_forever(self.depositor, mail)]
 
     async def close(self) -> None:
         """Let go of the store."""
         await self.depositor.close()
         await self._answering.close()
+        await self._vouchers.close()

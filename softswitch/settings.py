@@ -18,6 +18,7 @@ from ivr.settings import IvrSettings, LoginSettings
 from media.settings import EngineSettings, MediaSettings
 from softswitch.runfiles import keep_owner
 from softswitch.store import store_dsn
+from softswitch.vouchers import voucher_settings
 from switch.call.explain import Conditions
 from switch.call.plan import Applications
 from switch.settings import (
@@ -224,6 +225,7 @@ def ivr_settings(configuration: Configuration) -> IvrSettings:
         mail=mail_settings(configuration),
         purge_hours=float(voicemail.purge_hours),
         logins=LoginSettings(per_call=logins.per_call, lock_after=logins.lock_after, lock_seconds=logins.lock_seconds),
+        vouchers=voucher_settings(configuration),
     )
 
 

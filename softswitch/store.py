@@ -49,6 +49,7 @@ SETTINGS = {
     "log_timezone": "UTC",
     "jit": "off",  # short statements only: compiling them costs more than running them
     "log_min_duration_statement": "1000",
+    "log_parameter_max_length": "0",  # they hold what callers type
     "log_line_prefix": "%m [%p] ",
 }
 

@@ -33,6 +33,8 @@ __all__ = [
     "Tls",
     "Trace",
     "Voicemail",
+    "VoucherStoreSettings",
+    "Vouchers",
 ]
 
 LOOPBACK = "127.0.0.1"
@@ -187,6 +189,36 @@ class Voicemail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VoucherStoreSettings:
+    """A store of vouchers outside, by its name."""
+
+    name: str
+    adapter: str = "http"
+    """`http`, the name of an entry point of `softswitch.voucher_stores`, or `package.module:factory`."""
+    url: str | None = None
+    token: str = field(default="", repr=False)
+    timeout_seconds: float = 5.0
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Whatever else an adapter wants to be told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vouchers:
+    """Vouchers: how they are made, and how they are redeemed."""
+
+    encrypt: bool = True
+    """New vouchers have a password, which is sealed in the store."""
+    password_length: int = 8
+    id_digits: int = 11
+    allow_plain: bool = False
+    """Vouchers without a password are redeemed too, although new ones have one."""
+    keys_file: Path | None = None
+    """None: `voucher.keys` in data_dir."""
+    external: tuple[VoucherStoreSettings, ...] = ()
+    """Stores outside, in the order in which they are asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Credit:
     """How running calls lock funds, in seconds."""
 
@@ -254,6 +286,7 @@ class Configuration:
     media: Media = field(default_factory=Media)
     ivr: Ivr = field(default_factory=Ivr)
     voicemail: Voicemail = field(default_factory=Voicemail)
+    vouchers: Vouchers = field(default_factory=Vouchers)
     credit: Credit = field(default_factory=Credit)
     trace: Trace = field(default_factory=Trace)
     portal: Portal = field(default_factory=Portal)

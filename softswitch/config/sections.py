@@ -31,6 +31,7 @@ from softswitch.config.model import (
     Voicemail,
 )
 from softswitch.config.values import Endpoint, boolean, choice, integer, number, text
+from softswitch.config.vouchers import read_vouchers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,6 +70,7 @@ def read_configuration(root: Section) -> Configuration:
             media=_media(root.section("media")),
             ivr=_ivr(root.section("ivr")),
             voicemail=_voicemail(root.section("voicemail")),
+            vouchers=read_vouchers(root.section("vouchers")),
             credit=_credit(root.section("credit")),
             trace=_trace(root.section("trace")),
             portal=_portal(root.section("portal")),
