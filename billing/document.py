@@ -256,6 +256,7 @@ def _account(fields: Reader) -> AccountSpec:
         expiry_date=fields.day("expiry_date"),
         expire_after_first_use_days=fields.integer("expire_after_first_use_days", least=1, most=LONGEST_DAYS),
         expire_after_last_use_days=fields.integer("expire_after_last_use_days", least=1, most=LONGEST_DAYS),
+        sub_realm=fields.optional_text("sub_realm"),
     )
     return AccountSpec(
         fields.path,

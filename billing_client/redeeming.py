@@ -11,19 +11,19 @@ from __future__ import annotations
 import hmac
 import logging
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from billing_client.check_digit import valid_prefixes
 from billing_client.external_vouchers import ExternalVouchers
 from billing_client.keyring import KeyRing, KeyRingError
+from billing_client.lifecycle import LifeTerms, expiry
 from billing_client.pool import Pool
 from billing_client.rows import name, text
 from billing_client.vouchers import GuessSource, Redeemed, VoucherRejected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
-
     from asyncpg import Record
 
     from billing_client.keyring import KeyFile
@@ -244,13 +244,15 @@ def _ids(code: str) -> list[str]:
     return valid_prefixes(code, SHORTEST_ID, LONGEST_ID) if code.isdigit() else []
 
 
-def _redeemed(row: Record | dict[str, Any], delay_seconds: int) -> Redeemed:
+def _redeemed(row: Record, delay_seconds: int) -> Redeemed:
+    terms = LifeTerms.parse(row["life"])
+    end = None if terms is None else expiry(terms)
     return Redeemed(
         amount=row["amount"],
         currency=row["currency"],
         balance=row["funds"],
         available=row["available"],
-        expires_at=None,
-        days=None,
+        expires_at=end and end.at,
+        days=None if end is None else max(0, (end.at - datetime.now(UTC)).days),
         delay_seconds=delay_seconds,
     )

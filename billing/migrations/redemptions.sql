@@ -68,7 +68,7 @@ $$;
 
 -- The store has depleted the voucher: credits its value, once. Again it gives the same answer.
 CREATE FUNCTION credit_redemption(redemption_key text, OUT outcome text, OUT amount numeric, OUT currency text,
-                                  OUT funds numeric, OUT available numeric, OUT account_terms text)
+                                  OUT funds numeric, OUT available numeric, OUT life text)
 LANGUAGE plpgsql AS $$
 DECLARE
     row_ billing_redemption;
@@ -86,13 +86,13 @@ BEGIN
            SET state = 'done', done_at = now(), due_at = NULL, sealed = NULL, key_id = NULL, funds = b.amount,
                available = b.available
           FROM billing_balance b WHERE r.key = redemption_key AND b.id = balance RETURNING r.* INTO row_;
-        PERFORM renew_account(row_.account_id);
+        PERFORM touch_account(row_.account_id, now(), true);
     END IF;
     amount := row_.amount;
     currency := row_.currency;
     funds := row_.funds;
     available := row_.available;
-    account_terms := account_life(row_.account_id);
+    life := account_life(row_.account_id);
 END $$;
 
 -- The store does not know the code, or has given the voucher to somebody else. A code that no store knows leaves no row.

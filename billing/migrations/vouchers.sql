@@ -21,17 +21,13 @@ CREATE FUNCTION voucher_expired(expires date, zone text) RETURNS boolean LANGUAG
     SELECT coalesce(expires <= (now() AT TIME ZONE zone)::date, false)
 $$;
 
--- A recharge extends the life of the account.
-CREATE FUNCTION renew_account(account bigint) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    IF to_regprocedure('touch_account(bigint, timestamptz, boolean, timestamptz)') IS NOT NULL THEN
-        EXECUTE 'SELECT touch_account($1, now(), true)' USING account;
-    END IF;
-END $$;
-
--- The terms of its life, for whoever tells when it ends; null: nothing ends it.
+-- The terms of an account's life, for whoever tells when it ends; null: nothing ends it.
 CREATE FUNCTION account_life(account bigint) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT NULL::text
+    SELECT account_terms(a.kind, a.state, c.state, a.activation_date, a.expiry_date, a.expire_after_first_use_days,
+                         a.expire_after_last_use_days, u.first_used_at, u.last_used_at, u.renewed_at, c.timezone)
+      FROM billing_account a JOIN billing_customer c ON c.id = a.customer_id
+      LEFT JOIN billing_accountuse u ON u.account_id = a.id
+     WHERE a.id = account
 $$;
 
 -- What was paid out stays as it was paid out.
@@ -85,7 +81,7 @@ $$;
 -- the same; the same key for another voucher or account is an error.
 CREATE FUNCTION redeem_voucher(voucher_id text, redemption_key text, account bigint,
                                OUT outcome text, OUT amount numeric, OUT currency text, OUT funds numeric,
-                               OUT available numeric, OUT account_terms text)
+                               OUT available numeric, OUT life text)
 LANGUAGE plpgsql AS $$
 DECLARE
     done billing_redemption;
@@ -116,7 +112,7 @@ BEGIN
                 SELECT redemption_key, account, 'done', voucher_id, face.amount, face.currency, b.amount, b.available, now()
                   FROM billing_balance b WHERE b.id = payee.balance_id
                 RETURNING * INTO done;
-            PERFORM renew_account(account);  -- last: its lock comes after that of the balance
+            PERFORM touch_account(account, now(), true);  -- last: its lock comes after that of the balance
         ELSE
             SELECT * INTO done FROM billing_redemption r WHERE r.key = redemption_key;  -- by another, while we waited
             IF NOT FOUND THEN
@@ -133,7 +129,7 @@ BEGIN
     currency := done.currency;
     funds := done.funds;
     available := done.available;
-    account_terms := account_life(account);
+    life := account_life(account);
 END $$;
 
 -- Why a voucher cannot be redeemed for an account of this currency and sub-realm. 'used' if nothing speaks against it

@@ -12,6 +12,7 @@ import click
 from softswitch.child import ChildFailedError
 from softswitch.cli import accounts, explain, look, money, operate, prompts, replay, run
 from softswitch.cli import voicemail as mailboxes
+from softswitch.cli import vouchers as paper
 from softswitch.cli.context import FAILED, STORE_UNREACHABLE, WRONG, Shell
 from softswitch.config import ConfigurationInvalidError
 from softswitch.runfiles import AlreadyRunningError
@@ -21,10 +22,18 @@ from softswitch.supervise import PortsTakenError
 __all__ = ["main", "softswitch"]
 
 SECTIONS: dict[str, list[click.Command]] = {
-    "Run": [run.up, run.switch, run.media, run.ivr, run.carrier, run.store],
+    "Run": [run.up, run.switch, run.media, run.ivr, run.carrier, run.store, paper.sample_voucher_store],
     "Look": [look.accounts, accounts.account, look.registrations, look.calls, look.xdrs, look.ledger, look.demo],
     "Explain": [explain.trace, explain.explain, replay.replay],
-    "Act": [money.topup, operate.disconnect, money.apply, mailboxes.voicemail, prompts.prompts, operate.reload],
+    "Act": [
+        money.topup,
+        operate.disconnect,
+        money.apply,
+        mailboxes.voicemail,
+        paper.vouchers,
+        prompts.prompts,
+        operate.reload,
+    ],
     "Accounts": [accounts.activate, accounts.block, accounts.unblock, accounts.suspend, accounts.close],
     "Check": [operate.check, operate.doctor, money.audit, operate.migrate],
 }

@@ -54,7 +54,7 @@ def _store(external: Section, name: str) -> VoucherStoreSettings:
     except WrongValueError as wrong:
         external.complain(name, str(wrong))
     with external.section(name) as section:
-        adapter = section.value("adapter", _adapter, "http")
+        adapter = section.value("adapter", _adapter, "" if section.has("adapter") else "http")
         with section.section("options") as options:
             given = {key: options.value(key, text, "") for key in options.words()}
         found = VoucherStoreSettings(
@@ -65,7 +65,7 @@ def _store(external: Section, name: str) -> VoucherStoreSettings:
             timeout_seconds=section.value("timeout_seconds", number(0.5, 60), 5.0),
             options=given,
         )
-        if adapter == "http" and found.url is None:
+        if adapter == "http" and not section.has("url"):
             external.complain(name, 'needs "url", where the store is asked')
     return found
 

@@ -161,6 +161,18 @@ def test_a_key_without_a_value_keeps_its_default(tmp_path: Path) -> None:
             'config.yaml:1: voicemail.keys: unknown value "classic"; known: comedian, freeswitch',
         ),
         ("voicemail: {min_seconds: 0}\n", "config.yaml:1: voicemail.min_seconds: 0 is out of range"),
+        ("vouchers: {password_length: 3}\n", "config.yaml:1: vouchers.password_length: 3 is out of range: 4 to 20"),
+        ("vouchers: {id_digits: 21}\n", "config.yaml:1: vouchers.id_digits: 21 is out of range: 8 to 20"),
+        ("vouchers: {encript: true}\n", 'config.yaml:1: vouchers.encript: unknown key (did you mean "encrypt"?)'),
+        ("vouchers: {external: {acme: {}}}\n", 'config.yaml:1: vouchers.external.acme: needs "url"'),
+        (
+            "vouchers:\n  external:\n    acme: {adapter: 'my module'}\n",
+            'config.yaml:3: vouchers.external.acme.adapter: "my module" is no adapter',
+        ),
+        (
+            "vouchers: {external: {acme: {url: 'ftp://x'}}}\n",
+            "config.yaml:1: vouchers.external.acme.url: expected an address",
+        ),
         ("voicemail: {purge_hours: 0}\n", "config.yaml:1: voicemail.purge_hours: 0 is out of range"),
         ("demo: {enabled: maybe}\n", 'config.yaml:1: demo.enabled: expected true or false, not "maybe"'),
         ("log: {format: jsn}\n", 'config.yaml:1: log.format: unknown value "jsn" (did you mean "json"?)'),
@@ -216,3 +228,33 @@ def test_secrets_stay_out_of_the_configuration_shown(tmp_path: Path) -> None:
     shown = repr(load(written(tmp_path, text)))
     assert "hush" not in shown
     assert "0123456789abcdef" not in shown
+
+
+def test_vouchers_are_read_with_their_stores_in_order(tmp_path: Path) -> None:
+    configuration, warnings = check(
+        written(
+            tmp_path,
+            "vouchers:\n  keys_file: secret/keys\n  allow_plain: yes\n  external:\n"
+            "    b: {url: https://b.example.com/v1, token: t, timeout_seconds: 2}\n"
+            "    a: {adapter: 'tests.softswitch.adapters:small', options: {colour: green}}\n",
+        )
+    )
+    assert warnings == []
+    vouchers = configuration.vouchers
+    assert vouchers.encrypt
+    assert vouchers.allow_plain
+    assert vouchers.keys_file == (tmp_path / "secret" / "keys").resolve()
+    assert [(store.name, store.adapter, store.url) for store in vouchers.external] == [
+        ("b", "http", "https://b.example.com/v1"),
+        ("a", "tests.softswitch.adapters:small", None),
+    ]
+    assert vouchers.external[1].options == {"colour": "green"}
+    assert "token" not in repr(vouchers)
+
+
+def test_short_ids_without_passwords_are_warned_of(tmp_path: Path) -> None:
+    _, warnings = check(written(tmp_path, "vouchers: {encrypt: false}\n"))
+    assert [problem.text for problem in warnings] == [
+        "without a password, ids of 11 digits are easy to guess: 12 or more"
+    ]
+    assert check(written(tmp_path, "vouchers: {encrypt: false, id_digits: 16}\n"))[1] == []

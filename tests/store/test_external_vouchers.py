@@ -67,7 +67,7 @@ async def test_a_code_that_is_not_found_here_is_redeemed_outside(
 ) -> None:
     answer = await door.redeem("9990001", "101", "call-1", SOURCE)
     assert isinstance(answer, Redeemed)
-    assert (answer.amount, answer.currency, answer.balance) == (5, "USD", 15)
+    assert (answer.amount, answer.currency, answer.balance) == (Decimal(5), "USD", Decimal(15))
     assert outside.depleted_by == {"9990001": "call-1"}
     assert await states(tenant) == ["done"]
     assert await door.redeem("9990001", "101", "call-1", SOURCE) == answer

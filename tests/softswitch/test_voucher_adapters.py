@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Adapters of voucher stores outside are found by the names that the configuration gives them."""
+
+from __future__ import annotations
+
+import pytest
+
+from billing_client.http_vouchers import HttpVoucherStore
+from softswitch.config.model import VoucherStoreSettings
+from softswitch.vouchers import AdapterError, open_store_adapter
+
+
+@pytest.mark.asyncio
+async def test_an_adapter_is_a_factory_in_a_module() -> None:
+    store = open_store_adapter(
+        VoucherStoreSettings(name="a", adapter="tests.softswitch.adapters:small", options={"code": "123"})
+    )
+    assert await store.check("123") == 5
+    assert await store.check("124") is None
+    assert store.name == "a"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("adapter", ["http", "softswitch.vouchers:http_store"])
+async def test_the_generic_one_is_built_in(adapter: str) -> None:
+    store = open_store_adapter(VoucherStoreSettings(name="b", adapter=adapter, url="http://192.0.2.1"))
+    assert isinstance(store, HttpVoucherStore)
+    await store.close()
+
+
+@pytest.mark.parametrize("adapter", ["nobody", "tests.softswitch.nowhere:small", "tests.softswitch.adapters:nothing"])
+def test_one_that_is_not_there_is_told(adapter: str) -> None:
+    with pytest.raises(AdapterError, match=r"^acme: "):
+        open_store_adapter(VoucherStoreSettings(name="acme", adapter=adapter, url="http://192.0.2.1"))
