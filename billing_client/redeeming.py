@@ -24,6 +24,7 @@ from billing_client.vouchers import GuessSource, Redeemed, VoucherRejected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
     from asyncpg import Record
 
     from billing_client.keyring import KeyFile
@@ -252,7 +253,7 @@ def _redeemed(row: Record, delay_seconds: int) -> Redeemed:
         currency=row["currency"],
         balance=row["funds"],
         available=row["available"],
-        expires_at=end and end.at,
+        expires_at=None if end is None else end.at,
         days=None if end is None else max(0, (end.at - datetime.now(UTC)).days),
         delay_seconds=delay_seconds,
     )

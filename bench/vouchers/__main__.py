@@ -24,7 +24,7 @@ import asyncpg
 import uvloop
 
 from bench.store.cpu import postgres_seconds, postmaster_of
-from billing_client.keyring import KeyFile
+from billing_client.keyring import KeyFile, KeyRing
 from billing_client.redeeming import StoreVouchers
 from billing_client.vouchers import GuessSource, Redeemed
 from softswitch.store import EmbeddedStore
@@ -40,7 +40,8 @@ from billing import vouchers
 from billing.voucher_generation import Generation, generate
 from billing_client.keyring import KeyFile
 keys = KeyFile(Path(sys.argv[2]))
-asked = Generation(customer="bench", batch="bench", count=int(sys.argv[3]), amount=Decimal(1))
+asked = Generation(customer="bench", batch="bench", count=int(sys.argv[3]), amount=Decimal(1),
+                   id_digits=int(sys.argv[5]))
 began, cpu = time.perf_counter(), time.process_time()
 generate(asked, vouchers.key_file_for_sealing(keys), lambda done, total: None)
 generated, generated_cpu = time.perf_counter() - began, time.process_time() - cpu
@@ -164,10 +165,12 @@ def measure(arguments: argparse.Namespace, directory: Path) -> None:
     with store.running():
         subprocess.run([sys.executable, "-c", MIGRATE, store.dsn], check=True)
         postmaster = uvloop.run(prepare(store.dsn))
+        KeyFile(keys).write(KeyRing.make())
         if arguments.more:
             say(more=arguments.more, seconds=round(uvloop.run(put_more(store.dsn, arguments.more))))
+        digits = "15" if arguments.more else "11"
         printed = subprocess.run(
-            [sys.executable, "-c", WORK, store.dsn, str(keys), str(arguments.generate), str(file)],
+            [sys.executable, "-c", WORK, store.dsn, str(keys), str(arguments.generate), str(file), digits],
             check=True, stdout=subprocess.PIPE, text=True,
         ).stdout  # fmt: skip
         say(generated=arguments.generate, **json.loads(printed))

@@ -178,9 +178,9 @@ async def test_the_currency_of_an_external_voucher_is_the_customers(press: Press
 async def test_a_recharge_extends_the_life_cycle_of_the_account(
     press: Press, vouchers: StoreVouchers, tenant: Tenant, term: str
 ) -> None:
-    """ "If an account is adjusted to be available for 60 days after the first use, and the account's owner recharges the
-    account 57 days after the date of its first use, the service is extended for another 60 days. The account recharge
-    works analogically for account expiration after the last usage." """
+    """ "If an account is adjusted to be available for 60 days after the first use, and the account's owner recharges
+    the account 57 days after the date of its first use, the service is extended for another 60 days. The account
+    recharge works analogically for account expiration after the last usage." """
     await tenant.sql.execute(f"UPDATE billing_account SET {term} = 60 WHERE id = 1")
     await tenant.sql.execute("SELECT touch_account(1, now() - interval '57 days')")
     answer = await vouchers.redeem(await press.print(), "101", "call", SOURCE)
@@ -195,8 +195,8 @@ async def test_a_recharge_extends_the_life_cycle_of_the_account(
 async def test_an_expired_account_is_revived_by_a_recharge(
     press: Press, vouchers: StoreVouchers, tenant: Tenant, store: Store
 ) -> None:
-    """ "Another important point regarding expiration options is that a voucher recharge operation extends the life cycle
-    of an account." """
+    """ "Another important point regarding expiration options is that a voucher recharge operation extends the life
+    cycle of an account." """
     await tenant.sql.execute("UPDATE billing_account SET expire_after_last_use_days = 10 WHERE id = 1")
     await tenant.sql.execute("SELECT touch_account(1, now() - interval '30 days')")
     caller = (await store.parties(caller="101", ani=None, dialled="201")).caller
