@@ -23,13 +23,14 @@ PARTS: Final[Mapping[str, Sequence[Sequence[str]]]] = {
         ("bench.micro.lamp",),
     ),
     "store": (("bench.store",),),
+    "vouchers": (("bench.vouchers",),),
     "relay": (("bench.relay.bench",),),
     "media": (("bench.media",),),
     "sip": (("bench.sip",),),
     "million": (("bench.sip", "registration", "call", "--accounts", "1000000"),),
     "flat": (("bench.sip", "flat"),),
 }
-USUAL: Final = ("micro", "store", "relay", "media", "sip")
+USUAL: Final = ("micro", "store", "vouchers", "relay", "media", "sip")
 NEEDS: Final = {
     **dict.fromkeys(("relay", "media"), ("gcc", "gcc")),
     **dict.fromkeys(("sip", "million", "flat"), ("sipp", "sip-tester")),

@@ -246,7 +246,7 @@ def _product(fields: Reader) -> Named:
 def _account(fields: Reader) -> AccountSpec:
     number = fields.text("number", required=True)
     columns = fields.given(
-        kind=fields.choice("kind", ("debit", "credit", "subordinate", "voucher")),
+        kind=_kind(fields),
         password=fields.optional_text("password"),
         display=fields.optional_text("display"),
         timezone=read_timezone(fields),
@@ -271,6 +271,13 @@ def _account(fields: Reader) -> AccountSpec:
         answering=read_answering(fields),
         voicemail=read_voicemail(fields, number),
     )
+
+
+def _kind(fields: Reader) -> str | None:
+    if fields.value("kind") == "voucher":
+        fields.problem("kind", "vouchers are no accounts: `softswitch vouchers generate` makes them")
+        return None
+    return fields.choice("kind", ("debit", "credit", "subordinate"))
 
 
 def _alias(fields: Reader) -> AliasSpec:

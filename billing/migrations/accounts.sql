@@ -28,7 +28,9 @@ BEGIN
     IF renewed THEN
         INSERT INTO billing_accountuse AS u (account_id, renewed_at) VALUES (account, at)
             ON CONFLICT (account_id) DO UPDATE SET renewed_at = greatest(u.renewed_at, EXCLUDED.renewed_at);
-        PERFORM notify_accounts(array_agg(a.number)) FROM billing_account a WHERE a.id = account;
+        -- Only terms in days are news; announcements make commits wait for each other.
+        PERFORM notify_accounts(array_agg(a.number)) FROM billing_account a
+            WHERE a.id = account AND num_nonnulls(a.expire_after_first_use_days, a.expire_after_last_use_days) > 0;
         RETURN;
     END IF;
     until := greatest(at, until);

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from billing import operations
+from billing.document import read_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,7 +172,7 @@ def test_every_mistake_is_named_by_its_path(ops: Any) -> None:
         "tariffs[0].rates[0].prefix: '4x' is not up to 18 digits",
         "tariffs[0].rates[1].price: is missing (or first_price and next_price)",
         "tariffs[0].rates[2].price: -1 is not an amount of at most 5 decimals, 0 or more",
-        "accounts[0].kind: 'debt' is none of debit, credit, subordinate, voucher; did you mean debit?",
+        "accounts[0].kind: 'debt' is none of debit, credit, subordinate; did you mean debit?",
         "accounts[0].aliases[0].name: is missing",
         "accounts[0].aliases[0].nam: is unknown; did you mean name?",
         "accounts[0].max_calls: 0 is not a whole number from 1 to 2147483647",
@@ -244,3 +245,9 @@ def test_twenty_thousand_rates_load_in_one_go(ops: Any, tmp_path: Path) -> None:
     tariffs = {"tariffs": [{"name": "Big", "currency": "USD", "rates_file": "big.csv"}]}
     assert len(ops.apply(tariffs, base=tmp_path)) == 20_001
     assert ops.apply(tariffs, base=tmp_path) == []
+
+
+def test_a_voucher_is_no_account() -> None:
+    problems: list[str] = []
+    read_document({"accounts": [{"number": "900", "kind": "voucher"}]}, problems)
+    assert problems == ["accounts[0].kind: vouchers are no accounts: `softswitch vouchers generate` makes them"]
