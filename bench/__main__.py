@@ -26,13 +26,18 @@ PARTS: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "vouchers": (("bench.vouchers",),),
     "relay": (("bench.relay.bench",),),
     "media": (("bench.media",),),
+    "ivr": (("bench.ivr",),),
     "sip": (("bench.sip",),),
     "million": (("bench.sip", "registration", "call", "--accounts", "1000000"),),
     "flat": (("bench.sip", "flat"),),
 }
+<<<<<<< HEAD
 USUAL: Final = ("micro", "store", "vouchers", "relay", "media", "sip")
+=======
+USUAL: Final = ("micro", "store", "relay", "media", "ivr", "sip")
+>>>>>>> d10495e (A whole Softswitch with callers who hear prompts and leave messages, measured; the first packet goes out soon, greetings are read at the start)
 NEEDS: Final = {
-    **dict.fromkeys(("relay", "media"), ("gcc", "gcc")),
+    **dict.fromkeys(("relay", "media", "ivr"), ("gcc", "gcc")),
     **dict.fromkeys(("sip", "million", "flat"), ("sipp", "sip-tester")),
 }
 """Programs that a part needs, and the Debian packages that bring them."""

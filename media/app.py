@@ -27,6 +27,9 @@ log = logging.getLogger("media")
 SWEEP_SECONDS = 1.0
 NG_BUFFER_OCTETS = 4 << 20
 """Of the ng socket: a burst of new calls should wait, not be lost. The kernel grants what it permits."""
+_COLLECTOR_THRESHOLDS = (1_000, 1, 10_000)
+"""A look at all objects of five hundred calls would hold up packets for longer than a phone makes up for: see
+switch/collector.py."""
 
 
 async def run(
@@ -51,6 +54,7 @@ async def run(
         # What lives now lives on: the collector need not look at it again while packets wait.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*_COLLECTOR_THRESHOLDS)
         log.info("media relay ready", extra={"ng": settings.ng, "rtp_ports": settings.rtp_ports})
         ready()
         tasks = [loop.create_task(_sweep(relay)), loop.create_task(_reload(relay, reloads))]

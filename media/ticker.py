@@ -22,6 +22,9 @@ __all__ = ["Ticked", "Ticker"]
 
 SLOTS: Final = 10
 SLOT_SECONDS: Final = PACKET_SECONDS / SLOTS
+FIRST_AHEAD: Final = 2
+"""A session's first packet goes out so many slots after it was added: its phone hears it soon, but not before the relay
+in between knows the answer, which would drop it."""
 CATCH_UP_SECONDS: Final = 3 * PACKET_SECONDS
 """What is later than this is not made up for: every session would send a burst."""
 
@@ -63,10 +66,10 @@ class Ticker:
         self._hurried += change
 
     def add(self, ticked: Ticked) -> None:
-        """Call `ticked` from now on, in the slot that has the fewest."""
-        slot = min(range(SLOTS), key=lambda index: len(self._slots[index]))
+        """Call `ticked` from now on, soon; but in a slot that has about as few as any."""
         if not self._slot_of:
             self._begin_again()
+        slot = self._soon()
         self._slot_of[ticked] = slot
         self._slots[slot] = (*self._slots[slot], ticked)
         if self._timer is None and self._loop is not None:
@@ -100,6 +103,12 @@ class Ticker:
             for ticked in slots[slot]:
                 ticked.tick()
         self._pump.round()
+
+    def _soon(self) -> int:
+        fewest = min(map(len, self._slots))
+        most = fewest + fewest // 8
+        first = self._count + FIRST_AHEAD
+        return next(slot % SLOTS for slot in range(first, first + SLOTS) if len(self._slots[slot % SLOTS]) <= most)
 
     def _empty_slots(self) -> int:
         """How many of the next slots need no waking up for: few sessions should cost little."""

@@ -48,8 +48,24 @@ async def compose(settings: IvrSettings) -> Applications:
     answering = await StoreAnswering.connect(settings.store_dsn, node=settings.node)
     vouchers = await open_vouchers(settings)
     library = PromptLibrary(FOLDER, settings.prompts_dir)
+<<<<<<< HEAD
     await asyncio.to_thread(library.preload, settings.language)
     return Applications(settings, mailboxes, answering, vouchers, library)
+=======
+    await asyncio.to_thread(_preload, library, settings)
+    return Applications(settings, mailboxes, answering, library)
+>>>>>>> d10495e (A whole Softswitch with callers who hear prompts and leave messages, measured; the first packet goes out soon, greetings are read at the start)
+
+
+def _preload(library: PromptLibrary, settings: IvrSettings) -> None:
+    """All that is played sooner or later: to read ten minutes of sound takes a second, in which no packet goes out."""
+    menus = settings.menus.values()
+    for language in {settings.language, *(one.language for one in menus if one.language)}:
+        library.preload(language)
+    for one in menus:
+        for greeting in (one.greeting, one.closed.greeting):
+            if greeting is not None:
+                library.sounds(greeting, one.language or settings.language)
 
 
 def _now() -> datetime:

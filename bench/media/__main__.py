@@ -65,14 +65,15 @@ def measure(callers: str, calls: int, does: str, options: argparse.Namespace) ->
             generator = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         prefer(generator.pid)
         assert generator.stdin is not None
-        generator.stdin.write("".join(f"{port}\n" for port in ports))
+        assert generator.stdout is not None
+        generator.stdout.readline()  # "ready"
+        generator.stdin.write("".join(f"{call % options.sockets} {port}\n" for call, port in enumerate(ports)))
         generator.stdin.close()
         time.sleep(1)  # the generator warms up so long
         used, stolen, began = cpu_seconds(server.pid), stolen_seconds(), time.monotonic()
         time.sleep(options.seconds)
         used, wall = cpu_seconds(server.pid) - used, time.monotonic() - began
-        assert generator.stdout is not None
-        counted: dict[str, float] = json.loads(generator.stdout.read())
+        counted = json.loads(generator.stdout.read())
         generator.wait()
         server.send_signal(signal.SIGTERM)
         assert server.stdout is not None

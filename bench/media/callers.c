@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Callers of the media server benchmark (bench only; the product needs no compiler).
 //
-//   callers FIRST_PORT SOCKETS SECONDS < ports
+//   callers FIRST_PORT SOCKETS SECONDS < sessions
 //
-// Standard input names one port of 127.0.0.1 per line: a session. To each of them go 50 packets of PCMA a second (noise of
-// a low level), each session with its own phase, and what comes back is looked at: stream i uses socket i % SOCKETS, bound
-// to FIRST_PORT + 2 * (i % SOCKETS), and is told by the port that its packets come from. Arrivals are stamped by the kernel.
-// The first second warms up. Prints one JSON object: packets, skipped sequence numbers, steps of the timestamp other than
-// 160, and the jitter, which is the difference between the gap of two packets and 20 ms.
+// Each line of standard input is a session: the number of a socket, and the port of 127.0.0.1 to which 50 packets of PCMA a
+// second go from then on, each session with its own phase (loud noise, and half of the time faint noise: something like
+// speech). Socket s is bound to FIRST_PORT + 2 * s. What comes back is looked at; a stream is told by the port that its
+// packets come from. Arrivals are stamped by the kernel. "ready" is printed once the sockets are there. When standard input
+// ends, one second warms up, then it is counted for SECONDS. Prints one JSON object: packets, skipped sequence numbers,
+// steps of the timestamp other than 160, and the jitter, which is the difference between the gap of two packets and 20 ms;
+// "first_ns" is when the first packet from each port came (nanoseconds of the realtime clock).
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,11 +21,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { PACKET = 172, PERIOD = 20, BATCH = 128, MAX_STREAMS = 8192, MAX_SOCKETS = 256, BINS = 100000, CONTROL = 64 };
 
 struct heard {
-    uint64_t at;
+    uint64_t at, first;
     uint32_t timestamp, packets;
     uint16_t sequence;
 };
@@ -30,10 +34,12 @@ struct heard {
 static int sockets[MAX_SOCKETS], socket_count, stream_count, batch_size;
 static struct sockaddr_in destination[MAX_STREAMS];
 static uint16_t sequence[MAX_STREAMS];
+static int members[MAX_SOCKETS][MAX_STREAMS], member_count[MAX_SOCKETS];
 static struct heard heard[65536]; // by source port
 static uint32_t histogram[BINS];  // of jitter, in microseconds
-static uint64_t counted_from, counted_to, sent, received, gaps, skipped, restamped, longest;
+static uint64_t counted_from = UINT64_MAX, counted_to, sent, received, gaps, skipped, restamped, longest;
 
+static uint8_t voices[2][PACKET];
 static uint8_t out[BATCH][PACKET], in[BATCH][2048], control[BATCH][CONTROL];
 static struct iovec out_vec[BATCH], in_vec[BATCH];
 static struct mmsghdr out_msg[BATCH], in_msg[BATCH];
@@ -69,8 +75,10 @@ static void open_sockets(int first_port) {
         in_vec[i] = (struct iovec){in[i], sizeof in[i]};
         out_vec[i] = (struct iovec){out[i], PACKET};
         out_msg[i].msg_hdr = (struct msghdr){.msg_iov = &out_vec[i], .msg_iovlen = 1, .msg_namelen = sizeof(struct sockaddr_in)};
-        for (int k = 12; k < PACKET; k++)
-            out[i][k] = (uint8_t)(0xd5 ^ (rand() & 0x8f)); // A-law, small steps around zero
+    }
+    for (int k = 12; k < PACKET; k++) {
+        voices[0][k] = (uint8_t)(0xd5 ^ (rand() & 0x8f)); // A-law, small steps around zero
+        voices[1][k] = (uint8_t)(0xd5 ^ (0x40 | (rand() & 0x8f)));
     }
 }
 
@@ -89,6 +97,8 @@ static void count(const uint8_t *packet, unsigned size, struct heard *stream, ui
     uint32_t timestamp = (uint32_t)packet[4] << 24 | (uint32_t)packet[5] << 16 | (uint32_t)packet[6] << 8 | packet[7];
     if (size != PACKET || packet[0] != 0x80)
         return;
+    if (!stream->first)
+        stream->first = at;
     if (stream->at && at >= counted_from && at < counted_to) {
         int64_t off = (int64_t)(at - stream->at) - PERIOD * 1000000;
         uint64_t jitter = (uint64_t)(off < 0 ? -off : off) / 1000;
@@ -129,6 +139,7 @@ static void add(int stream) {
     uint8_t *p = out[batch_size];
     uint16_t q = sequence[stream]++;
     uint32_t timestamp = htonl(q * 160u), ssrc = htonl(0x5000u + (uint32_t)stream);
+    memcpy(p + 12, voices[q / 25 % 2] + 12, PACKET - 12);
     p[0] = 0x80, p[1] = 8, p[2] = (uint8_t)(q >> 8), p[3] = (uint8_t)q;
     memcpy(p + 4, &timestamp, 4);
     memcpy(p + 8, &ssrc, 4);
@@ -138,7 +149,8 @@ static void add(int stream) {
 
 static void send_slot(int slot) {
     for (int s = 0; s < socket_count; s++) {
-        for (int i = s; i < stream_count; i += socket_count) {
+        for (int k = 0; k < member_count[s]; k++) {
+            int i = members[s][k];
             if (i * 7 % PERIOD != slot) // the phase of stream i
                 continue;
             add(i);
@@ -146,6 +158,36 @@ static void send_slot(int slot) {
                 flush(s);
         }
         flush(s);
+    }
+}
+
+static void add_session(int s, int port) {
+    int i = stream_count;
+    if (s < 0 || s >= socket_count || i == MAX_STREAMS)
+        return;
+    destination[i] = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    destination[i].sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    sequence[i] = (uint16_t)(i * 977);
+    members[s][member_count[s]++] = stream_count++;
+}
+
+// The lines that have come; whether more may follow.
+static int read_sessions(void) {
+    static char text[4096];
+    static size_t kept;
+    for (;;) {
+        ssize_t n = read(0, text + kept, sizeof text - kept - 1);
+        if (n <= 0)
+            return n < 0 && (errno == EAGAIN || errno == EINTR);
+        text[kept += (size_t)n] = 0;
+        char *line = text, *newline;
+        for (; (newline = strchr(line, '\n')); line = newline + 1) {
+            int s, port;
+            if (sscanf(line, "%d %d", &s, &port) == 2)
+                add_session(s, port);
+        }
+        kept = (size_t)(text + kept - line);
+        memmove(text, line, kept + 1);
     }
 }
 
@@ -159,24 +201,25 @@ static double percentile(double q) {
 
 int main(int argc, char **argv) {
     if (argc != 4)
-        return fprintf(stderr, "usage: callers FIRST_PORT SOCKETS SECONDS < ports\n"), 2;
+        return fprintf(stderr, "usage: callers FIRST_PORT SOCKETS SECONDS < sessions\n"), 2;
     socket_count = atoi(argv[2]);
     if (socket_count < 1 || socket_count > MAX_SOCKETS)
         return fprintf(stderr, "callers: 1 to %d sockets\n", MAX_SOCKETS), 2;
     open_sockets(atoi(argv[1]));
-    for (int port; stream_count < MAX_STREAMS && scanf("%d", &port) == 1; stream_count++) {
-        destination[stream_count] = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-        destination[stream_count].sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        sequence[stream_count] = (uint16_t)(stream_count * 977);
-    }
+    puts("ready");
+    fflush(stdout);
+    fcntl(0, F_SETFL, fcntl(0, F_GETFL) | O_NONBLOCK);
     double seconds = atof(argv[3]);
     uint64_t start = nanoseconds(CLOCK_MONOTONIC), late = 0;
-    counted_from = nanoseconds(CLOCK_REALTIME) + 1000000000;
-    counted_to = counted_from + (uint64_t)(seconds * 1e9);
-    uint64_t end = start + 1000000000 + (uint64_t)(seconds * 1e9);
+    uint64_t end = UINT64_MAX;
     for (uint64_t due = start, slot = 0; due < end; due += 1000000, slot++) {
         sleep_until(due);
-        late += nanoseconds(CLOCK_MONOTONIC) - due > 5000000;
+        late += counted_to && nanoseconds(CLOCK_MONOTONIC) - due > 5000000;
+        if (!counted_to && !read_sessions()) {
+            counted_from = nanoseconds(CLOCK_REALTIME) + 1000000000;
+            counted_to = counted_from + (uint64_t)(seconds * 1e9);
+            end = due + 1000000000 + (uint64_t)(seconds * 1e9);
+        }
         send_slot((int)(slot % PERIOD));
         receive();
     }
@@ -189,8 +232,13 @@ int main(int argc, char **argv) {
         if (heard[i].packets)
             streams++, least = heard[i].packets < least ? heard[i].packets : least;
     printf("{\"sent\": %lu, \"received\": %lu, \"streams\": %d, \"fewest\": %u, \"skipped\": %lu, \"restamped\": %lu, \"late_slots\": %lu, "
-           "\"p50_ms\": %.2f, \"p99_ms\": %.2f, \"p999_ms\": %.2f, \"longest_ms\": %.1f}\n",
+           "\"p50_ms\": %.2f, \"p99_ms\": %.2f, \"p999_ms\": %.2f, \"longest_ms\": %.1f, \"first_ns\": {",
            sent, received, streams, streams ? least : 0, skipped, restamped, late, percentile(0.5), percentile(0.99), percentile(0.999),
            (double)longest / 1000);
+    const char *separator = "";
+    for (int i = 0; i < 65536; i++)
+        if (heard[i].first)
+            printf("%s\"%d\": %lu", separator, i, heard[i].first), separator = ", ";
+    puts("}}");
     return 0;
 }

@@ -38,8 +38,13 @@ domains: [127.0.0.1]
 data_dir: {data_dir}
 sip: {{listen: [udp:127.0.0.1:{sip}], drain_seconds: 1}}
 security: {{flood: {{requests: 0}}}}
-media: {{relay: {relay}, control: udp:127.0.0.1:{control}, listen: 127.0.0.1, rtp_ports: 20000-65534}}
-metrics: {{switch: 127.0.0.1:{http}, ivr: off}}
+media:
+  server: {{listen: "udp:127.0.0.1:{ivr}"}}
+  relay: {relay}
+  control: udp:127.0.0.1:{control}
+  listen: 127.0.0.1
+  rtp_ports: 20000-65534
+metrics: {{switch: 127.0.0.1:{http}, ivr: 127.0.0.1:{ivr_http}}}
 """
 # All numbers cost something, besides those that have a rate of their own; and where the phones are.
 DEFAULT_RATE = """
@@ -83,12 +88,15 @@ class House:
     switch: int
     media: int | None
     http: int
+    ivr: int | None = None
+    ivr_http: int = 0
 
     @property
     def pids(self) -> dict[str, int]:
         """By what they are called in results."""
         found = {"switch": self.switch, "postgres": self.disk.postmaster}
-        return found if self.media is None else {**found, "media": self.media}
+        more = {"media": self.media, "ivr": self.ivr}
+        return {**found, **{name: pid for name, pid in more.items() if pid is not None}}
 
 
 @contextlib.contextmanager
@@ -125,19 +133,25 @@ async def _fill(disk: Disk, *, bound: bool) -> None:
 
 
 @contextlib.contextmanager
-def open_house(disk: Disk, *, relay: str = "off", more: str = "") -> Iterator[House]:
-    """A switch on this store; with `relay` "builtin" a media process too. `more` is put into its configuration."""
-    http, control = free_port(), free_port()
+def open_house(disk: Disk, *, relay: str = "off", ivr: bool = False, more: str = "") -> Iterator[House]:
+    """A switch on this store; with `relay` "builtin" a media process too, with `ivr` a media server.
+
+    `more` is put into its configuration.
+    """
+    http, ivr_http = free_port(), free_port()
     config = disk.folder / "config.yaml"
-    config.write_text(
-        CONFIG.format(data_dir=disk.folder / "var", sip=disk.sip, relay=relay, control=control, http=http) + more,
-        encoding="utf-8",
-    )
+    ports = {"sip": disk.sip, "control": free_port(), "http": http, "ivr": free_port(), "ivr_http": ivr_http}
+    text = CONFIG.format(data_dir=disk.folder / "var", relay=relay, **ports)
+    config.write_text(text + more, encoding="utf-8")
     with contextlib.ExitStack() as stack:
         media = stack.enter_context(_process(config, "media")) if relay == "builtin" else None
+        server = stack.enter_context(_process(config, "ivr")) if ivr else None
         switch = stack.enter_context(_process(config, "switch"))
         _wait_healthy(f"http://127.0.0.1:{http}/health", switch, disk.folder / "switch.log")
-        house = House(disk, switch.pid, media.pid if media else None, http)
+        if server is not None:
+            _wait_healthy(f"http://127.0.0.1:{ivr_http}/health", server, disk.folder / "ivr.log")
+        pids = (media.pid if media else None, http, server.pid if server else None, ivr_http)
+        house = House(disk, switch.pid, *pids)
         for pid in house.pids.values():
             prefer(pid)
         yield house
@@ -169,7 +183,7 @@ def _wait_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None
                 return
         except OSError:
             time.sleep(0.1)
-    raise RuntimeError("the switch does not start:\n" + log.read_text(encoding="utf-8")[-2000:])
+    raise RuntimeError(f"{log.stem} does not start:\n" + log.read_text(encoding="utf-8")[-2000:])
 
 
 def number(account: int) -> str:
