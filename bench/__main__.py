@@ -31,11 +31,7 @@ PARTS: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "million": (("bench.sip", "registration", "call", "--accounts", "1000000"),),
     "flat": (("bench.sip", "flat"),),
 }
-<<<<<<< HEAD
-USUAL: Final = ("micro", "store", "vouchers", "relay", "media", "sip")
-=======
-USUAL: Final = ("micro", "store", "relay", "media", "ivr", "sip")
->>>>>>> d10495e (A whole Softswitch with callers who hear prompts and leave messages, measured; the first packet goes out soon, greetings are read at the start)
+USUAL: Final = ("micro", "store", "vouchers", "relay", "media", "ivr", "sip")
 NEEDS: Final = {
     **dict.fromkeys(("relay", "media", "ivr"), ("gcc", "gcc")),
     **dict.fromkeys(("sip", "million", "flat"), ("sipp", "sip-tester")),

@@ -48,13 +48,8 @@ async def compose(settings: IvrSettings) -> Applications:
     answering = await StoreAnswering.connect(settings.store_dsn, node=settings.node)
     vouchers = await open_vouchers(settings)
     library = PromptLibrary(FOLDER, settings.prompts_dir)
-<<<<<<< HEAD
-    await asyncio.to_thread(library.preload, settings.language)
-    return Applications(settings, mailboxes, answering, vouchers, library)
-=======
     await asyncio.to_thread(_preload, library, settings)
-    return Applications(settings, mailboxes, answering, library)
->>>>>>> d10495e (A whole Softswitch with callers who hear prompts and leave messages, measured; the first packet goes out soon, greetings are read at the start)
+    return Applications(settings, mailboxes, answering, vouchers, library)
 
 
 def _preload(library: PromptLibrary, settings: IvrSettings) -> None:
