@@ -33,10 +33,13 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from ivr.apps.selfcare.callback import RingBack
+    from ivr.leg import DialRequest
     from ivr.outbox import Depositor
     from ivr.runner import Application
     from ivr.settings import IvrSettings
     from ivr.sound import Prompts
+    from ivr.verbs import CallDetails
 
 __all__ = ["Composition", "IvrProcess", "World", "run"]
 
@@ -50,6 +53,8 @@ class World:
     settings: IvrSettings
     outbox: Outbox
     """Where messages are deposited and recordings discarded."""
+    ring_back: RingBack
+    """Calls of the media server's own."""
 
 
 class Composition(Protocol):
@@ -141,7 +146,7 @@ class IvrProcess:
         house = self.house = House(self.core, self.engine, SoundSource(self._composition.prompts), settings)
         self.server = IvrServer(
             house,
-            self._composition.applications(World(settings, self.outbox)),
+            self._composition.applications(World(settings, self.outbox, self._ring_back)),
             spool=self.spool,
             on_left=self.outbox.abandon,
         )
@@ -156,6 +161,11 @@ class IvrProcess:
             pages = {"/metrics": self._metrics(), "/health": self._health}
             self._stack.callback((await serve(settings.http.host, settings.http.port, pages)).close)
         collector.settle()
+
+    def _ring_back(
+        self, request: DialRequest, details: CallDetails, *, after_seconds: float, ring_seconds: float
+    ) -> bool:
+        return self.server.ring_back(request, details, after_seconds=after_seconds, ring_seconds=ring_seconds)
 
     @property
     def bound(self) -> tuple[str, int]:
@@ -172,7 +182,7 @@ class IvrProcess:
             if changed:
                 log.warning("these settings count from the next start", extra={"settings": changed})
             self.settings = self.house.settings = settings
-            self.server.applications = self._composition.applications(World(settings, self.outbox))
+            self.server.applications = self._composition.applications(World(settings, self.outbox, self._ring_back))
             self.core.agent.use_session_timer(settings.session_expires, settings.session_min_se)
             log.info("configuration taken over")
 

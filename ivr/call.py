@@ -69,6 +69,11 @@ class IvrCall:
         """Whether the caller hung up, or was hung up on."""
         return self._party.leg.is_gone
 
+    async def is_reached(self, seconds: float) -> bool:
+        """Whether a party that is being called answers within so many seconds; for who rings it."""
+        leg = self._party.leg
+        return await self._party.wait(lambda: leg.is_answered and leg.is_talking, seconds, raises=False)
+
     def watch(self, on_change: Callable[[], None] | None) -> None:
         """Be told when something changes; for the runner."""
         self._party.on_change = on_change

@@ -286,11 +286,12 @@ class ScriptedCaller(Script):
         parameters: Mapping[str, str] | None = None,
         prompt_seconds: float = 1.0,
         spool: RecordingSpool | None = None,
+        call_id: str = "scripted-call",
     ) -> None:
         """`prompt_seconds`: how long each prompt takes."""
         super().__init__()
         self.details = CallDetails(
-            call_id="scripted-call",
+            call_id=call_id,
             application="",
             caller=caller,
             caller_name=caller_name,

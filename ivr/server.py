@@ -6,11 +6,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from ivr.call import IvrCall
 from ivr.details import call_details
 from ivr.incoming import IncomingLeg
+from ivr.leg import DialFailed
+from ivr.outgoing import Origin, OutgoingLeg
 from ivr.runner import run_application
 from media.negotiation import NoCodecError, family_of
 from media.ports import NoPortsError
@@ -19,11 +22,13 @@ from switch.core import EXTENSIONS
 from switch.sip.errors import ParseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from ivr.call import RecordingSpool
     from ivr.house import House
+    from ivr.leg import DialRequest
     from ivr.runner import Application
+    from ivr.sip_leg import SipLeg
     from ivr.verbs import CallDetails
     from media.session import MediaSession
     from switch.sip.session import IncomingInvite
@@ -58,15 +63,18 @@ class IvrServer:
         self._spool = spool
         self._on_left = on_left
         self.draining = False
-        self.calls: dict[str, IncomingLeg] = {}
+        self.calls: dict[str, SipLeg] = {}
         """Running calls by Call-ID."""
+        self._ringing_back: set[str] = set()
+        """Numbers that are rung back, or about to be."""
         self.started: Counter[str] = Counter()
         """Calls that were taken, by application."""
         self.refused: Counter[int] = Counter()
         """INVITEs that were not, by status."""
         self.failed = 0
         """Applications that broke."""
-        self._tasks: dict[asyncio.Task[None], IncomingLeg] = {}
+        self._tasks: dict[asyncio.Task[None], SipLeg | None] = {}
+        """With their calls; a caller who is about to be rung back has none yet."""
 
     # requests -------------------------------------------------------------------------------------------------------
     def arrived(self, arrived: Arrived) -> None:
@@ -138,14 +146,53 @@ class IvrServer:
 
     # applications ---------------------------------------------------------------------------------------------------
     def _start(self, leg: IncomingLeg, details: CallDetails) -> None:
-        self.started[details.application] += 1
-        self.calls[details.call_id] = leg
-        task = asyncio.get_running_loop().create_task(self._run(leg, details))
+        self._keep(self._run(IvrCall(leg, details, spool=self._spool), leg, details), leg)
+
+    def _keep(self, work: Coroutine[object, object, None], leg: SipLeg | None) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks[task] = leg
         task.add_done_callback(lambda done: self._tasks.pop(done, None))
 
-    async def _run(self, leg: IncomingLeg, details: CallDetails) -> None:
-        call = IvrCall(leg, details, spool=self._spool)
+    def ring_back(
+        self, request: DialRequest, details: CallDetails, *, after_seconds: float, ring_seconds: float
+    ) -> bool:
+        """Call a number after so many seconds; whoever answers gets the application of `details`.
+
+        False, and nothing is done, where this number is being rung back already or no call can be taken.
+        """
+        number = request.destination
+        if number in self._ringing_back or self.draining or len(self.calls) >= self._house.settings.max_calls:
+            return False
+        self._ringing_back.add(number)
+        self._keep(self._ring_back(request, details, after_seconds, ring_seconds), None)
+        return True
+
+    async def _ring_back(
+        self, request: DialRequest, details: CallDetails, after_seconds: float, ring_seconds: float
+    ) -> None:
+        try:
+            await asyncio.sleep(after_seconds)
+            if self.draining:
+                return
+            leg = OutgoingLeg.call(self._house, request, Origin())
+            task = asyncio.current_task()
+            assert task is not None
+            self._tasks[task] = leg
+            details = replace(details, call_id=leg.call_id)
+            call = IvrCall(leg, details, spool=self._spool)
+            if await call.is_reached(ring_seconds):
+                await self._run(call, leg, details)
+            else:
+                log.info("a caller is not reached", extra={"call": leg.call_id, "status": leg.status})
+                leg.hang_up()
+        except DialFailed as failed:
+            log.warning("a caller cannot be rung back", extra={"call": details.call_id, "status": failed.status})
+        finally:
+            self._ringing_back.discard(request.destination)
+
+    async def _run(self, call: IvrCall, leg: SipLeg, details: CallDetails) -> None:
+        self.started[details.application] += 1
+        self.calls[details.call_id] = leg
         log.info(
             "call",
             extra={"call": details.call_id, "application": details.application, "target": details.target or "-"},
@@ -169,8 +216,11 @@ class IvrServer:
 
     async def close(self) -> None:
         """Hang up on all, and wait for their applications, which have their usual grace."""
-        for leg in list(self._tasks.values()):
-            leg.hang_up()
+        for task, leg in list(self._tasks.items()):
+            if leg is None:
+                task.cancel()
+            else:
+                leg.hang_up()
         if self._tasks:
             await asyncio.wait(self._tasks)
 

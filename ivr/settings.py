@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ivr.apps.menu.settings import Menu
+    from ivr.apps.selfcare.settings import CardSettings
     from ivr.handover import MailSettings
 
 __all__ = ["IvrSettings", "LoginSettings"]
@@ -56,6 +57,8 @@ class IvrSettings:
     """Where /metrics and /health are served."""
     menus: Mapping[str, Menu] = field(default_factory=dict)
     """Auto attendants by name."""
+    cards: Mapping[str, CardSettings] = field(default_factory=dict)
+    """How the access numbers of calling cards, recharge, balance and call-back behave."""
     prompts_dir: Path | None = None
     """The administrator's recordings, which go before the prompts that came along."""
     voicemail: VoicemailSettings = field(default_factory=VoicemailSettings)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,11 +12,13 @@ from uuid import uuid4
 
 from billing_client.answering import StoreAnswering
 from billing_client.mailboxes import StoreMailboxes
+from billing_client.selfcare import StoreSelfCare
 from ivr.apps.announcement import announcement
 from ivr.apps.confirm import confirm
 from ivr.apps.echo import echo
 from ivr.apps.feature import feature
 from ivr.apps.menu import menu
+from ivr.apps.selfcare import Desk, balance, callback, calling_card, recharge
 from ivr.apps.voicemail import access, deposit
 from ivr.mail import deliver_forever, purge_forever
 from ivr.prompts import PromptLibrary
@@ -46,21 +49,31 @@ async def compose(settings: IvrSettings) -> Applications:
         lock_seconds=settings.logins.lock_seconds,
     )
     answering = await StoreAnswering.connect(settings.store_dsn, node=settings.node)
+    selfcare = await StoreSelfCare.connect(
+        settings.store_dsn,
+        node=settings.node,
+        lock_after=settings.logins.lock_after,
+        lock_seconds=settings.logins.lock_seconds,
+    )
     vouchers = await open_vouchers(settings)
     library = PromptLibrary(FOLDER, settings.prompts_dir)
     await asyncio.to_thread(_preload, library, settings)
-    return Applications(settings, mailboxes, answering, vouchers, library)
+    return Applications(settings, Doors(mailboxes, answering, selfcare, vouchers), library)
 
 
 def _preload(library: PromptLibrary, settings: IvrSettings) -> None:
     """All that is played sooner or later: to read ten minutes of sound takes a second, in which no packet goes out."""
-    menus = settings.menus.values()
-    for language in {settings.language, *(one.language for one in menus if one.language)}:
+    menus, cards = settings.menus.values(), settings.cards.values()
+    languages = {language for card in cards for language in card.languages}
+    for language in {settings.language, *languages, *(one.language for one in menus if one.language)}:
         library.preload(language)
     for one in menus:
         for greeting in (one.greeting, one.closed.greeting):
             if greeting is not None:
                 library.sounds(greeting, one.language or settings.language)
+    for card in cards:
+        if card.welcome:
+            library.sounds(card.welcome, card.languages[0] if card.languages else settings.language)
 
 
 def _now() -> datetime:
@@ -71,24 +84,33 @@ def _new_id() -> str:
     return str(uuid4())
 
 
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What the store offers to applications."""
+
+    mailboxes: StoreMailboxes
+    answering: StoreAnswering
+    selfcare: StoreSelfCare
+    vouchers: StoreVouchers
+
+    async def close(self) -> None:
+        """Let go of all."""
+        await self.mailboxes.close()
+        await self.answering.close()
+        await self.selfcare.close()
+        await self.vouchers.close()
+
+
 class Applications:
     """See `ivr.app.Composition`."""
 
-    def __init__(
-        self,
-        settings: IvrSettings,
-        mailboxes: StoreMailboxes,
-        answering: StoreAnswering,
-        vouchers: StoreVouchers,
-        library: PromptLibrary,
-    ) -> None:
+    def __init__(self, settings: IvrSettings, doors: Doors, library: PromptLibrary) -> None:
         self._settings = settings
-        self._answering = answering
-        self._vouchers = vouchers
+        self._doors = doors
         self._library = library
         self._menus = settings.menus
         self._found: Mapping[str, Application] = {}
-        self.depositor = mailboxes
+        self.depositor = doors.mailboxes
         self.prompts: Prompts = WithTones(library)
 
     def applications(self, world: World) -> Mapping[str, Application]:
@@ -102,11 +124,16 @@ class Applications:
             )
 
         self._menus = world.settings.menus
+        desk = Desk(selfcare=self._doors.selfcare, vouchers=self._doors.vouchers, settings=world.settings.cards)
         self._found = {
             "announcement": announcement,
+            "balance": partial(balance, desk=desk),
+            "callback": partial(callback, desk=desk, ring_back=world.ring_back),
+            "calling_card": partial(calling_card, desk=desk),
             "confirm": confirm,
             "echo": echo,
-            "feature": partial(feature, answering=self._answering),
+            "feature": partial(feature, answering=self._doors.answering),
+            "recharge": partial(recharge, desk=desk),
             "menu": partial(menu, menus=lambda: self._menus, applications=lambda: self._found, now=_now),
             "voicemail": mailbox(deposit),
             "voicemail-access": mailbox(access),
@@ -115,7 +142,7 @@ class Applications:
 
     def work(self) -> Sequence[Coroutine[object, object, None]]:
         """What goes on beside the calls: e-mails, the removal of deleted messages, redemptions that were cut short."""
-        reconciling = reconcile_forever(self._vouchers)
+        reconciling = reconcile_forever(self._doors.vouchers)
         purging = purge_forever(self.depositor, timedelta(hours=self._settings.purge_hours))
         mail = self._settings.mail
         if mail is None:
@@ -124,6 +151,4 @@ class Applications:
 
     async def close(self) -> None:
         """Let go of the store."""
-        await self.depositor.close()
-        await self._answering.close()
-        await self._vouchers.close()
+        await self._doors.close()

@@ -209,6 +209,7 @@ def ivr_settings(configuration: Configuration) -> IvrSettings:
         ),
         http=_listen(configuration.metrics.ivr) if configuration.metrics.ivr else None,
         menus=configuration.ivr.menus,
+        cards=configuration.ivr.cards,
         prompts_dir=configuration.ivr.prompts_dir,
         voicemail=VoicemailSettings(
             keys=next(name for name in KEY_MAPS if name == voicemail.keys),

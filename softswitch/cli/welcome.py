@@ -50,6 +50,9 @@ DIAL = (
 APPLICATIONS = {
     "voicemail": "your mailbox",
     "echo": "hear yourself",
+    "balance": "what is left on the account",
+    "recharge": "put a voucher on the account",
+    "calling_card": "a calling card, by PIN from any phone",
     "menu": "a menu that you can write yourself (ivr.menus)",
 }
 COMMANDS = (

@@ -159,6 +159,10 @@ class Section:
             node = None
         return Section(self.document, node, self.path_of(key))
 
+    def is_mapping(self, key: str) -> bool:
+        """Whether keys of their own stand below the key."""
+        return isinstance(self._node(key), yaml.MappingNode)
+
     def words(self) -> Iterator[str]:
         """Every key as written, for sections whose keys are the administrator's own words."""
         for key in list(self._nodes):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from softswitch.config.document import Section
 
-__all__ = ["read_menus"]
+__all__ = ["read_menus", "sound_beside"]
 
 TARGETS = ("dial", "menu", "app")
 ONE_OF = "needs exactly one of dial, menu and app"
@@ -64,7 +64,7 @@ def _menu(section: Section, applications: Sequence[str]) -> Menu:
         if section.has("extension_digits") and not by_extension:
             section.complain("extension_digits", "does nothing without dial_by_extension: true")
         return Menu(
-            greeting=section.value("greeting", _sound_beside(section), plain.greeting),
+            greeting=section.value("greeting", sound_beside(section), plain.greeting),
             language=section.value("language", values.name, None),
             account=section.value("account", _number, None),
             keys=found,
@@ -112,7 +112,7 @@ def _hours(menu: Section, applications: Sequence[str]) -> tuple[Hours | None, Cl
             menu.complain("hours", 'has no open, such as {mon-fri: "08:00-17:00"}')
         holidays = section.values("holidays", _holiday, ())
         with section.section("closed") as shut:
-            greeting = shut.value("greeting", _sound_beside(section), None)
+            greeting = shut.value("greeting", sound_beside(section), None)
             then = _target(section, "closed", shut, applications)
         zone = section.value("timezone", _timezone, "UTC")
     dates = frozenset(day for day in holidays if isinstance(day, date))
@@ -187,7 +187,7 @@ def _number(value: str) -> str:
     return value
 
 
-def _sound_beside(section: Section) -> Callable[[str], str]:
+def sound_beside(section: Section) -> Callable[[str], str]:
     """A prompt's id, or a file whose path counts from the configuration file's."""
 
     def parse(value: str) -> str:

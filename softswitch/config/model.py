@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ivr.apps.menu.settings import Menu
+    from ivr.apps.selfcare.settings import CardSettings
 
 __all__ = [
     "Configuration",
@@ -147,7 +148,10 @@ class Ivr:
 
     language: str = "en"
     access_numbers: Mapping[str, str] = field(default_factory=lambda: {"*97": "voicemail", "*98": "voicemail"})
-    """What callers dial: an application, or "menu:NAME" for an auto attendant."""
+    """What callers dial: an application, or "menu:NAME" for an auto attendant. "NUMBER%": one-stage dialling, what is
+    dialled after the number goes to the application."""
+    cards: Mapping[str, CardSettings] = field(default_factory=dict)
+    """Options of access numbers."""
     feature_codes: tuple[str, ...] = (
         *("*70", "*72", "*73", "*78", "*79", "*90", "*91", "*92", "*93", "*94", "*95"),
         *("*21*", "#21#", "*61*", "#61#", "*62*", "#62#", "*67*", "#67#"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softswitch.config import values
+from softswitch.config.access import read_access_numbers
 from softswitch.config.document import WrongValueError, did_you_mean
 from softswitch.config.menus import read_menus
 from softswitch.config.model import (
@@ -44,7 +45,9 @@ A_DAY = 86_400
 LATER = "{0} is not served yet: listen on udp and tcp, and let a proxy in front take {0}"
 SIP_TRANSPORTS = {"udp": None, "tcp": None, **{name: LATER.format(name) for name in ("tls", "ws", "wss")}}
 UDP_ONLY = {"udp": None}
-APPLICATIONS = ("voicemail", "recharge", "balance", "calling_card", "selfcare", "conference", "echo", "menu")
+APPLICATIONS = (
+    *("voicemail", "recharge", "balance", "calling_card", "callback", "selfcare", "conference", "echo", "menu"),
+)
 IPV4 = values.ip_version(4)
 IPV6 = values.ip_version(6)
 CODECS = ("PCMU", "PCMA", "G722", "opus")
@@ -240,15 +243,14 @@ def _relay(section: Section) -> tuple[bool, tuple[Endpoint, ...]]:
 def _ivr(section: Section) -> Ivr:
     with section:
         plain = Ivr()
-        with section.section("access_numbers") as access:
-            numbers = {
-                key: access.value(key, _application_or_menu, "") for key in access.words()
-            } or plain.access_numbers
+        numbers, cards = read_access_numbers(section.section("access_numbers"), APPLICATIONS)
+        numbers = numbers or dict(plain.access_numbers)
         menus = read_menus(section.section("menus"), APPLICATIONS)
         _check_access_menus(section, numbers, menus)
         return Ivr(
             language=section.value("language", values.name, "en"),
             access_numbers=numbers,
+            cards=cards,
             announcements=section.value("announcements", boolean, plain.announcements),
             feature_codes=section.values("feature_codes", _star_code, plain.feature_codes),
             menus=menus,
@@ -267,13 +269,6 @@ def _prompts_dir(section: Section) -> Path | None:
         return found
 
     return section.value("prompts_dir", directory, None)
-
-
-def _application_or_menu(value: str) -> str:
-    """An application by its name, or an auto attendant by "menu:NAME"."""
-    if value.startswith("menu:"):
-        return "menu:" + values.name(value.removeprefix("menu:").strip())
-    return choice(*APPLICATIONS)(value)
 
 
 def _check_access_menus(section: Section, numbers: Mapping[str, str], menus: Mapping[str, object]) -> None:

@@ -84,7 +84,8 @@ class Applications:
     """What callers dial to talk to the media server."""
 
     access_numbers: Mapping[str, str] = field(default_factory=dict)
-    """Numbers and the applications behind them; `menu:NAME` is the auto attendant of that name."""
+    """Numbers and the applications behind them; `menu:NAME` is the auto attendant of that name. `NUMBER%`: what is
+    dialled after the number is the application's argument."""
     feature_codes: Sequence[str] = ()
     """Star codes; what is dialled after one is its argument."""
     is_served: bool = False
@@ -104,10 +105,19 @@ class Applications:
             return Application(_APPLICATIONS.get(name, name), params=(("name", menu),) if menu else ())
         fitting = [code for code in self.feature_codes if dialled.startswith(code)]
         if not fitting:
-            return None
+            return self._one_stage(dialled)
         code = max(fitting, key=len)
         argument = dialled[len(code) :].rstrip("#")
         return Application("feature", params=(("code", code), *((("argument", argument),) if argument else ())))
+
+    def _one_stage(self, dialled: str) -> Application | None:
+        """An access number with the destination dialled right after it."""
+        fitting = [key[:-1] for key in self.access_numbers if key.endswith("%") and dialled.startswith(key[:-1])]
+        if not fitting:
+            return None
+        number = max(fitting, key=len)
+        params = (("access", number), ("argument", dialled[len(number) :].rstrip("#")))
+        return Application(self.access_numbers[f"{number}%"], params=params)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`calling_card`: who calls an access number makes calls on his account.
+
+    welcome, language -> who is it: the calling number, else a PIN -> low: recharge? -> balance -> "this phone?"
+    -> [ destination -> longest time -> the call -> another one, balance, recharge ] ...
+
+A call that ends, by the other side or by `**`, comes back to the menu. The switch authorises, charges and ends each call
+as it does all others; what is told of its length beforehand is what its funds pay for then.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+from billing_client.types import StoreError
+from ivr.apps.selfcare.desk import known_account, log_in
+from ivr.apps.selfcare.recharge import top_up
+from ivr.apps.selfcare.settings import CardSettings
+from ivr.apps.selfcare.telling import tell_balance, tell_expiry, tell_limit, tell_price, tell_time
+from ivr.verbs import TooManyTries
+
+if TYPE_CHECKING:
+    from billing_client.selfcare import AccountStatus
+    from ivr.apps.selfcare.desk import Desk
+    from ivr.verbs import DialResult, Ivr, Playable
+
+__all__ = ["calling_card"]
+
+NUMBER: Final = re.compile(r"\d{3,32}")
+MOST_DIGITS: Final = 32
+FIRST_SECONDS: Final = 10.0
+CHOICE_SECONDS: Final = 5.0
+PAYMENT_REQUIRED: Final = 402
+FAILURES: Final = {486: "vm-call-busy", 600: "vm-call-busy", 408: "vm-call-no-answer", 480: "vm-call-no-answer"}
+WRONG: Final = frozenset({403, 404, 410, 484, 604})
+"""Statuses of numbers that do not exist, or may not be called."""
+
+Next = Literal["call", "balance", "recharge"]
+CHOICES: Final[dict[str, Next]] = {"1": "call", "2": "balance", "3": "recharge"}
+CHOICE_PROMPTS: Final = ("card-another-call", "press-1", "card-to-balance", "press-2", "card-to-recharge", "press-3")
+
+
+class _End(Exception):  # noqa: N818
+    """The caller has heard why the session ends."""
+
+
+@dataclass(slots=True)
+class _Session:
+    """One caller."""
+
+    call: Ivr
+    desk: Desk
+    settings: CardSettings
+    status: AccountStatus = field(init=False)
+    attempts: int = 0
+    """Codes of vouchers that may have been tried."""
+
+    @property
+    def is_empty(self) -> bool:
+        return self.status.available <= 0
+
+    async def refresh(self, number: str) -> None:
+        """Look at the account again; raises StoreError."""
+        found = await self.desk.selfcare.status(number)
+        if found is None:
+            await self.call.play("card-invalid")
+            raise _End
+        self.status = found
+
+    async def recharge(self) -> bool:
+        """Take a voucher; whether there was one."""
+        first = self.attempts + 1
+        self.attempts += self.settings.max_recharge_attempts
+        done = await top_up(self.call, self.desk, self.status.number, first_attempt=first)
+        await self.refresh(self.status.number)
+        return done
+
+
+async def calling_card(call: Ivr, *, desk: Desk) -> None:
+    """See above; the settings are those of the access number."""
+    session = _Session(call, desk, desk.of(call.details))
+    await call.answer()
+    try:
+        await _serve(session)
+    except _End:
+        pass
+    except StoreError:
+        await call.play("service-unavailable")
+    except TooManyTries:
+        await call.play("no-entry")
+    await call.play("goodbye")
+
+
+async def _serve(session: _Session) -> None:
+    call, settings = session.call, session.settings
+    number = known_account(call.details) if settings.ani else None
+    by_pin = number is None
+    await _welcome(session)
+    if number is None:
+        number = await log_in(call, session.desk, by_number=False) if settings.pin else None
+        if number is None:
+            if not settings.pin:
+                await call.play("not-allowed")
+            raise _End
+    await session.refresh(number)
+    if session.status.language and len(settings.languages) < 2:
+        call.speak(session.status.language)
+    await _check_usable(session)
+    told = await _check_funds(session)
+    if settings.announce_balance and not told:
+        await _tell(session)
+    if by_pin and settings.ask_register:
+        await _ask_register(session)
+    await _calls(session)
+
+
+async def _welcome(session: _Session) -> None:
+    call, languages = session.call, session.settings.languages
+    if languages:
+        call.speak(languages[0])
+    if session.settings.welcome:
+        await call.play(session.settings.welcome, interrupt="any")
+    if len(languages) > 1:
+        await _choose_language(session)
+
+
+async def _choose_language(session: _Session) -> None:
+    """Each language offers itself; who chooses none gets the first."""
+    call, languages = session.call, session.settings.languages
+    keys = "123456789"[: len(languages)]
+    key = ""
+    for own_key, language in zip(keys, languages, strict=False):
+        call.speak(language)
+        key = await call.play("for-this-language", f"press-{own_key}", interrupt=keys)
+        if key:
+            break
+    key = key or await call.collect(1, finish="", first_seconds=CHOICE_SECONDS)
+    call.speak(languages[keys.index(key)] if key and key in keys else languages[0])
+
+
+async def _check_usable(session: _Session) -> None:
+    refusal = session.status.refusal
+    if refusal is not None:
+        await session.call.play("card-expired" if "expired" in refusal else "card-blocked")
+        raise _End
+
+
+async def _check_funds(session: _Session) -> bool:
+    """Offer to recharge where there is little left; whether the balance was told on the way."""
+    call, settings, status = session.call, session.settings, session.status
+    if status.available > settings.low_balance and not session.is_empty:
+        return False
+    lead: list[Playable] = ["card-no-funds"] if session.is_empty else ["card-low-balance"]
+    await call.play(*lead, interrupt="any")
+    if status.kind == "subordinate":
+        recharged = False  # nobody recharges these by voucher
+    else:
+        recharged = await _offer_recharge(session)
+    if recharged:
+        return True
+    if session.is_empty or settings.low_balance_policy == "disconnect":
+        raise _End
+    return False
+
+
+async def _offer_recharge(session: _Session) -> bool:
+    prompts = ("card-to-recharge", "press-1", "vm-to-continue", "press-2")
+    if not await session.call.menu(prompts, {"1": True, "2": False}):
+        return False
+    return await session.recharge()
+
+
+async def _tell(session: _Session) -> None:
+    status, settings, language = session.status, session.settings, session.call.language
+    told = tell_balance(status, language, settings.balance_mode)
+    if settings.announce_credit_limit:
+        told += tell_limit(status, language)
+    if settings.announce_expiry:
+        told += tell_expiry(status.expires_on, status.days_left, language)
+    await session.call.play(*told, interrupt="any")
+
+
+async def _ask_register(session: _Session) -> None:
+    """Shall this phone be recognised in future? Who withholds his number is not asked."""
+    call = session.call
+    caller = call.details.caller.removeprefix("+")
+    if not NUMBER.fullmatch(caller):
+        return
+    wanted = await call.menu(
+        ("card-to-register-phone", "press-1", "vm-to-continue", "press-2"), {"1": True, "2": False}
+    )
+    if wanted:
+        known = await session.desk.selfcare.know_phone(session.status.number, caller)
+        await call.play("card-phone-registered" if known else "card-phone-taken", interrupt="any")
+
+
+# calls --------------------------------------------------------------------------------------------------------------
+async def _calls(session: _Session) -> None:
+    """Destinations until the caller hangs up; ends where none comes, or too many are wrong."""
+    call, settings = session.call, session.settings
+    wrong = 0
+    dialled = call.details.parameters.get("argument", "") if settings.one_stage else ""
+    while True:
+        destination = dialled or await call.ask(
+            "card-enter-destination", digits=MOST_DIGITS, least=1, first_seconds=FIRST_SECONDS
+        )
+        dialled = ""
+        if not destination:
+            raise TooManyTries
+        result = await _connect(session, destination.removeprefix("+"))
+        if result is None or result.status in WRONG:
+            await call.play("card-wrong-destination", interrupt="any")
+            wrong += 1
+            if wrong >= settings.max_wrong_destinations:
+                await call.play("too-many-attempts")
+                return
+            continue
+        if not result.answered and result.status != PAYMENT_REQUIRED:
+            await call.play(FAILURES.get(result.status, "vm-call-failed"), interrupt="any")
+        wrong = 0
+        await _menu(session)
+
+
+async def _connect(session: _Session, destination: str) -> DialResult | None:
+    """Tell how long the call may last, and make it; None: it cannot be made. Raises _End where funds are missing."""
+    call, settings = session.call, session.settings
+    if not NUMBER.fullmatch(destination) or settings.low_balance_policy == "no_outgoing" and _is_low(session):
+        return None
+    quote = await session.desk.selfcare.quote(session.status, destination)
+    if quote.verdict == "blocked":
+        return None
+    if quote.verdict == "funds" or (quote.seconds is not None and quote.seconds < settings.min_call_seconds):
+        await call.play("card-no-funds", interrupt="any")
+        if session.status.kind == "subordinate" or not await _offer_recharge(session):
+            raise _End
+        return await _connect(session, destination)
+    told: list[Playable] = []
+    if quote.verdict == "ok" and settings.announce_price:
+        told += tell_price(quote, call.language)
+    if quote.verdict == "ok" and settings.announce_time:
+        told += tell_time(quote, call.language, settings)
+    await call.play(*told, interrupt="#")
+    caller = call.details.caller
+    shown = caller if NUMBER.fullmatch(caller.removeprefix("+")) else session.status.number
+    result = await call.dial(destination, account=session.status.number, caller=shown, hangup_key=settings.hangup_key)
+    await session.refresh(session.status.number)
+    return result
+
+
+def _is_low(session: _Session) -> bool:
+    return session.status.available <= session.settings.low_balance
+
+
+async def _menu(session: _Session) -> None:
+    """After a call: what next? Returns for another call."""
+    while True:
+        choice = await session.call.menu(CHOICE_PROMPTS, CHOICES)
+        if choice == "call":
+            return
+        if choice == "balance":
+            await _tell(session)
+        else:
+            await session.recharge()

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reader of `ivr.access_numbers`: an application by its name, or a mapping with its options."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, TypeVar, get_args
+
+from ivr.apps.selfcare.settings import BalanceMode, CardSettings, LowBalancePolicy
+from ivr.say import GRAMMARS
+from softswitch.config import values
+from softswitch.config.document import WrongValueError
+from softswitch.config.menus import sound_beside
+from softswitch.config.values import boolean, choice, integer, number, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from softswitch.config.document import Section
+
+__all__ = ["WITH_OPTIONS", "read_access_numbers"]
+
+T = TypeVar("T")
+
+WITH_OPTIONS = ("calling_card", "callback", "recharge", "balance")
+"""Applications that have options."""
+ONE_STAGE = "calling_card"
+
+
+def read_access_numbers(
+    section: Section, applications: Sequence[str]
+) -> tuple[dict[str, str], dict[str, CardSettings]]:
+    """What is behind each number, and the options of those that have some; "NUMBER%" is one-stage dialling."""
+    targets: dict[str, str] = {}
+    cards: dict[str, CardSettings] = {}
+    with section:
+        for key in section.words():
+            if not section.is_mapping(key):
+                targets[key] = section.value(key, _application_or_menu(applications), "")
+                continue
+            with section.section(key) as options:
+                target = options.value("app", _application_or_menu(applications), "")
+                if not options.has("app"):
+                    section.complain(key, "needs app, the application that it leads to")
+                targets[key] = target
+                if target in WITH_OPTIONS:
+                    cards[key] = _card(options)
+                elif target:
+                    _without_options(options, target)
+            if key in cards and cards[key].one_stage:
+                if target != ONE_STAGE:
+                    options.complain("one_stage", f"goes with app: {ONE_STAGE} only")
+                targets[f"{key}%"] = target
+    return targets, cards
+
+
+def _application_or_menu(applications: Sequence[str]) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        """An application by its name, or an auto attendant by "menu:NAME"."""
+        if value.startswith("menu:"):
+            return "menu:" + values.name(value.removeprefix("menu:").strip())
+        return choice(*applications)(value)
+
+    return parse
+
+
+def _without_options(options: Section, target: str) -> None:
+    for word in options.words():
+        if word != "app":
+            options.complain(word, f"{target} has no options here")
+
+
+def _card(options: Section) -> CardSettings:
+    plain = CardSettings()
+    attempts = integer(1, 20)
+    return CardSettings(
+        languages=options.values("languages", choice(*GRAMMARS), plain.languages),
+        welcome=options.value("welcome", sound_beside(options), plain.welcome),
+        ani=options.value("ani", boolean, plain.ani),
+        pin=options.value("pin", boolean, plain.pin),
+        max_login_attempts=options.value("max_login_attempts", attempts, plain.max_login_attempts),
+        max_recharge_attempts=options.value("max_recharge_attempts", attempts, plain.max_recharge_attempts),
+        max_wrong_destinations=options.value("max_wrong_destinations", attempts, plain.max_wrong_destinations),
+        announce_balance=options.value("announce_balance", boolean, plain.announce_balance),
+        balance_mode=options.value("balance_mode", _one_of(get_args(BalanceMode)), plain.balance_mode),
+        announce_credit_limit=options.value("announce_credit_limit", boolean, plain.announce_credit_limit),
+        announce_expiry=options.value("announce_expiry", boolean, plain.announce_expiry),
+        announce_time=options.value("announce_time", boolean, plain.announce_time),
+        announce_seconds=options.value("announce_seconds", boolean, plain.announce_seconds),
+        announce_hours=options.value("announce_hours", boolean, plain.announce_hours),
+        announce_price=options.value("announce_price", boolean, plain.announce_price),
+        low_balance=options.value("low_balance", _money, plain.low_balance),
+        low_balance_policy=options.value(
+            "low_balance_policy", _one_of(get_args(LowBalancePolicy)), plain.low_balance_policy
+        ),
+        min_call_seconds=options.value("min_call_seconds", integer(0, 3600), plain.min_call_seconds),
+        ask_register=options.value("ask_register", boolean, plain.ask_register),
+        hangup_key=options.value("hangup_key", _keys, plain.hangup_key),
+        one_stage=options.value("one_stage", boolean, plain.one_stage),
+        callback_seconds=options.value("callback_seconds", number(0, 600), plain.callback_seconds),
+        callback_ring_seconds=options.value("callback_ring_seconds", number(5, 600), plain.callback_ring_seconds),
+    )
+
+
+def _one_of(known: tuple[T, ...]) -> Callable[[str], T]:
+    parse = choice(*map(str, known))
+    return lambda value: next(one for one in known if one == parse(value))
+
+
+def _money(value: str) -> Decimal:
+    try:
+        found = Decimal(text(value))
+    except InvalidOperation:
+        found = Decimal(-1)
+    if not found.is_finite() or found < 0:
+        raise WrongValueError(f'expected an amount such as "1.00", not "{value}"')
+    return found
+
+
+def _keys(value: str) -> str:
+    if value.lower() == "off":
+        return ""
+    if not 1 <= len(value) <= 8 or not set(value) <= set("0123456789*#"):
+        raise WrongValueError('expected keys such as "**", or off')
+    return value

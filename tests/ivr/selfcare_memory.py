@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Accounts and vouchers in memory: what `billing_client.selfcare` and `billing_client.vouchers` promise."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from billing_client.selfcare import AccountStatus, Login, Quote
+from billing_client.types import StoreUnavailable
+from billing_client.vouchers import Redeemed, VoucherRejected
+
+if TYPE_CHECKING:
+    from billing_client.vouchers import GuessSource, RejectedReason
+
+__all__ = ["MemorySelfCare", "MemoryVouchers", "debit"]
+
+
+def debit(number: str = "101", balance: str = "10", **changes: Any) -> AccountStatus:
+    """A debit account in dollars."""
+    fields: dict[str, Any] = {
+        "number": number,
+        "kind": "debit",
+        "balance": Decimal(balance),
+        "available": Decimal(balance),
+        "credit_limit": None,
+        "currency": "USD",
+    }
+    return AccountStatus(**fields | changes)
+
+
+@dataclass
+class MemorySelfCare:
+    """Accounts by number, with PINs."""
+
+    accounts: dict[str, AccountStatus] = field(default_factory=dict)
+    pins: dict[str, str] = field(default_factory=dict)
+    """Account by card PIN."""
+    quotes: dict[str, Quote] = field(default_factory=dict)
+    """By destination; others are not known."""
+    phones: dict[str, str] = field(default_factory=dict)
+    """Account by calling number."""
+    lock_after: int = 9
+    is_away: bool = False
+    wrong: Counter[str] = field(default_factory=Counter)
+
+    def add(self, status: AccountStatus, *, pin: str = "") -> None:
+        """One more account."""
+        self.accounts[status.number] = status
+        if pin:
+            self.pins[pin] = status.number
+
+    def credit(self, number: str, amount: Decimal) -> AccountStatus:
+        """A payment."""
+        status = self.accounts[number]
+        gain = amount if status.kind == "debit" else -amount
+        status = replace(status, balance=status.balance + gain, available=status.available + amount)
+        self.accounts[number] = status
+        return status
+
+    def _answer(self) -> None:
+        if self.is_away:
+            raise StoreUnavailable("away")
+
+    async def status(self, number: str) -> AccountStatus | None:
+        """See SelfCare."""
+        self._answer()
+        return self.accounts.get(number)
+
+    async def log_in(self, pin: str, source: str, *, number: str = "") -> Login:
+        """See SelfCare."""
+        self._answer()
+        if self.wrong[source] >= self.lock_after:
+            return Login("locked")
+        found = self.pins.get(pin)
+        if found is None or number not in ("", found):
+            self.wrong[source] += 1
+            return Login("wrong")
+        return Login("right", found)
+
+    async def quote(self, status: AccountStatus, destination: str) -> Quote:
+        """See SelfCare."""
+        self._answer()
+        if status.available <= 0:
+            return Quote("funds", 0)
+        return self.quotes.get(destination, Quote("unknown"))
+
+    async def know_phone(self, number: str, caller: str) -> bool:
+        """See SelfCare."""
+        self._answer()
+        return self.phones.setdefault(caller, number) == number
+
+
+@dataclass
+class MemoryVouchers:
+    """Vouchers by code: what each is worth, or why it is refused."""
+
+    selfcare: MemorySelfCare
+    worth: dict[str, Decimal] = field(default_factory=dict)
+    refused: dict[str, RejectedReason] = field(default_factory=dict)
+    seconds: float = 0.0
+    """How long the store takes; the money moves in the middle of it."""
+    failures: int = 0
+    """So many times the store does not answer; `moves_all_the_same` says what it did."""
+    moves_all_the_same: bool = False
+    delay_seconds: int = 0
+    asked: list[tuple[str, str, str, GuessSource]] = field(default_factory=list)
+    answers: dict[str, Redeemed | VoucherRejected] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+
+    async def redeem(self, code: str, account: str, key: str, source: GuessSource) -> Redeemed | VoucherRejected:
+        """See Vouchers."""
+        self.asked.append((code, account, key, source))
+        await asyncio.sleep(self.seconds / 2)
+        fails = self.failures > 0
+        self.failures -= fails
+        if fails and not self.moves_all_the_same:
+            raise StoreUnavailable("away")
+        if key not in self.answers:
+            self.answers[key] = self._move(code, account)
+        if fails:
+            raise StoreUnavailable("the answer was lost")
+        await asyncio.sleep(self.seconds / 2)
+        return replace(self.answers[key], delay_seconds=self.delay_seconds)
+
+    def _move(self, code: str, account: str) -> Redeemed | VoucherRejected:
+        if code in self.used:
+            return VoucherRejected("used")
+        if code not in self.worth:
+            return VoucherRejected(self.refused.get(code, "unknown"))
+        self.used.add(code)
+        status = self.selfcare.credit(account, self.worth[code])
+        return Redeemed(
+            amount=self.worth[code],
+            currency=status.currency,
+            balance=status.balance,
+            available=status.available,
+            expires_at=None,
+            days=None,
+        )
+
+
+SUMMER = date(2027, 6, 30)
