@@ -9,10 +9,10 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, Protocol
-from zoneinfo import ZoneInfo
 
 from billing_client import rows, statements
 from billing_client.books import TariffTable, leading_digits
+from billing_client.lifecycle import LifeTerms, expiry, refusal, zone_of
 from billing_client.mailboxes import PIN_ATTEMPT, PIN_RIGHT
 from billing_client.pins import is_pin
 from billing_client.pool import Pool
@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 __all__ = ["AccountStatus", "Login", "Quote", "SelfCare", "StoreSelfCare"]
 
 STATUS = """
-SELECT a.number, a.kind, f.amount, f.available, f.credit_limit, f.currency, a.language, a.timezone, p.tariff_id,
-       least(a.max_call_price, c.max_call_price) AS cap, a.expiry_date,
-       account_refusal(a.kind, a.state, c.state, a.activation_date, a.expiry_date) AS refusal
+SELECT a.number, a.kind, f.amount, f.available, f.credit_limit, f.currency, a.language, p.tariff_id,
+       least(a.max_call_price, c.max_call_price) AS cap,
+       account_terms(a.kind, a.state, c.state, a.activation_date, a.expiry_date, a.expire_after_first_use_days,
+                     a.expire_after_last_use_days, u.first_used_at, u.last_used_at, u.renewed_at, c.timezone) AS terms
   FROM billing_alias n
   JOIN billing_account a ON a.id = n.account_id
   JOIN billing_customer c ON c.id = a.customer_id
   JOIN billing_balance f ON f.id = a.balance_id
+  LEFT JOIN billing_accountuse u ON u.account_id = a.id
   LEFT JOIN billing_product p ON p.id = a.product_id
  WHERE n.name = $1"""
 CARD = "SELECT a.number FROM billing_alias n JOIN billing_account a ON a.id = n.account_id WHERE n.name = $1"
@@ -54,7 +56,6 @@ SELECT EXISTS (SELECT FROM made)
     OR EXISTS (SELECT FROM billing_alias p JOIN billing_alias n ON n.account_id = p.account_id
                 WHERE p.name = $2 AND n.name = $1) AS known"""
 
-LONGEST_PIN: Final = 32
 LONGEST_SOURCE: Final = 100
 
 
@@ -72,7 +73,7 @@ class AccountStatus:
     credit_limit: Decimal | None
     currency: str
     expires_on: date | None = None
-    """First day on which it cannot be used; None: it does not expire."""
+    """First day on which it cannot be used, in the customer's billing time zone; None: it does not expire."""
     days_left: int | None = None
     """Days on which it can be used, today included."""
     language: str = ""
@@ -177,7 +178,7 @@ class StoreSelfCare:
         return Login("right", found)
 
     async def _owner(self, pin: str, number: str, mailbox_pin: str) -> str | None:
-        card = _card(pin)
+        card = rows.pin_name(pin)
         if not number:
             found = await self._pool.fetch(CARD, card) if card else []
             return found[0]["number"] if found else None
@@ -210,19 +211,15 @@ class StoreSelfCare:
         return bool(found[0]["known"])
 
 
-def _card(pin: str) -> str:
-    """The alias that a PIN is; empty, which no alias is, for what cannot be one."""
-    return f"{pin}@pin" if pin.isascii() and pin.isdigit() and len(pin) <= LONGEST_PIN else ""
-
-
 def _subject(pin: str) -> str:
     """What a PIN without a number is counted by, beside its source: nothing that tells it."""
     return "card " + hashlib.sha256(pin.encode()).hexdigest()[:32]
 
 
 def _status(row: Record, now: datetime) -> AccountStatus:
-    ends = row["expiry_date"]
-    today = now.astimezone(ZoneInfo(row["timezone"] or "UTC")).date()
+    life = LifeTerms.parse(row["terms"])
+    end = None if life is None else expiry(life)
+    today = now.astimezone(zone_of("" if life is None else life.timezone)).date()
     return AccountStatus(
         number=row["number"],
         kind=row["kind"],
@@ -230,10 +227,10 @@ def _status(row: Record, now: datetime) -> AccountStatus:
         available=row["available"],
         credit_limit=row["credit_limit"],
         currency=row["currency"],
-        expires_on=ends,
-        days_left=None if ends is None else max(0, (ends - today) // timedelta(days=1)),
+        expires_on=None if end is None else end.day,
+        days_left=None if end is None else max(0, (end.day - today) // timedelta(days=1)),
         language=row["language"],
-        refusal=row["refusal"],
+        refusal=refusal(life, now),
         tariff_id=row["tariff_id"],
         cap=row["cap"],
     )

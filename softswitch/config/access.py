@@ -43,10 +43,10 @@ def read_access_numbers(
                 if not options.has("app"):
                     section.complain(key, "needs app, the application that it leads to")
                 targets[key] = target
-                if target in WITH_OPTIONS:
-                    cards[key] = _card(options)
-                elif target:
+                if target and target not in WITH_OPTIONS:
                     _without_options(options, target)
+                else:
+                    cards[key] = _card(options)
             if key in cards and cards[key].one_stage:
                 if target != ONE_STAGE:
                     options.complain("one_stage", f"goes with app: {ONE_STAGE} only")

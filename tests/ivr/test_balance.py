@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ivr.apps.selfcare import Desk, balance
-from ivr.apps.selfcare.telling import tell_balance, tell_time
-from ivr.apps.selfcare.settings import CardSettings
 from billing_client.selfcare import Quote
+from ivr.apps.selfcare import Desk, balance
+from ivr.apps.selfcare.settings import CardSettings
+from ivr.apps.selfcare.telling import tell_balance, tell_time
 from ivr.say import grammar
 from ivr.scripted import ScriptedCaller
 from tests.ivr.selfcare_memory import MemorySelfCare, debit

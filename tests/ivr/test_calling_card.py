@@ -196,11 +196,15 @@ def test_the_destination_may_be_dialled_after_the_access_number() -> None:
     script.run(desk.app)
 
 
+def logged_in(caller: str) -> ScriptedCaller:
+    script = unknown(caller).hears(..., "card-enter-pin").presses(PIN + "#")
+    return script.hears("balance-is", TEN)
+
+
 def test_this_phone_is_recognised_in_future_if_its_owner_wants() -> None:
     ask = ("card-to-register-phone", "press-1", "vm-to-continue", "press-2")
     desk = cards(ask_register=True)
     known().hears("card-welcome", "balance-is", TEN, "card-enter-destination").run(desk.app)
-    logged_in = lambda caller: unknown(caller).hears(..., "card-enter-pin").presses(PIN + "#").hears("balance-is", TEN)  # noqa: E731
     logged_in(ANI).hears(*ask).presses("2").hears("card-enter-destination").run(desk.app)
     assert not desk.selfcare.phones
     logged_in(ANI).hears(*ask).presses("1").hears("card-phone-registered").run(desk.app)

@@ -78,7 +78,7 @@ def test_an_own_phone_recharges_and_hears_amount_new_balance_and_expiry(shop: Sh
     assert shop.balance == 15
     assert shop.vouchers.asked == [(CODE, "101", "scripted-call 1", GuessSource("101", "*99"))]
     [receipt] = shop.receipts
-    assert (receipt.account, receipt.amount, receipt.key) == ("101", 5, "scripted-call 1")
+    assert (receipt.account, receipt.amount, receipt.key) == ("101", Decimal(5), "scripted-call 1")
 
 
 def test_the_code_may_be_typed_ahead_and_a_pause_ends_it_too(shop: Shop) -> None:

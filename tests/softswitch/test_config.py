@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import textwrap
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,23 @@ def test_a_key_without_a_value_keeps_its_default(tmp_path: Path) -> None:
     assert load(written(tmp_path, "node:\nsip:\n")).node == "sw1"
 
 
+def test_access_numbers_may_have_options(tmp_path: Path) -> None:
+    text = """
+ivr:
+  access_numbers:
+    "*99": recharge
+    "18005550100":
+      {app: calling_card, announce_balance: false, languages: [en, cs], max_login_attempts: 2, ask_register: true,
+       low_balance: "1.50", low_balance_policy: disconnect, hangup_key: off, one_stage: true, balance_mode: balance}
+"""
+    ivr = load(written(tmp_path, text)).ivr
+    assert ivr.access_numbers == {"*99": "recharge", "18005550100": "calling_card", "18005550100%": "calling_card"}
+    card = ivr.cards["18005550100"]
+    assert (card.announce_balance, card.languages, card.max_login_attempts) == (False, ("en", "cs"), 2)
+    assert (card.ask_register, card.low_balance, card.low_balance_policy) == (True, Decimal("1.50"), "disconnect")
+    assert (card.hangup_key, card.balance_mode, card.pin) == ("", "balance", True)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -150,6 +168,31 @@ def test_a_key_without_a_value_keeps_its_default(tmp_path: Path) -> None:
         ("media: {codecs: [G729]}\n", 'config.yaml:1: media.codecs[0]: unknown value "G729" (did you mean "G722"?)'),
         ("media: {listen: '::'}\n", 'config.yaml:1: media.listen: expected an IPv4 address, not "::"'),
         ("ivr: {access_numbers: {'*1': voicmail}}\n", 'config.yaml:1: ivr.access_numbers.*1: unknown value "voicmail"'),
+        (
+            "ivr: {access_numbers: {'1': {app: calling_card, low_balance: lots}}}\n",
+            'config.yaml:1: ivr.access_numbers.1.low_balance: expected an amount such as "1.00", not "lots"',
+        ),
+        (
+            "ivr:\n  access_numbers:\n    '1':\n      app: calling_card\n      ask_registr: true\n",
+            'config.yaml:5: ivr.access_numbers.1.ask_registr: unknown key (did you mean "ask_register"?)',
+        ),
+        (
+            "ivr: {access_numbers: {'1': {app: calling_card, languages: [en, xx]}}}\n",
+            'config.yaml:1: ivr.access_numbers.1.languages[1]: unknown value "xx"; known: en, cs',
+        ),
+        ("ivr: {access_numbers: {'1': {ani: true}}}\n", "config.yaml:1: ivr.access_numbers.1: needs app"),
+        (
+            "ivr: {access_numbers: {'1': {app: echo, pin: true}}}\n",
+            "config.yaml:1: ivr.access_numbers.1.pin: echo has no options here",
+        ),
+        (
+            "ivr: {access_numbers: {'1': {app: callback, one_stage: true}}}\n",
+            "config.yaml:1: ivr.access_numbers.1.one_stage: goes with app: calling_card only",
+        ),
+        (
+            "ivr: {access_numbers: {'1': {app: calling_card, hangup_key: x}}}\n",
+            'config.yaml:1: ivr.access_numbers.1.hangup_key: expected keys such as "**", or off',
+        ),
         ("ivr: {menus: {a: {keys: {12: {dial: 1}}}}}\n", 'config.yaml:1: ivr.menus.a.keys.12: "12" is no key of a'),
         ("ivr: {menus: {a: {keys: {1: {}}}}}\n", "config.yaml:1: ivr.menus.a.keys.1: needs exactly one of"),
         ("portal: {public_url: example}\n", 'config.yaml:1: portal.public_url: expected an address such as "https://'),

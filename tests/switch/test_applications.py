@@ -92,6 +92,22 @@ async def test_a_carriers_call_to_an_access_number_needs_no_account(world: World
     assert await world.settled() == []
 
 
+async def test_a_destination_may_be_dialled_right_after_an_access_number(world: World, media: Phone) -> None:
+    numbers = {"5061999": "calling_card", "5061999%": "calling_card"}
+    world.switch._take_over(replace(world.switch.settings, access_numbers=numbers))
+    async with world.phone("101") as alice:
+        for dialled, params in (
+            ("5061999", {"target": "sip%3A101%40127.0.0.1"}),
+            (f"5061999{MOBILE}#", {"target": "sip%3A101%40127.0.0.1", "access": "5061999", "argument": MOBILE}),
+        ):
+            invite = await alice.call(dialled)
+            uri = (await media.ringing()).request.uri
+            assert (uri.user, dict(uri.params)) == ("calling_card", params)
+            alice.perform(invite.cancel(alice.now()))
+            await media.expect(Cancelled)
+            await alice.expect(Failed)
+
+
 @pytest.mark.parametrize("status", [503, 404])
 async def test_a_media_server_that_fails_is_a_clear_answer(world: World, media: Phone, status: int) -> None:
     async with world.phone("101") as alice:

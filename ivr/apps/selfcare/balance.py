@@ -17,7 +17,7 @@ __all__ = ["balance"]
 
 
 async def balance(call: Ivr, *, desk: Desk) -> None:
-    """Tells an account's own phone at once; anybody else gives number and PIN. Answers: it is charged as a free call."""
+    """Tells an account's own phone at once; anybody else gives number and PIN."""
     await call.answer()
     try:
         number = known_account(call.details) or await log_in(call, desk, by_number=True)

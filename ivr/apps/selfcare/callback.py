@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`callback`: a missed call that costs nothing is rung back, and gets the calling card.
 
-The call is refused at once (486), so no carrier charges it. A moment later the media server calls the number that it came
-from, on the account that is known by that number, and whoever answers there is in `calling_card`. Both calls, the one to
-the caller and the one that he then makes, are charged like any other of the account.
+The call is refused at once (486), so no carrier charges it. A moment later the media server calls the number that it
+came from, on the account that is known by that number, and whoever answers there is in `calling_card`. Both calls, the
+one to the caller and the one that he then makes, are charged like any other of the account.
 """
 
 from __future__ import annotations

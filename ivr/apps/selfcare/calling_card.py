@@ -4,8 +4,8 @@
     welcome, language -> who is it: the calling number, else a PIN -> low: recharge? -> balance -> "this phone?"
     -> [ destination -> longest time -> the call -> another one, balance, recharge ] ...
 
-A call that ends, by the other side or by `**`, comes back to the menu. The switch authorises, charges and ends each call
-as it does all others; what is told of its length beforehand is what its funds pay for then.
+A call that ends, by the other side or by `**`, comes back to the menu. The switch authorises, charges and ends each
+call as it does all others; what is told of its length beforehand is what its funds pay for then.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Final, Literal
 from billing_client.types import StoreError
 from ivr.apps.selfcare.desk import known_account, log_in
 from ivr.apps.selfcare.recharge import top_up
-from ivr.apps.selfcare.settings import CardSettings
 from ivr.apps.selfcare.telling import tell_balance, tell_expiry, tell_limit, tell_price, tell_time
 from ivr.verbs import TooManyTries
 
 if TYPE_CHECKING:
     from billing_client.selfcare import AccountStatus
     from ivr.apps.selfcare.desk import Desk
+    from ivr.apps.selfcare.settings import CardSettings
     from ivr.verbs import DialResult, Ivr, Playable
 
 __all__ = ["calling_card"]
@@ -226,7 +226,7 @@ async def _calls(session: _Session) -> None:
 async def _connect(session: _Session, destination: str) -> DialResult | None:
     """Tell how long the call may last, and make it; None: it cannot be made. Raises _End where funds are missing."""
     call, settings = session.call, session.settings
-    if not NUMBER.fullmatch(destination) or settings.low_balance_policy == "no_outgoing" and _is_low(session):
+    if not NUMBER.fullmatch(destination) or (settings.low_balance_policy == "no_outgoing" and _is_low(session)):
         return None
     quote = await session.desk.selfcare.quote(session.status, destination)
     if quote.verdict == "blocked":
