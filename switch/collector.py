@@ -16,7 +16,7 @@ __all__ = ["settle"]
 _THRESHOLDS: Final = (1_000, 1, 10_000)
 """Young objects are looked at a thousand at a time, those that outlive that three thousand at a time, all once in 30
 million. Each object is looked at as often as with larger heaps, but no single look holds up the messages: with five and
-thirty thousand, looks took 20 to 160 ms on a busy machine, 6 ms and 10 ms now."""
+thirty thousand, looks took 20 to 160 ms on a busy machine, mostly 5 to 13 ms now."""
 
 
 def settle() -> None:
