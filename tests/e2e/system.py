@@ -53,7 +53,8 @@ media:
 ivr:
   menus:
     reception: {{greeting: welcome, dial_by_extension: true, extension_digits: 5, keys: {{9: {{app: voicemail}}}}}}
-  access_numbers: {{"*98": voicemail, "*43": echo, "*411": "menu:reception"}}
+  access_numbers:
+    {{"*98": voicemail, "*43": echo, "*411": "menu:reception", "*99": recharge, "*123": balance}}
 credit: {{slice_seconds: {slice_seconds}}}
 metrics: {{switch: 127.0.0.1:{metrics}, ivr: 127.0.0.1:{ivr_metrics}}}
 log: {{level: info}}

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real phone recharges its account by a printed voucher, once, and hears what it has then."""
+
+from __future__ import annotations
+
+import csv
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from prompts import FOLDER
+from tests.e2e.hearing import Ears
+from tests.e2e.tenant import CUSTOMER, FUNDS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.e2e.conftest import Phones
+    from tests.e2e.system import System
+
+pytestmark = [pytest.mark.phones, pytest.mark.timeout(120)]
+
+WORTH = Decimal("12.00")
+
+
+def printed_code(system: System, directory: Path) -> str:
+    """The code of a new voucher, as the printer gets it."""
+    file = directory / "selfcare.csv"
+    system.run("vouchers", "generate", "--customer", CUSTOMER, "--batch", "selfcare", "--count", "1",
+               "--amount", str(WORTH))  # fmt: skip
+    system.run("vouchers", "export", "selfcare", str(file))
+    with file.open(newline="") as rows:
+        (row,) = csv.DictReader(rows)
+    return row["pin"]
+
+
+def test_a_voucher_typed_at_the_phone_raises_the_balance_once_and_the_phone_hears_it(
+    system: System, phones: Phones, tmp_path: Path
+) -> None:
+    code, ears, phone = printed_code(system, tmp_path), Ears(FOLDER / "en"), phones.registered()
+    number = phone.settings.number
+    for expected in ("recharge-done", "recharge-invalid"):
+        call = phone.call("*99")
+        call.wait_answered()
+        ears.hears(call, "recharge-enter-code")
+        call.send_digits(f"{code}#")
+        ears.hears(call, expected, seconds=30.0)
+        assert system.balance(number) == FUNDS + WORTH
+        call.hang_up()
+    asking = phone.call("*123")
+    asking.wait_answered()
+    said = ears.hears(asking, "balance-is")
+    ears.hears(asking, "number-17", after=said)
+    asking.wait_ended()
+    assert code not in system.log
