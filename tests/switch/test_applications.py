@@ -38,17 +38,17 @@ async def test_an_access_number_leads_to_the_media_server_free_of_charge(world: 
         media.perform(invite.accept(media.now(), body=sdp(41000)))
         answered = await poor.connected()
         # what the account does through the application is no second call of the caller's
-        async with world.phone("102") as bob:
-            await bob.register()
-            await call_from_media(world, media, "102", "105", "105")
-            outgoing = await bob.ringing()
-            bob.perform(outgoing.reject(486, bob.now()))
+        async with world.phone("104") as dave:
+            await dave.register()
+            await call_from_media(world, media, "104", "105", "105")
+            outgoing = await dave.ringing()
+            dave.perform(outgoing.reject(486, dave.now()))
             assert (await media.expect(Failed)).response.status == 486
         poor.perform(answered.session.bye(poor.now()))
         await media.expect(Ended)
     first, second = await world.settled()
     assert (first["dialled"], first["amount"]) == ("*98", Decimal(0))
-    assert (second["dialled"], second["direction"]) == ("102", "internal")
+    assert (second["dialled"], second["direction"]) == ("104", "internal")
 
 
 async def test_a_menu_and_a_star_code_say_what_they_are(world: World, media: Phone) -> None:
