@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,16 @@ from tests.e2e.baresip import Baresip
 from tests.e2e.system import DOMAIN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.e2e.conftest import Phones
     from tests.e2e.system import System
+    from tests.e2e.tenant import Subscriber
 
 pytestmark = [pytest.mark.phones, pytest.mark.timeout(120)]
 
+STARTS, MOST_SUBSCRIBES = 5, 20
 EMPTY, ONE, TWO, HEARD = "0/0 (0/0)", "1/0 (0/0)", "2/0 (0/0)", "0/2 (0/0)"
 
 
@@ -111,15 +115,33 @@ def test_the_lamp_of_pjsua_after_the_switch_was_killed(
     phone.wait_lamp("0/1 (0/0)")
 
 
+@contextmanager
+def subscribing(system: System, subscriber: Subscriber, directory: Path, transport: str) -> Iterator[Baresip]:
+    """A baresip that watches its lamp.
+
+    Now and then baresip 1.0.0 comes up in a loop of its own: thousands of SUBSCRIBEs, a new Call-ID each, before it
+    reads the answer to the first. Such a one is ended and another started.
+    """
+    for attempt in range(STARTS):
+        where = directory / str(attempt)
+        with Baresip(subscriber, system.proxy, DOMAIN, where, transport=transport, subscribes=True) as phone:
+            phone.wait_registered()
+            time.sleep(0.5)
+            if phone.log.count("mwi: subscribing") < MOST_SUBSCRIBES:
+                yield phone
+                return
+    raise AssertionError(f"baresip ran away {STARTS} times")
+
+
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_the_lamp_of_baresip(system: System, tmp_path: Path, transport: str) -> None:
     subscriber = system.subscriber()
     mailbox = Mailbox(system, subscriber.number)
-    with Baresip(subscriber, system.proxy, DOMAIN, tmp_path / "one", transport=transport, subscribes=True) as phone:
+    with subscribing(system, subscriber, tmp_path / "one", transport) as phone:
         phone.wait_lamp(EMPTY)
         mailbox.deposit()
         phone.wait_lamp(ONE)
-    with Baresip(subscriber, system.proxy, DOMAIN, tmp_path / "two", transport=transport, subscribes=True) as phone:
+    with subscribing(system, subscriber, tmp_path / "two", transport) as phone:
         phone.wait_lamp(ONE)
         mailbox.deposit()
         phone.wait_lamp(TWO)
@@ -129,7 +151,7 @@ def test_the_lamp_of_baresip(system: System, tmp_path: Path, transport: str) -> 
 def test_the_lamp_of_baresip_after_the_switch_was_killed(system: System, tmp_path: Path, transport: str) -> None:
     subscriber = system.subscriber()
     mailbox = Mailbox(system, subscriber.number)
-    with Baresip(subscriber, system.proxy, DOMAIN, tmp_path / "baresip", transport=transport, subscribes=True) as phone:
+    with subscribing(system, subscriber, tmp_path / "baresip", transport) as phone:
         phone.wait_lamp(EMPTY)
         told = len(phone.lamp)
         kill_switch(system)

@@ -224,6 +224,7 @@ async def test_many_calls_of_one_account_that_end_at_once_do_not_wait_in_a_circl
 @pytest.mark.asyncio
 async def test_a_recharge_is_written_once_and_told_to_switches(store: Store, tenant: Tenant) -> None:
     events: list[StoreEvent] = []
+    await tenant.sql.execute(TERM)
     await store.listen(events.append)
     at = datetime(2030, 1, 5, tzinfo=UTC)
     for when in (at, at - timedelta(days=3)):
