@@ -44,7 +44,7 @@ def test_the_echo_test_greets_in_every_codec(phones: Phones, ears: Ears, codec: 
     assert call.media.codec == codec
     ears.hears(call, "echo-intro")
     call.send_digits("#")
-    ears.hears(call, "goodbye")
+    ears.hears(call, "echo-done")
     call.wait_ended()
 
 
