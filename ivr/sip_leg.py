@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -104,7 +105,7 @@ class SipTake:
         return samples, len(samples) / (2 * self.rate)
 
 
-class SipLeg:
+class SipLeg(ABC):
     """See Leg; subclasses begin the dialog."""
 
     def __init__(self, house: House, media: MediaSession) -> None:
@@ -172,13 +173,13 @@ class SipLeg:
 
     # what subclasses know -------------------------------------------------------------------------------------------
     @property
+    @abstractmethod
     def call_id(self) -> str:
         """See Leg."""
-        raise NotImplementedError
 
+    @abstractmethod
     def hang_up(self, status: int = 480, cause: int = 16) -> None:
         """See Leg."""
-        raise NotImplementedError
 
     # sound --------------------------------------------------------------------------------------------------------
     def play(self, playables: Sequence[Playable], language: str) -> None:

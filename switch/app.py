@@ -135,13 +135,11 @@ class Switch:
             learn_registered(self.memory, self.store, self.reach, self.location.names),
             self._refresh_books(),
             self.recorder.run(),
-            *(
-                []
-                if settings.questions is None
-                else [Questions(lambda: self.settings, self.books).run(settings.questions)]
-            ),
         ):
             self._tasks.append(asyncio.create_task(work))
+        if settings.questions is not None:
+            questions = Questions(lambda: self.settings, self.books)
+            self._tasks.append(asyncio.create_task(questions.run(settings.questions)))
         collector.settle()
 
     async def _open_journal(self) -> None:
@@ -273,10 +271,6 @@ class Switch:
             log.warning("a customer reached a spending limit", extra={"limit": event.reason})
         if event.kind == "disconnect" and event.node in (self.settings.node, ""):
             self.control.disconnect(event.call_id, event.reason or "Disconnected by the administrator")
-
-    async def _answer_questions(self) -> None:
-        if self.settings.questions is not None:
-            await Questions(lambda: self.settings, self.books).run(self.settings.questions)
 
     async def _refresh_books(self) -> None:
         """Take over changed tariffs and routes; several changes in a row cost one reading."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from billing_client.cards import StoreCards
+from billing_client.selfcare import Login, StoreSelfCare
 from billing_client.store import Store
 from billing_client.types import StoreEvent
 from tests.store.bindings import binding
@@ -44,11 +44,11 @@ async def call(desk: CallDesk, who: tuple[int, int], price: str, **fields: Any) 
 
 
 @pytest_asyncio.fixture
-async def cards(dsn: str, tenant: Tenant) -> AsyncIterator[StoreCards]:
+async def selfcare(dsn: str, tenant: Tenant) -> AsyncIterator[StoreSelfCare]:
     """The door of calling cards."""
-    cards = await StoreCards.connect(dsn, node="test")
-    yield cards
-    await cards.close()
+    door = await StoreSelfCare.connect(dsn, node="test")
+    yield door
+    await door.close()
 
 
 # Debit
@@ -316,17 +316,17 @@ async def test_an_alias_uses_the_balance_and_product_of_its_account(store: Store
 
 
 @pytest.mark.asyncio
-async def test_several_numbers_dial_without_a_pin_from_one_prepaid_card(cards: StoreCards, tenant: Tenant) -> None:
+async def test_several_numbers_dial_without_a_pin_from_one_prepaid_card(store: Store, tenant: Tenant) -> None:
     """The specification: "several phone numbers may be registered for PINless dialing to a single prepaid
     card" """
     await tenant.sql.execute(
         "INSERT INTO billing_alias (name, account_id) VALUES ('420777000001@pstn', 1), ('420777000002@pstn', 1)"
     )
     for ani in ("420777000001", "420777000002"):
-        found = await cards.account_by_ani(ani)
+        found = (await store.parties(caller=None, ani=ani, dialled="")).caller
         assert found is not None
         assert (found.number, found.via) == ("101", "ani")
-    assert await cards.account_by_ani("420777000003") is None
+    assert (await store.parties(caller=None, ani="420777000003", dialled="")).caller is None
 
 
 @pytest.mark.parametrize("switch", ["alias", "customer"])
@@ -375,24 +375,22 @@ async def test_an_alias_that_authenticates_is_rung_by_itself(store: Store, tenan
 
 @pytest.mark.asyncio
 async def test_a_calling_card_is_identified_by_its_pin_and_only_there(
-    store: Store, cards: StoreCards, mailboxes: StoreMailboxes, tenant: Tenant
+    store: Store, selfcare: StoreSelfCare, mailboxes: StoreMailboxes, tenant: Tenant
 ) -> None:
     """The specification: "a prepaid calling card is an account identified by a PIN" """
     await tenant.sql.execute("INSERT INTO billing_alias (name, account_id) VALUES ('48291744@pin', 1)")
-    card = await cards.account_by_pin("48291744")
-    assert card is not None
-    assert (card.number, card.via, card.may_call, card.refusal) == ("101", "pin", False, None)
+    assert await selfcare.log_in("48291744", "420777000001") == Login("right", "101")
     for wrong in ("48291745", "", "48291744@pin", "4829174 4", "9" * 60, "٤٨٢٩١٧٤٤"):
-        assert await cards.account_by_pin(wrong) is None
+        assert await selfcare.log_in(wrong, "420777000002") == Login("wrong")
     # Nobody finds out a PIN by dialling it, logging in with it or asking for its mailbox.
     assert await store.subscriber("48291744@pin") is None
     found = await store.parties(caller="48291744@pin", ani=None, dialled="48291744@pin")
     assert (found.caller, found.callee) == (None, None)
     assert await mailboxes.mailbox("48291744@pin") is None
-    assert await cards.account_by_number("48291744@pin") is None
-    by_number = await cards.account_by_number("101")
+    assert await selfcare.status("48291744@pin") is None
+    by_number = await selfcare.status("101")
     assert by_number is not None
-    assert by_number.account_id == 1
+    assert by_number.number == "101"
 
 
 @pytest.mark.asyncio
