@@ -4,22 +4,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
 from billing.apply import apply, new_password
-from billing.models import Account, Customer, Gateway
+from billing.models import Account, Alias, Batch, Customer, Gateway
+from billing.voucher_generation import Generation, generate, random_digits
+from billing.vouchers import Numbers, key_file_for_sealing, vouchers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from decimal import Decimal
+
+    from billing_client.keyring import KeyFile
 
 __all__ = ["DemoAccount", "DemoSummary", "load_demo"]
 
 CUSTOMER = "Demo company"
 TARIFF = "Demo tariff"
 PRODUCT = "Demo product"
+VOUCHERS = "Demo vouchers"
+CARD = "106"
 
 TAKES_MESSAGES = {"mode": "ring_then_voicemail", "ring_seconds": 15}
 
@@ -29,6 +35,7 @@ ACCOUNTS: tuple[dict[str, Any], ...] = (
     {"number": "103", "kind": "subordinate", "display": "Carol"},
     {"number": "104", "kind": "subordinate", "display": "Dave"},
     {"number": "105", "kind": "debit", "display": "Twenty seconds", "opening_balance": "0.20"},
+    {"number": CARD, "kind": "debit", "display": "Calling card", "opening_balance": "5.00"},
     {"number": "201", "kind": "subordinate", "display": "Paid line"},
     # A second number: calls to it ring John's mobile phone elsewhere, and from that phone it is his way to his mailbox.
     {
@@ -106,12 +113,21 @@ class DemoSummary:
     accounts: tuple[DemoAccount, ...]
     created: bool
     """False: it was there already."""
+    card_pin: str = ""
+    """What the calling card's owner types."""
+    vouchers: tuple[str, ...] = ()
+    """Codes that can be typed still."""
 
 
-def load_demo(carriers: Sequence[tuple[str, int]] = (("127.0.0.1", 5070), ("127.0.0.1", 5071))) -> DemoSummary:
+def load_demo(
+    carriers: Sequence[tuple[str, int]] = (("127.0.0.1", 5070), ("127.0.0.1", 5071)),
+    keys: KeyFile | None = None,
+    id_digits: int = 11,
+) -> DemoSummary:
     """Load the demo tenant; if it is there, it stays as it has become but for the carriers' addresses.
 
     `carriers` are the addresses (host, port) of the sample carrier and of the second one that calls fail over to.
+    `keys` seal the tenant's vouchers, whose ids have `id_digits`; None: it gets none, and none are told.
     """
     addresses = dict(zip(GATEWAYS, carriers, strict=False))
     with transaction.atomic():
@@ -121,9 +137,24 @@ def load_demo(carriers: Sequence[tuple[str, int]] = (("127.0.0.1", 5070), ("127.
         else:
             present = Gateway.objects.filter(name__in=addresses).values_list("name", flat=True)
             apply({"gateways": [_address(name, addresses[name]) for name in present]})
+    if created and keys is not None:
+        asked = Generation(customer=CUSTOMER, batch=VOUCHERS, count=3, amount=Decimal(5), id_digits=id_digits)
+        generate(asked, key_file_for_sealing(keys), lambda _done, _total: None)
     numbers = [account["number"] for account in ACCOUNTS]
     found = Account.objects.filter(customer__name=CUSTOMER, number__in=numbers).select_related("balance")
-    return DemoSummary(tuple(map(_line, found.order_by("number"))), created)
+    pin = Alias.objects.filter(account__number=CARD, account__customer__name=CUSTOMER, name__endswith="@pin").first()
+    return DemoSummary(
+        tuple(map(_line, found.order_by("number"))),
+        created,
+        card_pin=pin.name.removesuffix("@pin") if pin else "",
+        vouchers=_codes(keys) if keys is not None else (),
+    )
+
+
+def _codes(keys: KeyFile) -> tuple[str, ...]:
+    if not Batch.objects.filter(name=VOUCHERS, customer__name=CUSTOMER).exists():
+        return ()  # a tenant from before there were any
+    return tuple(row["pin"] for row in vouchers(VOUCHERS, Numbers(), keys) if row["state"] == "active")
 
 
 def _document(addresses: Mapping[str, tuple[str, int]]) -> dict[str, Any]:
@@ -132,7 +163,8 @@ def _document(addresses: Mapping[str, tuple[str, int]]) -> dict[str, Any]:
         "tariffs": [{"name": TARIFF, "currency": "USD", "rates": list(RATES)}],
         "products": [{"name": PRODUCT, "tariff": TARIFF}],
         "accounts": [
-            {"customer": CUSTOMER, "product": PRODUCT, "password": new_password(), **account} for account in ACCOUNTS
+            {"customer": CUSTOMER, "product": PRODUCT, "password": new_password(), **account, **_card(account)}
+            for account in ACCOUNTS
         ],
         "gateways": [
             {
@@ -144,6 +176,10 @@ def _document(addresses: Mapping[str, tuple[str, int]]) -> dict[str, Any]:
             for order, (name, address) in enumerate(addresses.items(), start=1)
         ],
     }
+
+
+def _card(account: Mapping[str, Any]) -> dict[str, Any]:
+    return {"aliases": [f"{random_digits(1, 8)[0]}@pin"]} if account["number"] == CARD else {}
 
 
 def _address(name: str, address: tuple[str, int]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from billing.ledger import Receipt
     from billing.live import Announcements
     from billing.reports import Row
+    from billing_client.keyring import KeyFile
 
 __all__ = [
     "account",
@@ -74,11 +75,15 @@ def _pending() -> Sequence[Any]:
     return executor.migration_plan(executor.loader.graph.leaf_nodes())
 
 
-def load_demo(carriers: Sequence[tuple[str, int]] = (("127.0.0.1", 5070), ("127.0.0.1", 5071))) -> DemoSummary:
+def load_demo(
+    carriers: Sequence[tuple[str, int]] = (("127.0.0.1", 5070), ("127.0.0.1", 5071)),
+    keys: KeyFile | None = None,
+    id_digits: int = 11,
+) -> DemoSummary:
     """Load the demo tenant unless it is there; see `billing.demo`."""
     from billing import demo
 
-    return demo.load_demo(carriers)
+    return demo.load_demo(carriers, keys, id_digits)
 
 
 def apply(document: Mapping[str, Any], *, dry_run: bool = False, base: Path | None = None) -> list[Change]:

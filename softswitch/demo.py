@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from billing import operations
+from billing_client.keyring import KeyFile
+from softswitch.vouchers import keys_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,15 +30,20 @@ def prepare_store(configuration: Configuration, dsn: str, tell: Callable[[str], 
         return None
     if not operations.accounts(limit=1):
         tell("Loading the demo tenant ...")
-        return operations.load_demo(_carriers(configuration))
+        return _load(configuration, with_vouchers=True)
     return demo_tenant(configuration)
 
 
-def demo_tenant(configuration: Configuration) -> DemoSummary | None:
+def demo_tenant(configuration: Configuration, *, with_vouchers: bool = False) -> DemoSummary | None:
     """The demo tenant where the store holds it; its gateways follow the configured ports of the sample carrier."""
     if not operations.accounts(DEMO_CUSTOMER, limit=1):
         return None
-    return operations.load_demo(_carriers(configuration))
+    return _load(configuration, with_vouchers=with_vouchers)
+
+
+def _load(configuration: Configuration, *, with_vouchers: bool) -> DemoSummary:
+    keys = KeyFile(keys_file(configuration)) if with_vouchers else None
+    return operations.load_demo(_carriers(configuration), keys, configuration.vouchers.id_digits)
 
 
 def _carriers(configuration: Configuration) -> list[tuple[str, int]]:

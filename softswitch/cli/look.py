@@ -163,7 +163,7 @@ def demo(shell: Shell, as_json: bool) -> None:
 
     configuration = shell.configuration()
     with shell.operations():
-        summary = demo_tenant(configuration)
+        summary = demo_tenant(configuration, with_vouchers=True)
     if summary is None:
         raise click.ClickException(
             'this store holds no demo tenant: "demo: {enabled: true}" loads it into an empty one'

@@ -32,6 +32,7 @@ NOTES = {
     "103": "shares its company's credit",
     "104": "shares its company's credit",
     "105": "20 seconds of paid talk",
+    "106": "a calling card, used by PIN from any phone",
     "201": "costs its caller 0.60/min",
     "42027777100": "a second number: forwards, then takes messages",
 }
@@ -52,7 +53,7 @@ APPLICATIONS = {
     "echo": "hear yourself",
     "balance": "what is left on the account",
     "recharge": "put a voucher on the account",
-    "calling_card": "a calling card, by PIN from any phone",
+    "calling_card": "a calling card, by its PIN from any phone",
     "menu": "a menu that you can write yourself (ivr.menus)",
 }
 COMMANDS = (
@@ -92,16 +93,25 @@ class Welcome:
         self._show_phone()
         if self.summary:
             self._show_accounts(self.summary, with_passwords=with_passwords)
-            self._show_pairs("What to dial", [*DIAL, *self._access_numbers()])
+            self._show_pairs("What to dial", [*DIAL, *self._access_numbers(with_passwords=with_passwords)])
 
-    def _access_numbers(self) -> Iterator[tuple[str, str]]:
-        """The first number of each application that can be tried."""
+    def _access_numbers(self, *, with_passwords: bool) -> Iterator[tuple[str, str]]:
+        """The first number of each application that can be tried, and what can be typed there."""
+        secrets = self._secrets() if with_passwords else {}
         told: set[str] = set()
         for number, target in self.configuration.ivr.access_numbers.items():
             application = target.partition(":")[0]
             if application in APPLICATIONS and application not in told:
                 told.add(application)
-                yield number, APPLICATIONS[application]
+                yield number, APPLICATIONS[application] + secrets.get(application, "")
+
+    def _secrets(self) -> dict[str, str]:
+        summary, secrets = self.summary, {}
+        if summary and summary.vouchers:
+            secrets["recharge"] = f": {summary.vouchers[0]}"
+        if summary and summary.card_pin:
+            secrets["calling_card"] = f": {summary.card_pin}"
+        return secrets
 
     def _show_phone(self) -> None:
         facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))

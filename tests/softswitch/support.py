@@ -53,7 +53,7 @@ media:
   rtp_ports: {first_rtp}-{last_rtp}
 metrics: {{switch: 127.0.0.1:{metrics}, ivr: 127.0.0.1:{ivr_metrics}}}
 demo: {{enabled: true, carriers: [udp:127.0.0.1:{carrier_a}, udp:127.0.0.1:{carrier_b}]}}
-ivr: {{access_numbers: {{"*43": echo, "*98": voicemail}}}}
+ivr: {{access_numbers: {{"*43": echo, "*98": voicemail, "*99": recharge, "18005550100": calling_card}}}}
 """
     file = directory / "config.yaml"
     file.write_text(text.format(first_rtp=first_rtp, last_rtp=first_rtp + 99, **values), encoding="utf-8")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -160,6 +161,13 @@ def test_the_demo_tells_numbers_passwords_and_what_to_dial(file: Path) -> None:
     for row in rows:
         assert row["password"] in shown
     assert "201 from 105" in shown
+
+
+def test_the_demo_tells_a_voucher_and_the_pin_of_the_calling_card(file: Path) -> None:
+    shown = softswitch(file, "demo").stdout
+    vouchers = json.loads(softswitch(file, "vouchers", "show", "Demo vouchers", "--pins", "--json").stdout)
+    assert re.search(rf"\*99 +put a voucher on the account: {vouchers[0]['pin']} *\n", shown)
+    assert re.search(r"18005550100 +a calling card, by its PIN from any phone: \d{8} *\n", shown)
 
 
 def test_the_doctor_looks_at_everything(file: Path) -> None:
