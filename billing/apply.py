@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import IntegrityError, models, transaction
 
+from billing.account_generation import account_batch, last_number
 from billing.answering_document import merge_answering
+from billing.batch_error import BatchError
 from billing.change import Change
 from billing.document import read_document
 from billing.ledger import post
@@ -138,6 +140,8 @@ class _Application:
             account = self._new_account(spec, columns)
         else:
             self._old_account(spec, columns, account)
+        if spec.batch is not None:
+            self._batch(spec, account)
         if spec.aliases is not None:
             self._aliases(spec, account)
         if spec.voicemail is not None:
@@ -177,6 +181,20 @@ class _Application:
         if account.kind == "subordinate" and "customer" in columns:
             columns["balance"] = columns["customer"].balance
         self._update(account, "account", spec.key, columns)
+
+    def _batch(self, spec: AccountSpec, account: Account) -> None:
+        """Give the account the next control number of a batch; in a batch it stays."""
+        if account.batch_id is not None:
+            if account.batch is not None and account.batch.name != spec.batch:
+                raise ApplyError([f"{spec.path}.batch: account {spec.key} is in batch {account.batch} and stays there"])
+            return
+        try:
+            batch = account_batch(spec.batch or "", account.customer)
+        except BatchError as error:
+            raise ApplyError([f"{spec.path}.batch: {error}"]) from error
+        account.batch, account.control_number = batch, last_number(batch) + 1
+        account.save(update_fields=["batch", "control_number"])
+        self.changes.append(Change("account", spec.key, "batch", None, f"{batch} {account.control_number}"))
 
     def _aliases(self, spec: AccountSpec, account: Account) -> None:
         wanted = {alias.name: {"allow_authentication": alias.allow_authentication} for alias in spec.aliases or ()}

@@ -7,7 +7,8 @@
     products:  [{name: Home, tariff: Retail}]
     accounts:  [{number: "101", customer: Acme, kind: debit, product: Home, opening_balance: 10, aliases: ["420777"],
                  timezone: Europe/Prague, language: cs, voicemail: {pin: "4829"}, activation_date: 2026-12-23,
-                 expiry_date: 2027-03-20, expire_after_first_use_days: 25, expire_after_last_use_days: 60}]
+                 expiry_date: 2027-03-20, expire_after_first_use_days: 25, expire_after_last_use_days: 60,
+                 batch: Spring}]
     gateways:  [{name: carrier, host: 192.0.2.1, routes: ["420", {prefix: "1", order: 2}]}]
 
 A thing that is named is made or changed to what is said of it; what is not said stays. Lists inside a thing (rates,
@@ -115,6 +116,8 @@ class AccountSpec(Named):
     aliases: tuple[AliasSpec, ...] | None
     answering: dict[str, Any] | None
     voicemail: VoicemailSpec | None
+    batch: str | None = None
+    """Where it goes if it is in none yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +273,7 @@ def _account(fields: Reader) -> AccountSpec:
         aliases=read_list(fields, "aliases", _alias, short="name") if fields.has("aliases") else None,
         answering=read_answering(fields),
         voicemail=read_voicemail(fields, number),
+        batch=fields.optional_text("batch"),
     )
 
 

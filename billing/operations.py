@@ -101,10 +101,11 @@ def accounts(filter: str = "", *, limit: int = 1000) -> list[Row]:  # noqa: A002
 
 
 def account(name: str) -> Row | None:
-    """The account that a number or an alias leads to; None: there is none."""
+    """The account that a number, an alias, or a batch with a control number leads to; None: there is none."""
     from billing import reports
+    from billing.account_batches import number_of
 
-    return reports.account(name)
+    return reports.account(number_of(name))
 
 
 def registrations(filter: str = "", *, limit: int = 1000) -> list[Row]:  # noqa: A002
@@ -168,15 +169,17 @@ def trace(call: str) -> Row | None:
 def topup(number: str, amount: Decimal, key: str, note: str = "") -> Receipt:
     """Add to the funds of an account, once for each `key`; raises billing.ledger.LedgerError."""
     from billing import ledger
+    from billing.account_batches import number_of
 
-    return ledger.topup(number, amount, key, note)
+    return ledger.topup(number_of(number), amount, key, note)
 
 
 def withdraw(number: str, amount: Decimal, key: str, note: str = "") -> Receipt:
     """Take from what an account has available, once for each `key`; raises billing.ledger.LedgerError."""
     from billing import ledger
+    from billing.account_batches import number_of
 
-    return ledger.withdraw(number, amount, key, note)
+    return ledger.withdraw(number_of(number), amount, key, note)
 
 
 def watch_calls(every_seconds: float = 1.0) -> Iterator[Announcements]:
@@ -196,14 +199,16 @@ def block(number: str) -> bool:
 def move(number: str, move: str) -> tuple[str, str | None]:
     """Do with an account what `billing_client.lifecycle.MOVES` names: its state before, and now.
 
-    `number` may be an alias. The second is None if that cannot be done in this state, and the first empty if there is
-    no such account.
+    `number` may be an alias, or a batch with a control number. The second is None if that cannot be done in this state,
+    and the first empty if there is no such account.
     """
     from django.db import transaction
 
+    from billing.account_batches import number_of
     from billing.models import Account
     from billing_client.lifecycle import next_state
 
+    number = number_of(number)
     with transaction.atomic():
         account = Account.objects.select_for_update(no_key=True, of=("self",)).filter(aliases__name=number).first()
         if account is None:

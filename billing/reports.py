@@ -15,7 +15,7 @@ __all__ = ["Row", "account", "accounts", "audit", "calls", "ledger", "registrati
 Row = dict[str, Any]
 
 ACCOUNTS_FROM = r"""
-SELECT a.number, a.display, a.kind, c.name AS customer, p.name AS product, a.state,
+SELECT a.number, a.display, a.kind, c.name AS customer, p.name AS product, g.name AS batch, a.control_number, a.state,
        account_terms(a.kind, a.state, c.state, a.activation_date, a.expiry_date, a.expire_after_first_use_days,
                      a.expire_after_last_use_days, u.first_used_at, u.last_used_at, u.renewed_at, c.timezone) AS terms,
        b.currency, b.amount AS balance, b.credit_limit, b.locked, b.available,
@@ -49,6 +49,7 @@ SELECT a.number, a.display, a.kind, c.name AS customer, p.name AS product, a.sta
   JOIN billing_customer c ON c.id = a.customer_id
   JOIN billing_balance b ON b.id = a.balance_id
   LEFT JOIN billing_product p ON p.id = a.product_id
+  LEFT JOIN billing_batch g ON g.id = a.batch_id
   LEFT JOIN billing_mailbox m ON m.account_id = a.id
   LEFT JOIN billing_accountuse u ON u.account_id = a.id
  CROSS JOIN LATERAL (

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from billing_client.keyring import KeyRing
 
-__all__ = ["Generation", "VoucherError", "generate", "random_digits", "random_ids"]
+__all__ = ["Generation", "VoucherError", "draw", "escaped", "generate", "random_digits", "random_ids"]
 
 CHUNK: Final = 20_000
 """Half a second of work; what an interruption loses at most."""
@@ -112,7 +112,7 @@ def _begin(asked: Generation) -> tuple[Batch, int, int, Sequence[str]]:
         currency,
         "active" if asked.active else "inactive",
         asked.expires.isoformat() if asked.expires else r"\N",
-        _escaped(asked.sub_realm),
+        escaped(asked.sub_realm),
         str(product.pk) if product else r"\N",
     )
     return batch, present + 1, target, columns
@@ -200,7 +200,7 @@ def _new_ids(cursor: Any, count: int, digits: int) -> list[str]:
 def random_ids(count: int, digits: int) -> list[str]:
     """Ids that do not follow from each other: the first digit is not 0, the last one checks the others."""
     drawn = _random(count, digits - 1)
-    drawn[:, 0] = 1 + _draw(count, 9)
+    drawn[:, 0] = 1 + draw(count, 9)
     table = np.array(DAMM, dtype=np.uint8)
     interim = np.zeros(count, dtype=np.uint8)
     for column in drawn.T:
@@ -214,10 +214,10 @@ def random_digits(count: int, length: int) -> list[str]:
 
 
 def _random(count: int, length: int) -> NDArray[np.uint8]:
-    return _draw(count * length, 10).reshape(count, length)
+    return draw(count * length, 10).reshape(count, length)
 
 
-def _draw(count: int, values: int) -> NDArray[np.uint8]:
+def draw(count: int, values: int) -> NDArray[np.uint8]:
     """Numbers below `values`, each as likely, from the system's source of randomness."""
     least_unfair = 256 - 256 % values
     found = np.empty(0, dtype=np.uint8)
@@ -233,6 +233,6 @@ def _texts(digits: NDArray[np.uint8]) -> list[str]:
     return [text[start : start + length] for start in range(0, len(text), length)]
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text in COPY's text format."""
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")

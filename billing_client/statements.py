@@ -23,8 +23,7 @@ START_CALLS = """
        SELECT id, customer_id, num_nonnulls(max_calls, max_calls_in, max_calls_out) > 0 AS limited
          FROM billing_account WHERE id = ANY ($4::bigint[] || $23::bigint[])),
        accounts AS MATERIALIZED (
-       SELECT id FROM billing_account WHERE id = ANY (ARRAY(SELECT id FROM concerned WHERE limited)) ORDER BY id
-          FOR NO KEY UPDATE),
+       SELECT count_accounts_alone(ARRAY(SELECT id FROM concerned WHERE limited))),
        customers AS MATERIALIZED (
        SELECT id FROM billing_customer
         WHERE (SELECT count(*) FROM accounts) >= 0 AND id = ANY (ARRAY(SELECT customer_id FROM concerned))

@@ -139,6 +139,12 @@ class Account(Limited):
     """So many days after its first use, or a recharge since, it can be used. Null: no such term."""
     expire_after_last_use_days = models.PositiveIntegerField(null=True, blank=True)
     """The same after its last use. Of several terms the one that ends first counts (`billing_client.lifecycle`)."""
+    batch = models.ForeignKey(
+        "billing.Batch", on_delete=models.PROTECT, null=True, blank=True, related_name="accounts", db_index=False
+    )
+    """Of its own customer (a trigger sees to it)."""
+    control_number = models.PositiveIntegerField(null=True, blank=True)
+    """Its place in the batch, from 1."""
     answering = models.JSONField(default=dict, blank=True, db_default=Value({}, models.JSONField()))
     """How it takes its calls; `billing.answering_document` has the form. Empty: its phones ring."""
     created_at = created_at()
@@ -160,6 +166,12 @@ class Account(Limited):
                 condition=Q(expire_after_last_use_days__gte=1, expire_after_last_use_days__lte=LONGEST_DAYS)
                 | Q(expire_after_last_use_days__isnull=True),
             ),
+            models.CheckConstraint(
+                name="account_control_number_form",
+                condition=Q(batch__isnull=True, control_number__isnull=True)
+                | Q(batch__isnull=False, control_number__isnull=False, control_number__gte=1),
+            ),
+            models.UniqueConstraint(name="account_control_number", fields=("batch", "control_number")),
             models.UniqueConstraint(name="account_own_balance", fields=("balance",), condition=~Q(kind="subordinate")),
         )
 

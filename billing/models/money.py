@@ -66,6 +66,8 @@ class LedgerEntry(models.Model):
         CALL = "call"
         CORRECTION = "correction"
         VOUCHER = "voucher"
+        ADJUSTMENT = "adjustment"
+        """Of many accounts at once."""
 
     key = Identifier(max_length=255, primary_key=True)
     """Idempotency key: the same movement asked for again finds its entry here. A call's is `call:` and its id."""

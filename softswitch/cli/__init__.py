@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from softswitch.child import ChildFailedError
-from softswitch.cli import accounts, explain, look, money, operate, prompts, replay, run
+from softswitch.cli import accounts, batches, explain, look, money, operate, prompts, replay, run
 from softswitch.cli import voicemail as mailboxes
 from softswitch.cli import vouchers as paper
 from softswitch.cli.context import FAILED, STORE_UNREACHABLE, WRONG, Shell
@@ -23,7 +23,7 @@ __all__ = ["main", "softswitch"]
 
 SECTIONS: dict[str, list[click.Command]] = {
     "Run": [run.up, run.switch, run.media, run.ivr, run.carrier, run.store, paper.sample_voucher_store],
-    "Look": [look.accounts, accounts.account, look.registrations, look.calls, look.xdrs, look.ledger, look.demo],
+    "Look": [batches.accounts, accounts.account, look.registrations, look.calls, look.xdrs, look.ledger, look.demo],
     "Explain": [explain.trace, explain.explain, replay.replay],
     "Act": [
         money.topup,
@@ -34,7 +34,15 @@ SECTIONS: dict[str, list[click.Command]] = {
         prompts.prompts,
         operate.reload,
     ],
-    "Accounts": [accounts.activate, accounts.block, accounts.unblock, accounts.suspend, accounts.close],
+    "Accounts": [
+        accounts.activate,
+        accounts.block,
+        accounts.unblock,
+        accounts.suspend,
+        accounts.close,
+        batches.batches,
+        batches.auditlog,
+    ],
     "Check": [operate.check, operate.doctor, money.audit, operate.migrate],
 }
 SYSTEM_FILE = Path("/etc/softswitch/config.yaml")

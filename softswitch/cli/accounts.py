@@ -30,7 +30,7 @@ __all__ = ["account", "activate", "block", "close", "funds_text", "suspend", "un
 def account(shell: Shell, number: str, as_json: bool) -> None:
     """One account: state, funds, when it expires and why, aliases.
 
-    NUMBER is its number or one of its aliases.
+    NUMBER is its number, one of its aliases, or batch and control number, such as Spring/17.
     """
     with shell.operations() as operations:
         row = operations.account(number)
@@ -51,6 +51,7 @@ def _lines(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "customer", row["customer"]
     yield "kind", row["kind"]
     yield "product", row["product"] or ""
+    yield "batch", f"{row['batch']}, control number {row['control_number']}" if row["batch"] else ""
     yield "state", row["status"]
     yield "refused", row["refusal"] or ""
     yield "funds", funds_text(row)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from softswitch.cli.context import Shell
 
-__all__ = ["sample_voucher_store", "vouchers"]
+__all__ = ["numbers_option", "progress", "sample_voucher_store", "vouchers"]
 
 BATCHES = (
     Column("batch", "Batch", grows=True),
@@ -102,11 +102,11 @@ def _store(shell: Shell) -> Iterator[ModuleType]:
 
 
 @contextmanager
-def _progress(shell: Shell, what: str) -> Iterator[Callable[[int, int], None]]:
+def progress(shell: Shell, what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on standard error."""
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-        console=shell.err, transient=True,
+        console=shell.err, transient=True, disable=not shell.err.is_terminal,
     )  # fmt: skip
     with bar:
         task = bar.add_task(what, total=None)
@@ -155,7 +155,7 @@ def generate(
             id_digits=settings.id_digits, password_length=settings.password_length, add=add,
         )  # fmt: skip
         ring = found.key_file_for_sealing(_keys(shell)) if settings.encrypt else None
-        with _progress(shell, f"Generating {batch}") as tell:
+        with progress(shell, f"Generating {batch}") as tell:
             first, last = generated(asked, ring, tell)
     if last < first:
         shell.out.print(f"Nothing to do: {batch} has {first - 1} vouchers already.", style="dim")
@@ -173,7 +173,7 @@ def export(shell: Shell, batch: str, file: Path, numbers: tuple[int, int] | None
 
     CSV: id, pin, amount, currency, expires, control_number. Only you may read the file; that you made it is noted.
     """
-    with _store(shell) as found, _progress(shell, f"Exporting {batch}") as tell:
+    with _store(shell) as found, progress(shell, f"Exporting {batch}") as tell:
         try:
             written = found.export(batch, file, _numbers(found, numbers), _keys(shell), tell)
         except FileExistsError:
@@ -234,7 +234,7 @@ def rotate_key(shell: Shell, drop_old: bool) -> None:
 
     Vouchers can be redeemed meanwhile. Interrupted, it goes on when called again. Copy the key file to all nodes.
     """
-    with _store(shell) as found, _progress(shell, "Sealing anew") as tell:
+    with _store(shell) as found, progress(shell, "Sealing anew") as tell:
         done = found.rotate(_keys(shell), tell, drop_old=drop_old)
     shell.done(f"{done.resealed} vouchers are sealed by key {done.key_id}{' (resumed)' if done.was_resumed else ''}")
 

@@ -86,6 +86,19 @@ async def test_what_calls_have_locked_cannot_be_withdrawn(desk: CallDesk, tenant
     assert await tenant.balance(2) == (9, 9, 0)
 
 
+async def test_a_balance_is_adjusted_by_its_account_and_never_by_an_entry_alone(tenant: Tenant) -> None:
+    with pytest.raises(REFUSED, match="inserted into billing_adjustment"):
+        await tenant.sql.execute("SELECT post_entry('a', 2, 1, 'adjustment', '')")
+    adjust = "INSERT INTO billing_adjustment (number, gain, accounts) VALUES (1, 3, '{1, 3}')"
+    await tenant.sql.execute(adjust)
+    assert await tenant.balance(2) == (13, 0, 13)
+    assert await tenant.balance(3) == (-3, 0, 8)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await tenant.sql.execute(adjust)
+    assert await tenant.balance(2) == (13, 0, 13)
+    assert await tenant.audit() == []
+
+
 async def test_used_balances_and_accounts_cannot_be_deleted(desk: CallDesk, tenant: Tenant) -> None:
     call_id, _ = await desk.start(tenant.debit, 1)
     await desk.finish(call_id, 0)

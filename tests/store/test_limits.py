@@ -7,6 +7,7 @@ import asyncio
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 
 from billing_client.store import Store
@@ -115,6 +116,23 @@ async def test_simultaneous_starts_of_two_switches_do_not_pass_a_limit_nor_block
     assert {grant.refusal for _, grant in grants} == {None, "concurrency"}
     assert await tenant.sql.fetchval("SELECT count(*) FROM billing_activecall") == 9
     assert await tenant.audit() == []
+
+
+async def test_limited_calls_do_not_wait_for_who_changes_their_accounts(
+    desk: CallDesk, tenant: Tenant, dsn: str
+) -> None:
+    await tenant.sql.execute("UPDATE billing_account SET max_calls_out = 9, max_calls_in = 9")
+    updating = await asyncpg.connect(dsn)
+    try:
+        await updating.execute("BEGIN; UPDATE billing_account SET display = 'changed'")
+        grants = await asyncio.gather(
+            *(desk.start(tenant.debit, "0.01", callee_id=tenant.credit[0]) for _ in range(4)),
+            desk.start(tenant.debit, "0.01", direction="forwarded", forward="mobile", forward_most=1),
+        )
+        await updating.execute("ROLLBACK")
+    finally:
+        await updating.close()
+    assert [grant.refusal for _, grant in grants] == [None] * 5
 
 
 # The price of a call

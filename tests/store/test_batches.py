@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batches of accounts: made, assigned, exported and updated by many."""
+
+from __future__ import annotations
+
+import csv
+import stat
+import threading
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from billing.batch_error import BatchError
+from billing_client.check_digit import is_checked
+from tests.store.test_operations import ops
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["ops"]
+
+DOCUMENT: dict[str, Any] = {
+    "customers": [{"name": "Acme", "currency": "USD"}, {"name": "Other", "currency": "USD"}],
+    "tariffs": [{"name": "Retail", "currency": "USD"}],
+    "products": [{"name": "Home", "tariff": "Retail"}, {"name": "Office", "tariff": "Retail"}],
+    "accounts": [
+        {"number": "101", "customer": "Acme", "kind": "subordinate"},
+        {"number": "102", "customer": "Acme", "kind": "debit", "opening_balance": 3},
+        {"number": "201", "customer": "Other", "kind": "subordinate"},
+    ],
+}
+SPRING: dict[str, Any] = {"customer": "Acme", "batch": "spring", "product": "Home", "opening_balance": Decimal(10)}
+
+
+def silent(done: int, total: int) -> None:
+    """Progress that nobody sees."""
+
+
+@pytest.fixture
+def provider(ops: Any) -> Any:
+    """A store with two customers."""
+    ops.apply(DOCUMENT)
+    return ops
+
+
+def make(count: int, **asked: Any) -> tuple[int, int]:
+    """Generate, as the command does."""
+    from billing.account_generation import AccountGeneration, generate
+
+    return generate(AccountGeneration(count=count, **(SPRING | asked)), silent)
+
+
+def update(filters: dict[str, Any], **written: str) -> int:
+    """Update, as the command does."""
+    from billing import batch_update
+
+    return batch_update.update(batch_update.Filters(**filters), batch_update.read_changes(written))
+
+
+def test_accounts_are_generated_with_funds_and_names_that_can_be_used(provider: Any) -> None:
+    assert make(25, pin_digits=8) == (1, 25)
+    from billing.models import Account, Alias
+
+    made = list(Account.objects.filter(batch__name="spring").order_by("control_number"))
+    assert [account.control_number for account in made] == list(range(1, 26))
+    assert all(is_checked(account.number) and len(account.number) == 12 for account in made)
+    assert len({account.password for account in made}) == 25
+    assert Alias.objects.filter(account=made[0]).count() == 2
+    assert provider.account(made[0].number)["available"] == 10
+    assert provider.audit() == []
+
+
+def test_an_interrupted_generation_goes_on_without_doubling(provider: Any) -> None:
+    """The specification: "When creating new accounts, you can either create them in a new batch or add them to an
+    existing batch." """
+    assert make(10) == (1, 10)
+    assert make(30) == (11, 30)
+    assert make(30) == (31, 30)
+    from billing.models import Account
+
+    assert Account.objects.filter(batch__name="spring").count() == 30
+
+
+def test_a_number_that_is_taken_stops_a_row_of_numbers_and_nothing_of_the_chunk_stays(provider: Any) -> None:
+    with pytest.raises(BatchError, match="101"):
+        make(3, batch="row", first_number=100)
+    from billing.models import Account
+
+    assert not Account.objects.filter(batch__name="row").exists()
+    assert make(3, batch="row", first_number=700) == (1, 3)
+    assert sorted(Account.objects.filter(batch__name="row").values_list("number", flat=True)) == ["700", "701", "702"]
+    assert provider.audit() == []
+
+
+@pytest.mark.parametrize("asked", [{"kind": "credit", "credit_limit": Decimal(50)}, {"kind": "subordinate"}])
+def test_every_kind_of_account_can_be_generated(provider: Any, asked: dict[str, Any]) -> None:
+    make(5, opening_balance=None, **asked)
+    assert provider.audit() == []
+
+
+def test_an_account_is_found_by_batch_name_and_control_number(provider: Any) -> None:
+    """The specification: "By a combination of batch name and the account's control number (a sequential number within
+    the batch)." """
+    from billing.models import Account
+
+    make(3)
+    second = Account.objects.get(batch__name="spring", control_number=2).number
+    assert provider.account("spring/2")["number"] == second
+    assert provider.account("spring/4") is None
+    assert provider.move("spring/2", "block") == ("active", "blocked")
+    assert provider.account(second)["state"] == "blocked"
+
+
+def test_a_batch_belongs_to_one_customer(provider: Any) -> None:
+    """The specification: "a batch always belongs to a customer, so you cannot mix different customers' accounts within
+    the same batch, and you cannot have two batches of the same name under two different customers." """
+    from django.db import IntegrityError, transaction
+
+    from billing.account_batches import assign
+    from billing.models import Account, Batch
+
+    make(1)
+    with pytest.raises(BatchError, match="another customer's"):
+        make(1, customer="Other")
+    with pytest.raises(BatchError, match="another customer's"):
+        assign("spring", ["201"])
+    with pytest.raises(BatchError, match="one customer"):
+        assign("mixed", ["101", "201"])
+    with pytest.raises(IntegrityError, match="another customer's"), transaction.atomic():
+        Account.objects.filter(number="201").update(batch=Batch.objects.get(name="spring"), control_number=9)
+
+
+def test_an_account_without_a_batch_gets_one_later(provider: Any) -> None:
+    """The specification: "You can also create new accounts without assigning them to any batch [...]. You can always
+    assign a batch to these accounts later." """
+    from billing.account_batches import assign, batches
+    from billing.apply import ApplyError
+
+    assert assign("few", ["102"]) == [("102", 1)]
+    document = {"accounts": [{"number": "101", "batch": "few"}]}
+    assert [str(change) for change in provider.apply(document)] == ["account 101: batch None -> few 2"]
+    assert provider.apply(document) == []
+    with pytest.raises(ApplyError, match="stays there"):
+        provider.apply({"accounts": [{"number": "101", "batch": "others"}]})
+    with pytest.raises(BatchError, match="in a batch already"):
+        assign("few", ["102"])
+    assert [(row["batch"], row["accounts"], row["last"]) for row in batches()] == [("few", 2, 2)]
+
+
+def test_an_export_is_for_its_owner_only_and_is_noted(provider: Any, tmp_path: Path) -> None:
+    from billing.account_batches import audit_log, export
+
+    make(3, pin_digits=8)
+    file = tmp_path / "spring.csv"
+    assert export("spring", file, silent) == 3
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+    assert [row["control_number"] for row in rows] == ["1", "2", "3"]
+    assert all(len(row["pin"]) == 8 and len(row["password"]) == 12 for row in rows)
+    noted = audit_log("accounts.export")[0]
+    assert noted["details"]["count"] == 3
+    assert rows[0]["password"] not in str(audit_log())
+    with pytest.raises(FileExistsError):
+        export("spring", file, silent)
+
+
+def test_all_accounts_of_a_batch_get_another_product_at_once(provider: Any) -> None:
+    """The specification: "you can assign another product to all the accounts within a batch at once." """
+    from billing.account_batches import audit_log
+
+    make(5)
+    assert update({"batch": "spring"}, product="Office") == 5
+    assert update({"product": "Office"}, max_calls_out="none") == 5
+    assert audit_log("accounts.update")[0]["details"] == {"count": 5, "changes": {"max_calls_out": None}}
+
+
+def test_chosen_accounts_are_blocked_or_given_funds(provider: Any) -> None:
+    """The specification: "You can activate or block accounts, change their balance, assign products or change other
+    settings for either the whole batch or for specific accounts." """
+    from billing.models import Account
+
+    make(6)
+    assert update({"batch": "spring", "numbers": (2, 3)}, state="blocked", expiry_date="2099-01-31") == 2
+    assert update({"state": "blocked"}, balance="+5", state="active") == 2
+    assert update({"batch": "spring", "numbers": (6, 6)}, balance="-4") == 1
+    amounts = list(
+        Account.objects.filter(batch__name="spring")
+        .order_by("control_number")
+        .values_list("balance__amount", flat=True)
+    )
+    assert amounts == [10, 15, 15, 10, 10, 6]
+    assert provider.audit() == []
+
+
+def test_registration_and_dates_choose_too(provider: Any) -> None:
+    """The specification: "you can apply additional filtering options such as control number, registration status,
+    etc." """
+    from datetime import UTC, date, datetime
+
+    from billing.batch_update import Filters, count
+    from billing.models import Account, AccountUse
+
+    assert count(Filters(registered=True)) == 0
+    assert count(Filters(registered=False, customer="Acme")) == 2
+    assert count(Filters(created_after=datetime(2000, 1, 1, tzinfo=UTC))) == 3
+    assert count(Filters(created_before=datetime(2000, 1, 1, tzinfo=UTC))) == 0
+    provider.apply({"accounts": [{"number": "101", "expiry_date": "2030-05-05"}]})
+    assert count(Filters(expires_before=date(2030, 5, 6))) == count(Filters(expires_after=date(2030, 5, 5))) == 1
+    assert count(Filters(expires_before=date(2030, 5, 5))) == count(Filters(expires_after=date(2030, 5, 6))) == 0
+    AccountUse.objects.create(account=Account.objects.get(number="101"), last_used_at=datetime(2030, 5, 1, tzinfo=UTC))
+    assert count(Filters(unused_since=datetime(2030, 5, 1, tzinfo=UTC))) == 2
+    assert count(Filters(unused_since=datetime(2030, 5, 2, tzinfo=UTC))) == 3
+    AccountUse.objects.all().delete()
+
+
+def test_all_are_changed_or_none(provider: Any) -> None:
+    from billing.account_batches import audit_log
+
+    make(3)
+    update({"batch": "spring", "numbers": (1, 1)}, balance="-9")
+    with pytest.raises(BatchError, match="less available"):
+        update({"batch": "spring"}, balance="-2", state="blocked")
+    with pytest.raises(BatchError, match="subordinate"):
+        update({"customer": "Acme"}, balance="+1")
+    assert len(audit_log("accounts.update")) == 1
+    assert update({"state": "blocked"}, state="active") == 0
+
+
+def test_more_accounts_than_were_shown_are_not_changed(provider: Any) -> None:
+    from billing import batch_update
+
+    make(3)
+    filters, changes = batch_update.Filters(batch="spring"), batch_update.read_changes({"state": "blocked"})
+    with pytest.raises(BatchError, match="choose 3 accounts now, not 2"):
+        batch_update.update(filters, changes, 2)
+    assert batch_update.count(batch_update.Filters(state="blocked")) == 0
+
+
+def test_random_numbers_are_nobody_elses_telephone_number(provider: Any) -> None:
+    """No country code begins with 0 (ITU-T E.164), so calls to telephone numbers never end at a card."""
+    from billing.models import Account
+
+    make(20)
+    assert all(account.number[0] == "0" for account in Account.objects.filter(batch__name="spring"))
+
+
+@pytest.mark.parametrize("written", [{"state": "closed"}, {"password": "x"}, {"balance": "much"}, {}])
+def test_what_cannot_be_set_is_refused(ops: Any, written: dict[str, str]) -> None:
+    with pytest.raises(BatchError):
+        update({}, **written)
+
+
+def test_a_call_starts_while_its_account_is_being_updated(provider: Any, dsn: str) -> None:
+    """The rows stay locked until the update ends; whoever counts calls waits for none of them."""
+    make(2)
+    with psycopg.connect(dsn) as updating, psycopg.connect(dsn) as calling:
+        updating.execute("UPDATE billing_account SET state = 'blocked'")
+        calling.execute("SET lock_timeout = '2s'")
+        answer = calling.execute(
+            "SELECT is_one_call_too_many('c', false, (SELECT id FROM billing_account WHERE number = '102'),"
+            " NULL, NULL, NULL)"
+        ).fetchone()
+        assert answer == (False,)
+        updating.rollback()
+
+
+def test_two_who_generate_for_one_batch_share_it(provider: Any) -> None:
+    from django.db import connections
+
+    from billing.models import Account
+
+    def run() -> None:
+        make(400)
+        connections["default"].close()
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Account.objects.filter(batch__name="spring").count() == 400
+    assert provider.audit() == []
