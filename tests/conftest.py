@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from billing_client.store import Store
 from softswitch.store import DATABASE, EmbeddedStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+# How long an example takes on a busy machine says nothing about the code.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 MIGRATE = "import sys; from billing import operations; operations.setup(sys.argv[1]); operations.migrate()"
 

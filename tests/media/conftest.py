@@ -6,16 +6,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
 
 from tests.media.phones import Desk, Phone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-# How long an example takes on a busy machine says nothing about the code.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
 
 
 @pytest.fixture
