@@ -59,6 +59,7 @@ class IvrServer:
     ) -> None:
         """`on_left` is told the names of spooled recordings when their application has ended."""
         self._house = house
+        self._began = house.core.now()
         self.applications = applications
         self._spool = spool
         self._on_left = on_left
@@ -86,6 +87,7 @@ class IvrServer:
             status, headers = 403, []
         elif request.method == "OPTIONS":
             status, headers = (503, [_RETRY]) if self.draining else (200, [*_CAPABILITIES])
+            headers = [*headers, ("Uptime", f"{core.now() - self._began:.3f}")]  # `switch.call.server_watch`
         core.reply(arrived.transaction, request.response(status, to_tag=token, headers=headers))
 
     def invited(self, invite: IncomingInvite) -> None:

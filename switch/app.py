@@ -19,6 +19,7 @@ from switch.authentication import Subscribers
 from switch.call.caller import CallerCheck
 from switch.call.control import CallControl
 from switch.call.live import LiveCalls
+from switch.call.server_watch import ServerWatch
 from switch.call.services import Books, Services
 from switch.call.settlement import Settlement, Volatile
 from switch.call.standing import StandingCalls
@@ -130,6 +131,7 @@ class Switch:
             self.control.take_over(_BEAT_SECONDS, _SILENT_SECONDS),
             self.control.reconcile(_RECONCILE_SECONDS),
             self.control.watch_media(),
+            ServerWatch(self.control).run(),
             self.control.hang_up_left(),
             self.live.run(),
             learn_registered(self.memory, self.store, self.reach, self.location.names),

@@ -54,7 +54,10 @@ ivr:
   menus:
     reception: {{greeting: welcome, dial_by_extension: true, extension_digits: 5, keys: {{9: {{app: voicemail}}}}}}
   access_numbers:
-    {{"*98": voicemail, "*43": echo, "*411": "menu:reception", "*99": recharge, "*123": balance}}
+    {{"*98": voicemail, "*43": echo, "*411": "menu:reception", "*99": recharge, "*123": balance,
+      "18005550100": {{app: calling_card, languages: [en, cs], ask_register: true}},
+      "18005550101": {{app: callback, callback_seconds: 1}},
+      "18005550102": {{app: calling_card, languages: [cs], one_stage: true}}}}
 credit: {{slice_seconds: {slice_seconds}}}
 metrics: {{switch: 127.0.0.1:{metrics}, ivr: 127.0.0.1:{ivr_metrics}}}
 log: {{level: info}}

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calling cards and call-back, typed on real phones: callers come through a gateway, hear what the media server says in
+their language, and pay for each leg to the last decimal."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from prompts import FOLDER
+from softswitch.phone import Phone, PhoneSettings
+from tests.e2e.conversation import assert_both_hear
+from tests.e2e.hearing import Ears
+from tests.e2e.tenant import CUSTOMER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from softswitch.phone import Call
+    from tests.e2e.conftest import Phones
+    from tests.e2e.system import System
+
+pytestmark = [pytest.mark.phones, pytest.mark.timeout(180)]
+
+CARD: Final = "18005550100"
+CALLBACK: Final = "18005550101"
+ONE_STAGE: Final = "18005550102"
+GATEWAY: Final = 5
+PER_SECOND: Final = Decimal("0.01")
+"""What the paid subscribers of the tests cost."""
+EN, CS = Ears(FOLDER / "en"), Ears(FOLDER / "cs")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """An account that is called from anywhere by its PIN."""
+
+    system: System
+    number: str
+    pin: str
+
+    @property
+    def balance(self) -> Decimal:
+        return self.system.balance(self.number)
+
+    def legs(self, count: int, *, free: int = 0) -> list[dict[str, Any]]:
+        """Its calls, oldest first, once there are so many, besides `free` ones to access numbers, and none runs."""
+        return [leg for leg in self.system.xdrs(self.number, count + free) if leg["direction"] != "incoming"]
+
+
+@pytest.fixture(autouse=True)
+def carrier(system: System) -> None:
+    """Where callers come from, and are rung back."""
+    gateway = {"name": "cards", "host": f"{system.network}.{GATEWAY}", "port": system.gateway_port, "routes": ["88499"]}
+    file = system.file.with_name("cards.yaml")
+    file.write_text(json.dumps({"gateways": [gateway]}), encoding="utf-8")
+    system.run("apply", str(file), "--yes")
+
+
+@pytest.fixture
+def new_card(system: System) -> Callable[..., Card]:
+    """Makes cards; each takes the number of a subscriber that nobody has."""
+
+    def make(funds: str = "5.00", **more: Any) -> Card:
+        number = f"07{time.monotonic_ns() % 10**10:010d}"
+        pin = number[:1:-1]
+        account = {
+            "number": number,
+            "customer": CUSTOMER,
+            "product": "End-to-end product",
+            "kind": "debit",
+            "opening_balance": funds,
+            "aliases": [f"{pin}@pin", *more.pop("aliases", [])],
+            **more,
+        }
+        file = system.file.with_name(f"card-{number}.yaml")
+        document = {"accounts": [account]}
+        file.write_text(json.dumps(document), encoding="utf-8")
+        system.run("apply", str(file), "--yes")
+        return Card(system, number, pin)
+
+    return make
+
+
+def outside(system: System, phones: Phones, number: str) -> Phone:
+    """A phone whose calls come to us through the gateway."""
+    settings = PhoneSettings(number=number, proxy=system.proxy, host=f"{system.network}.{GATEWAY}")
+    phone = Phone(settings, system.file.parent / f"phone-{number}-{time.monotonic_ns()}")
+    phones.all.append(phone)
+    return phone
+
+
+def dial(system: System, phone: Phone, number: str) -> Call:
+    call = phone.call(f"sip:{number}@{system.proxy}")
+    call.wait_answered()
+    return call
+
+
+def test_a_czech_caller_uses_a_card_twice_and_is_known_the_next_time(
+    system: System, phones: Phones, new_card: Callable[..., Card]
+) -> None:
+    card, friend = new_card(), phones.registered(system.subscriber(paid=True))
+    caller = outside(system, phones, "420777100001")
+    call = dial(system, caller, CARD)
+    at = EN.hears(call, "card-welcome")
+    at = EN.hears(call, "for-this-language", after=at)
+    call.send_digits("2")
+    at = CS.hears(call, "card-enter-pin", after=at)
+    call.send_digits(f"{card.pin}#")
+    at = CS.hears(call, "balance-is", after=at)
+    at = CS.hears(call, "number-5", after=at)
+    at = CS.hears(call, "card-to-register-phone", after=at)
+    call.send_digits("1")
+    at = CS.hears(call, "card-phone-registered", after=at)
+    at = CS.hears(call, "card-enter-destination", after=at)
+    call.send_digits(f"{friend.settings.number}#")
+    at = CS.hears(call, "card-you-have", after=at)
+    incoming = friend.incoming(20)
+    assert incoming.caller_number == "420777100001"
+    incoming.answer()
+    incoming.wait_answered()
+    assert_both_hear(call, incoming)
+    call.send_digits("**")
+    incoming.wait_ended()
+    at = CS.hears(call, "card-another-call", after=at)
+    call.send_digits("1")
+    at = CS.hears(call, "card-enter-destination", after=at)
+    call.send_digits(f"{friend.settings.number}##")  # the second ends what is told of the time
+    again = friend.incoming(20)
+    again.answer()
+    again.wait_answered()
+    time.sleep(1)
+    again.hang_up()
+    CS.hears(call, "card-another-call", after=at)
+    call.hang_up()
+    legs = card.legs(2)
+    assert [leg["dialled"] for leg in legs] == [friend.settings.number] * 2
+    assert all(Decimal(leg["amount"]) == PER_SECOND * int(leg["billed_seconds"]) > 0 for leg in legs)
+    assert card.balance == 5 - sum(Decimal(leg["amount"]) for leg in legs)
+    assert card.pin not in system.log
+    known = dial(system, caller, CARD)
+    EN.hears(known, "for-this-language")
+    known.send_digits("2")
+    CS.hears(known, "balance-is")
+    CS.hears(known, "card-enter-destination")
+    known.hang_up()
+
+
+@pytest.mark.parametrize(("number", "ears"), [(CARD, EN), (ONE_STAGE, CS)], ids=["en", "cs"])
+def test_three_wrong_pins_end_the_call(system: System, phones: Phones, number: str, ears: Ears) -> None:
+    call = dial(system, outside(system, phones, f"42077710001{number[-1]}"), number)
+    if number == CARD:
+        EN.hears(call, "for-this-language")
+        call.send_digits("1")
+    at = 0.0
+    for _ in range(3):
+        at = ears.hears(call, "card-enter-pin", after=at)
+        call.send_digits("00000000#")
+    ears.hears(call, "too-many-attempts", after=at)
+    call.wait_ended(10)
+
+
+def test_a_card_that_runs_out_ends_its_call_to_the_second_and_is_recharged_in_the_same_session(
+    system: System, phones: Phones, new_card: Callable[..., Card], tmp_path: Path
+) -> None:
+    card, friend = new_card("0.12", aliases=["420777100003@pstn"]), phones.registered(system.subscriber(paid=True))
+    system.run("vouchers", "generate", "--customer", CUSTOMER, "--batch", card.number, "--count", "1", "--amount", "2")
+    system.run("vouchers", "export", card.number, str(tmp_path / "codes.csv"))
+    code = (tmp_path / "codes.csv").read_text(encoding="utf-8").splitlines()[1].split(",")[1]
+    # Through the number of the one-stage cards: the destination follows it at once, and rings without a question.
+    call = phone_call(system, phones, "420777100003", ONE_STAGE + friend.settings.number)
+    incoming = friend.incoming(20)
+    incoming.answer()
+    call.wait_answered()
+    began = time.monotonic()
+    incoming.wait_ended(20)
+    assert 11 < time.monotonic() - began < 14
+    at = CS.hears(call, "card-another-call")
+    call.send_digits("1")
+    at = CS.hears(call, "card-enter-destination", after=at)
+    call.send_digits(f"{friend.settings.number}#")
+    at = CS.hears(call, "card-no-funds", after=at)
+    at = CS.hears(call, "card-to-recharge", after=at)
+    call.send_digits("1")
+    at = CS.hears(call, "recharge-enter-code", after=at)
+    call.send_digits(f"{code}#")
+    CS.hears(call, "recharge-done", after=at)
+    again = friend.incoming(30)
+    again.answer()
+    again.wait_answered()
+    time.sleep(1)
+    call.hang_up()
+    again.wait_ended()
+    first, second = card.legs(2, free=1)
+    assert (first["billed_seconds"], Decimal(first["amount"])) == (12, Decimal("0.12"))
+    assert Decimal(second["amount"]) == PER_SECOND * int(second["billed_seconds"]) > 0
+    assert card.balance == 2 - Decimal(second["amount"])
+
+
+def phone_call(system: System, phones: Phones, number: str, dialled: str) -> Call:
+    return outside(system, phones, number).call(f"sip:{dialled}@{system.proxy}")
+
+
+def test_a_missed_call_is_rung_back_and_both_legs_are_paid(
+    system: System, phones: Phones, new_card: Callable[..., Card]
+) -> None:
+    ani = "88499100004"
+    card = new_card(aliases=[f"{ani}@pstn"], max_calls_out=2)
+    friend, far = phones.registered(system.subscriber(paid=True)), phones.gateway(GATEWAY, name=ani)
+    missed = phone_call(system, phones, ani, CALLBACK)
+    assert missed.wait_ended(10) == 486
+    rung = far.incoming(20)
+    assert rung.caller_number == CALLBACK
+    rung.answer()
+    rung.wait_answered()
+    at = EN.hears(rung, "balance-is")
+    at = EN.hears(rung, "card-enter-destination", after=at)
+    rung.send_digits(f"{friend.settings.number}##")
+    incoming = friend.incoming(20)
+    incoming.answer()
+    incoming.wait_answered()
+    assert_both_hear(rung, incoming)
+    rung.hang_up()
+    incoming.wait_ended()
+    legs = {leg["dialled"]: leg for leg in card.legs(2, free=1)}
+    back, onward = legs[ani], legs[friend.settings.number]
+    # 0.02 at the answer, 30 s of 0.10 a minute, then six seconds of 0.09 a minute each
+    assert Decimal(back["amount"]) == Decimal("0.07") + Decimal("0.0015") * (int(back["billed_seconds"]) - 30)
+    assert Decimal(onward["amount"]) == PER_SECOND * int(onward["billed_seconds"]) > 0
+    assert card.balance == 5 - Decimal(back["amount"]) - Decimal(onward["amount"])
+
+
+def test_a_media_server_that_is_killed_ends_the_call_of_a_card_and_its_cost(
+    system: System, phones: Phones, new_card: Callable[..., Card]
+) -> None:
+    card, friend = new_card(aliases=["420777100005@pstn"]), phones.registered(system.subscriber(paid=True))
+    call = phone_call(system, phones, "420777100005", ONE_STAGE + friend.settings.number)
+    incoming = friend.incoming(20)
+    incoming.answer()
+    call.wait_answered()
+    time.sleep(2)
+    system.process("ivr").kill()
+    incoming.wait_ended(15)
+    call.wait_ended(15)
+    (leg,) = card.legs(1, free=1)
+    assert Decimal(leg["amount"]) == PER_SECOND * int(leg["billed_seconds"]) < Decimal("0.20")
+    assert system.rows("audit") == []
+    again = dial(system, outside(system, phones, "420777100005"), CARD)
+    EN.hears(again, "card-welcome", seconds=20)
+    again.hang_up()
