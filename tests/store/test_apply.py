@@ -216,6 +216,69 @@ def test_what_the_store_refuses_leaves_nothing_behind(ops: Any) -> None:
     assert ops.accounts("102")[0]["display"] == ""
 
 
+def many(count: int) -> dict[str, Any]:
+    """So many accounts, each with an alias and a mailbox."""
+    accounts = [
+        {
+            "number": f"7{number:05}",
+            "customer": "Acme",
+            "kind": "debit",
+            "product": "Home",
+            "opening_balance": 5,
+            "aliases": [f"44{number:05}"],
+            "voicemail": {"ask_pin": True},
+        }
+        for number in range(count)
+    ]
+    return {"accounts": accounts}
+
+
+def test_how_often_the_store_is_asked_does_not_depend_on_how_many_accounts_there_are(ops: Any) -> None:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    ops.apply(document())
+    asked = []
+    for count in (20, 200):
+        for _ in range(2):
+            with CaptureQueriesContext(connection) as queries:
+                ops.apply(many(count))
+            asked.append(len(queries))
+    assert max(asked) <= 20
+    assert ops.audit() == []
+    assert ops.account("4400199")["balance"] == 5
+
+
+def test_an_account_that_is_named_twice_is_made_and_then_changed(ops: Any) -> None:
+    ops.apply(document())
+    first, second = many(1)["accounts"][0], {"number": "700000", "display": "Zoe"}
+    changes = [str(change) for change in ops.apply({"accounts": [first, second]})]
+    assert "account 700000: display  -> Zoe" in changes
+    assert ops.account("700000")["display"] == "Zoe"
+
+
+def test_an_alias_moves_from_one_account_to_another(ops: Any) -> None:
+    ops.apply(document())
+    ops.apply({"accounts": [{"number": "101", "aliases": []}, {"number": "102", "aliases": ["420777"]}]})
+    assert ops.account("420777")["number"] == "102"
+
+
+def test_pins_are_hashed_once(ops: Any) -> None:
+    from billing.models import Mailbox
+
+    ops.apply(document())
+    pins = {
+        "accounts": [{"number": "101", "voicemail": {"pin": "4829"}}, {"number": "102", "voicemail": {"pin": "7351"}}]
+    }
+    assert [str(change) for change in ops.apply(pins)] == [
+        "mailbox 101: pin none -> ********",
+        "mailbox 102: pin none -> ********",
+    ]
+    kept = set(Mailbox.objects.values_list("pin", flat=True))
+    assert ops.apply(pins) == []
+    assert set(Mailbox.objects.values_list("pin", flat=True)) == kept
+
+
 def test_rates_come_from_a_file_too(ops: Any, tmp_path: Path) -> None:
     lines = ["prefix,destination,price,effective_from", "0044,UK,0.03,", "49,Germany,0.02,2031-01-01T00:00:00+02:00"]
     (tmp_path / "retail.csv").write_text("\n".join(lines), encoding="utf-8")

