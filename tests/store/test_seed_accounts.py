@@ -316,6 +316,15 @@ async def test_an_alias_uses_the_balance_and_product_of_its_account(store: Store
 
 
 @pytest.mark.asyncio
+async def test_a_phone_is_identified_by_its_number(store: Store, tenant: Tenant) -> None:
+    """The specification: "An account identifies the end user who is using the service. [...] a SIP phone is identified
+    by its phone number." """
+    found = (await store.parties(caller="101", ani=None, dialled="301")).caller
+    assert found is not None
+    assert (found.number, found.account_id, found.password) == ("101", tenant.debit[0], "pw101")
+
+
+@pytest.mark.asyncio
 async def test_several_numbers_dial_without_a_pin_from_one_prepaid_card(store: Store, tenant: Tenant) -> None:
     """The specification: "several phone numbers may be registered for PINless dialing to a single prepaid
     card" """
