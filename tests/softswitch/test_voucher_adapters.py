@@ -12,7 +12,7 @@ from softswitch.vouchers import AdapterError, open_store_adapter
 
 @pytest.mark.asyncio
 async def test_an_adapter_is_a_factory_in_a_module() -> None:
-    """The specification: "The use of external vouchers is enabled on the Configuration server". """
+    """The specification: "The use of external vouchers is enabled on the Configuration server"."""
     store = open_store_adapter(
         VoucherStoreSettings(name="a", adapter="tests.softswitch.adapters:small", options={"code": "123"})
     )

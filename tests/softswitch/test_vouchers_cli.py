@@ -88,8 +88,8 @@ def logged(file: Path, action: str) -> list[tuple[str, Any]]:
 
 
 def test_a_batch_is_generated_exported_and_redeemed(file: Path, tmp_path: Path) -> None:
-    """The specification: "You may need to retrieve IDs and passwords of numerous generated vouchers to print them on the
-    scratch cards." """
+    """The specification: "You may need to retrieve IDs and passwords of numerous generated vouchers to print them on
+    the scratch cards." """
     assert "25 vouchers generated, control numbers 1 to 25" in generated(
         file, "spring", 25, "--expires", "2099-01-01", "--product", "Card"
     )
@@ -114,7 +114,7 @@ def test_a_batch_is_generated_exported_and_redeemed(file: Path, tmp_path: Path) 
 
 
 def test_pins_are_masked_unless_asked_for_which_is_noted(file: Path) -> None:
-    """The specification: "you can restrict access to voucher passwords for some [...] users". """
+    """The specification: "you can restrict access to voucher passwords for some [...] users"."""
     generated(file, "masked", 3)
     rows = vouchers(file, "show", "masked")
     assert {row["pin"] for row in rows} == {"********"}
@@ -207,7 +207,7 @@ def test_a_key_file_that_is_gone_is_not_replaced(file: Path) -> None:
 
 
 def test_vouchers_without_passwords_are_generated_where_that_is_configured(file: Path, tmp_path: Path) -> None:
-    """The specification: "To enable generating vouchers with PIN encryption, set the following options [...]". """
+    """The specification: "To enable generating vouchers with PIN encryption, set the following options [...]"."""
     plain = file.with_name("plain.yaml")
     plain.write_text(file.read_text(encoding="utf-8") + "vouchers: {encrypt: false, id_digits: 16}\n", encoding="utf-8")
     assert "2 vouchers generated" in generated(plain, "plain", 2)

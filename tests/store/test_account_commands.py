@@ -79,8 +79,8 @@ def test_wrong_terms_are_refused(ops: Any, field: str, value: object) -> None:
 
 def test_balances_are_shown_by_their_kind(ops: Any) -> None:
     """A debit balance is what there is, a credit balance what is owed; the command line says so. The specification:
-    "displaying the balance of individual accounts [...] is not necessary. The administrator operates with the customer's
-    balance only." """
+    "displaying the balance of individual accounts [...] is not necessary. The administrator operates with the
+    customer's balance only." """
     assert funds_text(_row("debit", "7.5", "7")) == "7.50 USD, 7.00 available"
     assert funds_text(_row("credit", "3", "2", "5")) == "owes 3.00 USD, limit 5.00, 2.00 available"
     assert funds_text(_row("credit", "-7", "7", "0")) == "has a deposit of 7.00 USD, limit 0.00, 7.00 available"
