@@ -57,7 +57,8 @@ MOST_PROBLEMS = 20
 LIMIT_ACTIONS = ("block", "lock", "alert")
 
 SHORTEST_CARD_PIN = 6
-PIN = re.compile(rf"[0-9]{{{SHORTEST_CARD_PIN},{LONGEST_PIN}}}@pin")
+PIN = re.compile(rf"[0-9]{{{SHORTEST_CARD_PIN},{LONGEST_PIN}}}@pin|[^\s@#]+#[0-9]{{2,16}}@pin")
+"""Of a card, or the authorisation code of one person of a company."""
 
 STATES = ("active", "inactive", "blocked", "suspended", "closed")
 
@@ -289,7 +290,9 @@ def _alias(fields: Reader) -> AliasSpec:
     name = fields.text("name", required=True)
     address = as_address(name)
     if name.endswith("@pin") and not PIN.fullmatch(name):
-        fields.problem("name", f"is not a PIN of {SHORTEST_CARD_PIN} to {LONGEST_PIN} digits, then @pin")
+        fields.problem(
+            "name", f"is not a PIN of {SHORTEST_CARD_PIN} to {LONGEST_PIN} digits, then @pin, nor COMPANY#CODE@pin"
+        )
     allowed = fields.flag("allow_authentication")
     return AliasSpec(name if address is None else str(address), address is not None if allowed is None else allowed)
 

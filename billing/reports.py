@@ -32,12 +32,12 @@ SELECT a.number, a.display, a.kind, c.name AS customer, p.name AS product, g.nam
        alert.at AS spending_alert_at, a.timezone, a.language, c.timezone AS billing_timezone, a.activation_date,
        a.expiry_date, a.expire_after_first_use_days, a.expire_after_last_use_days, u.first_used_at, u.last_used_at,
        u.renewed_at,
-       CASE WHEN a.kind <> 'voucher' THEN json_build_object(
+       json_build_object(
            'enabled', coalesce(m.enabled, true), 'has_pin', coalesce(m.pin, '') <> '',
            'ask_pin', coalesce(m.ask_pin, false), 'max_messages', m.max_messages, 'operator', coalesce(m.operator, ''),
            'email', coalesce(m.email, '{}'), 'attach', coalesce(m.attach, 'wav'),
-           'delete_after_email', coalesce(m.delete_after_email, false)) END AS voicemail,
-       (SELECT array_agg(regexp_replace(n.name, '\d(?=\d\d.*@pin$)', '*', 'g') ORDER BY n.name)
+           'delete_after_email', coalesce(m.delete_after_email, false)) AS voicemail,
+       (SELECT array_agg(regexp_replace(n.name, '\d(?=\d*\d\d@pin$)', '*', 'g') ORDER BY n.name)
           FROM billing_alias n WHERE n.account_id = a.id AND NOT n.is_number) AS aliases,
        ARRAY(SELECT n.name FROM billing_alias n
               WHERE n.account_id = a.id AND NOT n.is_number AND n.name NOT LIKE '%%@p%%'

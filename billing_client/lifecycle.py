@@ -102,8 +102,6 @@ def refusal(terms: LifeTerms | None, now: datetime) -> str | None:
     """Why the account may not be used at `now`, such as "account blocked"; None: it may."""
     if terms is None:
         return None
-    if terms.kind == "voucher":
-        return "account voucher"
     if terms.state != "active":
         return f"account {terms.state}"
     if terms.customer_state != "active":

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from billing_client.check_digit import valid_prefixes
 from billing_client.external_vouchers import ExternalVouchers
+from billing_client.guessing import SHARED
 from billing_client.keyring import KeyRing, KeyRingError
 from billing_client.lifecycle import LifeTerms, expiry
 from billing_client.pool import Pool
@@ -44,8 +45,6 @@ LONGEST_KEY: Final = 128
 LONGEST_SOURCE: Final = 64
 HIDDEN_DIGITS: Final = 4
 """Of an id; those before them are the prefix that guesses are counted by, and that an alarm names."""
-SHARED: Final = {"prefix": 10, "access": 50, "all": 200}
-"""How many times more failures than of one caller it takes where many callers share a count."""
 ANONYMOUS: Final = 10
 PRUNED_AT_A_TIME: Final = 10_000
 

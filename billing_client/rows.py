@@ -69,9 +69,11 @@ def name(value: str | None) -> str:
     return value
 
 
-def pin_name(pin: str) -> str:
-    """The alias that is a PIN; empty, which no alias is, for what cannot be one."""
-    return f"{pin}{PIN_SUFFIX}" if pin.isascii() and pin.isdigit() and len(pin) <= LONGEST_PIN else ""
+def pin_name(pin: str, company: str = "") -> str:
+    """The alias that is a PIN, or a company's authorisation code; empty, which no alias is, for what cannot be one."""
+    if not (pin.isascii() and pin.isdigit() and len(pin) <= LONGEST_PIN):
+        return ""
+    return f"{name(company)}#{pin}{PIN_SUFFIX}" if company else f"{pin}{PIN_SUFFIX}"
 
 
 def binding_key(key: str) -> str:

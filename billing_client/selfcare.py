@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import hmac
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from billing_client import rows, statements
 from billing_client.books import TariffTable, leading_digits
+from billing_client.guessing import LOGIN_ATTEMPT, LOGIN_FAILED, PIN_RIGHT, counted
 from billing_client.lifecycle import LifeTerms, expiry, refusal, zone_of
-from billing_client.mailboxes import PIN_ATTEMPT, PIN_RIGHT
 from billing_client.pins import is_pin
 from billing_client.pool import Pool
 from billing_client.rating import seconds_covered
@@ -26,11 +28,13 @@ if TYPE_CHECKING:
     from asyncpg import Record
 
     from billing_client.types import AccountKind
+    from billing_client.vouchers import GuessSource
 
 __all__ = ["AccountStatus", "Login", "Quote", "SelfCare", "StoreSelfCare"]
 
 STATUS = """
 SELECT a.number, a.kind, f.amount, f.available, f.credit_limit, f.currency, a.language, p.tariff_id,
+       c.name AS customer, coalesce(p.name, '') AS product,
        least(a.max_call_price, c.max_call_price) AS cap,
        account_terms(a.kind, a.state, c.state, a.activation_date, a.expiry_date, a.expire_after_first_use_days,
                      a.expire_after_last_use_days, u.first_used_at, u.last_used_at, u.renewed_at, c.timezone) AS terms
@@ -41,10 +45,12 @@ SELECT a.number, a.kind, f.amount, f.available, f.credit_limit, f.currency, a.la
   LEFT JOIN billing_accountuse u ON u.account_id = a.id
   LEFT JOIN billing_product p ON p.id = a.product_id
  WHERE n.name = $1"""
-CARD = "SELECT a.number FROM billing_alias n JOIN billing_account a ON a.id = n.account_id WHERE n.name = $1"
+BY_ALIAS = (
+    "SELECT a.number, a.password FROM billing_alias n JOIN billing_account a ON a.id = n.account_id WHERE n.name = $1"
+)
 # The account of a number, and whether the card PIN is one of its names.
 OWNER = """
-SELECT a.number, EXISTS (SELECT FROM billing_alias p WHERE p.name = $2 AND p.account_id = a.id) AS is_card
+SELECT a.number, a.password, EXISTS (SELECT FROM billing_alias p WHERE p.name = $2 AND p.account_id = a.id) AS is_card
   FROM billing_alias n JOIN billing_account a ON a.id = n.account_id WHERE n.name = $1"""
 KNOW_PHONE = """
   WITH made AS (
@@ -57,6 +63,8 @@ SELECT EXISTS (SELECT FROM made)
                 WHERE p.name = $2 AND n.name = $1) AS known"""
 
 LONGEST_SOURCE: Final = 100
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +84,8 @@ class AccountStatus:
     """First day on which it cannot be used, in the customer's billing time zone; None: it does not expire."""
     days_left: int | None = None
     """Days on which it can be used, today included."""
+    customer: str = ""
+    product: str = ""
     language: str = ""
     """Of its prompts; empty: none of its own."""
     refusal: str | None = None
@@ -93,6 +103,8 @@ class Login:
     """Callers must not be able to tell "wrong" from "locked"."""
     number: str = ""
     """Of the account, where it was right."""
+    delay_seconds: int = 0
+    """How late the answer shall be, because wrong PINs came before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +126,17 @@ class SelfCare(Protocol):
     async def status(self, number: str) -> AccountStatus | None:
         """Of the account that a number or alias leads to."""
 
-    async def log_in(self, pin: str, source: str, *, number: str = "") -> Login:
-        """Whose PIN this is: that of a calling card (alias `PIN@pin`), or with a number also that of its mailbox.
+    async def by_phone(self, caller: str) -> str | None:
+        """The account that calls from this number are (alias `CALLER@pstn`)."""
 
-        Wrong ones are counted for `source`, the calling number, and for `number`, across calls; too many lock both.
+    async def log_in(
+        self, pin: str, source: GuessSource, *, number: str = "", company: str = "", password: str | None = None
+    ) -> Login:
+        """Whose PIN this is: that of a calling card (alias `PIN@pin`), or with a number also that of its mailbox; with
+        a company, whose authorisation code (alias `COMPANY#PIN@pin`).
+
+        `password`: that of the account must be right too. Wrong ones are counted across calls and nodes: for the
+        calling number and for `number`, which too many lock, and for the access number and all.
         """
 
     async def quote(self, status: AccountStatus, destination: str) -> Quote:
@@ -164,27 +183,38 @@ class StoreSelfCare:
         found = await self._pool.fetch(STATUS, rows.name(number))
         return _status(found[0], self._utc()) if found else None
 
-    async def log_in(self, pin: str, source: str, *, number: str = "") -> Login:
-        """See `SelfCare`. The attempt is counted before it is looked at, and taken back if it was right."""
-        asked = rows.name(number) if number else _subject(pin)
-        source = rows.text(source, LONGEST_SOURCE)
-        attempt = (await self._pool.fetch(PIN_ATTEMPT, asked, source, self._lock_after, self._lock_seconds))[0]
-        if attempt["is_locked"]:
-            return Login("locked")
-        found = await self._owner(pin, number, attempt["hash"])
-        if found is None:
-            return Login("wrong")
-        await self._pool.fetch(PIN_RIGHT, asked, source, self._lock_after)
-        return Login("right", found)
+    async def by_phone(self, caller: str) -> str | None:
+        """See `SelfCare`."""
+        found = await self._pool.fetch(BY_ALIAS, f"{rows.name(caller)}@pstn")
+        return found[0]["number"] if found else None
 
-    async def _owner(self, pin: str, number: str, mailbox_pin: str) -> str | None:
-        card = rows.pin_name(pin)
+    async def log_in(
+        self, pin: str, source: GuessSource, *, number: str = "", company: str = "", password: str | None = None
+    ) -> Login:
+        """See `SelfCare`. The attempt is counted before it is looked at, and taken back if it was right."""
+        card = rows.pin_name(pin, company)
+        asked = rows.name(number) if number else _subject(card)
+        ani = rows.text(source.ani, LONGEST_SOURCE)
+        subjects, weights = counted(source)
+        attempt = (await self._pool.fetch(LOGIN_ATTEMPT, asked, ani, subjects, self._lock_after, self._lock_seconds))[0]
+        if attempt["is_locked"]:
+            return Login("locked", delay_seconds=attempt["delay"])
+        owner = await self._owner(card, number, pin, attempt["hash"])
+        if owner is None or not _is_password(password, owner["password"]):
+            failed = (await self._pool.fetch(LOGIN_FAILED, asked, ani, subjects, weights, self._lock_after))[0]
+            for subject in failed["alarms"]:
+                log.warning("someone is guessing PINs", extra={"subject": subject})
+            return Login("wrong", delay_seconds=failed["delay"])
+        await self._pool.fetch(PIN_RIGHT, asked, ani, self._lock_after)
+        return Login("right", owner["number"], attempt["delay"])
+
+    async def _owner(self, card: str, number: str, pin: str, mailbox_pin: str) -> Record | None:
         if not number:
-            found = await self._pool.fetch(CARD, card) if card else []
-            return found[0]["number"] if found else None
+            found = await self._pool.fetch(BY_ALIAS, card) if card else []
+            return found[0] if found else None
         found = await self._pool.fetch(OWNER, rows.name(number), card)
         is_mailbox = await asyncio.to_thread(is_pin, pin, mailbox_pin)
-        return found[0]["number"] if found and (found[0]["is_card"] or is_mailbox) else None
+        return found[0] if found and (found[0]["is_card"] or is_mailbox) else None
 
     async def quote(self, status: AccountStatus, destination: str) -> Quote:
         """See `SelfCare`."""
@@ -211,9 +241,14 @@ class StoreSelfCare:
         return bool(found[0]["known"])
 
 
-def _subject(pin: str) -> str:
+def _is_password(typed: str | None, password: str) -> bool:
+    """Whether it was typed rightly, or not asked for."""
+    return typed is None or (typed != "" and hmac.compare_digest(typed.encode(), password.encode()))
+
+
+def _subject(card: str) -> str:
     """What a PIN without a number is counted by, beside its source: nothing that tells it."""
-    return "card " + hashlib.sha256(pin.encode()).hexdigest()[:32]
+    return "card " + hashlib.sha256(card.encode()).hexdigest()[:32]
 
 
 def _status(row: Record, now: datetime) -> AccountStatus:
@@ -227,6 +262,8 @@ def _status(row: Record, now: datetime) -> AccountStatus:
         available=row["available"],
         credit_limit=row["credit_limit"],
         currency=row["currency"],
+        customer=row["customer"],
+        product=row["product"],
         expires_on=None if end is None else end.day,
         days_left=None if end is None else max(0, (end.day - today) // timedelta(days=1)),
         language=row["language"],

@@ -41,7 +41,7 @@ __all__ = [
     "Subscriber",
 ]
 
-AccountKind = Literal["debit", "credit", "subordinate", "voucher"]
+AccountKind = Literal["debit", "credit", "subordinate"]
 Direction = Literal["internal", "outgoing", "incoming", "forwarded"]
 """Seen from the provider; "forwarded": an account pays for a call that it forwards."""
 EndedBy = Literal["caller", "callee", "funds", "admin", "timer", "media", "failure", "shutdown", "orphan"]

@@ -174,6 +174,7 @@ class IvrCall:
         diverted: bool = False,
         ring_seconds: float = 60.0,
         hangup_key: str = "",
+        most_seconds: float | None = None,
         on_answer: Callable[[Ivr], Awaitable[bool]] | None = None,
     ) -> DialResult:
         """Call somebody through the switch and connect both."""
@@ -201,6 +202,7 @@ class IvrCall:
             request,
             ring_seconds=ring_seconds,
             hangup_key=hangup_key,
+            most_seconds=most_seconds,
             meet=None if on_answer is None else meet,
         )
 

@@ -28,6 +28,7 @@ async def dial(
     *,
     ring_seconds: float,
     hangup_key: str,
+    most_seconds: float | None,
     meet: Callable[[Leg], Awaitable[bool]] | None,
 ) -> DialResult:
     """Call, wait for the answer, let `meet` talk to who answered, connect, and wait until that ends."""
@@ -43,7 +44,7 @@ async def dial(
             return DialResult(False, watch.status, callee.cause)
         if meet is not None and not await watch.meet(meet):
             return DialResult(False, DECLINED, callee.cause)
-        return await _connected(caller, callee, hangup_key)
+        return await _connected(caller, callee, hangup_key, most_seconds)
     finally:
         caller.leg.stop()
         callee.hang_up()
@@ -126,8 +127,8 @@ async def _verdict(meet: Callable[[Leg], Awaitable[bool]], leg: Leg) -> bool:
         return False
 
 
-async def _connected(caller: Party, callee: Leg, hangup_key: str) -> DialResult:
-    """Both hear each other until one hangs up or the caller types the key."""
+async def _connected(caller: Party, callee: Leg, hangup_key: str, most_seconds: float | None) -> DialResult:
+    """Both hear each other until one hangs up, the caller types the key or the time is over."""
     callee.listener = _Quiet(caller)
     caller.leg.stop()
     await caller.answer()
@@ -143,8 +144,11 @@ async def _connected(caller: Party, callee: Leg, hangup_key: str) -> DialResult:
             typed = (typed + key)[-len(hangup_key) :] if hangup_key else ""
             if hangup_key and typed == hangup_key:
                 return DialResult(True, 200, 16, loop.time() - since, "key")
+            left = None if most_seconds is None else since + most_seconds - loop.time()
+            if left is not None and left <= 0:
+                return DialResult(True, 200, 16, loop.time() - since, "length")
             if not key:
-                await caller.next_change(None)
+                await caller.next_change(left)
         caller.check()
         return DialResult(True, 200, callee.cause, loop.time() - since, "callee")
     finally:

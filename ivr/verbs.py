@@ -106,7 +106,7 @@ class DialResult:
     """Q.850, where the other side gave one."""
     seconds: float = 0.0
     """How long the two talked."""
-    ended_by: Literal["callee", "caller", "key", "failure"] = "failure"
+    ended_by: Literal["callee", "caller", "key", "length", "failure"] = "failure"
 
 
 class Ivr(Protocol):
@@ -203,6 +203,7 @@ class Ivr(Protocol):
         diverted: bool = False,
         ring_seconds: float = 60.0,
         hangup_key: str = "",
+        most_seconds: float | None = None,
         on_answer: Callable[[Ivr], Awaitable[bool]] | None = None,
     ) -> DialResult:
         """Call `destination` through the switch, which authorises and charges `account`, and connect both when it
@@ -210,8 +211,9 @@ class Ivr(Protocol):
 
         The called party sees `caller` and `caller_name`. `diverted`: the call is forwarded on behalf of the account
         (sescase=orig-cdiv, RFC 8498), not made by it. `hangup_key`: keys ("**") by which the caller ends the connection
-        and comes back. `on_answer`: talks to the party that answered before both are connected; false
-        hangs up on it. Raises CallerHungUp when the caller is gone, after ending the other leg.
+        and comes back. `most_seconds`: they are connected no longer than that. `on_answer`: talks to the party that
+        answered before both are connected; false hangs up on it. Raises CallerHungUp when the caller is gone, after
+        ending the other leg.
         """
 
     async def transfer(self, destination: str, *, account: str, caller: str, caller_name: str = "") -> DialResult:

@@ -163,6 +163,7 @@ def credit_settings(configuration: Configuration) -> CreditSettings:
     return CreditSettings(
         slice_seconds=credit.slice_seconds,
         warn_seconds=credit.warn_seconds,
+        warn_again_seconds=credit.warn_again_seconds,
         disconnect_before_zero_seconds=credit.disconnect_before_zero_seconds,
     )
 

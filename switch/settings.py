@@ -79,6 +79,7 @@ class CreditSettings:
 
     slice_seconds: int = 30
     warn_seconds: int = 60
+    warn_again_seconds: int = 30
     disconnect_before_zero_seconds: int = 0
 
 

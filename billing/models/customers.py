@@ -113,7 +113,6 @@ class Account(Limited):
         DEBIT = "debit", "debit"
         CREDIT = "credit", "credit with its own limit"
         SUBORDINATE = "subordinate", "credit within the customer's limit"
-        VOUCHER = "voucher", "voucher"
 
     number = Identifier(max_length=64, unique=True)
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="accounts")
@@ -152,6 +151,7 @@ class Account(Limited):
     class Meta(Limited.Meta):
         constraints = (
             *Limited.Meta.constraints,
+            models.CheckConstraint(name="account_kind", condition=Q(kind__in=("debit", "credit", "subordinate"))),
             models.CheckConstraint(name="account_number_form", condition=Q(number__regex=r"^[^\s@]+$")),
             models.CheckConstraint(
                 name="account_answering_form", condition=Q(answering__mode__isnull=True) | Q(answering__mode__in=MODES)
@@ -196,7 +196,8 @@ class Alias(models.Model):
     key makes every name unique and any name is found in the same way.
 
     `42073723123@pstn` identifies calls from the outside by their calling number (ANI), `192.0.2.10` those of a
-    gateway by their address, `48291744@pin` whoever enters that PIN.
+    gateway by their address, `48291744@pin` whoever enters that PIN, `534564#5550@pin` who enters that code and calls
+    from a number of account 534564.
     """
 
     name = Identifier(max_length=64, primary_key=True)
@@ -208,7 +209,10 @@ class Alias(models.Model):
     class Meta:
         verbose_name_plural = "aliases"
         constraints = (
-            models.CheckConstraint(name="alias_form", condition=Q(name__regex=r"^([^\s@]+(@pstn)?|\d{4,32}@pin)$")),
+            models.CheckConstraint(
+                name="alias_form",
+                condition=Q(name__regex=r"^([^\s@]+(@pstn)?|\d{4,32}@pin|[^\s@#]+#\d{2,16}@pin)$"),
+            ),
         )
 
     def __str__(self) -> str:

@@ -71,7 +71,7 @@ def funds_text(row: dict[str, Any]) -> str:
     """The balance in words: what a debit account has, what a credit account owes (or has deposited)."""
     balance, unit = row["balance"], row["currency"]
     available = f"{amount(row['available'])} available"
-    if row["kind"] in ("debit", "voucher"):
+    if row["kind"] == "debit":
         return f"{amount(balance)} {unit}, {available}"
     who = f"{row['customer']} owes" if row["kind"] == "subordinate" else "owes"
     owed = f"{who} {amount(balance)}" if balance >= 0 else f"has a deposit of {amount(-balance)}"

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, TypeVar, get_args
 
-from ivr.apps.selfcare.settings import BalanceMode, CardSettings, LowBalancePolicy
+from ivr.apps.selfcare.settings import BalanceMode, CardSettings, LowBalancePolicy, Registering, Translation
 from ivr.say import GRAMMARS
 from softswitch.config import values
 from softswitch.config.document import WrongValueError
@@ -25,6 +26,10 @@ T = TypeVar("T")
 WITH_OPTIONS = ("calling_card", "callback", "recharge", "balance")
 """Applications that have options."""
 ONE_STAGE = "calling_card"
+LONGEST_AUTH_CODE = 16
+LONGEST_CALL = 86_400
+REGISTERING: dict[str, Registering] = {"off": "off", "false": "off", "ask": "ask", "true": "ask", "always": "always"}
+"""`ask_register`; a plain yes or no will do too."""
 
 
 def read_access_numbers(
@@ -72,15 +77,23 @@ def _without_options(options: Section, target: str) -> None:
 
 def _card(options: Section) -> CardSettings:
     plain = CardSettings()
-    attempts = integer(1, 20)
-    return CardSettings(
+    attempts, code_length = integer(1, 20), integer(2, LONGEST_AUTH_CODE)
+    found = CardSettings(
         languages=options.values("languages", choice(*GRAMMARS), plain.languages),
         welcome=options.value("welcome", sound_beside(options), plain.welcome),
         ani=options.value("ani", boolean, plain.ani),
+        translate_ani=options.values("translate_ani", _translation, plain.translate_ani),
+        auth_code=options.value("auth_code", boolean, plain.auth_code),
+        min_auth_code_length=options.value("min_auth_code_length", code_length, plain.min_auth_code_length),
+        max_auth_code_length=options.value("max_auth_code_length", code_length, plain.max_auth_code_length),
         pin=options.value("pin", boolean, plain.pin),
+        service_password=options.value("service_password", boolean, plain.service_password),
+        customers=options.values("customers", text, plain.customers),
+        products=options.values("products", text, plain.products),
         max_login_attempts=options.value("max_login_attempts", attempts, plain.max_login_attempts),
         max_recharge_attempts=options.value("max_recharge_attempts", attempts, plain.max_recharge_attempts),
         max_wrong_destinations=options.value("max_wrong_destinations", attempts, plain.max_wrong_destinations),
+        max_timeouts=options.value("max_timeouts", attempts, plain.max_timeouts),
         announce_balance=options.value("announce_balance", boolean, plain.announce_balance),
         balance_mode=options.value("balance_mode", _one_of(get_args(BalanceMode)), plain.balance_mode),
         announce_credit_limit=options.value("announce_credit_limit", boolean, plain.announce_credit_limit),
@@ -94,12 +107,34 @@ def _card(options: Section) -> CardSettings:
             "low_balance_policy", _one_of(get_args(LowBalancePolicy)), plain.low_balance_policy
         ),
         min_call_seconds=options.value("min_call_seconds", integer(0, 3600), plain.min_call_seconds),
-        ask_register=options.value("ask_register", boolean, plain.ask_register),
+        max_call_seconds=options.value("max_call_seconds", integer(0, LONGEST_CALL), plain.max_call_seconds),
+        ask_register=options.value("ask_register", _registering, plain.ask_register),
         hangup_key=options.value("hangup_key", _keys, plain.hangup_key),
         one_stage=options.value("one_stage", boolean, plain.one_stage),
         callback_seconds=options.value("callback_seconds", number(0, 600), plain.callback_seconds),
         callback_ring_seconds=options.value("callback_ring_seconds", number(5, 600), plain.callback_ring_seconds),
     )
+    if found.min_auth_code_length > found.max_auth_code_length:
+        longest = "min_auth_code_length" if options.has("min_auth_code_length") else "max_auth_code_length"
+        options.complain(longest, f"no code has {found.min_auth_code_length} to {found.max_auth_code_length} digits")
+    return found
+
+
+def _translation(value: str) -> Translation:
+    """A rule as sed has it: `s/PATTERN/REPLACEMENT/`, with another character than `/` too, and `g` at the end."""
+    match = re.fullmatch(r"s([^\w\s\\])((?:(?!\1).)+)\1((?:(?!\1).)*)\1(g?)", value)
+    if match is None:
+        raise WrongValueError(f'expected a rule such as "s/^0/44/", not "{value}"')
+    try:
+        pattern = re.compile(match[2])
+        pattern.sub(match[3], "")
+    except (re.error, IndexError) as error:
+        raise WrongValueError(f'"{value}": {error}') from None
+    return Translation(pattern, match[3], bool(match[4]))
+
+
+def _registering(value: str) -> Registering:
+    return REGISTERING[choice(*REGISTERING)(value)]
 
 
 def _one_of(known: tuple[T, ...]) -> Callable[[str], T]:

@@ -228,6 +228,7 @@ class Credit:
 
     slice_seconds: int = 30
     warn_seconds: int = 60
+    warn_again_seconds: int = 30
     disconnect_before_zero_seconds: int = 0
 
 

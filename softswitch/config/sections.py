@@ -329,6 +329,7 @@ def _credit(section: Section) -> Credit:
         return Credit(
             slice_seconds=section.value("slice_seconds", integer(5, 3600), plain.slice_seconds),
             warn_seconds=section.value("warn_seconds", integer(0, 3600), plain.warn_seconds),
+            warn_again_seconds=section.value("warn_again_seconds", integer(0, 3600), plain.warn_again_seconds),
             disconnect_before_zero_seconds=section.value(
                 "disconnect_before_zero_seconds", integer(0, 3600), plain.disconnect_before_zero_seconds
             ),

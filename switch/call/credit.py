@@ -18,7 +18,6 @@ __all__ = ["Charge", "Credit"]
 
 _ZERO: Final = Decimal(0)
 
-WARN_AGAIN_SECONDS: Final = 30.0
 FIRST_WARNING_SECONDS: Final = 1.0
 """After the answer: before that nobody listens."""
 LAST_WARNING_SECONDS: Final = 5.0
@@ -151,7 +150,9 @@ class Credit:
             return None
         due = max(self.answered_at + FIRST_WARNING_SECONDS, end - settings.warn_seconds)
         if self._warned_at is not None:
-            due = max(due, self._warned_at + WARN_AGAIN_SECONDS)
+            if not settings.warn_again_seconds and self._warned_at >= end - settings.warn_seconds:
+                return None
+            due = max(due, self._warned_at + settings.warn_again_seconds)
         return due if due <= end - LAST_WARNING_SECONDS else None
 
     def warned(self, now: float) -> None:

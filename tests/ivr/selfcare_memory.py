@@ -39,12 +39,16 @@ class MemorySelfCare:
 
     accounts: dict[str, AccountStatus] = field(default_factory=dict)
     pins: dict[str, str] = field(default_factory=dict)
-    """Account by card PIN."""
+    """Account by card PIN, or by `COMPANY#CODE`."""
+    passwords: dict[str, str] = field(default_factory=dict)
+    """By account."""
     quotes: dict[str, Quote] = field(default_factory=dict)
     """By destination; others are not known."""
     phones: dict[str, str] = field(default_factory=dict)
     """Account by calling number."""
     lock_after: int = 9
+    is_late: bool = False
+    """Whether wrong PINs make answers late."""
     is_away: bool = False
     wrong: Counter[str] = field(default_factory=Counter)
 
@@ -71,16 +75,26 @@ class MemorySelfCare:
         self._answer()
         return self.accounts.get(number)
 
-    async def log_in(self, pin: str, source: str, *, number: str = "") -> Login:
+    async def by_phone(self, caller: str) -> str | None:
         """See SelfCare."""
         self._answer()
-        if self.wrong[source] >= self.lock_after:
-            return Login("locked")
-        found = self.pins.get(pin)
-        if found is None or number not in ("", found):
-            self.wrong[source] += 1
-            return Login("wrong")
-        return Login("right", found)
+        return self.phones.get(caller)
+
+    async def log_in(
+        self, pin: str, source: GuessSource, *, number: str = "", company: str = "", password: str | None = None
+    ) -> Login:
+        """See SelfCare. Every wrong one makes the answers a second later."""
+        self._answer()
+        wrong = self.wrong[source.ani]
+        delay = wrong if self.is_late else 0
+        if wrong >= self.lock_after:
+            return Login("locked", delay_seconds=delay)
+        found = self.pins.get(f"{company}#{pin}" if company else pin)
+        is_password = password is None or (found is not None and password == self.passwords.get(found))
+        if found is None or number not in ("", found) or not is_password:
+            self.wrong[source.ani] += 1
+            return Login("wrong", delay_seconds=delay + 1 if self.is_late else 0)
+        return Login("right", found, delay)
 
     async def quote(self, status: AccountStatus, destination: str) -> Quote:
         """See SelfCare."""

@@ -108,7 +108,7 @@ def test_funds_or_balance_of_credit_accounts_is_a_matter_of_settings() -> None:
 def test_time_is_told_in_minutes_from_a_minute_on_where_seconds_are_not_wanted(
     seconds: int, settings: dict[str, bool], units: tuple[Any, ...]
 ) -> None:
-    told = tell_time(Quote("ok", seconds), "en", CardSettings(**settings))  # type: ignore[arg-type]
+    told = tell_time(Quote("ok", seconds), "en", CardSettings(max_call_seconds=0, **settings))  # type: ignore[arg-type]
     assert told == ["card-you-have", grammar("en").duration(seconds, units), "card-for-this-call"]
 
 

@@ -31,6 +31,9 @@ MENU = ("card-another-call", "press-1", "card-to-balance", "press-2", "card-to-r
 OFFER = ("card-to-recharge", "press-1", "vm-to-continue", "press-2")
 
 
+__all__ = ["ANI", "FRIEND", "MENU", "NUMBER", "PIN", "Cards", "RungBack", "cards", "known", "unknown"]
+
+
 @dataclass
 class Cards:
     """Card 101 with ten dollars, which pay for five minutes to a friend."""
@@ -183,7 +186,7 @@ def test_a_destination_that_funds_do_not_pay_for_offers_to_recharge() -> None:
 
 
 def test_the_price_of_a_minute_is_told_where_wanted_and_time_where_not_unlimited() -> None:
-    desk = cards(announce_price=True)
+    desk = cards(announce_price=True, max_call_seconds=0)
     desk.selfcare.quotes[FRIEND] = Quote("ok", None, Decimal(0), "USD")
     script = known().hears(..., "card-enter-destination").answers_dial(FRIEND).presses(FRIEND + "#")
     script.hears("card-calling-rate", SAY.money(Decimal(0), "USD"), "card-unlimited").run(desk.app)

@@ -12,7 +12,7 @@ import pytest
 from ivr.apps.selfcare import CardSettings, Desk, callback
 from switch.sip.session import Ended
 from tests.ivr.rtp_phone import RtpPhone
-from tests.ivr.selfcare_memory import MemorySelfCare
+from tests.ivr.selfcare_memory import MemorySelfCare, debit
 from tests.ivr.test_server import Callee, Caller
 from tests.switch.phone import Phone
 
@@ -48,7 +48,8 @@ async def call_back_server(
         return composed.world.ring_back(request, details, after_seconds=after_seconds, ring_seconds=ring_seconds)
 
     options = {"callback_seconds": 0.1, "callback_ring_seconds": 5.0, **settings}
-    desk = Desk(selfcare=MemorySelfCare(), vouchers=None, settings={"*98": CardSettings(**options)})  # type: ignore[arg-type]
+    selfcare = MemorySelfCare({"101": debit()})
+    desk = Desk(selfcare=selfcare, vouchers=None, settings={"*98": CardSettings(**options)})  # type: ignore[arg-type]
     composed.apps |= {"callback": partial(callback, desk=desk, ring_back=ring_back), "calling_card": card}
     return await start(switch=switch.local, domain="sip.example.com")
 

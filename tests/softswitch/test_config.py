@@ -103,6 +103,25 @@ def test_a_key_without_a_value_keeps_its_default(tmp_path: Path) -> None:
     assert load(written(tmp_path, "node:\nsip:\n")).node == "sw1"
 
 
+def test_an_access_number_may_translate_calling_numbers_and_be_for_a_few_customers_only(tmp_path: Path) -> None:
+    text = r"""
+ivr:
+  access_numbers:
+    "1": {app: calling_card, translate_ani: ['s/^0/44/', 's|[^0-9]||g', 's/^(..)1/\g<1>2/'], customers: Acme,
+          products: [Card, Gold card], auth_code: true, max_auth_code_length: 6, service_password: true,
+          max_call_seconds: 0, max_timeouts: 2, ask_register: always}
+    "2": {app: calling_card, ask_register: off}
+"""
+    cards = load(written(tmp_path, text)).ivr.cards
+    card = cards["1"]
+    assert [rule.apply("01-2 1") for rule in card.translate_ani] == ["441-2 1", "0121", "01-2 1"]
+    assert card.translate_ani[2].apply("441") == "442"
+    assert (card.customers, card.products) == (("Acme",), ("Card", "Gold card"))
+    assert (card.auth_code, card.min_auth_code_length, card.max_auth_code_length) == (True, 4, 6)
+    assert (card.service_password, card.max_call_seconds, card.max_timeouts) == (True, 0, 2)
+    assert (card.ask_register, cards["2"].ask_register) == ("always", "off")
+
+
 def test_access_numbers_may_have_options(tmp_path: Path) -> None:
     text = """
 ivr:
@@ -116,7 +135,7 @@ ivr:
     assert ivr.access_numbers == {"*99": "recharge", "18005550100": "calling_card", "18005550100%": "calling_card"}
     card = ivr.cards["18005550100"]
     assert (card.announce_balance, card.languages, card.max_login_attempts) == (False, ("en", "cs"), 2)
-    assert (card.ask_register, card.low_balance, card.low_balance_policy) == (True, Decimal("1.50"), "disconnect")
+    assert (card.ask_register, card.low_balance, card.low_balance_policy) == ("ask", Decimal("1.50"), "disconnect")
     assert (card.hangup_key, card.balance_mode, card.pin) == ("", "balance", True)
 
 
@@ -192,6 +211,30 @@ ivr:
         (
             "ivr: {access_numbers: {'1': {app: calling_card, hangup_key: x}}}\n",
             'config.yaml:1: ivr.access_numbers.1.hangup_key: expected keys such as "**", or off',
+        ),
+        (
+            "ivr:\n  access_numbers:\n    '1':\n      app: calling_card\n      translate_ani: 's/^0/44'\n",
+            'config.yaml:5: ivr.access_numbers.1.translate_ani: expected a rule such as "s/^0/44/", not "s/^0/44"',
+        ),
+        (
+            "ivr: {access_numbers: {'1': {app: calling_card, translate_ani: ['s/(/44/']}}}\n",
+            'config.yaml:1: ivr.access_numbers.1.translate_ani[0]: "s/(/44/": missing ), unterminated subpattern',
+        ),
+        (
+            "ivr: {access_numbers: {'1': {app: calling_card, translate_ani: ['s/0/\\2/']}}}\n",
+            'config.yaml:1: ivr.access_numbers.1.translate_ani[0]: "s/0/\\2/": invalid group reference 2',
+        ),
+        (
+            "ivr: {access_numbers: {'1': {app: calling_card, ask_register: maybe}}}\n",
+            'config.yaml:1: ivr.access_numbers.1.ask_register: unknown value "maybe"; known: off,',
+        ),
+        (
+            "ivr: {access_numbers: {'1': {app: calling_card, max_auth_code_length: 3}}}\n",
+            "config.yaml:1: ivr.access_numbers.1.max_auth_code_length: no code has 4 to 3 digits",
+        ),
+        (
+            "ivr: {access_numbers: {'1': {app: calling_card, max_call_seconds: hour}}}\n",
+            'config.yaml:1: ivr.access_numbers.1.max_call_seconds: expected a whole number, not "hour"',
         ),
         ("ivr: {menus: {a: {keys: {12: {dial: 1}}}}}\n", 'config.yaml:1: ivr.menus.a.keys.12: "12" is no key of a'),
         ("ivr: {menus: {a: {keys: {1: {}}}}}\n", "config.yaml:1: ivr.menus.a.keys.1: needs exactly one of"),

@@ -111,7 +111,7 @@ async def test_used_balances_and_accounts_cannot_be_deleted(desk: CallDesk, tena
 
 
 @pytest.mark.parametrize(
-    ("kind", "balance"), [("debit", 1), ("debit", 2), ("debit", 4), ("credit", 1), ("subordinate", 2), ("voucher", 3)]
+    ("kind", "balance"), [("debit", 1), ("debit", 2), ("debit", 4), ("credit", 1), ("subordinate", 2)]
 )
 async def test_an_account_spends_from_a_balance_of_its_kind_that_nobody_else_has(
     tenant: Tenant, kind: str, balance: int

@@ -133,15 +133,9 @@ async def test_an_alias_rings_the_account_unless_it_registers_by_itself(store: S
     assert registering.bindings == (own,)
 
 
-async def test_a_voucher_makes_no_calls(store: Store, tenant: Tenant) -> None:
-    await tenant.sql.execute("INSERT INTO billing_balance (id, kind, currency) VALUES (9, 'debit', 'USD')")
-    await tenant.sql.execute(
-        "INSERT INTO billing_account (id, number, customer_id, kind, balance_id, password)"
-        " VALUES (9, '900', 1, 'voucher', 9, '')"
-    )
-    caller = (await store.parties(caller="900", ani=None, dialled="201")).caller
-    assert caller is not None
-    assert (caller.refusal, caller.tariff_id) == ("account voucher", None)
+async def test_a_voucher_makes_no_calls_for_it_is_no_account(tenant: Tenant) -> None:
+    with pytest.raises(asyncpg.CheckViolationError, match="account_kind"):
+        await tenant.sql.execute("UPDATE billing_account SET kind = 'voucher' WHERE id = 1")
 
 
 async def test_a_name_belongs_to_one_account(tenant: Tenant) -> None:

@@ -14,6 +14,7 @@ import pytest_asyncio
 from billing_client.selfcare import Login, StoreSelfCare
 from billing_client.store import Store
 from billing_client.types import StoreEvent
+from billing_client.vouchers import GuessSource
 from tests.store.bindings import binding
 from tests.store.calls import STARTED_AT, CallDesk
 
@@ -388,9 +389,9 @@ async def test_a_calling_card_is_identified_by_its_pin_and_only_there(
 ) -> None:
     """The specification: "a prepaid calling card is an account identified by a PIN" """
     await tenant.sql.execute("INSERT INTO billing_alias (name, account_id) VALUES ('48291744@pin', 1)")
-    assert await selfcare.log_in("48291744", "420777000001") == Login("right", "101")
+    assert await selfcare.log_in("48291744", GuessSource("420777000001")) == Login("right", "101")
     for wrong in ("48291745", "", "48291744@pin", "4829174 4", "9" * 60, "٤٨٢٩١٧٤٤"):
-        assert await selfcare.log_in(wrong, "420777000002") == Login("wrong")
+        assert (await selfcare.log_in(wrong, GuessSource("420777000002"))).verdict == "wrong"
     # Nobody finds out a PIN by dialling it, logging in with it or asking for its mailbox.
     assert await store.subscriber("48291744@pin") is None
     found = await store.parties(caller="48291744@pin", ani=None, dialled="48291744@pin")

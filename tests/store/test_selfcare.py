@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from billing_client.pins import hash_pin
 from billing_client.selfcare import Login, Quote, StoreSelfCare
+from billing_client.vouchers import GuessSource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,6 +25,8 @@ pytestmark = pytest.mark.asyncio
 NOW = datetime(2027, 6, 1, 22, 30, tzinfo=UTC)
 CARD = "48291047"
 ANI = "42073723123"
+ACCESS = "18005550100"
+CALLER = GuessSource(ANI, ACCESS)
 
 
 @pytest_asyncio.fixture
@@ -77,36 +80,68 @@ async def test_an_account_that_may_not_be_used_says_why(selfcare: StoreSelfCare,
 
 async def test_a_card_pin_tells_whose_it_is_alone_or_with_the_number(selfcare: StoreSelfCare) -> None:
     right = Login("right", "101")
-    assert await selfcare.log_in(CARD, ANI) == right
-    assert await selfcare.log_in(CARD, ANI, number="101") == right
-    assert await selfcare.log_in(CARD, ANI, number="201") == Login("wrong")
-    assert await selfcare.log_in("1' OR 1=1", ANI) == Login("wrong")
+    assert await selfcare.log_in(CARD, CALLER) == right
+    assert await selfcare.log_in(CARD, CALLER, number="101") == right
+    assert await selfcare.log_in(CARD, CALLER, number="201") == Login("wrong", delay_seconds=1)
+    assert await selfcare.log_in("1' OR 1=1", CALLER) == Login("wrong", delay_seconds=2)
 
 
 async def test_with_a_number_the_pin_of_its_mailbox_is_right_too(selfcare: StoreSelfCare, tenant: Tenant) -> None:
     await tenant.sql.execute("INSERT INTO billing_mailbox (account_id, pin) VALUES (1, $1)", hash_pin("7391"))
-    assert await selfcare.log_in("7391", ANI, number="101") == Login("right", "101")
-    assert await selfcare.log_in("7392", ANI, number="101") == Login("wrong")
-    assert await selfcare.log_in("7391", ANI) == Login("wrong")
+    assert await selfcare.log_in("7391", CALLER, number="101") == Login("right", "101")
+    assert (await selfcare.log_in("7392", CALLER, number="101")).verdict == "wrong"
+    assert (await selfcare.log_in("7391", CALLER)).verdict == "wrong"
 
 
 async def test_who_guesses_is_locked_across_calls_and_others_are_not(selfcare: StoreSelfCare) -> None:
-    for guess in ("11111111", "22222222", "33333333"):
-        assert await selfcare.log_in(guess, ANI) == Login("wrong")
-    assert await selfcare.log_in(CARD, ANI) == Login("locked")
-    assert await selfcare.log_in(CARD, "42075553333") == Login("right", "101")
+    for guess, delay in (("11111111", 1), ("22222222", 2), ("33333333", 4)):
+        assert await selfcare.log_in(guess, CALLER) == Login("wrong", delay_seconds=delay)
+    assert await selfcare.log_in(CARD, CALLER) == Login("locked", delay_seconds=4)
+    assert await selfcare.log_in(CARD, GuessSource("42075553333")) == Login("right", "101")
 
 
 async def test_no_more_pins_are_looked_at_however_many_calls_try_at_once(selfcare: StoreSelfCare) -> None:
-    answers = await asyncio.gather(*(selfcare.log_in(f"{guess:08}", ANI) for guess in range(20)))
+    answers = await asyncio.gather(*(selfcare.log_in(f"{guess:08}", CALLER) for guess in range(20)))
     assert [answer.verdict for answer in answers].count("wrong") == 3
 
 
 async def test_guessed_pins_are_written_nowhere(selfcare: StoreSelfCare, tenant: Tenant) -> None:
-    await selfcare.log_in("55667788", ANI)
-    subjects = [row["subject"] for row in await tenant.sql.fetch("SELECT subject FROM billing_pinfailure")]
-    assert len(subjects) == 2
+    await selfcare.log_in("55667788", CALLER)
+    tables = "billing_pinfailure UNION ALL SELECT subject FROM billing_voucherguess"
+    subjects = [row["subject"] for row in await tenant.sql.fetch(f"SELECT subject FROM {tables}")]
+    assert len(subjects) == 4
     assert not any("55667788" in subject for subject in subjects)
+
+
+async def test_a_phone_of_the_outside_is_known_by_its_number(selfcare: StoreSelfCare) -> None:
+    assert await selfcare.by_phone(ANI) is None
+    assert await selfcare.know_phone("101", ANI)
+    assert await selfcare.by_phone(ANI) == "101"
+    assert await selfcare.by_phone(CARD) is None
+    assert await selfcare.by_phone("\0" * 100) is None
+
+
+async def test_a_status_says_whose_it_is_and_of_which_product(selfcare: StoreSelfCare) -> None:
+    status = await selfcare.status("101")
+    assert status is not None
+    assert (status.customer, status.product) == ("company", "retail")
+
+
+async def test_an_authorisation_code_is_right_for_its_company_only(selfcare: StoreSelfCare, tenant: Tenant) -> None:
+    await tenant.sql.execute("INSERT INTO billing_alias (name, account_id) VALUES ('301#5550@pin', 2)")
+    assert await selfcare.log_in("5550", CALLER, company="301") == Login("right", "201")
+    for company, code in (("301", "5551"), ("101", "5550"), ("", "5550"), ("\0#", "5550")):
+        assert (await selfcare.log_in(code, CALLER, company=company)).verdict != "right"
+
+
+async def test_a_password_must_be_right_beside_the_pin_and_wrong_ones_count(
+    selfcare: StoreSelfCare, tenant: Tenant
+) -> None:
+    await tenant.sql.execute("UPDATE billing_account SET password = '905112' WHERE id = 1")
+    assert await selfcare.log_in(CARD, CALLER, password="905112") == Login("right", "101")
+    for wrong in ("905113", "", "905112é"):
+        assert (await selfcare.log_in(CARD, CALLER, password=wrong)).verdict == "wrong"
+    assert (await selfcare.log_in(CARD, CALLER, password="905112")).verdict == "locked"
 
 
 async def test_a_quote_says_how_long_the_funds_last(selfcare: StoreSelfCare, tenant: Tenant) -> None:

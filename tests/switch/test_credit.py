@@ -155,6 +155,19 @@ def test_the_warning_comes_a_minute_before_the_end_and_again_after_thirty_second
     assert credit.retry_at == 187.0
 
 
+def test_the_warning_may_come_once_or_at_other_intervals() -> None:
+    due: dict[int, list[float | None]] = {}
+    for again in (0, 10):
+        credit = Credit(rate(), CreditSettings(warn_seconds=60, warn_again_seconds=again), Decimal("0.90"))
+        lock(credit, Decimal("0.90"))
+        credit.answered(100.0)
+        credit.warned(130.0)
+        due[again] = [credit.warn_at]
+        credit.warned(140.0)
+        due[again].append(credit.warn_at)
+    assert due == {0: [None, None], 10: [140.0, 150.0]}
+
+
 def test_before_the_end_the_store_is_asked_once_more() -> None:
     credit = Credit(rate(), SETTINGS, Decimal("0.90"))
     lock(credit, Decimal("0.90"))

@@ -8,10 +8,12 @@ one to the caller and the one that he then makes, are charged like any other of 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from ivr.apps.selfcare.desk import access_number, known_account
+from billing_client.types import StoreError
+from ivr.apps.selfcare.desk import access_number, calling_account, calling_number, is_admitted
 from ivr.leg import DialRequest
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ __all__ = ["CARD", "RingBack", "callback"]
 BUSY: Final = 486
 CARD: Final = "calling_card"
 """The application that the called caller gets."""
+
+log = logging.getLogger(__name__)
 
 
 class RingBack(Protocol):
@@ -37,10 +41,29 @@ class RingBack(Protocol):
 
 async def callback(call: Ivr, *, desk: Desk, ring_back: RingBack) -> None:
     """Refuses everybody, and rings back who is known by his number."""
-    details = call.details
-    account, settings = known_account(details), desk.of(details)
-    if account is not None and details.caller.removeprefix("+").isdecimal():
-        called = replace(details, application=CARD, parameters={"access": access_number(details)})
-        request = DialRequest(destination=details.caller, account=account, caller=access_number(details))
+    details, settings = call.details, desk.of(call.details)
+    request = await _request(call, desk)
+    if request is not None:
+        called = replace(
+            details,
+            application=CARD,
+            account=request.account,
+            target=request.account,
+            parameters={"access": access_number(details)},
+        )
         ring_back(request, called, after_seconds=settings.callback_seconds, ring_seconds=settings.callback_ring_seconds)
     await call.hangup(BUSY, cause=17)
+
+
+async def _request(call: Ivr, desk: Desk) -> DialRequest | None:
+    """The call to who called; None where nobody is known by that number, or this access number is not for him."""
+    settings, number = desk.of(call.details), calling_number(call.details, desk.of(call.details))
+    try:
+        account = await calling_account(call, desk)
+        status = None if account is None else await desk.selfcare.status(account)
+    except StoreError:
+        log.exception("nobody is rung back: the store does not answer", extra={"call": call.details.call_id})
+        return None
+    if status is None or not is_admitted(status, settings) or not number.isdecimal():
+        return None
+    return DialRequest(destination=number, account=status.number, caller=access_number(call.details))

@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from billing_client.types import StoreError
-from ivr.apps.selfcare.desk import known_account, log_in
+from ivr.apps.selfcare.desk import calling_account, calling_number, is_admitted, log_in, log_in_by_code
 from ivr.apps.selfcare.recharge import top_up
 from ivr.apps.selfcare.telling import tell_balance, tell_expiry, tell_limit, tell_price, tell_time
 from ivr.verbs import TooManyTries
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from billing_client.selfcare import AccountStatus
     from ivr.apps.selfcare.desk import Desk
     from ivr.apps.selfcare.settings import CardSettings
@@ -37,6 +39,7 @@ FAILURES: Final = {486: "vm-call-busy", 600: "vm-call-busy", 408: "vm-call-no-an
 WRONG: Final = frozenset({403, 404, 410, 484, 604})
 """Statuses of numbers that do not exist, or may not be called."""
 
+_Answer = TypeVar("_Answer")
 Next = Literal["call", "balance", "recharge"]
 CHOICES: Final[dict[str, Next]] = {"1": "call", "2": "balance", "3": "recharge"}
 CHOICE_PROMPTS: Final = ("card-another-call", "press-1", "card-to-balance", "press-2", "card-to-recharge", "press-3")
@@ -69,6 +72,10 @@ class _Session:
             raise _End
         self.status = found
 
+    async def menu(self, prompts: Sequence[Playable], keys: Mapping[str, _Answer]) -> _Answer:
+        """Offer choices, as often as the settings allow; raises TooManyTries."""
+        return await self.call.menu(prompts, keys, tries=self.settings.max_timeouts)
+
     async def recharge(self) -> bool:
         """Take a voucher; whether there was one."""
         first = self.attempts + 1
@@ -95,25 +102,37 @@ async def calling_card(call: Ivr, *, desk: Desk) -> None:
 
 async def _serve(session: _Session) -> None:
     call, settings = session.call, session.settings
-    number = known_account(call.details) if settings.ani else None
-    by_pin = number is None
+    known = await calling_account(call, session.desk) if settings.ani else None
     await _welcome(session)
-    if number is None:
-        number = await log_in(call, session.desk, by_number=False) if settings.pin else None
-        if number is None:
-            if not settings.pin:
-                await call.play("not-allowed")
-            raise _End
-    await session.refresh(number)
+    await session.refresh(await _identify(session, known))
+    if not is_admitted(session.status, settings):
+        await call.play("not-allowed")
+        raise _End
     if session.status.language and len(settings.languages) < 2:
         call.speak(session.status.language)
     await _check_usable(session)
     told = await _check_funds(session)
     if settings.announce_balance and not told:
         await _tell(session)
-    if by_pin and settings.ask_register:
-        await _ask_register(session)
+    if known is None and settings.ask_register != "off":
+        await _register(session)
     await _calls(session)
+
+
+async def _identify(session: _Session, known: str | None) -> str:
+    """The account that is served: the one whose number calls, one of several people there, or that of a PIN."""
+    if known is not None and not session.settings.auth_code:
+        return known
+    if known is not None:
+        number = await log_in_by_code(session.call, session.desk, known)
+    elif session.settings.pin:
+        number = await log_in(session.call, session.desk, by_number=False)
+    else:
+        await session.call.play("not-allowed")
+        raise _End
+    if number is None:
+        raise _End
+    return number
 
 
 async def _welcome(session: _Session) -> None:
@@ -167,7 +186,7 @@ async def _check_funds(session: _Session) -> bool:
 
 async def _offer_recharge(session: _Session) -> bool:
     prompts = ("card-to-recharge", "press-1", "vm-to-continue", "press-2")
-    if not await session.call.menu(prompts, {"1": True, "2": False}):
+    if not await session.menu(prompts, {"1": True, "2": False}):
         return False
     return await session.recharge()
 
@@ -182,13 +201,13 @@ async def _tell(session: _Session) -> None:
     await session.call.play(*told, interrupt="any")
 
 
-async def _ask_register(session: _Session) -> None:
-    """Shall this phone be recognised in future? Who withholds his number is not asked."""
+async def _register(session: _Session) -> None:
+    """Recognise this phone in future, if its owner wants so; who withholds his number is not asked."""
     call = session.call
-    caller = call.details.caller.removeprefix("+")
+    caller = calling_number(call.details, session.settings)
     if not NUMBER.fullmatch(caller):
         return
-    wanted = await call.menu(
+    wanted = session.settings.ask_register == "always" or await session.menu(
         ("card-to-register-phone", "press-1", "vm-to-continue", "press-2"), {"1": True, "2": False}
     )
     if wanted:
@@ -204,7 +223,7 @@ async def _calls(session: _Session) -> None:
     dialled = call.details.parameters.get("argument", "") if settings.one_stage else ""
     while True:
         destination = dialled or await call.ask(
-            "card-enter-destination", digits=MOST_DIGITS, least=1, first_seconds=FIRST_SECONDS
+            "card-enter-destination", digits=MOST_DIGITS, first_seconds=FIRST_SECONDS, tries=settings.max_timeouts
         )
         dialled = ""
         if not destination:
@@ -242,9 +261,14 @@ async def _connect(session: _Session, destination: str) -> DialResult | None:
     if quote.verdict == "ok" and settings.announce_time:
         told += tell_time(quote, call.language, settings)
     await call.play(*told, interrupt="#")
-    caller = call.details.caller
-    shown = caller if NUMBER.fullmatch(caller.removeprefix("+")) else session.status.number
-    result = await call.dial(destination, account=session.status.number, caller=shown, hangup_key=settings.hangup_key)
+    caller = calling_number(call.details, settings)
+    result = await call.dial(
+        destination,
+        account=session.status.number,
+        caller=caller if NUMBER.fullmatch(caller) else session.status.number,
+        hangup_key=settings.hangup_key,
+        most_seconds=settings.max_call_seconds or None,
+    )
     await session.refresh(session.status.number)
     return result
 
@@ -256,7 +280,7 @@ def _is_low(session: _Session) -> bool:
 async def _menu(session: _Session) -> None:
     """After a call: what next? Returns for another call."""
     while True:
-        choice = await session.call.menu(CHOICE_PROMPTS, CHOICES)
+        choice = await session.menu(CHOICE_PROMPTS, CHOICES)
         if choice == "call":
             return
         if choice == "balance":

@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from billing_client.vouchers import GuessSource
 from ivr.apps.selfcare.settings import CardSettings
 
 if TYPE_CHECKING:
@@ -14,13 +15,28 @@ if TYPE_CHECKING:
     from datetime import date
     from decimal import Decimal
 
-    from billing_client.selfcare import SelfCare
+    from billing_client.selfcare import AccountStatus, SelfCare
     from billing_client.vouchers import Vouchers
     from ivr.verbs import CallDetails, Ivr
 
-__all__ = ["MOST_DIGITS", "Desk", "Receipt", "access_number", "known_account", "log_in", "log_receipt"]
+__all__ = [
+    "MOST_DIGITS",
+    "Desk",
+    "Receipt",
+    "access_number",
+    "calling_account",
+    "calling_number",
+    "guess_source",
+    "is_admitted",
+    "log_in",
+    "log_in_by_code",
+    "log_receipt",
+    "wait",
+]
 
 MOST_DIGITS: Final = 32
+WAIT_AGAIN_SECONDS: Final = 10.0
+"""A caller who waits is told so again after so long."""
 
 log = logging.getLogger(__name__)
 
@@ -67,28 +83,84 @@ def access_number(details: CallDetails) -> str:
     return details.parameters.get("access", "") or details.dialled.removeprefix("+")
 
 
-def known_account(details: CallDetails) -> str | None:
-    """The account that calls by its own phone or number.
+def guess_source(details: CallDetails) -> GuessSource:
+    """What wrong codes and PINs of this call are counted for."""
+    return GuessSource(details.caller, access_number(details))
+
+
+def calling_number(details: CallDetails, settings: CardSettings) -> str:
+    """The calling number in the form in which accounts have it."""
+    number = details.caller.removeprefix("+")
+    for rule in settings.translate_ani:
+        number = rule.apply(number)
+    return number
+
+
+async def calling_account(call: Ivr, desk: Desk) -> str | None:
+    """The account that calls by its own phone or number; None: it must say who it is. Raises StoreError.
 
     `account` alone may be one that merely forwarded the call to us: the switch names it as `target` too where it is the
-    caller itself.
+    caller itself. It looked for the number as it came; here it is looked for as the rules translate it.
     """
-    return details.account if details.account is not None and details.account == details.target else None
+    details, settings = call.details, desk.of(call.details)
+    if details.account is not None and details.account == details.target:
+        return details.account
+    number = calling_number(details, settings)
+    if number == details.caller.removeprefix("+"):
+        return None
+    return await desk.selfcare.by_phone(number)
+
+
+def is_admitted(status: AccountStatus, settings: CardSettings) -> bool:
+    """Whether this access number is for the account."""
+    return (not settings.customers or status.customer in settings.customers) and (
+        not settings.products or status.product in settings.products
+    )
 
 
 async def log_in(call: Ivr, desk: Desk, *, by_number: bool) -> str | None:
-    """Ask for the PIN (`by_number`: the account's number first); the account, or None when all tries are used up.
+    """Ask for the PIN (`by_number`: the account's number first), and for the password where the settings want that; the
+    account, or None when all tries are used up.
 
-    A wrong PIN, one that is nobody's and one that is locked are refused in the same words. Raises StoreError.
+    A wrong PIN, one that is nobody's, one that is locked and a wrong password are refused in the same words, later and
+    later. Raises StoreError.
     """
-    source = call.details.caller
-    for _try in range(desk.of(call.details).max_login_attempts):
+    settings = desk.of(call.details)
+    for _try in range(settings.max_login_attempts):
         number = await call.ask("card-enter-account", digits=MOST_DIGITS, tries=1) if by_number else ""
         pin = await call.ask("card-enter-pin", digits=MOST_DIGITS, tries=1, secret=True)
+        password = None
+        if settings.service_password:
+            password = await call.ask("card-enter-password", digits=MOST_DIGITS, tries=1, secret=True)
         if pin and (number or not by_number):
-            login = await desk.selfcare.log_in(pin, source, number=number)
+            login = await desk.selfcare.log_in(pin, guess_source(call.details), number=number, password=password)
+            await wait(call, login.delay_seconds)
             if login.verdict == "right":
                 return login.number
         await call.play("card-wrong-login", interrupt="any")
     await call.play("too-many-attempts")
     return None
+
+
+async def log_in_by_code(call: Ivr, desk: Desk, company: str) -> str | None:
+    """Ask for the authorisation code of one person of the company that calls; that person's account, or None."""
+    settings = desk.of(call.details)
+    least, most = settings.min_auth_code_length, settings.max_auth_code_length
+    for _try in range(settings.max_login_attempts):
+        code = await call.ask("card-enter-auth-code", digits=most, least=least, tries=1, secret=True)
+        if len(code) >= least:
+            login = await desk.selfcare.log_in(code, guess_source(call.details), company=company)
+            await wait(call, login.delay_seconds)
+            if login.verdict == "right":
+                return login.number
+        await call.play("card-wrong-code", interrupt="any")
+    await call.play("too-many-attempts")
+    return None
+
+
+async def wait(call: Ivr, seconds: float) -> None:
+    """Answers come late after wrong codes and PINs, right ones too."""
+    while seconds > 0:
+        await call.play("one-moment")
+        await call.sleep(min(seconds, WAIT_AGAIN_SECONDS))
+        seconds -= WAIT_AGAIN_SECONDS

@@ -13,8 +13,8 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from billing_client.types import StoreError, StoreUnavailable
-from billing_client.vouchers import GuessSource, Redeemed
-from ivr.apps.selfcare.desk import Receipt, access_number, known_account, log_in
+from billing_client.vouchers import Redeemed
+from ivr.apps.selfcare.desk import Receipt, calling_account, guess_source, is_admitted, log_in, wait
 from ivr.apps.selfcare.telling import tell_balance, tell_expiry
 from ivr.say import grammar
 
@@ -33,8 +33,6 @@ NEXT_SECONDS: Final = 6.0
 STORE_TRIES: Final = 4
 STORE_SECONDS: Final = 2.0
 """Between two tries to reach the store."""
-WAIT_AGAIN_SECONDS: Final = 10.0
-"""A caller who waits is told so again after so long."""
 LONGEST_KEY: Final = 128
 TOLD: Final = {"kind": "recharge-refused", "account": "recharge-refused", "unavailable": "service-unavailable",
                "pending": "recharge-pending"}  # fmt: skip
@@ -47,12 +45,14 @@ async def recharge(call: Ivr, *, desk: Desk) -> None:
     """Recharges the account that calls; anybody else gives number and PIN."""
     await call.answer()
     try:
-        number = known_account(call.details) or await log_in(call, desk, by_number=True)
+        number = await calling_account(call, desk) or await log_in(call, desk, by_number=True)
         status = None if number is None else await desk.selfcare.status(number)
     except StoreError:
         await call.play("service-unavailable")
         return
-    if status is not None:
+    if status is not None and not is_admitted(status, desk.of(call.details)):
+        await call.play("not-allowed")
+    elif status is not None:
         if status.language:
             call.speak(status.language)
         await top_up(call, desk, status.number)
@@ -77,7 +77,7 @@ async def top_up(call: Ivr, desk: Desk, account: str, *, first_attempt: int = 1)
         if answer is None:
             await call.play("service-unavailable")
             return False
-        await _wait(call, answer.delay_seconds)
+        await wait(call, answer.delay_seconds)
         if isinstance(answer, Redeemed):
             await _tell(call, desk, account, answer)
             return True
@@ -111,7 +111,7 @@ async def _redeem(
     call: Ivr, desk: Desk, vouchers: Vouchers, code: str, account: str, key: str
 ) -> Redeemed | VoucherRejected | None:
     """The store's answer; None where it gives none. A store that does not answer is asked again with the same key."""
-    source = GuessSource(call.details.caller, access_number(call.details))
+    source = guess_source(call.details)
     for left in reversed(range(STORE_TRIES)):
         try:
             answer = await vouchers.redeem(code, account, key, source)
@@ -140,14 +140,6 @@ async def _send_receipt(call: Ivr, desk: Desk, account: str, key: str, answer: R
         language=call.language,
     )
     await desk.on_receipt(receipt)
-
-
-async def _wait(call: Ivr, seconds: float) -> None:
-    """Answers come late after wrong codes, right ones too."""
-    while seconds > 0:
-        await call.play("one-moment")
-        await call.sleep(min(seconds, WAIT_AGAIN_SECONDS))
-        seconds -= WAIT_AGAIN_SECONDS
 
 
 async def _tell(call: Ivr, desk: Desk, account: str, answer: Redeemed) -> None:

@@ -5,14 +5,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-__all__ = ["BalanceMode", "CardSettings", "LowBalancePolicy"]
+if TYPE_CHECKING:
+    import re
+
+__all__ = ["BalanceMode", "CardSettings", "LowBalancePolicy", "Registering", "Translation"]
 
 BalanceMode = Literal["funds", "balance", "both"]
 """Of a credit account: what may still be spent, what is owed, or both."""
 LowBalancePolicy = Literal["none", "no_outgoing", "disconnect"]
 """What follows where an account is low and is not recharged: calls as usual, all but calls, or the end."""
+
+
+Registering = Literal["off", "ask", "always"]
+"""Whether the phone of who came by PIN is recognised in future: never, if he wants so, or without a question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A rule such as `s/^0/44/`: what matches is replaced, once or (`g`) everywhere."""
+
+    pattern: re.Pattern[str]
+    replacement: str
+    everywhere: bool = False
+
+    def apply(self, number: str) -> str:
+        """The number as it is after the rule."""
+        return self.pattern.sub(self.replacement, number, count=0 if self.everywhere else 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +45,24 @@ class CardSettings:
     """A prompt, or a file."""
     ani: bool = True
     """The account is recognised by the number that calls."""
+    translate_ani: tuple[Translation, ...] = ()
+    """Brings the calling number into the form in which accounts have it, one rule after the other."""
+    auth_code: bool = False
+    """Several people call from one number: each has an account of his own, and a code that says which."""
+    min_auth_code_length: int = 4
+    max_auth_code_length: int = 4
     pin: bool = True
     """Where it is not, its PIN is asked."""
+    service_password: bool = False
+    """After the PIN the account's password is asked."""
+    customers: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
+    """Only accounts of these are admitted; empty: all."""
     max_login_attempts: int = 3
     max_recharge_attempts: int = 3
     max_wrong_destinations: int = 3
+    max_timeouts: int = 3
+    """So often the caller may leave a question unanswered."""
     announce_balance: bool = True
     balance_mode: BalanceMode = "funds"
     announce_credit_limit: bool = False
@@ -44,8 +77,9 @@ class CardSettings:
     low_balance_policy: LowBalancePolicy = "none"
     min_call_seconds: int = 10
     """What does not pay for so long is not enough."""
-    ask_register: bool = False
-    """Who came by PIN is asked whether this phone shall be recognised in future."""
+    max_call_seconds: int = 3600
+    """No call is longer; 0: only funds end it."""
+    ask_register: Registering = "off"
     hangup_key: str = "**"
     """Ends a call and returns to the menu; empty: nothing does."""
     one_stage: bool = False

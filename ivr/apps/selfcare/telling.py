@@ -67,12 +67,14 @@ def tell_expiry(expires_on: date | None, days: int | None, language: str) -> lis
 
 def tell_time(quote: Quote, language: str, settings: CardSettings) -> list[Playable]:
     """The longest time of a call: whole minutes where seconds are not wanted and a minute is reached."""
-    if quote.seconds is None:
+    limits = [seconds for seconds in (quote.seconds, settings.max_call_seconds or None) if seconds is not None]
+    if not limits:
         return ["card-unlimited"]
+    seconds = min(limits)
     units: Sequence[Unit] = ("hour", "minute", "second") if settings.announce_hours else ("minute", "second")
-    if quote.seconds >= MINUTE and (not settings.announce_seconds or quote.seconds >= HOUR):
+    if seconds >= MINUTE and (not settings.announce_seconds or seconds >= HOUR):
         units = units[:-1]
-    return ["card-you-have", grammar(language).duration(quote.seconds, units), "card-for-this-call"]
+    return ["card-you-have", grammar(language).duration(seconds, units), "card-for-this-call"]
 
 
 def tell_price(quote: Quote, language: str) -> list[Playable]:

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who guesses PINs of cards: later and later answers, locks, alarms; across calls and two nodes on one store."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from billing_client.selfcare import Login, StoreSelfCare
+from billing_client.vouchers import GuessSource
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.store.conftest import Tenant
+
+pytestmark = pytest.mark.asyncio
+
+CARD, ANI, ACCESS = "48291047", "42073723123", "18005550100"
+
+
+@pytest_asyncio.fixture
+async def nodes(dsn: str, tenant: Tenant) -> AsyncIterator[tuple[StoreSelfCare, StoreSelfCare]]:
+    """Two nodes; PINs are locked for 100 seconds after three wrong ones. Account 101 has a card PIN."""
+    await tenant.sql.execute("INSERT INTO billing_alias (name, account_id) VALUES ($1, 1)", f"{CARD}@pin")
+    both = [await StoreSelfCare.connect(dsn, node=node, lock_after=3, lock_seconds=100) for node in ("one", "two")]
+    yield both[0], both[1]
+    for node in both:
+        await node.close()
+
+
+async def guess(node: StoreSelfCare, ani: str, *, pin: str = "11111111", access: str = ACCESS) -> Login:
+    return await node.log_in(pin, GuessSource(ani, access))
+
+
+async def alarms(tenant: Tenant) -> list[str]:
+    found = await tenant.sql.fetch("SELECT subject FROM billing_auditlog WHERE action = 'pins.guessing' ORDER BY id")
+    return [row["subject"] for row in found]
+
+
+async def test_delays_grow_across_calls_and_nodes_and_go_on_growing_after_a_lock(
+    nodes: tuple[StoreSelfCare, StoreSelfCare], tenant: Tenant
+) -> None:
+    answers = [await guess(nodes[turn % 2], ANI, pin=f"1111111{turn}") for turn in range(5)]
+    assert [(answer.verdict, answer.delay_seconds) for answer in answers] == [
+        ("wrong", 1), ("wrong", 2), ("wrong", 4), ("locked", 4), ("locked", 4),
+    ]  # fmt: skip
+    await tenant.sql.execute("UPDATE billing_pinfailure SET locked_until = now() - interval '1 second'")
+    assert await guess(nodes[1], ANI, pin="22222222") == Login("wrong", delay_seconds=8)
+
+
+async def test_a_right_pin_is_late_too_after_wrong_ones_and_not_later_by_itself(
+    nodes: tuple[StoreSelfCare, StoreSelfCare],
+) -> None:
+    assert await guess(nodes[0], ANI, pin=CARD) == Login("right", "101")
+    await guess(nodes[0], ANI)
+    assert await guess(nodes[1], ANI, pin=CARD) == Login("right", "101", 1)
+    assert await guess(nodes[1], ANI, pin=CARD) == Login("right", "101", 1)
+
+
+async def test_an_alarm_tells_of_each_lock_once_however_many_calls_guess_at_once(
+    nodes: tuple[StoreSelfCare, StoreSelfCare], tenant: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    await asyncio.gather(*(guess(nodes[turn % 2], ANI, pin=f"{turn:08}") for turn in range(20)))
+    assert await alarms(tenant) == [f"pin ani {ANI}"]
+    told = [vars(record)["subject"] for record in caplog.records if "guessing PINs" in record.message]
+    assert told == [f"pin ani {ANI}"]
+    await tenant.sql.execute("UPDATE billing_pinfailure SET locked_until = now() - interval '1 second'")
+    for turn in range(3):
+        await guess(nodes[0], ANI, pin=f"9{turn:07}")
+    assert await alarms(tenant) == [f"pin ani {ANI}"] * 2
+    assert not any(CARD in record.getMessage() for record in caplog.records)
+
+
+async def test_guesses_at_one_account_from_many_numbers_lock_it_with_an_alarm(
+    nodes: tuple[StoreSelfCare, StoreSelfCare], tenant: Tenant
+) -> None:
+    for turn in range(3):
+        await nodes[turn % 2].log_in("1234", GuessSource(f"4207000000{turn}", ACCESS), number="101")
+    assert (await nodes[0].log_in(CARD, GuessSource("42070000009", ACCESS), number="101")).verdict == "locked"
+    assert await alarms(tenant) == ["pin account 101"]
+
+
+async def test_who_guesses_from_ever_new_numbers_is_slowed_down_by_the_access_number_and_then_everywhere(
+    nodes: tuple[StoreSelfCare, StoreSelfCare], tenant: Tenant
+) -> None:
+    first = await guess(nodes[0], "42060000000")
+    await tenant.sql.execute("UPDATE billing_voucherguess SET failures = 149 WHERE subject LIKE 'pin access %'")
+    later = await guess(nodes[1], "42060000001")
+    assert (first.delay_seconds, later.delay_seconds) == (1, 4)
+    assert await alarms(tenant) == [f"pin access {ACCESS}"]
+    assert await guess(nodes[0], "42060000002", pin=CARD) == Login("right", "101", 4)
+    assert await guess(nodes[0], "42060000003", pin=CARD, access="*99") == Login("right", "101")
+    await tenant.sql.execute("UPDATE billing_voucherguess SET failures = 599 WHERE subject = 'pin all'")
+    await guess(nodes[0], "42060000004", access="*99")
+    assert (await guess(nodes[1], "42060000005", pin=CARD, access="*123")).delay_seconds == 4
+    assert await alarms(tenant) == [f"pin access {ACCESS}", "pin all"]
+    await tenant.sql.execute("UPDATE billing_voucherguess SET since = now() - interval '2 hours'")
+    assert await guess(nodes[0], "42060000006", pin=CARD) == Login("right", "101")
+
+
+async def test_callers_who_withhold_their_number_share_a_count_that_is_ten_times_as_slow(
+    nodes: tuple[StoreSelfCare, StoreSelfCare],
+) -> None:
+    answers = [await guess(nodes[0], "anonymous", pin=f"{turn:08}") for turn in range(10)]
+    assert [answer.delay_seconds for answer in answers][-2:] == [1, 1]
+    assert {answer.verdict for answer in answers} == {"wrong"}
