@@ -2,9 +2,10 @@
 """Measure accounts in batches: `python -m bench.store.batches [--accounts N] [--generate N]`.
 
 Starts the product's embedded PostgreSQL in a temporary directory, generates a batch of `--accounts`, and updates all of
-them by the command's own code in another process, while calls of random accounts of the batch start and end here. What
-is told: how long generation, export and updates take, and how long starts wait, when nothing else goes on and during
-each update. `--generate` accounts are generated into a batch of their own at the end.
+them by the command's own code in another process, while calls of random accounts of the batch ("inside") and of another
+batch ("outside") start and end here, over one store's connections as a switch has them. What is told: how long
+generation, export and updates take, and how long starts wait, when nothing else goes on and during each update.
+`--generate` accounts are generated into a batch of their own at the end.
 """
 
 from __future__ import annotations
@@ -20,18 +21,22 @@ import sys
 import tempfile
 import time
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 import uvloop
 
 from bench.store.__main__ import MIGRATE
 from billing_client.store import Store
-from billing_client.types import CallFinish, CallStart, Rate
+from billing_client.types import CallFinish, CallStart, Rate, StoreError
 from softswitch.store import EmbeddedStore
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
 
 WORK: Final = """
 import json, sys, time
@@ -64,26 +69,40 @@ UPDATES: Final[tuple[dict[str, str], ...]] = (
     {"balance": "+1"},
 )
 PRICE: Final = Decimal("0.10000")
-LANES: Final = 8
-PAUSE_SECONDS: Final = 0.02
-"""Between two calls of a lane: about a hundred start and end in a second."""
+ACCOUNTS: Final = """
+SELECT a.id, a.balance_id, a.number
+  FROM billing_account a JOIN billing_batch b ON b.id = a.batch_id WHERE b.name = $1"""
+OTHERS: Final = 1000
+"""Accounts of another batch, which no update chooses."""
+EVERY_SECONDS: Final = 0.02
+"""Between two calls of the accounts inside, and of those outside: a hundred in a second together."""
+SETTLE_SECONDS: Final = 2.0
 
 
 class Calls:
-    """Calls that start and end all the time; `waits` says how long each start took, in milliseconds."""
+    """Calls that start at fixed times, whatever became of those before, and end at once."""
 
     def __init__(self, store: Store, accounts: list[tuple[int, int, str]], rate: Rate | None) -> None:
         self._store = store
         self._accounts = accounts
         self._rate = rate
-        self.waits: list[float] = []
+        self._waits: list[tuple[float, float]] = []
+        """When each start was asked for, and how long it took, in seconds."""
+        self.refused = 0
 
-    async def lane(self) -> None:
-        """One caller after another."""
-        while True:
-            account, balance, number = random.choice(self._accounts)
-            call_id = uuid.uuid4().hex
-            began = time.perf_counter()
+    async def run(self) -> None:
+        """Start calls until cancelled."""
+        async with asyncio.TaskGroup() as calls:
+            due = time.perf_counter()
+            while True:
+                calls.create_task(self._call(due))
+                due += EVERY_SECONDS
+                await asyncio.sleep(max(0, due - time.perf_counter()))
+
+    async def _call(self, due: float) -> None:
+        account, balance, number = random.choice(self._accounts)
+        call_id = uuid.uuid4().hex
+        try:
             await self._store.start_call(
                 CallStart(
                     call_id=call_id, account_id=account, balance_id=balance, caller=number, dialled="9001",
@@ -91,23 +110,27 @@ class Calls:
                     sip_call_id=call_id,
                 )
             )  # fmt: skip
-            self.waits.append((time.perf_counter() - began) * 1000)
-            now = datetime.now(UTC)
+        except StoreError:
+            self.refused += 1
+            return
+        self._waits.append((due, time.perf_counter() - due))
+        now = datetime.now(UTC)
+        with suppress(StoreError):  # the store finishes it as an orphan's
             await self._store.finish_call(
                 CallFinish(
                     call_id=call_id, ended_at=now, answered_at=now, billed_seconds=1, amount=Decimal("0.00100"),
                     cause=16, sip_status=200, ended_by="caller",
                 )
             )  # fmt: skip
-            await asyncio.sleep(PAUSE_SECONDS)
 
-    def told(self) -> dict[str, Any]:
-        """The waits since this was asked last."""
-        found, self.waits = sorted(self.waits), []
+    def told(self, since: float, until: float) -> dict[str, Any]:
+        """How long those waited that were to start between two times."""
+        found = sorted(wait * 1000 for due, wait in self._waits if since <= due <= until)
         if len(found) < 2:
             return {"calls": len(found)}
         return {
             "calls": len(found),
+            "unanswered": self.refused,
             "p50_ms": round(statistics.median(found), 1),
             "p99_ms": round(found[int(len(found) * 0.99)], 1),
             "most_ms": round(found[-1], 1),
@@ -130,27 +153,33 @@ async def measure(dsn: str, folder: Path, options: argparse.Namespace) -> None:
         print(json.dumps({"what": what, "seconds": seconds, **more, "load": round(os.getloadavg()[0], 1)}), flush=True)
 
     tell(f"generate {options.accounts}", await ask(generate=options.accounts))
+    await ask(batch="others", generate=OTHERS)
     tell(f"export {options.accounts}", await ask(export=str(folder / "bench.csv")))
     connection = await asyncpg.connect(dsn, statement_cache_size=0)
     await connection.execute("VACUUM ANALYZE")
-    accounts = [tuple(row) for row in await connection.fetch("SELECT id, balance_id, number FROM billing_account")]
+    accounts = [tuple(row) for row in await connection.fetch(ACCOUNTS, "bench")]
+    others = [tuple(row) for row in await connection.fetch(ACCOUNTS, "others")]
     product = await connection.fetchval("SELECT id FROM billing_product WHERE name = 'bench'")
     await connection.close()
-    store = await Store.connect(dsn, node="bench", timeout_seconds=60)
-    calls = Calls(store, accounts, (await store.load_rates()).rate_for(product, "9001", datetime.now(UTC)))
-    lanes = [asyncio.create_task(calls.lane()) for _ in range(LANES)]
+    store = await Store.connect(dsn, node="bench")
+    rate = (await store.load_rates()).rate_for(product, "9001", datetime.now(UTC))
+    inside, outside = Calls(store, accounts, rate), Calls(store, others, rate)
+    running = [asyncio.create_task(calls.run()) for calls in (inside, outside)]
+
+    async def tell_with_calls(what: str, work: Awaitable[Any]) -> None:
+        began = time.perf_counter()
+        seconds = await work
+        ended = time.perf_counter()
+        await asyncio.sleep(SETTLE_SECONDS)  # those that wait still count
+        tell(what, seconds, inside=inside.told(began, ended), outside=outside.told(began, ended))
+
     await asyncio.sleep(1)
-    calls.told()
-    await asyncio.sleep(5)
-    tell("nothing", 5.0, starts=calls.told())
+    await tell_with_calls("nothing", asyncio.sleep(5, 5.0))
     for update in UPDATES:
-        seconds = await ask(update=update)
-        tell(f"update {update}", seconds, starts=calls.told())
-        await asyncio.sleep(1)
-        calls.told()
-    for lane in lanes:
-        lane.cancel()
-    await asyncio.gather(*lanes, return_exceptions=True)
+        await tell_with_calls(f"update {update}", ask(update=update))
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
     await store.close()
     if options.generate:
         tell(f"generate {options.generate}", await ask(batch="many", generate=options.generate))

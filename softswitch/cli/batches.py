@@ -157,6 +157,8 @@ def export(shell: Shell, batch: str, file: Path, numbers: tuple[int, int] | None
 @click.option("--state", type=click.Choice(["active", "inactive", "blocked", "suspended"]))
 @click.option("--product")
 @click.option("--kind", type=click.Choice(["debit", "credit", "subordinate"]))
+@click.option("--balance-below", type=Amount(any_sign=True), help="Funds of debit accounts, debt of credit accounts.")
+@click.option("--balance-from", type=Amount(any_sign=True), help="So much or more.")
 @click.option("--created-before", type=DAY, help="UTC.")
 @click.option("--created-after", type=DAY, help="At or after the beginning of the day, UTC.")
 @click.option("--expires-before", type=DAY, help="By their expiry date.")
@@ -185,8 +187,8 @@ def update(shell: Shell, /, settings: tuple[str, ...], yes: bool, **chosen: Any)
         filters, changes = batch_update.Filters(**chosen), batch_update.read_changes(written)
         found = batch_update.count(filters)
         shell.err.print(f"Accounts: {found} ({filters})", markup=False)
-        for name, value in changes.items():
-            shell.err.print(f"  {name} -> {'none' if value is None else value}", markup=False)
+        for name, value in batch_update.described(changes).items():
+            shell.err.print(f"  {name} -> {value or 'none'}", markup=False)
         if not found:
             shell.out.print("Nothing to do.", style="dim")
             return
@@ -238,7 +240,7 @@ def _details(details: dict[str, Any]) -> Iterator[str]:
 
 @click.command()
 @click.option("--action", default="", help="Only actions that begin so, such as accounts.")
-@click.option("--subject", default="", help="Only those of this batch or filter.")
+@click.option("--subject", default="", help="Only those of this batch.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(min=1), help="How many at most.")
 @json_option
 @click.pass_obj

@@ -33,16 +33,20 @@ AUDIT = (
 
 
 class Amount(click.ParamType[Decimal]):
-    """A positive decimal amount."""
+    """A decimal amount, a positive one unless `any_sign`."""
 
     name = "amount"
+
+    def __init__(self, *, any_sign: bool = False) -> None:
+        """As the class says."""
+        self._any_sign = any_sign
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
         try:
             found = Decimal(str(value))
         except InvalidOperation:
             self.fail(f'"{value}" is no amount such as 10 or 7.50', param, ctx)
-        if not found.is_finite() or found <= 0:
+        if not found.is_finite() or (found <= 0 and not self._any_sign):
             self.fail(f"{value} is not more than zero", param, ctx)
         exponent = found.as_tuple().exponent
         if isinstance(exponent, int) and exponent < -5:

@@ -101,10 +101,15 @@ def test_every_kind_of_account_can_be_generated(provider: Any, asked: dict[str, 
 
 
 def test_an_account_is_found_by_batch_name_and_control_number(provider: Any) -> None:
-    """The specification: "By a combination of batch name and the account's control number (a sequential number within
-    the batch)." """
+    """The specification: "Each batch has its own descriptive name, giving you two ways to identify an account: By
+    account ID [...]; By a combination of batch name and the account's control number (a sequential number within the
+    batch)." """
     from billing.models import Account
 
+    make(1, batch="Cards for Christmas 2026/27, gold")
+    card = provider.account("Cards for Christmas 2026/27, gold/1")
+    assert card["batch"] == "Cards for Christmas 2026/27, gold"
+    assert provider.account(card["number"]) == card
     make(3)
     second = Account.objects.get(batch__name="spring", control_number=2).number
     assert provider.account("spring/2")["number"] == second
@@ -173,7 +178,9 @@ def test_all_accounts_of_a_batch_get_another_product_at_once(provider: Any) -> N
     make(5)
     assert update({"batch": "spring"}, product="Office") == 5
     assert update({"product": "Office"}, max_calls_out="none") == 5
-    assert audit_log("accounts.update")[0]["details"] == {"count": 5, "changes": {"max_calls_out": None}}
+    latest, first = audit_log("accounts.update")
+    assert latest["details"] == {"filters": "product Office", "count": 5, "changes": {"max_calls_out": None}}
+    assert (first["subject"], first["details"]["filters"]) == ("spring", "batch spring")
 
 
 def test_chosen_accounts_are_blocked_or_given_funds(provider: Any) -> None:
@@ -213,6 +220,60 @@ def test_registration_and_dates_choose_too(provider: Any) -> None:
     assert count(Filters(unused_since=datetime(2030, 5, 1, tzinfo=UTC))) == 2
     assert count(Filters(unused_since=datetime(2030, 5, 2, tzinfo=UTC))) == 3
     AccountUse.objects.all().delete()
+
+
+def test_balances_choose_and_every_account_of_the_batch_is_easily_changed(provider: Any) -> None:
+    """The specification: "In addition to better account tracking, this also permits easy modification of a large number
+    of accounts." "The Batch account update function allows you to apply new settings to a group of accounts at a time."
+    """
+    from billing.batch_update import Filters, count
+
+    make(6)
+    assert update({"batch": "spring", "numbers": (1, 2)}, balance="-9.5") == 2
+    assert count(Filters(batch="spring", balance_below=Decimal(1))) == 2
+    assert count(Filters(batch="spring", balance_from=Decimal("0.5"))) == 6
+    assert count(Filters(batch="spring", balance_from=Decimal("0.6"), balance_below=Decimal(10))) == 0
+    assert update({"batch": "spring", "balance_below": Decimal(1)}, balance="+9.5") == 2
+    assert count(Filters(batch="spring", balance_from=Decimal(10))) == 6
+    assert update({"batch": "spring"}, max_calls="2", language="cs", timezone="Europe/Prague") == 6
+
+
+def test_more_balances_than_calls_can_wait_for_are_not_adjusted_at_once(
+    provider: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from billing import batch_update
+
+    make(3)
+    monkeypatch.setattr(batch_update, "MOST_ADJUSTED", 2)
+    with pytest.raises(BatchError, match="at most 2 accounts"):
+        update({"batch": "spring"}, balance="+1")
+    assert update({"batch": "spring", "numbers": (1, 2)}, balance="+1") == 2
+    assert update({"batch": "spring"}, state="blocked") == 3
+
+
+def test_balances_move_in_the_order_of_their_ids_so_that_nobody_waits_in_a_circle(provider: Any, dsn: str) -> None:
+    from billing.models import Account
+
+    make(40)
+    rows = Account.objects.filter(batch__name="spring").order_by("balance_id").values_list("pk", "balance_id")
+    accounts, balances = zip(*rows, strict=True)
+    lock = "SELECT id FROM billing_balance WHERE id = ANY (%s) ORDER BY id FOR NO KEY UPDATE"
+
+    def adjust() -> None:
+        with psycopg.connect(dsn) as adjusting:
+            adjusting.execute("INSERT INTO billing_adjustment VALUES (7, 1, %s)", [[*accounts[20:], *accounts[:20]]])
+
+    with psycopg.connect(dsn) as calling, psycopg.connect(dsn, autocommit=True) as asking:
+        calling.execute(lock, [[balances[15]]])
+        thread = threading.Thread(target=adjust)
+        thread.start()
+        while not asking.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+            assert thread.is_alive()
+        free = [row[0] for row in asking.execute(f"{lock} SKIP LOCKED", [list(balances)])]
+        calling.rollback()
+        thread.join()
+    assert free == list(balances[16:])
+    assert provider.audit() == []
 
 
 def test_all_are_changed_or_none(provider: Any) -> None:
