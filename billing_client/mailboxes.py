@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from billing_client.guessing import LOGIN_FAILED, PIN_RIGHT, tell_of_guessing
 from billing_client.lifecycle import LifeTerms, refusal
 from billing_client.pins import hash_pin, is_pin
 from billing_client.pool import Pool
@@ -40,7 +41,7 @@ EMAIL = "SELECT email_message($1) AS queued"
 GREETING = "SELECT format, data, seconds FROM billing_greeting WHERE account_id = mailbox_account($1) AND kind = $2"
 SET_GREETING = "SELECT set_greeting($1, $2, $3, $4, $5) AS done"
 PIN_ATTEMPT = "SELECT hash, is_locked FROM pin_attempt($1, $2, $3, $4)"
-PIN_RIGHT = "SELECT pin_right($1, $2, $3)"
+
 SET_PIN = "SELECT set_pin($1, $2) AS done"
 TAKE_EMAILS = "SELECT * FROM take_emails($1, $2, $3)"
 EMAIL_ACCEPTED = "SELECT email_accepted($1)"
@@ -140,6 +141,8 @@ class StoreMailboxes:
         if row["is_locked"]:
             return PinVerdict("locked")
         if not await self._in_thread(is_pin, pin, row["hash"]):
+            failed = (await self._pool.fetch(LOGIN_FAILED, asked, source, [], [], self._lock_after))[0]
+            tell_of_guessing(failed["alarms"])
             return PinVerdict("wrong" if row["hash"] else "none")
         await self._pool.fetch(PIN_RIGHT, asked, source, self._lock_after)
         return PinVerdict("right")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from billing_client.check_digit import valid_prefixes
 from billing_client.external_vouchers import ExternalVouchers
-from billing_client.guessing import SHARED
+from billing_client.guessing import SHARED, Guesses
 from billing_client.keyring import KeyRing, KeyRingError
 from billing_client.lifecycle import LifeTerms, expiry
 from billing_client.pool import Pool
@@ -87,6 +87,8 @@ class StoreVouchers:
         self._lock_after = lock_after
         self._lock_seconds = lock_seconds
         self._external = ExternalVouchers(pool, keys, stores) if stores else None
+        self.guesses = Guesses()
+        """Wrong codes."""
         self._nothing = KeyRing.make()
         self._nothing_sealed = self._nothing.seal("0" * 8, "0")
 
@@ -234,6 +236,8 @@ class StoreVouchers:
             self._lock_after,
             self._lock_seconds,
         )
+        self.guesses.wrong += 1
+        self.guesses.alarms += len(found[0]["alarms"])
         for subject in found[0]["alarms"]:
             log.warning("someone is scanning vouchers", extra={"subject": subject})
         return VoucherRejected(reason, found[0]["delay"])

@@ -7,14 +7,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from billing_client import rows, statements
 from billing_client.books import TariffTable, leading_digits
-from billing_client.guessing import LOGIN_ATTEMPT, LOGIN_FAILED, PIN_RIGHT, counted
+from billing_client.guessing import LOGIN_ATTEMPT, LOGIN_FAILED, PIN_RIGHT, Guesses, counted, tell_of_guessing
 from billing_client.lifecycle import LifeTerms, expiry, refusal, zone_of
 from billing_client.pins import is_pin
 from billing_client.pool import Pool
@@ -63,8 +62,6 @@ SELECT EXISTS (SELECT FROM made)
                 WHERE p.name = $2 AND n.name = $1) AS known"""
 
 LONGEST_SOURCE: Final = 100
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +152,8 @@ class StoreSelfCare:
         self._lock_after = lock_after
         self._lock_seconds = lock_seconds
         self._utc = utc
+        self.guesses = Guesses()
+        """Wrong PINs."""
 
     @classmethod
     async def connect(
@@ -202,8 +201,9 @@ class StoreSelfCare:
         owner = await self._owner(card, number, pin, attempt["hash"])
         if owner is None or not _is_password(password, owner["password"]):
             failed = (await self._pool.fetch(LOGIN_FAILED, asked, ani, subjects, weights, self._lock_after))[0]
-            for subject in failed["alarms"]:
-                log.warning("someone is guessing PINs", extra={"subject": subject})
+            self.guesses.wrong += 1
+            self.guesses.alarms += len(failed["alarms"])
+            tell_of_guessing(failed["alarms"])
             return Login("wrong", delay_seconds=failed["delay"])
         await self._pool.fetch(PIN_RIGHT, asked, ani, self._lock_after)
         return Login("right", owner["number"], attempt["delay"])

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from billing_client.guessing import Guesses
     from ivr.apps.selfcare.callback import RingBack
     from ivr.leg import DialRequest
     from ivr.outbox import Depositor
@@ -67,6 +68,10 @@ class Composition(Protocol):
     @property
     def prompts(self) -> Prompts:
         """The prompts of all languages."""
+
+    @property
+    def guesses(self) -> Mapping[str, Guesses]:
+        """Wrong codes and PINs, by what was guessed."""
 
     def applications(self, world: World) -> Mapping[str, Application]:
         """The applications by name, made anew when settings change."""
@@ -168,6 +173,11 @@ class IvrProcess:
         return self.server.ring_back(request, details, after_seconds=after_seconds, ring_seconds=ring_seconds)
 
     @property
+    def guesses(self) -> Mapping[str, Guesses]:
+        """Wrong codes and PINs since the start."""
+        return self._composition.guesses
+
+    @property
     def bound(self) -> tuple[str, int]:
         """Where it listens for SIP."""
         _, host, port = self.transport.bound[0]
@@ -227,5 +237,12 @@ class _Counters(Collector):
             refused.add_metric([str(status)], count)
         yield refused
         yield CounterMetricFamily("softswitch_ivr_applications_failed", "Applications that broke", server.failed)
+        wrong = CounterMetricFamily("softswitch_ivr_guesses", "Wrong codes and PINs", labels=["kind"])
+        alarms = CounterMetricFamily("softswitch_ivr_guessing_alarms", "Alarms of guessing", labels=["kind"])
+        for kind, guesses in self._process.guesses.items():
+            wrong.add_metric([kind], guesses.wrong)
+            alarms.add_metric([kind], guesses.alarms)
+        yield wrong
+        yield alarms
         yield CounterMetricFamily("softswitch_ivr_messages_delivered", "Messages given to the store", outbox.delivered)
         yield GaugeMetricFamily("softswitch_ivr_messages_waiting", "Messages that wait for the store", outbox.waiting)

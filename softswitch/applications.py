@@ -111,6 +111,7 @@ class Applications:
         self._menus = settings.menus
         self._found: Mapping[str, Application] = {}
         self.depositor = doors.mailboxes
+        self.guesses = {"pin": doors.selfcare.guesses, "voucher": doors.vouchers.guesses}
         self.prompts: Prompts = WithTones(library)
 
     def applications(self, world: World) -> Mapping[str, Application]:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dns.exception
 import dns.resolver
@@ -40,6 +40,9 @@ EXPIRY_DAYS = 21
 DNS_SECONDS = 3.0
 OPTIONS_SECONDS = 2.0
 VERSION_TAG = 0xA0
+LOCKED = """
+SELECT (SELECT count(*) FROM billing_voucherguess WHERE locked_until > now())
+     + (SELECT count(*) FROM billing_pinfailure WHERE locked_until > now() AND subject NOT LIKE 'mailbox card %')"""
 UTC_TIME_TAG = 0x17
 
 
@@ -141,6 +144,7 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
             row = connection.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
             middle = (before + time.time()) / 2
             version = connection.info.server_version
+            locked = _locked(connection)
     except (StoreError, psycopg.OperationalError) as error:
         yield Finding("store", Verdict.BAD, str(error).strip())
         return
@@ -152,6 +156,17 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
     apart = abs(row[0] - middle) if row else 0.0
     verdict = Verdict.GOOD if apart < CLOCK_SECONDS else Verdict.BAD
     yield Finding("clock", verdict, f"{apart:.1f} s apart from the store's clock")
+    if locked:
+        text = f'{locked} locked for wrong codes or PINs; "softswitch guessing" shows them'
+        yield Finding("guessing", Verdict.WARNING, text)
+
+
+def _locked(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
+    """How many calling numbers, accounts and beginnings of codes are locked because somebody guesses."""
+    with suppress(psycopg.errors.UndefinedTable):  # a store that no table was made in yet
+        row = connection.execute(LOCKED).fetchone()
+        return row[0] if row else 0
+    return 0
 
 
 def _names(configuration: Configuration) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from softswitch.child import ChildFailedError
-from softswitch.cli import accounts, batches, explain, look, money, operate, prompts, replay, run
+from softswitch.cli import accounts, batches, explain, guessing, look, money, operate, prompts, replay, run
 from softswitch.cli import voicemail as mailboxes
 from softswitch.cli import vouchers as paper
 from softswitch.cli.context import FAILED, STORE_UNREACHABLE, WRONG, Shell
@@ -43,7 +43,7 @@ SECTIONS: dict[str, list[click.Command]] = {
         batches.batches,
         batches.auditlog,
     ],
-    "Check": [operate.check, operate.doctor, money.audit, operate.migrate],
+    "Check": [operate.check, operate.doctor, money.audit, guessing.guessing, operate.migrate],
 }
 SYSTEM_FILE = Path("/etc/softswitch/config.yaml")
 

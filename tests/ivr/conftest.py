@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest_asyncio
 
+from billing_client.guessing import Guesses
 from billing_client.types import StoreUnavailable
 from ivr.app import IvrProcess, World
 from ivr.settings import IvrSettings
@@ -60,6 +61,7 @@ class Composed:
 
     def __init__(self) -> None:
         self.depositor = Messages()
+        self.guesses = {"pin": Guesses()}
         self.prompts = WithTones(ToneePrompts())
         self.apps: dict[str, Application] = {}
         self.world: World | None = None

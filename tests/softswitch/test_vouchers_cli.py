@@ -15,6 +15,7 @@ import pytest
 
 from billing_client.check_digit import is_checked
 from billing_client.keyring import KeyFile
+from billing_client.selfcare import StoreSelfCare
 from billing_client.vouchers import GuessSource, Redeemed, VoucherRejected
 from softswitch.config import load
 from softswitch.settings import ivr_settings
@@ -193,6 +194,41 @@ def test_keys_rotate_and_an_interrupted_rotation_is_gone_on_with(file: Path, tmp
     assert set(KeyFile(keys.path).ring().keys) == {3}
     assert exported(file, "rotated", tmp_path / "last.csv") == before
     assert isinstance(redeemed(file, before[0]["pin"]), Redeemed)
+
+
+def test_who_guesses_is_shown_and_unlocked(file: Path) -> None:
+    async def guess() -> None:
+        settings = ivr_settings(load(file))
+        door = await open_vouchers(settings)
+        cards = await StoreSelfCare.connect(settings.store_dsn, node="test")
+        for turn in range(9):
+            await door.redeem(f"8527544000{turn}", "101", f"guess-{turn}", GuessSource("42070000001", "*99"))
+            await cards.log_in(f"1111111{turn}", GuessSource("anonymous", "18005550100"))
+        await cards.log_in("11111111", GuessSource("42070000002"))
+        await door.close()
+        await cards.close()
+
+    asyncio.run(guess())
+    shown = softswitch(file, "guessing").stdout
+    rows = json.loads(softswitch(file, "guessing", "--json").stdout)
+    assert "8527544000" not in shown
+    assert {(row["what"], row["kind"], row["name"], row["failures"]) for row in rows if row["what"] == "PIN"} == {
+        ("PIN", "ani", "anonymous", 9), ("PIN", "access", "18005550100", 9), ("PIN", "all", "", 10),
+    }  # fmt: skip
+    locked = {(row["kind"], row["name"], row["delay_seconds"]) for row in rows if row["locked_until"]}
+    assert locked == {("ani", "42070000001", 30), ("account", "101", 30)}
+    assert rows[0]["locked_until"] is not None
+    assert "42070000002" not in shown
+    assert "42070000002" in softswitch(file, "guessing", "--all").stdout
+    assert "forgotten" in softswitch(file, "guessing", "unlock", "ani", "42070000001").stdout
+    assert "forgotten" in softswitch(file, "guessing", "unlock", "account", "101").stdout
+    again = softswitch(file, "guessing", "unlock", "account", "101")
+    assert (again.returncode, "nothing was counted" in again.stderr) == (1, True)
+    assert softswitch(file, "guessing", "unlock", "ani").returncode == 2
+    assert "ani 42070000001" in [subject for subject, _ in logged(file, "guessing.unlock")]
+    rows = json.loads(softswitch(file, "guessing", "--json").stdout)
+    assert not any(row["locked_until"] for row in rows)
+    assert softswitch(file, "guessing", "unlock", "all").returncode == 0
 
 
 def test_a_key_file_that_is_gone_is_not_replaced(file: Path) -> None:

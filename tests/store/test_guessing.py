@@ -15,6 +15,7 @@ from billing_client.vouchers import GuessSource
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from billing_client.mailboxes import StoreMailboxes
     from tests.store.conftest import Tenant
 
 pytestmark = pytest.mark.asyncio
@@ -108,3 +109,10 @@ async def test_callers_who_withhold_their_number_share_a_count_that_is_ten_times
     answers = [await guess(nodes[0], "anonymous", pin=f"{turn:08}") for turn in range(10)]
     assert [answer.delay_seconds for answer in answers][-2:] == [1, 1]
     assert {answer.verdict for answer in answers} == {"wrong"}
+
+
+async def test_wrong_pins_of_a_mailbox_raise_the_alarm_too(mailboxes: StoreMailboxes, tenant: Tenant) -> None:
+    await mailboxes.set_pin("101", "7391")
+    for turn in range(4):
+        await mailboxes.check_pin("101", "7392", f"4207000000{turn}")
+    assert await alarms(tenant) == ["pin account 101"]
