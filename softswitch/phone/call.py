@@ -159,7 +159,7 @@ class Call:
         self.phone.order("play", call=self.identity, hertz=hertz)
 
     def send_digits(self, digits: str, *, way: str = "rfc4733") -> None:
-        """Sends DTMF in RTP (`rfc4733`) or in INFO requests (`info`)."""
+        """Sends DTMF in RTP (`rfc4733`), in INFO requests (`info`), or as the tones themselves (`inband`)."""
         self.phone.order("digits", call=self.identity, digits=digits, way=way)
 
     def packets(self) -> dict[str, int]:

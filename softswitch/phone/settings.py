@@ -26,6 +26,8 @@ class PhoneSettings:
     """Local SIP port; 0: any."""
     codecs: tuple[str, ...] = ("PCMU",)
     """What is offered and taken, best first: PCMU, PCMA, G722, GSM, iLBC, speex."""
+    events: bool = True
+    """Telephone events (RFC 4733) are offered and taken; without them keys are sent as tones, or in INFO."""
     display: str = ""
     expires: int = 300
     rings: bool = True

@@ -35,6 +35,7 @@ FAREWELL_SECONDS: Final = 2.0
 """How long the answers to the last BYE and REGISTER are waited for."""
 TONE_SECONDS: Final = 60
 VOLUME: Final = 12000
+EVENT_MAP: Final = re.compile(r"a=rtpmap:(\d+) telephone-event/")
 INVITE_STATES: Final = {
     pj.PJSIP_INV_STATE_CALLING: "calling",
     pj.PJSIP_INV_STATE_INCOMING: "incoming",
@@ -104,6 +105,10 @@ class WorkerCall(pj.Call):  # type: ignore[misc]
             self._tone = self._recorder = self._sound = None
             self._worker.forget(info.id)
 
+    def onCallSdpCreated(self, prm: Any) -> None:  # noqa: N802
+        if not self._worker.events:
+            prm.sdp.wholeSdp = without_events(prm.sdp.wholeSdp)
+
     def onCallMediaState(self, prm: Any) -> None:  # noqa: N802
         info = self.getInfo()
         for media in info.media:
@@ -138,18 +143,31 @@ class WorkerCall(pj.Call):  # type: ignore[misc]
         if self._tone is not None:
             self._tone.startTransmit(sound)
 
-    def play(self, hertz: int) -> None:
-        """A tone until the next order; 0: silence."""
+    def _silent_tone(self) -> Any:
         if self._tone is None:
             self._tone = pj.ToneGenerator()
             self._tone.createToneGenerator(CLOCK_RATE, 1)
             if self._sound is not None:
                 self._tone.startTransmit(self._sound)
         self._tone.stop()
+        return self._tone
+
+    def play_digits(self, digits: str) -> None:
+        """The tones of keys, once."""
+        tones = pj.ToneDigitVector()
+        for digit in digits:
+            tone = pj.ToneDigit()
+            tone.digit, tone.on_msec, tone.off_msec, tone.volume = digit, 100, 60, VOLUME
+            tones.append(tone)
+        self._silent_tone().playDigits(tones)
+
+    def play(self, hertz: int) -> None:
+        """A tone until the next order; 0: silence."""
+        generator = self._silent_tone()
         if hertz:
             tone = pj.ToneDesc()
             tone.freq1, tone.freq2, tone.on_msec, tone.off_msec, tone.volume = hertz, 0, TONE_SECONDS * 500, 0, VOLUME
-            self._tone.play(pj.ToneDescVector([tone, tone]), True)
+            generator.play(pj.ToneDescVector([tone, tone]), True)
 
 
 class WorkerAccount(pj.Account):  # type: ignore[misc]
@@ -171,6 +189,17 @@ class WorkerAccount(pj.Account):  # type: ignore[misc]
         self._worker.incoming(prm.callId)
 
 
+def without_events(description: str) -> str:
+    """A session description that knows no telephone events."""
+    kinds = EVENT_MAP.findall(description)
+    kept = [
+        " ".join(word for word in line.split(" ") if word not in kinds) if line.startswith("m=audio") else line
+        for line in description.splitlines()
+        if not any(line.startswith((f"a=rtpmap:{kind} ", f"a=fmtp:{kind} ")) for kind in kinds)
+    ]
+    return "\r\n".join(kept) + "\r\n"
+
+
 class Worker:
     """The phone: its endpoint, its account, its calls."""
 
@@ -190,6 +219,7 @@ class Worker:
         self._endpoint.audDevManager().setNullDev()
         self._endpoint.libStart()
         self.set_codecs(settings["codecs"])
+        self.events = bool(settings["events"])
         self.account = WorkerAccount(self)
         self.account.create(self._account_config(transport))
         address = self._endpoint.transportGetInfo(transport).localName
@@ -342,6 +372,9 @@ class Worker:
         (target.update if method == "UPDATE" else target.reinvite)(prm)
 
     def do_digits(self, call: int, digits: str, way: str = "rfc4733") -> None:
+        if way == "inband":
+            self.calls[call].play_digits(digits)
+            return
         prm = pj.CallSendDtmfParam()
         prm.digits = digits
         prm.duration = 100

@@ -204,6 +204,13 @@ class System:
                 assert time.monotonic() < deadline, f"{number}: (records, running) are {row}, not ({count}, 0)"
                 time.sleep(0.05)
 
+    def story(self, call_id: str) -> str:
+        """What `softswitch trace` tells of a call, once it is written."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while not any(row["call_id"] == call_id for row in self.rows("trace")):
+            assert time.monotonic() < deadline, f"nothing is told of call {call_id}"
+        return self.run("trace", call_id)
+
     def wait_messages(self, number: str, count: int) -> list[dict[str, Any]]:
         """The messages of a mailbox, once there are `count`."""
         deadline = time.monotonic() + SETTLE_SECONDS

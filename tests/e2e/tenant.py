@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-__all__ = ["FUNDS", "Subscriber", "tenant"]
+__all__ = ["CARDS_GATEWAY", "FUNDS", "Subscriber", "tenant"]
 
 FUNDS: Final = Decimal("5.00")
 COUNT: Final = 200
 PAID_COUNT: Final = 60
 CUSTOMER: Final = "End to end"
+CARDS_GATEWAY: Final = 5
+"""Last number of the address that callers of calling cards come from, and are rung back at."""
 TARIFF: Final = "End-to-end tariff"
 
 
@@ -88,5 +90,6 @@ def tenant(accounts: list[Subscriber], network: str, port: int) -> dict[str, Any
                 "password": "of the carrier",
                 "routes": ["883"],
             },
+            {"name": "cards", "host": f"{network}.{CARDS_GATEWAY}", "port": port, "routes": ["88499"]},
         ],
     }

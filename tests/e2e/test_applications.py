@@ -66,6 +66,23 @@ def test_a_star_code_switches_do_not_disturb_on_and_off_and_says_so(system: Syst
             ringing.hang_up()
 
 
+@pytest.mark.parametrize("way", ["inband", "info"])
+def test_a_phone_without_telephone_events_dials_in_a_menu_by_tones_or_info(
+    phones: Phones, ears: Ears, way: str
+) -> None:
+    alice, bob = phones.registered(events=False), phones.registered()
+    call = alice.call("*411")
+    call.wait_answered()
+    (offer,) = [one for one in alice.messages if one.is_sent and one.method == "INVITE" and "Proxy-Auth" in one.text]
+    assert "telephone-event" not in offer.text
+    ears.hears(call, "welcome")
+    call.send_digits(bob.settings.number, way=way)
+    incoming = bob.incoming()
+    incoming.answer()
+    call.wait_answered()
+    assert_both_hear(call, incoming)
+
+
 def test_a_menu_connects_to_the_extension_that_is_dialled(system: System, phones: Phones, ears: Ears) -> None:
     alice, bob = phones.registered(), phones.registered()
     call = alice.call("*411")

@@ -14,9 +14,10 @@ import pytest
 
 from prompts import FOLDER
 from softswitch.phone import Phone, PhoneSettings
+from switch.call.warning import WARNING_HERTZ
 from tests.e2e.conversation import assert_both_hear
 from tests.e2e.hearing import Ears
-from tests.e2e.tenant import CUSTOMER
+from tests.e2e.tenant import CARDS_GATEWAY, CUSTOMER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,6 @@ pytestmark = [pytest.mark.phones, pytest.mark.timeout(180)]
 CARD: Final = "18005550100"
 CALLBACK: Final = "18005550101"
 ONE_STAGE: Final = "18005550102"
-GATEWAY: Final = 5
 PER_SECOND: Final = Decimal("0.01")
 """What the paid subscribers of the tests cost."""
 EN, CS = Ears(FOLDER / "en"), Ears(FOLDER / "cs")
@@ -52,15 +52,6 @@ class Card:
     def legs(self, count: int, *, free: int = 0) -> list[dict[str, Any]]:
         """Its calls, oldest first, once there are so many, besides `free` ones to access numbers, and none runs."""
         return [leg for leg in self.system.xdrs(self.number, count + free) if leg["direction"] != "incoming"]
-
-
-@pytest.fixture(autouse=True)
-def carrier(system: System) -> None:
-    """Where callers come from, and are rung back."""
-    gateway = {"name": "cards", "host": f"{system.network}.{GATEWAY}", "port": system.gateway_port, "routes": ["88499"]}
-    file = system.file.with_name("cards.yaml")
-    file.write_text(json.dumps({"gateways": [gateway]}), encoding="utf-8")
-    system.run("apply", str(file), "--yes")
 
 
 @pytest.fixture
@@ -90,7 +81,7 @@ def new_card(system: System) -> Callable[..., Card]:
 
 def outside(system: System, phones: Phones, number: str) -> Phone:
     """A phone whose calls come to us through the gateway."""
-    settings = PhoneSettings(number=number, proxy=system.proxy, host=f"{system.network}.{GATEWAY}")
+    settings = PhoneSettings(number=number, proxy=system.proxy, host=f"{system.network}.{CARDS_GATEWAY}")
     phone = Phone(settings, system.file.parent / f"phone-{number}-{time.monotonic_ns()}")
     phones.all.append(phone)
     return phone
@@ -118,8 +109,7 @@ def test_a_czech_caller_uses_a_card_twice_and_is_known_the_next_time(
     at = CS.hears(call, "card-to-register-phone", after=at)
     call.send_digits("1")
     at = CS.hears(call, "card-phone-registered", after=at)
-    at = CS.hears(call, "card-enter-destination", after=at)
-    call.send_digits(f"{friend.settings.number}#")
+    call.send_digits(f"{friend.settings.number}#")  # cuts the question short
     at = CS.hears(call, "card-you-have", after=at)
     incoming = friend.incoming(20)
     assert incoming.caller_number == "420777100001"
@@ -128,16 +118,14 @@ def test_a_czech_caller_uses_a_card_twice_and_is_known_the_next_time(
     assert_both_hear(call, incoming)
     call.send_digits("**")
     incoming.wait_ended()
-    at = CS.hears(call, "card-another-call", after=at)
-    call.send_digits("1")
-    at = CS.hears(call, "card-enter-destination", after=at)
-    call.send_digits(f"{friend.settings.number}##")  # the second ends what is told of the time
+    CS.hears(call, "card-another-call", after=at)
+    call.send_digits(f"1{friend.settings.number}##")  # ahead; the second # ends what is told of the time
     again = friend.incoming(20)
     again.answer()
     again.wait_answered()
     time.sleep(1)
     again.hang_up()
-    CS.hears(call, "card-another-call", after=at)
+    again.wait_ended()
     call.hang_up()
     legs = card.legs(2)
     assert [leg["dialled"] for leg in legs] == [friend.settings.number] * 2
@@ -148,22 +136,21 @@ def test_a_czech_caller_uses_a_card_twice_and_is_known_the_next_time(
     EN.hears(known, "for-this-language")
     known.send_digits("2")
     CS.hears(known, "balance-is")
-    CS.hears(known, "card-enter-destination")
     known.hang_up()
 
 
-@pytest.mark.parametrize(("number", "ears"), [(CARD, EN), (ONE_STAGE, CS)], ids=["en", "cs"])
-def test_three_wrong_pins_end_the_call(system: System, phones: Phones, number: str, ears: Ears) -> None:
-    call = dial(system, outside(system, phones, f"42077710001{number[-1]}"), number)
-    if number == CARD:
-        EN.hears(call, "for-this-language")
-        call.send_digits("1")
-    at = 0.0
-    for _ in range(3):
-        at = ears.hears(call, "card-enter-pin", after=at)
-        call.send_digits("00000000#")
-    ears.hears(call, "too-many-attempts", after=at)
-    call.wait_ended(10)
+def test_three_wrong_pins_end_the_call_in_either_language(system: System, phones: Phones) -> None:
+    english, czech = (dial(system, outside(system, phones, f"4207771000{n}"), n) for n in (CARD, ONE_STAGE))
+    EN.hears(english, "for-this-language")
+    english.send_digits("1")
+    heard = []
+    for call, ears, pin in ((english, EN, "0001#"), (czech, CS, "0002#")):
+        heard.append((call, ears, ears.hears(call, "card-enter-pin")))
+        call.send_digits(pin * 3)  # typed ahead: the answers come later and later
+    for call, ears, at in heard:
+        at = ears.hears(call, "card-wrong-login", after=at, seconds=25)
+        ears.hears(call, "too-many-attempts", after=at)
+        call.wait_ended(10)
 
 
 def test_a_card_that_runs_out_ends_its_call_to_the_second_and_is_recharged_in_the_same_session(
@@ -174,23 +161,18 @@ def test_a_card_that_runs_out_ends_its_call_to_the_second_and_is_recharged_in_th
     system.run("vouchers", "export", card.number, str(tmp_path / "codes.csv"))
     code = (tmp_path / "codes.csv").read_text(encoding="utf-8").splitlines()[1].split(",")[1]
     # Through the number of the one-stage cards: the destination follows it at once, and rings without a question.
-    call = phone_call(system, phones, "420777100003", ONE_STAGE + friend.settings.number)
-    incoming = friend.incoming(20)
-    incoming.answer()
-    call.wait_answered()
+    call, incoming = straight_to(friend, system, phones, "420777100003")
     began = time.monotonic()
+    assert call.hears(WARNING_HERTZ), "no tone warns of the end"
     incoming.wait_ended(20)
     assert 11 < time.monotonic() - began < 14
-    at = CS.hears(call, "card-another-call")
-    call.send_digits("1")
-    at = CS.hears(call, "card-enter-destination", after=at)
-    call.send_digits(f"{friend.settings.number}#")
-    at = CS.hears(call, "card-no-funds", after=at)
+    at = CS.hears(call, "card-no-funds")
     at = CS.hears(call, "card-to-recharge", after=at)
     call.send_digits("1")
     at = CS.hears(call, "recharge-enter-code", after=at)
     call.send_digits(f"{code}#")
-    CS.hears(call, "recharge-done", after=at)
+    at = CS.hears(call, "recharge-done", after=at)
+    call.send_digits(f"1{friend.settings.number}##")  # ahead of the menu; the second # ends what is told of the time
     again = friend.incoming(30)
     again.answer()
     again.wait_answered()
@@ -203,6 +185,16 @@ def test_a_card_that_runs_out_ends_its_call_to_the_second_and_is_recharged_in_th
     assert card.balance == 2 - Decimal(second["amount"])
 
 
+def straight_to(friend: Phone, system: System, phones: Phones, ani: str) -> tuple[Call, Call]:
+    """A call through the number of the one-stage cards; a key skips all that is told, and the friend answers."""
+    call = dial(system, outside(system, phones, ani), ONE_STAGE + friend.settings.number)
+    call.send_digits("#")
+    incoming = friend.incoming(20)
+    incoming.answer()
+    incoming.wait_answered()
+    return call, incoming
+
+
 def phone_call(system: System, phones: Phones, number: str, dialled: str) -> Call:
     return outside(system, phones, number).call(f"sip:{dialled}@{system.proxy}")
 
@@ -212,7 +204,7 @@ def test_a_missed_call_is_rung_back_and_both_legs_are_paid(
 ) -> None:
     ani = "88499100004"
     card = new_card(aliases=[f"{ani}@pstn"], max_calls_out=2)
-    friend, far = phones.registered(system.subscriber(paid=True)), phones.gateway(GATEWAY, name=ani)
+    friend, far = phones.registered(system.subscriber(paid=True)), phones.gateway(CARDS_GATEWAY, name=ani)
     missed = phone_call(system, phones, ani, CALLBACK)
     assert missed.wait_ended(10) == 486
     rung = far.incoming(20)
@@ -226,6 +218,8 @@ def test_a_missed_call_is_rung_back_and_both_legs_are_paid(
     incoming.answer()
     incoming.wait_answered()
     assert_both_hear(rung, incoming)
+    running = {row["dialled"] for row in system.rows("calls") if row["account"] == card.number}
+    assert running == {ani, friend.settings.number}
     rung.hang_up()
     incoming.wait_ended()
     legs = {leg["dialled"]: leg for leg in card.legs(2, free=1)}
@@ -234,23 +228,27 @@ def test_a_missed_call_is_rung_back_and_both_legs_are_paid(
     assert Decimal(back["amount"]) == Decimal("0.07") + Decimal("0.0015") * (int(back["billed_seconds"]) - 30)
     assert Decimal(onward["amount"]) == PER_SECOND * int(onward["billed_seconds"]) > 0
     assert card.balance == 5 - Decimal(back["amount"]) - Decimal(onward["amount"])
+    for leg in (back, onward):
+        told = system.story(leg["call_id"])
+        assert f"{leg['billed_seconds']} s charged" in told
+        assert f"ledger call:{leg['call_id']}: -" in told
 
 
-def test_a_media_server_that_is_killed_ends_the_call_of_a_card_and_its_cost(
-    system: System, phones: Phones, new_card: Callable[..., Card]
+@pytest.mark.parametrize(("process", "ended_by"), [("ivr", "media"), ("switch", "orphan")])
+def test_a_media_server_or_a_switch_that_is_killed_ends_the_call_of_a_card_and_its_cost(
+    system: System, phones: Phones, new_card: Callable[..., Card], process: str, ended_by: str
 ) -> None:
-    card, friend = new_card(aliases=["420777100005@pstn"]), phones.registered(system.subscriber(paid=True))
-    call = phone_call(system, phones, "420777100005", ONE_STAGE + friend.settings.number)
-    incoming = friend.incoming(20)
-    incoming.answer()
-    call.wait_answered()
+    ani = f"42077710005{len(process)}"
+    card, friend = new_card(aliases=[f"{ani}@pstn"]), phones.registered(system.subscriber(paid=True))
+    call, incoming = straight_to(friend, system, phones, ani)
     time.sleep(2)
-    system.process("ivr").kill()
+    system.process(process).kill()
     incoming.wait_ended(15)
     call.wait_ended(15)
     (leg,) = card.legs(1, free=1)
+    assert leg["ended_by"] == ended_by
     assert Decimal(leg["amount"]) == PER_SECOND * int(leg["billed_seconds"]) < Decimal("0.20")
     assert system.rows("audit") == []
-    again = dial(system, outside(system, phones, "420777100005"), CARD)
+    again = dial(system, outside(system, phones, ani), CARD)
     EN.hears(again, "card-welcome", seconds=20)
     again.hang_up()

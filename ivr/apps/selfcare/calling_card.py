@@ -15,10 +15,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from billing_client.types import StoreError
-from ivr.apps.selfcare.desk import calling_account, calling_number, is_admitted, log_in, log_in_by_code
+from ivr.apps.selfcare.desk import (
+    FIRST_SECONDS,
+    NEXT_SECONDS,
+    calling_account,
+    calling_number,
+    is_admitted,
+    log_in,
+    log_in_by_code,
+)
 from ivr.apps.selfcare.recharge import top_up
 from ivr.apps.selfcare.telling import tell_balance, tell_expiry, tell_limit, tell_price, tell_time
-from ivr.verbs import TooManyTries
+from ivr.verbs import DialResult, TooManyTries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,13 +34,14 @@ if TYPE_CHECKING:
     from billing_client.selfcare import AccountStatus
     from ivr.apps.selfcare.desk import Desk
     from ivr.apps.selfcare.settings import CardSettings
-    from ivr.verbs import DialResult, Ivr, Playable
+    from ivr.verbs import Ivr, Playable
 
 __all__ = ["calling_card"]
 
 NUMBER: Final = re.compile(r"\d{3,32}")
 MOST_DIGITS: Final = 32
-FIRST_SECONDS: Final = 10.0
+SETTLING_SECONDS: Final = 1.0
+"""What a call that has just ended held of the funds is free again after so long."""
 CHOICE_SECONDS: Final = 5.0
 PAYMENT_REQUIRED: Final = 402
 FAILURES: Final = {486: "vm-call-busy", 600: "vm-call-busy", 408: "vm-call-no-answer", 480: "vm-call-no-answer"}
@@ -152,11 +161,21 @@ async def _choose_language(session: _Session) -> None:
     key = ""
     for own_key, language in zip(keys, languages, strict=False):
         call.speak(language)
-        key = await call.play("for-this-language", f"press-{own_key}", interrupt=keys)
+        key = await _offer_language(call, own_key, keys)
         if key:
             break
     key = key or await call.collect(1, finish="", first_seconds=CHOICE_SECONDS)
     call.speak(languages[keys.index(key)] if key and key in keys else languages[0])
+
+
+async def _offer_language(call: Ivr, own_key: str, keys: str) -> str:
+    """The chosen key, or "". One that chooses nothing, such as the one that cut the welcome short, is forgotten: it
+    must not become the first digit of a PIN."""
+    while True:
+        await call.play("for-this-language", f"press-{own_key}", interrupt="any")
+        key = await call.collect(1, finish="", first_seconds=0.0)
+        if not key or key in keys:
+            return key
 
 
 async def _check_usable(session: _Session) -> None:
@@ -223,7 +242,11 @@ async def _calls(session: _Session) -> None:
     dialled = call.details.parameters.get("argument", "") if settings.one_stage else ""
     while True:
         destination = dialled or await call.ask(
-            "card-enter-destination", digits=MOST_DIGITS, first_seconds=FIRST_SECONDS, tries=settings.max_timeouts
+            "card-enter-destination",
+            digits=MOST_DIGITS,
+            first_seconds=FIRST_SECONDS,
+            next_seconds=NEXT_SECONDS,
+            tries=settings.max_timeouts,
         )
         dialled = ""
         if not destination:
@@ -239,22 +262,28 @@ async def _calls(session: _Session) -> None:
         if not result.answered and result.status != PAYMENT_REQUIRED:
             await call.play(FAILURES.get(result.status, "vm-call-failed"), interrupt="any")
         wrong = 0
+        if result.answered:
+            await _check_used_up(session)
         await _menu(session)
 
 
 async def _connect(session: _Session, destination: str) -> DialResult | None:
-    """Tell how long the call may last, and make it; None: it cannot be made. Raises _End where funds are missing."""
+    """Tell how long the call may last, and make it; None: it cannot be made. Raises _End where there are no funds."""
     call, settings = session.call, session.settings
     if not NUMBER.fullmatch(destination) or (settings.low_balance_policy == "no_outgoing" and _is_low(session)):
         return None
+    await session.refresh(session.status.number)
     quote = await session.desk.selfcare.quote(session.status, destination)
     if quote.verdict == "blocked":
         return None
     if quote.verdict == "funds" or (quote.seconds is not None and quote.seconds < settings.min_call_seconds):
         await call.play("card-no-funds", interrupt="any")
-        if session.status.kind == "subordinate" or not await _offer_recharge(session):
+        if session.status.kind != "subordinate" and await _offer_recharge(session):
+            return await _connect(session, destination)
+        await session.refresh(session.status.number)
+        if session.is_empty:
             raise _End
-        return await _connect(session, destination)
+        return DialResult(False, PAYMENT_REQUIRED)
     told: list[Playable] = []
     if quote.verdict == "ok" and settings.announce_price:
         told += tell_price(quote, call.language)
@@ -262,15 +291,23 @@ async def _connect(session: _Session, destination: str) -> DialResult | None:
         told += tell_time(quote, call.language, settings)
     await call.play(*told, interrupt="#")
     caller = calling_number(call.details, settings)
-    result = await call.dial(
+    return await call.dial(
         destination,
         account=session.status.number,
         caller=caller if NUMBER.fullmatch(caller) else session.status.number,
         hangup_key=settings.hangup_key,
         most_seconds=settings.max_call_seconds or None,
     )
+
+
+async def _check_used_up(session: _Session) -> None:
+    """A call that used the funds up ended without a word: say so now, and offer to recharge."""
     await session.refresh(session.status.number)
-    return result
+    if session.is_empty:
+        await session.call.sleep(SETTLING_SECONDS)
+        await session.refresh(session.status.number)
+    if session.is_empty:
+        await _check_funds(session)
 
 
 def _is_low(session: _Session) -> bool:
@@ -284,6 +321,7 @@ async def _menu(session: _Session) -> None:
         if choice == "call":
             return
         if choice == "balance":
+            await session.refresh(session.status.number)
             await _tell(session)
         else:
             await session.recharge()

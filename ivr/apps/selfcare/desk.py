@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from ivr.verbs import CallDetails, Ivr
 
 __all__ = [
+    "FIRST_SECONDS",
     "MOST_DIGITS",
+    "NEXT_SECONDS",
     "Desk",
     "Receipt",
     "access_number",
@@ -35,6 +37,9 @@ __all__ = [
 ]
 
 MOST_DIGITS: Final = 32
+FIRST_SECONDS: Final = 10.0
+NEXT_SECONDS: Final = 6.0
+"""Between two digits: they are read from a card, or from an address book."""
 WAIT_AGAIN_SECONDS: Final = 10.0
 """A caller who waits is told so again after so long."""
 
@@ -127,11 +132,13 @@ async def log_in(call: Ivr, desk: Desk, *, by_number: bool) -> str | None:
     """
     settings = desk.of(call.details)
     for _try in range(settings.max_login_attempts):
-        number = await call.ask("card-enter-account", digits=MOST_DIGITS, tries=1) if by_number else ""
-        pin = await call.ask("card-enter-pin", digits=MOST_DIGITS, tries=1, secret=True)
+        number = await _digits(call, "card-enter-account") if by_number else ""
+        pin = await _digits(call, "card-enter-pin", secret=True)
         password = None
         if settings.service_password:
-            password = await call.ask("card-enter-password", digits=MOST_DIGITS, tries=1, secret=True)
+            password = await _digits(call, "card-enter-password", secret=True)
+        if not pin and not number:
+            continue  # nothing was typed that could be wrong: ask again
         if pin and (number or not by_number):
             login = await desk.selfcare.log_in(pin, guess_source(call.details), number=number, password=password)
             await wait(call, login.delay_seconds)
@@ -147,7 +154,7 @@ async def log_in_by_code(call: Ivr, desk: Desk, company: str) -> str | None:
     settings = desk.of(call.details)
     least, most = settings.min_auth_code_length, settings.max_auth_code_length
     for _try in range(settings.max_login_attempts):
-        code = await call.ask("card-enter-auth-code", digits=most, least=least, tries=1, secret=True)
+        code = await _digits(call, "card-enter-auth-code", most=most, secret=True)
         if len(code) >= least:
             login = await desk.selfcare.log_in(code, guess_source(call.details), company=company)
             await wait(call, login.delay_seconds)
@@ -156,6 +163,13 @@ async def log_in_by_code(call: Ivr, desk: Desk, company: str) -> str | None:
         await call.play("card-wrong-code", interrupt="any")
     await call.play("too-many-attempts")
     return None
+
+
+async def _digits(call: Ivr, prompt: str, *, most: int = MOST_DIGITS, secret: bool = False) -> str:
+    """Asked once; whoever asks tells what was wrong with them."""
+    return await call.ask(
+        prompt, digits=most, first_seconds=FIRST_SECONDS, next_seconds=NEXT_SECONDS, tries=1, secret=secret
+    )
 
 
 async def wait(call: Ivr, seconds: float) -> None:

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Final
 
 from billing_client.types import StoreError, StoreUnavailable
 from billing_client.vouchers import Redeemed
-from ivr.apps.selfcare.desk import Receipt, calling_account, guess_source, is_admitted, log_in, wait
+from ivr.apps.selfcare.desk import (
+    FIRST_SECONDS,
+    NEXT_SECONDS,
+    Receipt,
+    calling_account,
+    guess_source,
+    is_admitted,
+    log_in,
+    wait,
+)
 from ivr.apps.selfcare.telling import tell_balance, tell_expiry
 from ivr.say import grammar
 
@@ -27,9 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["recharge", "top_up"]
 
 MOST_DIGITS: Final = 64
-FIRST_SECONDS: Final = 10.0
-NEXT_SECONDS: Final = 6.0
-"""Between two digits: they are read from a card."""
 STORE_TRIES: Final = 4
 STORE_SECONDS: Final = 2.0
 """Between two tries to reach the store."""
