@@ -3,72 +3,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from billing_client.selfcare import Quote
-from ivr.apps.selfcare import CardSettings, Desk, callback, calling_card
+from ivr.apps.selfcare import callback
 from ivr.leg import DialRequest
 from ivr.say import grammar
 from ivr.scripted import ScriptedCaller
-from tests.ivr.selfcare_memory import MemorySelfCare, MemoryVouchers, debit
+from tests.ivr.card_stage import (
+    ANI,
+    CODE,
+    FRIEND,
+    MENU,
+    NUMBER,
+    OFFER,
+    PIN,
+    TONGUE,
+    RungBack,
+    cards,
+    known,
+    tongue,
+    unknown,
+)
+from tests.ivr.selfcare_memory import debit
 
-if TYPE_CHECKING:
-    from billing_client.selfcare import AccountStatus
-    from ivr.runner import Application
-    from ivr.verbs import CallDetails
-
-NUMBER, ANI, FRIEND, PIN = "18005550100", "42073723123", "420600000001", "48291047"
-CODE = "8527544618853552477"
-SAY = grammar("en")
-TEN = SAY.money(Decimal(10), "USD")
-FIVE_MINUTES = ("card-you-have", SAY.duration(300), "card-for-this-call")
-MENU = ("card-another-call", "press-1", "card-to-balance", "press-2", "card-to-recharge", "press-3")
-OFFER = ("card-to-recharge", "press-1", "vm-to-continue", "press-2")
-
-
-__all__ = ["ANI", "FRIEND", "MENU", "NUMBER", "PIN", "Cards", "RungBack", "cards", "known", "unknown"]
-
-
-@dataclass
-class Cards:
-    """Card 101 with ten dollars, which pay for five minutes to a friend."""
-
-    settings: CardSettings = field(default_factory=CardSettings)
-    selfcare: MemorySelfCare = field(default_factory=MemorySelfCare)
-    app: Application = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.selfcare.add(debit(), pin=PIN)
-        self.selfcare.quotes[FRIEND] = Quote("ok", 300, Decimal(2), "USD")
-        self.vouchers = MemoryVouchers(self.selfcare, worth={CODE: Decimal(5)})
-        self.desk = Desk(selfcare=self.selfcare, vouchers=self.vouchers, settings={NUMBER: self.settings})
-        self.app = partial(calling_card, desk=self.desk)
-
-    def set(self, status: AccountStatus) -> None:
-        self.selfcare.add(status)
-
-
-def cards(**settings: Any) -> Cards:
-    return Cards(CardSettings(**settings))
-
-
-def known(**details: Any) -> ScriptedCaller:
-    """Who calls by a number that is an alias of the card."""
-    return ScriptedCaller(ANI, account="101", target="101", **details).dials(NUMBER, app="calling_card")
-
-
-def unknown(caller: str = ANI, **details: Any) -> ScriptedCaller:
-    return ScriptedCaller(caller, **details).dials(NUMBER, app="calling_card")
+__all__ = ["tongue"]
 
 
 def test_a_known_phone_hears_its_balance_and_the_longest_time_and_is_connected() -> None:
-    script = known().is_answered().hears("card-welcome", "balance-is", TEN, "card-enter-destination")
-    script.answers_dial(FRIEND, talks=30).presses(FRIEND + "#").hears(*FIVE_MINUTES).talks_to(FRIEND)
+    script = known().is_answered().hears("card-welcome", "balance-is", TONGUE.ten, "card-enter-destination")
+    script.answers_dial(FRIEND, talks=30).presses(FRIEND + "#").hears(*TONGUE.five_minutes).talks_to(FRIEND)
     story = script.until(*MENU).hangs_up().run(cards().app)
     assert story.dialled == [DialRequest(destination=FRIEND, account="101", caller=ANI)]
 
@@ -76,7 +43,9 @@ def test_a_known_phone_hears_its_balance_and_the_longest_time_and_is_connected()
 def test_two_stars_end_a_call_and_another_one_follows_in_the_same_session() -> None:
     script = known().answers_dial(FRIEND).hears(..., "card-enter-destination").presses(FRIEND + "#")
     script.talks_to(FRIEND).waits(5).presses("**").until(*MENU).presses("1").hears("card-enter-destination")
-    script.presses(FRIEND + "#").talks_to(FRIEND).presses("**").until(*MENU).presses("2").hears("balance-is", TEN)
+    script.presses(FRIEND + "#").talks_to(FRIEND).presses("**").until(*MENU).presses("2").hears(
+        "balance-is", TONGUE.ten
+    )
     assert len(script.run(cards().app).dialled) == 2
 
 
@@ -131,7 +100,7 @@ def test_an_empty_card_is_recharged_or_the_call_ends() -> None:
 
 def test_a_low_card_is_told_so_and_goes_on() -> None:
     desk = cards(low_balance=Decimal(10))
-    script = known().hears("card-welcome", "card-low-balance", *OFFER).presses("2").hears("balance-is", TEN)
+    script = known().hears("card-welcome", "card-low-balance", *OFFER).presses("2").hears("balance-is", TONGUE.ten)
     script.hears("card-enter-destination").answers_dial(FRIEND).presses(FRIEND + "#").talks_to(FRIEND).run(desk.app)
 
 
@@ -189,25 +158,25 @@ def test_the_price_of_a_minute_is_told_where_wanted_and_time_where_not_unlimited
     desk = cards(announce_price=True, max_call_seconds=0)
     desk.selfcare.quotes[FRIEND] = Quote("ok", None, Decimal(0), "USD")
     script = known().hears(..., "card-enter-destination").answers_dial(FRIEND).presses(FRIEND + "#")
-    script.hears("card-calling-rate", SAY.money(Decimal(0), "USD"), "card-unlimited").run(desk.app)
+    script.hears("card-calling-rate", TONGUE.money(0), "card-unlimited").run(desk.app)
 
 
 def test_the_destination_may_be_dialled_after_the_access_number() -> None:
     desk = cards(one_stage=True, announce_balance=False)
     script = ScriptedCaller(ANI, account="101", target="101", parameters={"access": NUMBER, "argument": FRIEND})
-    script.dials(NUMBER + FRIEND).answers_dial(FRIEND).hears("card-welcome", *FIVE_MINUTES).talks_to(FRIEND)
+    script.dials(NUMBER + FRIEND).answers_dial(FRIEND).hears("card-welcome", *TONGUE.five_minutes).talks_to(FRIEND)
     script.run(desk.app)
 
 
 def logged_in(caller: str) -> ScriptedCaller:
     script = unknown(caller).hears(..., "card-enter-pin").presses(PIN + "#")
-    return script.hears("balance-is", TEN)
+    return script.hears("balance-is", TONGUE.ten)
 
 
 def test_this_phone_is_recognised_in_future_if_its_owner_wants() -> None:
     ask = ("card-to-register-phone", "press-1", "vm-to-continue", "press-2")
     desk = cards(ask_register=True)
-    known().hears("card-welcome", "balance-is", TEN, "card-enter-destination").run(desk.app)
+    known().hears("card-welcome", "balance-is", TONGUE.ten, "card-enter-destination").run(desk.app)
     logged_in(ANI).hears(*ask).presses("2").hears("card-enter-destination").run(desk.app)
     assert not desk.selfcare.phones
     logged_in(ANI).hears(*ask).presses("1").hears("card-phone-registered").run(desk.app)
@@ -248,19 +217,6 @@ def test_a_recharge_from_the_menu_counts_its_attempts_on() -> None:
 
 
 # call-back ----------------------------------------------------------------------------------------------------------
-@dataclass
-class RungBack:
-    """What the media server is asked to do."""
-
-    asked: list[tuple[DialRequest, CallDetails, float]] = field(default_factory=list)
-
-    def __call__(
-        self, request: DialRequest, details: CallDetails, *, after_seconds: float, ring_seconds: float
-    ) -> bool:
-        self.asked.append((request, details, after_seconds))
-        return True
-
-
 def test_a_missed_call_is_refused_unanswered_and_rung_back_on_the_callers_account() -> None:
     rung, desk = RungBack(), cards(callback_seconds=5.0)
     app = partial(callback, desk=desk.desk, ring_back=rung)

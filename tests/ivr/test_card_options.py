@@ -12,8 +12,10 @@ from billing_client.selfcare import Quote
 from ivr.apps.selfcare import balance, callback, recharge
 from ivr.apps.selfcare.settings import Translation
 from ivr.scripted import ScriptedCaller
+from tests.ivr.card_stage import ANI, FRIEND, MENU, NUMBER, PIN, Cards, RungBack, cards, known, tongue, unknown
 from tests.ivr.selfcare_memory import debit
-from tests.ivr.test_calling_card import ANI, FRIEND, MENU, NUMBER, PIN, Cards, RungBack, cards, known, unknown
+
+__all__ = ["tongue"]
 
 UNITED_KINGDOM = (Translation(re.compile("^0"), "44"),)
 CODE_ASKED = ("card-welcome", "card-enter-auth-code")

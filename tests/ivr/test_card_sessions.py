@@ -6,8 +6,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 from billing_client.selfcare import Quote
+from tests.ivr.card_stage import CODE, FRIEND, MENU, OFFER, PIN, TONGUE, cards, known, tongue, unknown
 from tests.ivr.selfcare_memory import debit
-from tests.ivr.test_calling_card import CODE, FIVE_MINUTES, FRIEND, MENU, OFFER, PIN, SAY, TEN, cards, known, unknown
+
+__all__ = ["tongue"]
 
 DEAR = "900123"
 
@@ -31,7 +33,7 @@ def test_who_does_not_recharge_a_card_that_a_call_used_up_is_said_goodbye_to() -
 def test_funds_that_a_call_still_holds_when_it_ends_are_not_missing() -> None:
     desk = cards()
     script = known().answers_dial(FRIEND).hears(..., "card-enter-destination").presses(FRIEND + "#")
-    script.hears(*FIVE_MINUTES).talks_to(FRIEND)
+    script.hears(*TONGUE.five_minutes).talks_to(FRIEND)
     script.does(lambda: desk.set(debit(available=Decimal(0)))).presses("**").waits(0.5)
     script.does(lambda: desk.set(debit(balance="8"))).hears(*MENU).run(desk.app)
 
@@ -40,7 +42,7 @@ def test_the_balance_told_after_a_call_is_the_one_after_its_charge() -> None:
     desk = cards()
     script = known().answers_dial(FRIEND).hears(..., "card-enter-destination").presses(FRIEND + "#").talks_to(FRIEND)
     script.presses("**").until(*MENU).does(lambda: desk.set(debit(balance="8")))
-    script.presses("2").hears("balance-is", SAY.money(Decimal(8), "USD")).run(desk.app)
+    script.presses("2").hears("balance-is", TONGUE.money(8)).run(desk.app)
 
 
 def test_a_recharge_made_elsewhere_meanwhile_counts_for_the_next_destination() -> None:
@@ -62,7 +64,7 @@ def test_a_destination_that_is_too_dear_leaves_the_caller_in_the_session() -> No
 
 def test_a_pin_and_a_number_may_be_read_slowly_from_a_card() -> None:
     script = unknown().answers_dial(FRIEND).hears(..., "card-enter-pin").waits(8).presses(PIN[:4]).waits(5)
-    script.presses(PIN[4:] + "#").hears("balance-is", TEN, "card-enter-destination").waits(8)
+    script.presses(PIN[4:] + "#").hears("balance-is", TONGUE.ten, "card-enter-destination").waits(8)
     script.presses(FRIEND[:6]).waits(5).presses(FRIEND[6:] + "#").talks_to(FRIEND).run(cards().app)
 
 
