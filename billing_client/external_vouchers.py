@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Literal
 
 from billing_client.keyring import KeyRingError
+from billing_client.rows import text
 from billing_client.vouchers import VoucherStoreUnavailable
 
 if TYPE_CHECKING:
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
 
     from billing_client.keyring import KeyFile
     from billing_client.pool import Pool
-    from billing_client.vouchers import VoucherStore
+    from billing_client.vouchers import VoucherStore, WantedReceipts
 
-__all__ = ["ExternalVouchers"]
+__all__ = ["ExternalVouchers", "receipt_columns"]
 
-OPEN = "SELECT * FROM open_redemption($1, $2, $3, $4, $5, $6)"
+OPEN = """
+SELECT o.*, CASE WHEN o.outcome IN ('pending', 'done') AND $7 <> '{}'::text[] THEN want_receipts(o.key, $7, $8, $9) END
+  FROM open_redemption($1, $2, $3, $4, $5, $6) o"""
 VALUE = "SELECT value_redemption($1, $2, $3) AS done"
 CREDIT = "SELECT * FROM credit_redemption($1)"
 REFUSE = "SELECT refuse_redemption($1, $2)"
@@ -44,6 +47,11 @@ MOST_VALUE: Final = Decimal(10) ** 9
 Answer = Literal["unknown", "used", "unavailable", "pending"]
 
 log = logging.getLogger(__name__)
+
+
+def receipt_columns(receipts: WantedReceipts) -> tuple[list[str], str, str]:
+    """As `want_receipts` of the store takes them."""
+    return list(receipts.channels), text(receipts.language, 16), text(receipts.caller, 64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +78,19 @@ class ExternalVouchers:
         for store in self._stores.values():
             await store.close()
 
-    async def redeem(self, code: str, account_id: int, key: str) -> Record | Answer:
+    async def redeem(self, code: str, account_id: int, key: str, receipts: WantedReceipts) -> Record | Answer:
         """Redeem a code once; the row of the answer, or why not."""
         ring = self._keys.ring()
         row = (
             await self._pool.fetch(
-                OPEN, key, account_id, ring.digest(code), ring.newest, ring.seal(code, key), LEASE_SECONDS
+                OPEN,
+                key,
+                account_id,
+                ring.digest(code),
+                ring.newest,
+                ring.seal(code, key),
+                LEASE_SECONDS,
+                *receipt_columns(receipts),
             )
         )[0]
         if row["outcome"] == "done":

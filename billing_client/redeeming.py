@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from billing_client.check_digit import valid_prefixes
-from billing_client.external_vouchers import ExternalVouchers
+from billing_client.external_vouchers import ExternalVouchers, receipt_columns
 from billing_client.guessing import SHARED, Guesses
 from billing_client.keyring import KeyRing, KeyRingError
 from billing_client.lifecycle import LifeTerms, expiry
 from billing_client.pool import Pool
 from billing_client.rows import name, text
-from billing_client.vouchers import GuessSource, Redeemed, VoucherRejected
+from billing_client.vouchers import GuessSource, Redeemed, VoucherRejected, WantedReceipts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,9 +34,11 @@ if TYPE_CHECKING:
 __all__ = ["LONGEST_CODE", "LONGEST_ID", "SHORTEST_ID", "StoreVouchers"]
 
 LOOKUP = "SELECT * FROM voucher_lookup($1, $2, $3, $4, $5)"
-REDEEM = "SELECT * FROM redeem_voucher($1, $2, $3)"
+REDEEM = """
+SELECT r.*, CASE WHEN r.outcome = 'ok' AND $4 <> '{}'::text[] THEN want_receipts($2, $4, $5, $6) END
+  FROM redeem_voucher($1, $2, $3) r"""
 FAILED = "SELECT delay, alarms FROM voucher_failed($1, $2, $3, $4)"
-PRUNE = "SELECT prune_guesses($1) AS gone"
+PRUNE = "SELECT prune_guesses($1), prune_receipts($1)"
 
 SHORTEST_ID: Final = 6
 LONGEST_ID: Final = 20
@@ -46,6 +48,7 @@ LONGEST_SOURCE: Final = 64
 HIDDEN_DIGITS: Final = 4
 """Of an id; those before them are the prefix that guesses are counted by, and that an alarm names."""
 ANONYMOUS: Final = 10
+NO_RECEIPTS: Final = WantedReceipts((), "", "")
 PRUNED_AT_A_TIME: Final = 10_000
 
 log = logging.getLogger(__name__)
@@ -60,6 +63,7 @@ class _Attempt:
     key: str
     subjects: list[str]
     weights: list[int]
+    receipts: WantedReceipts
 
 
 class StoreVouchers:
@@ -132,9 +136,11 @@ class StoreVouchers:
             await self._external.close()
         await self._pool.close()
 
-    async def redeem(self, code: str, account: str, key: str, source: GuessSource) -> Redeemed | VoucherRejected:
+    async def redeem(
+        self, code: str, account: str, key: str, source: GuessSource, receipts: WantedReceipts | None = None
+    ) -> Redeemed | VoucherRejected:
         """See `Vouchers`. Two round trips; an external code takes some more, and as long as its store does."""
-        attempt = self._attempt(code, account, key, source)
+        attempt = self._attempt(code, account, key, source, receipts or NO_RECEIPTS)
         rows = await self._pool.fetch(
             LOOKUP, attempt.account, _ids(attempt.code), attempt.key, attempt.subjects, attempt.weights
         )
@@ -148,7 +154,7 @@ class StoreVouchers:
             return VoucherRejected("locked", first["delay"])
         voucher, reason = self._right(attempt.code, [row for row in rows if row["id"] is not None])
         if voucher is not None:
-            answer = (await self._pool.fetch(REDEEM, voucher, attempt.key, first["account_id"]))[0]
+            answer = await self._move(voucher, attempt, first["account_id"])
             if answer["outcome"] == "ok":
                 return _redeemed(answer, first["delay"])
             return await self._failed(attempt, first["number"], answer["outcome"])
@@ -162,7 +168,7 @@ class StoreVouchers:
         await self._pool.fetch(PRUNE, PRUNED_AT_A_TIME)
         return 0 if self._external is None else await self._external.reconcile(most)
 
-    def _attempt(self, code: str, account: str, key: str, source: GuessSource) -> _Attempt:
+    def _attempt(self, code: str, account: str, key: str, source: GuessSource, receipts: WantedReceipts) -> _Attempt:
         """What is asked, as the store can take it, and what a wrong code is counted for (the account comes later)."""
         plain = "".join(character for character in code if character not in " -")
         plain = plain if plain == text(plain, LONGEST_CODE) and plain.isascii() and plain.isalnum() else ""
@@ -176,7 +182,7 @@ class StoreVouchers:
         }
         if key != text(key, LONGEST_KEY) or not key:
             raise ValueError(f"a key has 1 to {LONGEST_KEY} characters")
-        return _Attempt(plain, name(account), key, list(counted), list(counted.values()))
+        return _Attempt(plain, name(account), key, list(counted), list(counted.values()), receipts)
 
     def _masked(self, code: str) -> str:
         """What may be told of a code: `8527544xxxx`."""
@@ -212,15 +218,18 @@ class StoreVouchers:
         if not row["earlier_voucher"]:
             return await self._ask_outside(attempt, row)
         voucher = row["earlier_voucher"] if attempt.code.startswith(row["earlier_voucher"]) else ""
-        answer = (await self._pool.fetch(REDEEM, voucher, attempt.key, row["account_id"]))[0]
-        return _redeemed(answer, 0)
+        return _redeemed(await self._move(voucher, attempt, row["account_id"]), 0)
+
+    async def _move(self, voucher: str, attempt: _Attempt, account_id: int) -> Record:
+        """Redeem it, and queue the receipts."""
+        return (await self._pool.fetch(REDEEM, voucher, attempt.key, account_id, *receipt_columns(attempt.receipts)))[0]
 
     async def _ask_outside(self, attempt: _Attempt, row: Record) -> Redeemed | VoucherRejected:
         if self._external is None:
             return VoucherRejected("unavailable")
         if not row["same_currency"]:
             return await self._failed(attempt, row["number"], "currency")
-        answer = await self._external.redeem(attempt.code, row["account_id"], attempt.key)
+        answer = await self._external.redeem(attempt.code, row["account_id"], attempt.key, attempt.receipts)
         if not isinstance(answer, str):
             return _redeemed(answer, row["delay"])
         if answer in ("unavailable", "pending"):

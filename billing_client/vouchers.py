@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 __all__ = [
+    "Channel",
     "GuessSource",
     "Redeemed",
     "RejectedReason",
@@ -21,6 +22,7 @@ __all__ = [
     "VoucherStore",
     "VoucherStoreUnavailable",
     "Vouchers",
+    "WantedReceipts",
 ]
 
 RejectedReason = Literal[
@@ -37,6 +39,20 @@ class GuessSource:
     """The calling number; empty or "anonymous" where it is withheld (a client of the portal: its address)."""
     access_number: str = ""
     """What was dialled, or whatever else the code came through."""
+
+
+Channel = Literal["email", "sms"]
+
+
+@dataclass(frozen=True, slots=True)
+class WantedReceipts:
+    """How the owner is told of a recharge, beside the call; once for each redemption."""
+
+    channels: tuple[Channel, ...]
+    language: str
+    """Of an account that has none."""
+    caller: str
+    """The number that an SMS goes to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +91,14 @@ class VoucherRejected:
 class Vouchers(Protocol):
     """The door to vouchers."""
 
-    async def redeem(self, code: str, account: str, key: str, source: GuessSource) -> Redeemed | VoucherRejected:
+    async def redeem(
+        self, code: str, account: str, key: str, source: GuessSource, receipts: WantedReceipts | None = None
+    ) -> Redeemed | VoucherRejected:
         """Transfer what a voucher is worth to an account (by its number or an alias), once.
 
         `key` names this attempt, such as the call's id and a count: asked again with the same key, code and account the
         answer is the same, and no money moves again. StoreRefused: the key was used for another code or account.
+        `receipts` are queued in the same transaction.
         StoreUnavailable: it is not known whether the money was moved; ask again with the same key.
         """
         ...

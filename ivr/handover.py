@@ -17,9 +17,13 @@ from dataclasses import dataclass, field
 from email.utils import parseaddr
 from typing import TYPE_CHECKING, Final
 
+from billing_client.receipts import Receipt
 from ivr.mailtext import compose
+from ivr.receipttext import compose_receipt
 
 if TYPE_CHECKING:
+    from email.message import EmailMessage
+
     from billing_client.voicemail import Email
 
 __all__ = ["MailSettings", "Refusals", "hand_over", "hand_over_apart"]
@@ -58,9 +62,9 @@ class Refusals:
     reason: str = ""
 
 
-def hand_over(settings: MailSettings, email: Email) -> Refusals:
+def hand_over(settings: MailSettings, email: Email | Receipt) -> Refusals:
     """Give an e-mail to the server; blocks."""
-    message = compose(email, settings.sender, settings.language)
+    message = _composed(settings, email)
     everybody = email.recipients
     try:
         with smtplib.SMTP(settings.host, settings.port, timeout=settings.timeout_seconds) as server:
@@ -81,6 +85,12 @@ def hand_over(settings: MailSettings, email: Email) -> Refusals:
         return Refusals(later=everybody, reason=f"{type(error).__name__}: {error}")
 
 
+def _composed(settings: MailSettings, email: Email | Receipt) -> EmailMessage:
+    if isinstance(email, Receipt):
+        return compose_receipt(email, settings.sender, settings.language)
+    return compose(email, settings.sender, settings.language)
+
+
 def _refusals(refused: dict[str, tuple[int, bytes]]) -> Refusals:
     """RFC 5321 section 4.2.1: 4yz may succeed another time, 5yz never."""
     later = tuple(address for address, (status, _) in refused.items() if status < 500)
@@ -93,7 +103,7 @@ def _octets(text: str | bytes) -> bytes:
     return text if isinstance(text, bytes) else text.encode()
 
 
-async def hand_over_apart(settings: MailSettings, email: Email) -> Refusals:
+async def hand_over_apart(settings: MailSettings, email: Email | Receipt) -> Refusals:
     """`hand_over` in a process of its own, which ends with it whatever becomes of us."""
     process = None
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sends the e-mails that tell of messages, from the queue in the store.
+"""Sends the e-mails that tell of messages and of recharges, from the queues in the store.
 
 An e-mail is taken for some minutes in which nobody else takes it, handed to the SMTP server, and struck off once that
 has accepted it. What is not accepted is tried again for a day, with growing pauses. Whoever dies in between leaves it
@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from billing_client.types import StoreError
 from ivr.handover import MailSettings, Refusals, hand_over_apart
@@ -21,6 +21,7 @@ from ivr.handover import MailSettings, Refusals, hand_over_apart
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from billing_client.receipts import Receipt
     from billing_client.voicemail import Email
 
 __all__ = ["MailQueue", "MailSettings", "deliver_due", "deliver_forever", "purge_forever"]
@@ -38,24 +39,26 @@ GRACE_SECONDS: Final = 10.0
 PURGE_PAUSE_SECONDS: Final = 600.0
 PURGED_AT_A_TIME: Final = 200
 
-HandOver = Callable[[MailSettings, "Email"], Awaitable[Refusals]]
+Letter = TypeVar("Letter", bound="Email | Receipt")
+HandOver = Callable[[MailSettings, Letter], Awaitable[Refusals]]
 
 log = logging.getLogger(__name__)
 
 
-class MailQueue(Protocol):
-    """Where e-mails wait: `billing_client.mailboxes.StoreMailboxes`. Each operation raises StoreError."""
+class MailQueue(Protocol[Letter]):
+    """Where e-mails wait: `billing_client.mailboxes.StoreMailboxes`, `billing_client.receipts.StoreReceipts`. Each
+    operation raises StoreError."""
 
-    async def take_emails(self, at: datetime, lease: timedelta, most: int) -> list[Email]:
+    async def take_emails(self, at: datetime, lease: timedelta, most: int) -> list[Letter]:
         """E-mails that are due; nobody else gets them within the lease."""
 
-    async def email_accepted(self, email: Email) -> None:
+    async def email_accepted(self, email: Letter) -> None:
         """Done with."""
 
-    async def email_again(self, email: Email, recipients: Sequence[str], at: datetime) -> None:
+    async def email_again(self, email: Letter, recipients: Sequence[str], at: datetime) -> None:
         """Try again then, for these recipients."""
 
-    async def email_given_up(self, email: Email) -> None:
+    async def email_given_up(self, email: Letter) -> None:
         """Try no more; the message stays."""
 
 
@@ -71,12 +74,12 @@ def _now() -> datetime:
 
 
 async def deliver_forever(
-    queue: MailQueue,
+    queue: MailQueue[Letter],
     settings: MailSettings,
     *,
     clock: Callable[[], datetime] = _now,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    hand_over: HandOver = hand_over_apart,
+    hand_over: HandOver[Letter] = hand_over_apart,
 ) -> None:
     """Send what is due, again and again, until cancelled (before the queue is closed)."""
     is_away = False
@@ -93,12 +96,12 @@ async def deliver_forever(
 
 
 async def deliver_due(
-    queue: MailQueue,
+    queue: MailQueue[Letter],
     settings: MailSettings,
     *,
     clock: Callable[[], datetime] = _now,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    hand_over: HandOver = hand_over_apart,
+    hand_over: HandOver[Letter] = hand_over_apart,
 ) -> int:
     """Try those e-mails that are due, a few at a time; returns how many.
 
@@ -122,12 +125,12 @@ async def deliver_due(
 
 
 async def _deliver(
-    queue: MailQueue,
+    queue: MailQueue[Letter],
     settings: MailSettings,
-    email: Email,
+    email: Letter,
     clock: Callable[[], datetime],
     sleep: Callable[[float], Awaitable[None]],
-    hand_over: HandOver,
+    hand_over: HandOver[Letter],
 ) -> None:
     refused = await hand_over(settings, email)
     facts = {"voice_message": email.message_id, "account": email.mailbox}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from billing_client.voicemail import Email, Sound
 
-__all__ = ["LANGUAGES", "compose", "encode"]
+__all__ = ["LANGUAGES", "compose", "encode", "zone"]
 
 TYPES = {"wav": ("audio", "wav"), "mp3": ("audio", "mpeg"), "ogg": ("audio", "ogg"), "flac": ("audio", "flac")}
 ENCODINGS = {"wav": ("WAV", "PCM_16"), "mp3": ("MP3", "MPEG_LAYER_III"), "opus": ("OGG", "OPUS")}
@@ -92,7 +92,7 @@ def compose(email: Email, sender: str, language: str) -> EmailMessage:
     The sound is encoded as the mailbox wants it, which takes a moment: not on an event loop.
     """
     words = _words(email.language, language)
-    at = email.received_at.astimezone(_zone(email.timezone))
+    at = email.received_at.astimezone(zone(email.timezone))
     number = "" if email.caller in {"", "anonymous"} else _line(email.caller)
     caller = _named(_line(email.caller_name), number) or words.unknown_caller
     length = f"{round(email.seconds) // 60}:{round(email.seconds) % 60:02}"
@@ -149,7 +149,8 @@ def _words(*languages: str) -> Words:
     return LANGUAGES["en"]
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone(name: str) -> ZoneInfo:
+    """By its IANA name; UTC where there is no such."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):

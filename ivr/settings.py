@@ -13,11 +13,12 @@ from media.settings import EngineSettings
 from switch.settings import Listen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ivr.apps.menu.settings import Menu
     from ivr.apps.selfcare.settings import CardSettings
     from ivr.handover import MailSettings
+    from ivr.texting import SmsGateway
 
 __all__ = ["IvrSettings", "LoginSettings"]
 
@@ -64,6 +65,8 @@ class IvrSettings:
     voicemail: VoicemailSettings = field(default_factory=VoicemailSettings)
     mail: MailSettings | None = None
     """How e-mails are sent; None: they wait."""
+    open_sms: Callable[[], SmsGateway] | None = field(default=None, repr=False, compare=False)
+    """Makes the gateway that short messages go to; None: there is none."""
     purge_hours: float = 24.0
     """How long deleted messages can be taken back."""
     max_messages: int = 100

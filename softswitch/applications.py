@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from billing_client.answering import StoreAnswering
 from billing_client.mailboxes import StoreMailboxes
+from billing_client.receipts import StoreReceipts
 from billing_client.selfcare import StoreSelfCare
 from ivr.apps.announcement import announcement
 from ivr.apps.confirm import confirm
@@ -22,6 +23,7 @@ from ivr.apps.selfcare import Desk, balance, callback, calling_card, recharge
 from ivr.apps.voicemail import access, deposit
 from ivr.mail import deliver_forever, purge_forever
 from ivr.prompts import PromptLibrary
+from ivr.texting import text_forever
 from ivr.tones import WithTones
 from prompts import FOLDER
 from softswitch.vouchers import open_vouchers, reconcile_forever
@@ -30,10 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from billing_client.redeeming import StoreVouchers
+    from billing_client.vouchers import Channel
     from ivr.app import World
     from ivr.runner import Application
     from ivr.settings import IvrSettings
     from ivr.sound import Prompts
+    from ivr.texting import SmsGateway
 
 __all__ = ["Applications", "compose"]
 
@@ -56,9 +60,16 @@ async def compose(settings: IvrSettings) -> Applications:
         lock_seconds=settings.logins.lock_seconds,
     )
     vouchers = await open_vouchers(settings)
+    sms = None if settings.open_sms is None else settings.open_sms()
+    used: dict[Channel, object] = {"email": settings.mail, "sms": sms}
+    receipts = {
+        channel: await StoreReceipts.connect(settings.store_dsn, channel, node=settings.node)
+        for channel, sender in used.items()
+        if sender is not None
+    }
     library = PromptLibrary(FOLDER, settings.prompts_dir)
     await asyncio.to_thread(_preload, library, settings)
-    return Applications(settings, Doors(mailboxes, answering, selfcare, vouchers), library)
+    return Applications(settings, Doors(mailboxes, answering, selfcare, vouchers, receipts), library, sms)
 
 
 def _preload(library: PromptLibrary, settings: IvrSettings) -> None:
@@ -92,6 +103,8 @@ class Doors:
     answering: StoreAnswering
     selfcare: StoreSelfCare
     vouchers: StoreVouchers
+    receipts: Mapping[Channel, StoreReceipts]
+    """Of the channels that something is sent by."""
 
     async def close(self) -> None:
         """Let go of all."""
@@ -99,15 +112,20 @@ class Doors:
         await self.answering.close()
         await self.selfcare.close()
         await self.vouchers.close()
+        for queue in self.receipts.values():
+            await queue.close()
 
 
 class Applications:
     """See `ivr.app.Composition`."""
 
-    def __init__(self, settings: IvrSettings, doors: Doors, library: PromptLibrary) -> None:
+    def __init__(
+        self, settings: IvrSettings, doors: Doors, library: PromptLibrary, sms: SmsGateway | None = None
+    ) -> None:
         self._settings = settings
         self._doors = doors
         self._library = library
+        self._sms = sms
         self._menus = settings.menus
         self._found: Mapping[str, Application] = {}
         self.depositor = doors.mailboxes
@@ -142,14 +160,22 @@ class Applications:
         return self._found
 
     def work(self) -> Sequence[Coroutine[object, object, None]]:
-        """What goes on beside the calls: e-mails, the removal of deleted messages, redemptions that were cut short."""
-        reconciling = reconcile_forever(self._doors.vouchers)
-        purging = purge_forever(self.depositor, timedelta(hours=self._settings.purge_hours))
-        mail = self._settings.mail
-        if mail is None:
-            return [purging, reconciling]
-        return [purging, reconciling, deliver_forever(self.depositor, mail)]
+        """What goes on beside the calls: e-mails, short messages, the removal of deleted messages, redemptions that
+        were cut short."""
+        settings, receipts = self._settings, self._doors.receipts
+        work: list[Coroutine[object, object, None]] = [
+            reconcile_forever(self._doors.vouchers),
+            purge_forever(self.depositor, timedelta(hours=settings.purge_hours)),
+        ]
+        if settings.mail is not None:
+            work.append(deliver_forever(self.depositor, settings.mail))
+            work.append(deliver_forever(receipts["email"], settings.mail))
+        if self._sms is not None:
+            work.append(text_forever(receipts["sms"], self._sms, settings.language))
+        return work
 
     async def close(self) -> None:
-        """Let go of the store."""
+        """Let go of the store, and of the gateway of short messages."""
         await self._doors.close()
+        if self._sms is not None:
+            await self._sms.close()

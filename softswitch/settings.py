@@ -16,6 +16,7 @@ from ivr.apps.voicemail import KEY_MAPS, VoicemailSettings
 from ivr.handover import MailSettings
 from ivr.settings import IvrSettings, LoginSettings
 from media.settings import EngineSettings, MediaSettings
+from softswitch.adapters import open_sms_gateway
 from softswitch.runfiles import keep_owner
 from softswitch.store import store_dsn
 from softswitch.vouchers import voucher_settings
@@ -185,7 +186,7 @@ def media_settings(configuration: Configuration) -> MediaSettings:
 def ivr_settings(configuration: Configuration) -> IvrSettings:
     """How the media server process runs."""
     media, voicemail, sip = configuration.media, configuration.voicemail, configuration.sip
-    logins = configuration.security.login_attempts
+    logins, sms = configuration.security.login_attempts, configuration.ivr.sms
     return IvrSettings(
         node=configuration.node,
         listen=_listen(media.server),
@@ -225,6 +226,7 @@ def ivr_settings(configuration: Configuration) -> IvrSettings:
         ),
         max_messages=voicemail.max_messages,
         mail=mail_settings(configuration),
+        open_sms=None if sms is None else lambda: open_sms_gateway(sms),
         purge_hours=float(voicemail.purge_hours),
         logins=LoginSettings(per_call=logins.per_call, lock_after=logins.lock_after, lock_seconds=logins.lock_seconds),
         vouchers=voucher_settings(configuration),

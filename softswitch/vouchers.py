@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final, cast
 
 from billing_client.http_vouchers import HttpVoucherStore
@@ -14,9 +12,9 @@ from billing_client.keyring import KeyFile
 from billing_client.redeeming import StoreVouchers
 from billing_client.types import StoreError
 from billing_client.vouchers import VoucherSettings
+from softswitch.adapters import AdapterError, factory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from billing_client.vouchers import VoucherStore
@@ -41,10 +39,6 @@ RECONCILE_SECONDS: Final = 30.0
 log = logging.getLogger(__name__)
 
 
-class AdapterError(StoreError):
-    """An adapter of a voucher store cannot be had; the text says why."""
-
-
 def keys_file(configuration: Configuration) -> Path:
     """Where the keys of vouchers' passwords are."""
     return configuration.vouchers.keys_file or configuration.data_dir / "voucher.keys"
@@ -63,20 +57,8 @@ def voucher_settings(configuration: Configuration) -> VoucherSettings:
 
 def open_store_adapter(settings: VoucherStoreSettings) -> VoucherStore:
     """The adapter of a store outside. Raises AdapterError."""
-    module, colon, name = settings.adapter.partition(":")
-    try:
-        if colon:
-            factory = getattr(importlib.import_module(module), name)
-        elif settings.adapter == "http":
-            factory = http_store
-        else:
-            found = entry_points(group=GROUP, name=settings.adapter)
-            if not found:
-                raise AdapterError(f'{settings.name}: there is no adapter "{settings.adapter}" in {GROUP}')
-            factory = next(iter(found)).load()
-    except (ImportError, AttributeError) as error:
-        raise AdapterError(f"{settings.name}: the adapter cannot be loaded: {error}") from error
-    return cast("Callable[[VoucherStoreSettings], VoucherStore]", factory)(settings)
+    make = http_store if settings.adapter == "http" else factory(settings.name, settings.adapter, GROUP)
+    return cast("VoucherStore", make(settings))
 
 
 def http_store(settings: VoucherStoreSettings) -> VoucherStore:

@@ -16,7 +16,7 @@ from billing.models.registrations import Binding, Subscription
 from billing.models.routing import Gateway, GatewayRoute
 from billing.models.traces import CallTrace
 from billing.models.voicemail import Greeting, Mailbox, PinFailure, VoiceEmail, VoiceMessage, VoiceSound
-from billing.models.vouchers import Redemption, Voucher, VoucherGuess
+from billing.models.vouchers import Receipt, Redemption, Voucher, VoucherGuess
 
 __all__ = [
     "Account",
@@ -39,6 +39,7 @@ __all__ = [
     "PinFailure",
     "Product",
     "Rate",
+    "Receipt",
     "Redemption",
     "Spending",
     "SpendingAlert",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q, Value
 from django.db.models.functions import Now
@@ -11,7 +12,7 @@ from billing.models.batches import Batch
 from billing.models.fields import Identifier, created_at, currency, money
 from billing.models.pricing import Product
 
-__all__ = ["Redemption", "Voucher", "VoucherGuess"]
+__all__ = ["Receipt", "Redemption", "Voucher", "VoucherGuess"]
 
 
 class Voucher(models.Model):
@@ -132,3 +133,29 @@ class VoucherGuess(models.Model):
     since = models.DateTimeField(db_default=Now())
     at = models.DateTimeField(db_default=Now())
     locked_until = models.DateTimeField(null=True)
+
+
+class Receipt(models.Model):
+    """A receipt of a recharge that is wanted, or was sent."""
+
+    pk = models.CompositePrimaryKey("key", "channel")
+    key = Identifier(max_length=128)
+    """Of the redemption, which may still be under way at a store outside."""
+    channel = Identifier(max_length=5)
+    """"email" or "sms"."""
+    language = models.CharField(max_length=16)
+    """That was spoken; it counts where the account has none."""
+    caller = models.CharField(max_length=64)
+    """The number that called."""
+    recipients = ArrayField(models.CharField(max_length=254), null=True)
+    """Those that have not accepted it yet; null: it was not tried."""
+    queued_at = created_at()
+    due_at = models.DateTimeField()
+    """When it may be tried; while somebody tries, when it may be tried by others."""
+    attempts = models.IntegerField(db_default=0)
+    sent_at = models.DateTimeField(null=True)
+    """When it was accepted, or given up."""
+
+    class Meta:
+        indexes = (models.Index(name="receipt_due", fields=("channel", "due_at"), condition=Q(sent_at__isnull=True)),)
+        constraints = (models.CheckConstraint(name="receipt_channel", condition=Q(channel__in=("email", "sms"))),)

@@ -12,14 +12,17 @@ from ivr.say import GRAMMARS
 from softswitch.config import values
 from softswitch.config.document import WrongValueError
 from softswitch.config.menus import sound_beside
+from softswitch.config.model import SmsSettings
 from softswitch.config.values import boolean, choice, integer, number, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from softswitch.config.document import Section
+    from billing_client.vouchers import Channel
+    from softswitch.config.document import Document, Section
+    from softswitch.config.model import Ivr, Voicemail
 
-__all__ = ["WITH_OPTIONS", "read_access_numbers"]
+__all__ = ["WITH_OPTIONS", "check_receipts", "read_access_numbers", "read_sms"]
 
 T = TypeVar("T")
 
@@ -111,6 +114,7 @@ def _card(options: Section) -> CardSettings:
         ask_register=options.value("ask_register", _registering, plain.ask_register),
         hangup_key=options.value("hangup_key", _keys, plain.hangup_key),
         one_stage=options.value("one_stage", boolean, plain.one_stage),
+        receipts=_receipts(options.section("receipts")),
         callback_seconds=options.value("callback_seconds", number(0, 600), plain.callback_seconds),
         callback_ring_seconds=options.value("callback_ring_seconds", number(5, 600), plain.callback_ring_seconds),
     )
@@ -118,6 +122,34 @@ def _card(options: Section) -> CardSettings:
         longest = "min_auth_code_length" if options.has("min_auth_code_length") else "max_auth_code_length"
         options.complain(longest, f"no code has {found.min_auth_code_length} to {found.max_auth_code_length} digits")
     return found
+
+
+def _receipts(section: Section) -> tuple[Channel, ...]:
+    """How owners are told of recharges."""
+    channels: tuple[Channel, ...] = ("email", "sms")
+    with section:
+        return tuple(channel for channel in channels if section.value(channel, boolean, False))
+
+
+def read_sms(section: Section) -> SmsSettings | None:
+    """The gateway of short messages, if there is one."""
+    with section:
+        found = section.value("adapter", values.adapter, None)
+        with section.section("options") as options:
+            given = {key: options.value(key, text, "") for key in options.words()}
+        if given and not section.has("adapter"):
+            section.complain("options", "needs adapter, which gets them")
+    return SmsSettings(adapter=found, options=given) if found else None
+
+
+def check_receipts(document: Document, ivr: Ivr, voicemail: Voicemail) -> None:
+    """Whether there is something that sends the receipts."""
+    for number_, card in ivr.cards.items():
+        path = f"ivr.access_numbers.{number_}.receipts"
+        if "sms" in card.receipts and ivr.sms is None:
+            document.complain_at(f"{path}.sms", "needs ivr.sms, the gateway that sends short messages")
+        if "email" in card.receipts and voicemail.smtp is None:
+            document.warn_at(f"{path}.email", "nothing is sent until voicemail.email.smtp names a server")
 
 
 def _translation(value: str) -> Translation:

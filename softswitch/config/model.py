@@ -30,6 +30,7 @@ __all__ = [
     "Security",
     "SessionTimer",
     "Sip",
+    "SmsSettings",
     "Subscription",
     "Tls",
     "Trace",
@@ -143,6 +144,16 @@ class Media:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SmsSettings:
+    """The gateway that short messages go to."""
+
+    adapter: str
+    """An entry point of the group `softswitch.sms_gateways`, or `package.module:factory`."""
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """For the adapter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ivr:
     """What callers talk to."""
 
@@ -162,6 +173,8 @@ class Ivr:
     menus: Mapping[str, Menu] = field(default_factory=dict)
     max_calls: int = 500
     """Calls that the media server takes at a time."""
+    sms: SmsSettings | None = None
+    """None: no short messages are sent."""
     prompts_dir: Path | None = None
     """Recordings of the administrator that go before the prompts that came along: a folder a language."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softswitch.config import values
-from softswitch.config.access import read_access_numbers
+from softswitch.config.access import check_receipts, read_access_numbers, read_sms
 from softswitch.config.document import WrongValueError, did_you_mean
 from softswitch.config.menus import read_menus
 from softswitch.config.model import (
@@ -61,7 +61,7 @@ def read_configuration(root: Section) -> Configuration:
     """Reads every section; what is wrong is noted in the section's document."""
     document = root.document
     with root:
-        return Configuration(
+        found = Configuration(
             file=document.file,
             lines=document.lines,
             node=root.value("node", values.name, "sw1"),
@@ -81,6 +81,8 @@ def read_configuration(root: Section) -> Configuration:
             log=_log(root.section("log")),
             demo=_demo(root.section("demo")),
         )
+        check_receipts(document, found.ivr, found.voicemail)
+        return found
 
 
 def _data_dir(root: Section) -> Path:
@@ -255,6 +257,7 @@ def _ivr(section: Section) -> Ivr:
             feature_codes=section.values("feature_codes", _star_code, plain.feature_codes),
             menus=menus,
             max_calls=section.value("max_calls", integer(1, 100_000), plain.max_calls),
+            sms=read_sms(section.section("sms")),
             prompts_dir=_prompts_dir(section),
         )
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Endpoint",
+    "adapter",
     "boolean",
     "choice",
     "domain",
@@ -225,3 +226,12 @@ def _port(value: str) -> int:
     if not value.isdigit() or not 1 <= int(value) <= 65535:
         raise WrongValueError(f"{value} is no port: 1 to 65535")
     return int(value)
+
+
+def adapter(value: str, more: str = "") -> str:
+    """The name of an entry point, or `package.module:factory`; `more` is what else would do."""
+    module, colon, factory = value.partition(":")
+    words = [*module.split("."), factory] if colon else [value]
+    if not all(word.replace("-", "_").isidentifier() for word in words):
+        raise WrongValueError(f'"{value}" is no adapter: {more}the name of an entry point, or package.module:factory')
+    return value

@@ -54,7 +54,7 @@ def _store(external: Section, name: str) -> VoucherStoreSettings:
     except WrongValueError as wrong:
         external.complain(name, str(wrong))
     with external.section(name) as section:
-        adapter = section.value("adapter", _adapter, "" if section.has("adapter") else "http")
+        adapter = section.value("adapter", _voucher_adapter, "" if section.has("adapter") else "http")
         with section.section("options") as options:
             given = {key: options.value(key, text, "") for key in options.words()}
         found = VoucherStoreSettings(
@@ -70,10 +70,5 @@ def _store(external: Section, name: str) -> VoucherStoreSettings:
     return found
 
 
-def _adapter(value: str) -> str:
-    """`http`, the name of an entry point, or `package.module:factory`."""
-    module, colon, factory = value.partition(":")
-    words = [*module.split("."), factory] if colon else [value]
-    if not all(word.replace("-", "_").isidentifier() for word in words):
-        raise WrongValueError(f'"{value}" is no adapter: http, the name of an entry point, or package.module:factory')
-    return value
+def _voucher_adapter(value: str) -> str:
+    return values.adapter(value, "http, ")

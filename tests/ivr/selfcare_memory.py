@@ -15,7 +15,7 @@ from billing_client.types import StoreUnavailable
 from billing_client.vouchers import Redeemed, VoucherRejected
 
 if TYPE_CHECKING:
-    from billing_client.vouchers import GuessSource, RejectedReason
+    from billing_client.vouchers import GuessSource, RejectedReason, WantedReceipts
 
 __all__ = ["MemorySelfCare", "MemoryVouchers", "debit"]
 
@@ -124,10 +124,14 @@ class MemoryVouchers:
     delay_seconds: int = 0
     asked: list[tuple[str, str, str, GuessSource]] = field(default_factory=list)
     answers: dict[str, Redeemed | VoucherRejected] = field(default_factory=dict)
+    receipts: list[WantedReceipts | None] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
 
-    async def redeem(self, code: str, account: str, key: str, source: GuessSource) -> Redeemed | VoucherRejected:
+    async def redeem(
+        self, code: str, account: str, key: str, source: GuessSource, receipts: WantedReceipts | None = None
+    ) -> Redeemed | VoucherRejected:
         """See Vouchers."""
+        self.receipts.append(receipts)
         self.asked.append((code, account, key, source))
         await asyncio.sleep(self.seconds / 2)
         fails = self.failures > 0

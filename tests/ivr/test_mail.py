@@ -13,6 +13,7 @@ import ssl
 import uuid
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ import soundfile
 from aiosmtpd.smtp import SMTP, AuthResult
 
 from billing_client.mailboxes import StoreMailboxes
+from billing_client.receipts import Receipt
 from billing_client.types import StoreUnavailable
 from billing_client.voicemail import Deposit, Email, Sound
 from ivr import mail
@@ -309,6 +311,17 @@ async def test_a_message_is_told_of_once_and_deleted_where_its_owner_wants_that(
     assert await queue.messages("101", "new") == []
     assert len(await queue.messages("201", "new")) == 1
     assert waiting(dsn) == 0
+
+
+@pytest.mark.asyncio
+async def test_a_receipt_of_a_recharge_goes_to_the_same_server(post: Post) -> None:
+    receipt = Receipt(
+        key="call 1", attempts=1, queued_at=datetime(2026, 11, 22, 12, tzinfo=UTC), recipients=(ALICE,), account="101",
+        language="cs", timezone="UTC", amount=Decimal(10), currency="USD", available=Decimal(20), expires_on=None,
+    )  # fmt: skip
+    assert await hand_over_apart(await post.open(), receipt) == Refusals()
+    [(recipients, message)] = post.inbox.messages
+    assert (recipients, message["Subject"]) == ([ALICE], "Váš účet 101 byl dobit částkou 10.00 USD")
 
 
 @pytest.mark.asyncio

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from billing_client.vouchers import GuessSource
-from ivr.apps.selfcare import CardSettings, Desk, Receipt, recharge
+from billing_client.vouchers import GuessSource, WantedReceipts
+from ivr.apps.selfcare import CardSettings, Desk, recharge
 from ivr.say import grammar
 from ivr.scripted import ScriptedCaller
 from tests.ivr.selfcare_memory import MemorySelfCare, MemoryVouchers, debit
@@ -33,18 +33,13 @@ class Shop:
     """Account 101 with ten dollars, and one voucher of five."""
 
     selfcare: MemorySelfCare = field(default_factory=MemorySelfCare)
-    receipts: list[Receipt] = field(default_factory=list)
     settings: CardSettings = field(default_factory=CardSettings)
     app: Application = field(init=False)
 
     def __post_init__(self) -> None:
         self.selfcare.add(debit(expires_on=date(2027, 6, 30), days_left=7), pin="4829")
         self.vouchers = MemoryVouchers(self.selfcare, worth={CODE: Decimal(5)})
-
-        async def receive(receipt: Receipt) -> None:
-            self.receipts.append(receipt)
-
-        desk = Desk(selfcare=self.selfcare, vouchers=self.vouchers, settings={"*99": self.settings}, on_receipt=receive)
+        desk = Desk(selfcare=self.selfcare, vouchers=self.vouchers, settings={"*99": self.settings})
         self.app = partial(recharge, desk=desk)
 
     @property
@@ -77,8 +72,15 @@ def test_an_own_phone_recharges_and_hears_amount_new_balance_and_expiry(shop: Sh
     owner(language).is_answered().hears(ASK).presses(CODE + "#").hears(*told).is_hung_up_on().run(shop.app)
     assert shop.balance == 15
     assert shop.vouchers.asked == [(CODE, "101", "scripted-call 1", GuessSource("101", "*99"))]
-    [receipt] = shop.receipts
-    assert (receipt.account, receipt.amount, receipt.key) == ("101", Decimal(5), "scripted-call 1")
+
+
+def test_a_receipt_is_wanted_where_the_access_number_says_so_in_the_language_of_the_call() -> None:
+    shop = Shop(settings=CardSettings(receipts=("email", "sms")))
+    owner("cs").hears(ASK).presses(CODE + "#").hears("recharge-done", ...).run(shop.app)
+    assert shop.vouchers.receipts == [WantedReceipts(("email", "sms"), "cs", "101")]
+    shop = Shop()
+    owner().hears(ASK).presses(CODE + "#").hears("recharge-done", ...).run(shop.app)
+    assert shop.vouchers.receipts == [WantedReceipts((), "en", "101")]
 
 
 def test_the_code_may_be_typed_ahead_and_a_pause_ends_it_too(shop: Shop) -> None:
@@ -204,7 +206,6 @@ def test_a_hang_up_at_any_instant_neither_loses_nor_doubles() -> None:
         is_used = CODE in shop.vouchers.used
         credited.append(is_used)
         assert shop.balance == (15 if is_used else 10)
-        assert len(shop.receipts) == is_used
         # The caller tries again: what was not lost is there, what was credited is not credited twice.
         shop.vouchers.asked.clear()
         again = ScriptedCaller("101", account="101", target="101", call_id="another-call").dials("*99")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An adapter of a voucher store, as somebody else would write one."""
+"""Adapters of a voucher store and of a gateway of short messages, as somebody else would write them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from softswitch.config.model import VoucherStoreSettings
+    from softswitch.config.model import SmsSettings, VoucherStoreSettings
 
-__all__ = ["small"]
+__all__ = ["notes", "small"]
 
 
 class SmallStore:
@@ -32,3 +32,23 @@ class SmallStore:
 def small(settings: VoucherStoreSettings) -> SmallStore:
     """The factory that the configuration names."""
     return SmallStore(settings)
+
+
+class Notes:
+    """A gateway of short messages that only notes them."""
+
+    def __init__(self, settings: SmsSettings) -> None:
+        self.sender = settings.options["sender"]
+        self.sent: list[tuple[str, str]] = []
+
+    async def send(self, number: str, text: str, key: str) -> None:
+        if key:
+            self.sent.append((number, text))
+
+    async def close(self) -> None:
+        return None
+
+
+def notes(settings: SmsSettings) -> Notes:
+    """The factory that the configuration names."""
+    return Notes(settings)

@@ -11,6 +11,7 @@ import pytest
 
 from ivr.handover import MailSettings
 from softswitch.config import ConfigurationInvalidError, Endpoint, check, claims, load
+from softswitch.config.model import SmsSettings
 from softswitch.settings import mail_settings
 
 ROOT = Path(__file__).parents[2]
@@ -120,6 +121,18 @@ ivr:
     assert (card.auth_code, card.min_auth_code_length, card.max_auth_code_length) == (True, 4, 6)
     assert (card.service_password, card.max_call_seconds, card.max_timeouts) == (True, 0, 2)
     assert (card.ask_register, cards["2"].ask_register) == ("always", "off")
+
+
+def test_receipts_go_by_email_and_by_a_gateway_of_short_messages(tmp_path: Path) -> None:
+    text = """
+voicemail: {email: {from: no-reply@example.com, smtp: "mail.example.com:25"}}
+ivr:
+  sms: {adapter: "acme.sms:gateway", options: {token: secret}}
+  access_numbers: {"*99": {app: recharge, receipts: {email: true, sms: true}}, "1": {app: recharge, receipts: {}}}
+"""
+    ivr = load(written(tmp_path, text)).ivr
+    assert (ivr.cards["*99"].receipts, ivr.cards["1"].receipts) == (("email", "sms"), ())
+    assert ivr.sms == SmsSettings(adapter="acme.sms:gateway", options={"token": "secret"})
 
 
 def test_access_numbers_may_have_options(tmp_path: Path) -> None:
@@ -236,6 +249,12 @@ ivr:
             "ivr: {access_numbers: {'1': {app: calling_card, max_call_seconds: hour}}}\n",
             'config.yaml:1: ivr.access_numbers.1.max_call_seconds: expected a whole number, not "hour"',
         ),
+        (
+            "ivr:\n  access_numbers:\n    '*99':\n      app: recharge\n      receipts: {sms: true}\n",
+            "config.yaml:5: ivr.access_numbers.*99.receipts.sms: needs ivr.sms, the gateway that sends short messages",
+        ),
+        ("ivr: {sms: {adapter: 'my module'}}\n", 'config.yaml:1: ivr.sms.adapter: "my module" is no adapter'),
+        ("ivr: {sms: {options: {a: b}}}\n", "config.yaml:1: ivr.sms.options: needs adapter, which gets them"),
         ("ivr: {menus: {a: {keys: {12: {dial: 1}}}}}\n", 'config.yaml:1: ivr.menus.a.keys.12: "12" is no key of a'),
         ("ivr: {menus: {a: {keys: {1: {}}}}}\n", "config.yaml:1: ivr.menus.a.keys.1: needs exactly one of"),
         ("portal: {public_url: example}\n", 'config.yaml:1: portal.public_url: expected an address such as "https://'),
@@ -336,6 +355,12 @@ def test_vouchers_are_read_with_their_stores_in_order(tmp_path: Path) -> None:
     ]
     assert vouchers.external[1].options == {"colour": "green"}
     assert "token" not in repr(vouchers)
+
+
+def test_receipts_that_no_server_sends_are_warned_of(tmp_path: Path) -> None:
+    text = "ivr: {access_numbers: {'*99': {app: recharge, receipts: {email: true}}}}\n"
+    _, warnings = check(written(tmp_path, text))
+    assert [problem.text for problem in warnings] == ["nothing is sent until voicemail.email.smtp names a server"]
 
 
 def test_short_ids_without_passwords_are_warned_of(tmp_path: Path) -> None:

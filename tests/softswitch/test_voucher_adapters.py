@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from billing_client.http_vouchers import HttpVoucherStore
-from softswitch.config.model import VoucherStoreSettings
+from softswitch.adapters import open_sms_gateway
+from softswitch.config.model import SmsSettings, VoucherStoreSettings
 from softswitch.vouchers import AdapterError, open_store_adapter
 
 
@@ -33,3 +34,13 @@ async def test_the_generic_one_is_built_in(adapter: str) -> None:
 def test_one_that_is_not_there_is_told(adapter: str) -> None:
     with pytest.raises(AdapterError, match=r"^acme: "):
         open_store_adapter(VoucherStoreSettings(name="acme", adapter=adapter, url="http://192.0.2.1"))
+
+
+@pytest.mark.asyncio
+async def test_a_gateway_of_short_messages_is_an_adapter_too() -> None:
+    gateway = open_sms_gateway(SmsSettings(adapter="tests.softswitch.adapters:notes", options={"sender": "Acme"}))
+    await gateway.send("42073723123", "Account 101 was recharged.", "call 1")
+    assert vars(gateway) == {"sender": "Acme", "sent": [("42073723123", "Account 101 was recharged.")]}
+    await gateway.close()
+    with pytest.raises(AdapterError, match=r'^sms: there is no adapter "nobody" in softswitch.sms_gateways'):
+        open_sms_gateway(SmsSettings(adapter="nobody"))

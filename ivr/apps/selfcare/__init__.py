@@ -6,8 +6,8 @@ from __future__ import annotations
 from ivr.apps.selfcare.balance import balance
 from ivr.apps.selfcare.callback import callback
 from ivr.apps.selfcare.calling_card import calling_card
-from ivr.apps.selfcare.desk import Desk, Receipt
+from ivr.apps.selfcare.desk import Desk
 from ivr.apps.selfcare.recharge import recharge
 from ivr.apps.selfcare.settings import CardSettings
 
-__all__ = ["CardSettings", "Desk", "Receipt", "balance", "callback", "calling_card", "recharge"]
+__all__ = ["CardSettings", "Desk", "balance", "callback", "calling_card", "recharge"]

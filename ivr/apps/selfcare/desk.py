@@ -3,17 +3,14 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from billing_client.vouchers import GuessSource
+from billing_client.vouchers import GuessSource, WantedReceipts
 from ivr.apps.selfcare.settings import CardSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-    from datetime import date
-    from decimal import Decimal
+    from collections.abc import Mapping
 
     from billing_client.selfcare import AccountStatus, SelfCare
     from billing_client.vouchers import Vouchers
@@ -24,7 +21,6 @@ __all__ = [
     "MOST_DIGITS",
     "NEXT_SECONDS",
     "Desk",
-    "Receipt",
     "access_number",
     "calling_account",
     "calling_number",
@@ -32,8 +28,8 @@ __all__ = [
     "is_admitted",
     "log_in",
     "log_in_by_code",
-    "log_receipt",
     "wait",
+    "wanted_receipts",
 ]
 
 MOST_DIGITS: Final = 32
@@ -42,27 +38,6 @@ NEXT_SECONDS: Final = 6.0
 """Between two digits: they are read from a card, or from an address book."""
 WAIT_AGAIN_SECONDS: Final = 10.0
 """A caller who waits is told so again after so long."""
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """A recharge that was made."""
-
-    account: str
-    amount: Decimal
-    currency: str
-    balance: Decimal
-    expires_on: date | None
-    key: str
-    """Names the recharge: a receipt for the same key is the same receipt."""
-    language: str
-
-
-async def log_receipt(receipt: Receipt) -> None:
-    """The receipt of an installation that sends none: a line in the log."""
-    log.info("recharged", extra={"account": receipt.account, "amount": str(receipt.amount), "key": receipt.key})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +49,6 @@ class Desk:
     """None: this installation has no vouchers."""
     settings: Mapping[str, CardSettings] = field(default_factory=dict)
     """Of access numbers; one that is not here has the defaults."""
-    on_receipt: Callable[[Receipt], Awaitable[None]] = log_receipt
-    """Sends a receipt by e-mail, SMS or whatever there is. Called once a recharge is in the books, whether or not the
-    caller is still there, and before he hears of it: it queues and does not wait, and raises nothing."""
 
     def of(self, details: CallDetails) -> CardSettings:
         """The settings of the number that was dialled."""
@@ -99,6 +71,11 @@ def calling_number(details: CallDetails, settings: CardSettings) -> str:
     for rule in settings.translate_ani:
         number = rule.apply(number)
     return number
+
+
+def wanted_receipts(call: Ivr, settings: CardSettings) -> WantedReceipts:
+    """How the owner is told of a recharge beside the call."""
+    return WantedReceipts(settings.receipts, call.language, calling_number(call.details, settings))
 
 
 async def calling_account(call: Ivr, desk: Desk) -> str | None:

@@ -17,12 +17,12 @@ from billing_client.vouchers import Redeemed
 from ivr.apps.selfcare.desk import (
     FIRST_SECONDS,
     NEXT_SECONDS,
-    Receipt,
     calling_account,
     guess_source,
     is_admitted,
     log_in,
     wait,
+    wanted_receipts,
 )
 from ivr.apps.selfcare.telling import tell_balance, tell_expiry
 from ivr.say import grammar
@@ -117,10 +117,10 @@ async def _redeem(
     call: Ivr, desk: Desk, vouchers: Vouchers, code: str, account: str, key: str
 ) -> Redeemed | VoucherRejected | None:
     """The store's answer; None where it gives none. A store that does not answer is asked again with the same key."""
-    source = guess_source(call.details)
+    source, receipts = guess_source(call.details), wanted_receipts(call, desk.of(call.details))
     for left in reversed(range(STORE_TRIES)):
         try:
-            answer = await vouchers.redeem(code, account, key, source)
+            answer = await vouchers.redeem(code, account, key, source, receipts)
         except StoreUnavailable:
             if left:
                 await call.play("one-moment")
@@ -130,22 +130,9 @@ async def _redeem(
             log.exception("a voucher cannot be redeemed", extra={"call": call.details.call_id})
             return None
         if isinstance(answer, Redeemed):
-            await _send_receipt(call, desk, account, key, answer)
+            log.info("recharged", extra={"account": account, "amount": str(answer.amount), "key": key})
         return answer
     return None
-
-
-async def _send_receipt(call: Ivr, desk: Desk, account: str, key: str, answer: Redeemed) -> None:
-    receipt = Receipt(
-        account=account,
-        amount=answer.amount,
-        currency=answer.currency,
-        balance=answer.balance,
-        expires_on=None if answer.expires_at is None else answer.expires_at.date(),
-        key=key,
-        language=call.language,
-    )
-    await desk.on_receipt(receipt)
 
 
 async def _tell(call: Ivr, desk: Desk, account: str, answer: Redeemed) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import re
 
+    from billing_client.vouchers import Channel
+
 __all__ = ["BalanceMode", "CardSettings", "LowBalancePolicy", "Registering", "Translation"]
 
 BalanceMode = Literal["funds", "balance", "both"]
@@ -84,6 +86,8 @@ class CardSettings:
     """Ends a call and returns to the menu; empty: nothing does."""
     one_stage: bool = False
     """The destination may be dialled right after the access number."""
+    receipts: tuple[Channel, ...] = ()
+    """How the owner is told of a recharge, beside the call."""
     callback_seconds: float = 3.0
     """How long after a missed call the caller is rung back."""
     callback_ring_seconds: float = 45.0
