@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real phone recharges its account by a printed voucher, once, and hears what it has then."""
+"""A real phone recharges its account by a printed voucher, once, and hears what it has, in its language."""
 
 from __future__ import annotations
 
@@ -48,9 +48,12 @@ def test_a_voucher_typed_at_the_phone_raises_the_balance_once_and_the_phone_hear
         ears.hears(call, expected, seconds=30.0)
         assert system.balance(number) == FUNDS + WORTH
         call.hang_up()
-    asking = phone.call("*123")
+    speaks_czech = tmp_path / "czech.yaml"
+    speaks_czech.write_text(f'accounts: [{{number: "{number}", language: cs}}]', encoding="utf-8")
+    system.run("apply", str(speaks_czech), "--yes")
+    asking, czech = phone.call("*123"), Ears(FOLDER / "cs")
     asking.wait_answered()
-    said = ears.hears(asking, "balance-is")
-    ears.hears(asking, "number-17", after=said)
+    said = czech.hears(asking, "balance-is")
+    czech.hears(asking, "number-17", after=said)
     asking.wait_ended()
     assert code not in system.log
