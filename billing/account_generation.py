@@ -58,6 +58,8 @@ class AccountGeneration:
     """Numbers follow from this one, without a check digit; None: they are random."""
     pin_digits: int = 0
     """Of the PIN of a calling card; 0: none."""
+    password_digits: int = 0
+    """Passwords are so many digits, which can be typed at the telephone; 0: letters and digits."""
     columns: Mapping[str, Any] | None = None
     """Further columns of every account."""
 
@@ -162,7 +164,7 @@ class _Maker:
                 "billing_account",
                 ("id", "number", "balance_id", "password", "control_number", "customer_id", "kind", "batch_id",
                  *self.columns),
-                ([*row, *tail] for row in zip(ids, numbers, balances, _passwords(count),
+                ([*row, *tail] for row in zip(ids, numbers, balances, self._passwords(count),
                                               range(present + 1, present + count + 1), strict=True)),
             )  # fmt: skip
             self._open(cursor, numbers, balances)
@@ -182,6 +184,10 @@ class _Maker:
             return [digits + check_digit(digits) for digits in begun]
 
         return _untaken(cursor, count, drawn)
+
+    def _passwords(self, count: int) -> list[str]:
+        digits = self.asked.password_digits
+        return random_digits(count, digits) if digits else _passwords(count)
 
     def _balances(self, cursor: Any, count: int) -> list[int]:
         if self.asked.kind == "subordinate":

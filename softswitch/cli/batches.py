@@ -86,6 +86,11 @@ def _store(shell: Shell) -> Iterator[None]:
 @click.option("--prefix", help="What every number begins with.  [default: 0 of random ones]")
 @click.option("--first-number", type=click.IntRange(0), help="Numbers in a row from this one, not random ones.")
 @click.option("--pin-digits", default=0, type=click.IntRange(0, 32), help="A PIN of so many digits for each.")
+@click.option(
+    "--password-digits",
+    type=click.IntRange(8, 32),
+    help="Passwords of so many digits, for callers (service_password).  [default: 12 letters and digits]",
+)
 @click.option("--inactive", is_flag=True, help="They can be used once they are activated.")
 @click.option("--activation", type=DAY, help="First day on which they can be used.")
 @click.option("--expires", type=DAY, help="First day on which they cannot.")
@@ -112,6 +117,7 @@ def generate(
         "expire_after_first_use_days": expires_after_first_use,
         "expire_after_last_use_days": expires_after_last_use,
     }
+    asked["password_digits"] = asked["password_digits"] or 0
     batch = asked["batch"]
     with _store(shell):
         from billing.account_generation import AccountGeneration

@@ -72,6 +72,15 @@ def test_accounts_are_generated_with_funds_and_names_that_can_be_used(provider: 
     assert provider.audit() == []
 
 
+def test_passwords_may_be_digits_that_are_typed_at_the_telephone(provider: Any) -> None:
+    make(20, password_digits=8)
+    from billing.models import Account
+
+    passwords = {account.password for account in Account.objects.filter(batch__name="spring")}
+    assert len(passwords) == 20
+    assert all(len(password) == 8 and password.isdecimal() for password in passwords)
+
+
 def test_an_interrupted_generation_goes_on_without_doubling(provider: Any) -> None:
     """The specification: "When creating new accounts, you can either create them in a new batch or add them to an
     existing batch." """

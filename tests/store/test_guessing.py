@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -74,6 +77,26 @@ async def test_an_alarm_tells_of_each_lock_once_however_many_calls_guess_at_once
         await guess(nodes[0], ANI, pin=f"9{turn:07}")
     assert await alarms(tenant) == [f"pin ani {ANI}"] * 2
     assert not any(CARD in record.getMessage() for record in caplog.records)
+
+
+async def test_two_processes_that_guess_at_once_have_three_tries_together_and_raise_one_alarm(
+    dsn: str, tenant: Tenant
+) -> None:
+    both = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.store.guess", dsn, node, ANI, "25",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )
+        for node in ("1", "2")
+    ]  # fmt: skip
+    for process in both:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"ready\n"
+    verdicts: Counter[str] = Counter()
+    for printed, _ in await asyncio.gather(*(process.communicate(b"\n") for process in both)):
+        verdicts.update(json.loads(printed))
+    assert verdicts == {"wrong": 3, "locked": 47}
+    assert await alarms(tenant) == [f"pin ani {ANI}"]
 
 
 async def test_guesses_at_one_account_from_many_numbers_lock_it_with_an_alarm(
