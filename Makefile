@@ -20,7 +20,7 @@ run up: install
 	@exec $(BIN)/softswitch --config $(CONFIG) up
 
 test: install-test
-	$(BIN)/python -m pytest -n 2 $(TESTS)
+	$(BIN)/python -m pytest -n 3 --maxschedchunk 2 $(TESTS)
 
 check: install-test
 	$(BIN)/ruff check .

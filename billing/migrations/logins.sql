@@ -1,6 +1,14 @@
 -- PINs at the telephone are counted like codes of vouchers: each wrong one makes the next answers later, and whoever goes
 -- on is told of. Calling numbers and accounts are locked by `pin_attempt`; access numbers and the whole only slow down.
 
+-- How many seconds late an answer is. What every caller of an access number shares makes answers two seconds late at
+-- most: on a busy number honest mistakes alone fill such a count, and whoever fills it on purpose shall slow down nobody
+-- but himself.
+CREATE OR REPLACE FUNCTION guess_delay(failures integer, weight integer) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN failures < weight THEN 0
+                ELSE least(CASE WHEN weight >= 50 THEN 2 ELSE 30 END, 2 ^ least(5, failures / weight - 1))::integer END
+$$;
+
 -- A subject of `billing_pinfailure` as people read it: "pin account 101", "pin ani 42073723123".
 CREATE FUNCTION pin_name(subject text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT regexp_replace(regexp_replace(subject, '^mailbox ', 'pin account '), '^source ', 'pin ani ')
