@@ -62,6 +62,7 @@ def test_the_callee_may_hold_too_and_both_at_once(phones: Phones) -> None:
     incoming.wait_media("held here")
     assert incoming.hears_nothing()
     incoming.resume()
+    incoming.wait_media("held there")  # offers that cross are refused (491), and this phone does not try again
     call.resume()
     call.wait_media("active")
     incoming.wait_media("active")
