@@ -7,13 +7,12 @@ gets the path of its cause in the document.
 
 from __future__ import annotations
 
-import secrets
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import IntegrityError, connection, transaction
 
-from billing.account_generation import account_batch, last_number
+from billing.account_generation import account_batch, last_number, passwords
 from billing.answering_document import merge_answering
 from billing.applying import ApplyError, at, needed, same_currency
 from billing.batch_error import BatchError
@@ -27,18 +26,12 @@ if TYPE_CHECKING:
     from billing.applying import Applying
     from billing.document import AccountSpec
 
-__all__ = ["apply_accounts", "new_password"]
+__all__ = ["apply_accounts"]
 
 AT_A_TIME: Final = 1000
 OPEN: Final = """
 SELECT post_entry(key, balance, gain, 'opening', '')
   FROM unnest(%s::text[], %s::bigint[], %s::numeric[]) AS o (key, balance, gain)"""
-
-
-def new_password() -> str:
-    """A random SIP password that can be typed on a phone."""
-    alphabet = "abcdefghjkmnpqrstuvwxyz23456789"
-    return "".join(secrets.choice(alphabet) for _ in range(12))
 
 
 def apply_accounts(run: Applying, specs: Sequence[AccountSpec]) -> None:
@@ -63,7 +56,8 @@ def _chunks(specs: Sequence[AccountSpec]) -> Iterator[list[AccountSpec]]:
             yield list(chunk.values())
             chunk = {}
         chunk[spec.key] = spec
-    yield list(chunk.values())
+    if chunk:
+        yield list(chunk.values())
 
 
 class _Chunk:
@@ -145,7 +139,7 @@ class _Chunk:
             self._balances.append(balance)
         if kind == "debit":
             columns.setdefault("max_calls_out", 1)
-        columns.setdefault("password", new_password())
+        columns.setdefault("password", passwords(1)[0])
         self._run.note_new("account", spec.key, columns)
         account = Account(number=spec.key, balance=balance, **columns)
         self._accounts.append(account)

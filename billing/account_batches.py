@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of accounts: who is in them, export for the printer, and the log of what administrators did."""
+"""Batches of accounts: who is in them, and export for the printer."""
 
 from __future__ import annotations
 
 import csv
-import os
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection, transaction
@@ -13,6 +12,7 @@ from billing.account_generation import account_batch, last_number
 from billing.audit_log import log_action
 from billing.batch_error import BatchError
 from billing.models import Account, Batch, Customer
+from billing.private_file import private_file
 from billing.query import rows
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from billing.query import Row
 
-__all__ = ["assign", "audit_log", "batches", "export", "number_of"]
+__all__ = ["assign", "batches", "export", "number_of"]
 
 AT_A_TIME = 10_000
 FIELDS = (
@@ -46,10 +46,6 @@ SELECT a.control_number, a.number, a.password, a.kind, p.name AS product, b.amou
 ASSIGN = """
 UPDATE billing_account a SET batch_id = %s, control_number = %s + n.place
   FROM unnest(%s::bigint[]) WITH ORDINALITY AS n (id, place) WHERE a.id = n.id"""
-AUDIT_LOG = """
-SELECT at, actor, action, subject, details::json FROM billing_auditlog
- WHERE action LIKE %(action)s || '%%' AND (%(subject)s = '' OR subject = %(subject)s)
- ORDER BY id DESC LIMIT %(limit)s"""
 MOST = 2**31 - 1
 LONGEST_CONTROL_NUMBER = 9
 
@@ -57,11 +53,6 @@ LONGEST_CONTROL_NUMBER = 9
 def batches() -> list[Row]:
     """Batches of accounts, and how many are in them."""
     return rows(BATCHES)
-
-
-def audit_log(action: str = "", subject: str = "", *, limit: int = 100) -> list[Row]:
-    """What administrators did, the newest first; `action` is the beginning of its name."""
-    return rows(AUDIT_LOG, action=action, subject=subject, limit=limit)
 
 
 def number_of(name: str) -> str:
@@ -107,8 +98,7 @@ def export(name: str, file: Path, on_progress: Callable[[int, int], None], *, fi
     if batch is None:
         raise BatchError(f"there is no batch {name} of accounts")
     total = batch.accounts.filter(control_number__gte=first, control_number__lte=last).count()
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8", newline="") as lines:
+    with private_file(file) as lines:
         log_action("accounts.export", name, since=first, to=last, count=total, file=str(file))
         writer = csv.DictWriter(lines, FIELDS)
         writer.writeheader()
@@ -117,8 +107,6 @@ def export(name: str, file: Path, on_progress: Callable[[int, int], None], *, fi
             writer.writerows(piece)
             after, written = piece[-1]["control_number"], written + len(piece)
             on_progress(written, total)
-        lines.flush()
-        os.fsync(lines.fileno())
     return written
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from decimal import Decimal
 
-__all__ = ["AccountGeneration", "account_batch", "generate", "last_number"]
+__all__ = ["AccountGeneration", "account_batch", "generate", "last_number", "passwords"]
 
 CHUNK: Final = 10_000
 NAME_LOCK: Final = 0x6E616D65
@@ -187,7 +187,7 @@ class _Maker:
 
     def _passwords(self, count: int) -> list[str]:
         digits = self.asked.password_digits
-        return random_digits(count, digits) if digits else _passwords(count)
+        return random_digits(count, digits) if digits else passwords(count)
 
     def _balances(self, cursor: Any, count: int) -> list[int]:
         if self.asked.kind == "subordinate":
@@ -236,6 +236,7 @@ def _untaken(cursor: Any, count: int, drawn: Callable[[int], list[str]], suffix:
     return list(found)
 
 
-def _passwords(count: int) -> list[str]:
+def passwords(count: int) -> list[str]:
+    """Random SIP passwords that can be typed on a phone."""
     letters = "".join(LETTERS[value] for value in draw(count * PASSWORD_LENGTH, len(LETTERS)))
     return [letters[start : start + PASSWORD_LENGTH] for start in range(0, len(letters), PASSWORD_LENGTH)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
-from billing.account_apply import apply_accounts, new_password
+from billing.account_apply import apply_accounts
 from billing.applying import ApplyError, Applying, at, needed, same_currency
 from billing.change import Change
 from billing.document import read_document
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from billing.document import Document, GatewaySpec, Named, TariffSpec
 
-__all__ = ["ApplyError", "apply", "new_password"]
+__all__ = ["ApplyError", "apply"]
 
 
 def apply(document: Mapping[str, Any], *, dry_run: bool = False, base: Path | None = None) -> list[Change]:

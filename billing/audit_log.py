@@ -4,11 +4,20 @@
 from __future__ import annotations
 
 import getpass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from billing.models import AuditLog
+from billing.query import rows
 
-__all__ = ["actor", "log_action"]
+if TYPE_CHECKING:
+    from billing.query import Row
+
+__all__ = ["actor", "audit_log", "log_action"]
+
+AUDIT_LOG = """
+SELECT at, actor, action, subject, details::json FROM billing_auditlog
+ WHERE action LIKE %(action)s || '%%' AND (%(subject)s = '' OR subject = %(subject)s)
+ ORDER BY id DESC LIMIT %(limit)s"""
 
 
 def actor() -> str:
@@ -22,3 +31,8 @@ def actor() -> str:
 def log_action(action: str, subject: str, **details: Any) -> None:
     """Write a row: an action such as "vouchers.export", what it was done to, and what else tells (nothing secret)."""
     AuditLog.objects.create(actor=actor(), action=action, subject=subject, details=details)
+
+
+def audit_log(action: str = "", subject: str = "", *, limit: int = 100) -> list[Row]:
+    """What administrators did, the newest first; `action` is the beginning of its name."""
+    return rows(AUDIT_LOG, action=action, subject=subject, limit=limit)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
-from billing.apply import apply, new_password
+from billing.account_generation import passwords
+from billing.apply import apply
 from billing.models import Account, Alias, Batch, Customer, Gateway
 from billing.voucher_generation import Generation, generate, random_digits
 from billing.vouchers import Numbers, key_file_for_sealing, vouchers
@@ -163,7 +164,7 @@ def _document(addresses: Mapping[str, tuple[str, int]]) -> dict[str, Any]:
         "tariffs": [{"name": TARIFF, "currency": "USD", "rates": list(RATES)}],
         "products": [{"name": PRODUCT, "tariff": TARIFF}],
         "accounts": [
-            {"customer": CUSTOMER, "product": PRODUCT, "password": new_password(), **account, **_card(account)}
+            {"customer": CUSTOMER, "product": PRODUCT, "password": passwords(1)[0], **account, **_card(account)}
             for account in ACCOUNTS
         ],
         "gateways": [

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +11,7 @@ from django.db import connection, transaction
 
 from billing.audit_log import log_action
 from billing.models import Batch
+from billing.private_file import private_file
 from billing.query import rows
 from billing.voucher_generation import VoucherError
 from billing_client.keyring import KeyRing, KeyRingError
@@ -120,10 +120,9 @@ def export(batch: str, file: Path, numbers: Numbers, keys: KeyFile, on_progress:
     """
     found = _batch(batch)
     total = found.vouchers.filter(control_number__gte=numbers.first, control_number__lte=numbers.last).count()
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    log_action("vouchers.export", batch, numbers=str(numbers), count=total, file=str(file))
     written = 0
-    with os.fdopen(handle, "w", encoding="utf-8", newline="") as lines:
+    with private_file(file) as lines:
+        log_action("vouchers.export", batch, numbers=str(numbers), count=total, file=str(file))
         writer = csv.writer(lines)
         writer.writerow(["id", "pin", "amount", "currency", "expires", "control_number"])
         for row in _rows(found, numbers, LAST_NUMBER):
@@ -134,8 +133,6 @@ def export(batch: str, file: Path, numbers: Numbers, keys: KeyFile, on_progress:
             written += 1
             if written % AT_A_TIME == 0:
                 on_progress(written, total)
-        lines.flush()
-        os.fsync(lines.fileno())
     on_progress(written, total)
     return written
 

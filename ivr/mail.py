@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from billing_client.receipts import Receipt
     from billing_client.voicemail import Email
 
-__all__ = ["MailQueue", "MailSettings", "deliver_due", "deliver_forever", "purge_forever"]
+__all__ = ["MailQueue", "MailSettings", "deliver_due", "deliver_forever", "purge_forever", "send_forever"]
 
 AT_A_TIME: Final = 4
 LEASE: Final = timedelta(minutes=15)
@@ -82,14 +82,25 @@ async def deliver_forever(
     hand_over: HandOver[Letter] = hand_over_apart,
 ) -> None:
     """Send what is due, again and again, until cancelled (before the queue is closed)."""
+
+    async def due() -> int:
+        return await deliver_due(queue, settings, clock=clock, sleep=sleep, hand_over=hand_over)
+
+    await send_forever(due, "e-mails", sleep)
+
+
+async def send_forever(
+    send_due: Callable[[], Awaitable[int]], what: str, sleep: Callable[[float], Awaitable[None]]
+) -> None:
+    """Have what is due sent, again and again; `send_due` says how many there were, and raises StoreError."""
     is_away = False
     while True:
         try:
-            taken = await deliver_due(queue, settings, clock=clock, sleep=sleep, hand_over=hand_over)
+            taken = await send_due()
             is_away = False
         except StoreError as error:
             if not is_away:
-                log.warning("e-mails wait for the store", extra={"reason": str(error)})
+                log.warning(f"{what} wait for the store", extra={"reason": str(error)})
             is_away, taken = True, 0
         if not taken:
             await sleep(POLL_SECONDS)

@@ -12,7 +12,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
-from billing_client.types import StoreError
+from ivr.mail import send_forever
 from ivr.receipttext import short_text
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ FIRST_PAUSE: Final = timedelta(seconds=30)
 LONGEST_PAUSE: Final = timedelta(hours=1)
 GIVE_UP_AFTER: Final = timedelta(days=1)
 SEND_SECONDS: Final = 30.0
-POLL_SECONDS: Final = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -63,17 +62,7 @@ async def text_forever(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """Send what is due, again and again, until cancelled."""
-    is_away = False
-    while True:
-        try:
-            taken = await text_due(queue, gateway, language, clock=clock)
-            is_away = False
-        except StoreError as error:
-            if not is_away:
-                log.warning("short messages wait for the store", extra={"reason": str(error)})
-            is_away, taken = True, 0
-        if not taken:
-            await sleep(POLL_SECONDS)
+    await send_forever(lambda: text_due(queue, gateway, language, clock=clock), "short messages", sleep)
 
 
 async def text_due(

@@ -253,7 +253,7 @@ def _details(details: dict[str, Any]) -> Iterator[str]:
 def auditlog(shell: Shell, action: str, subject: str, limit: int, as_json: bool) -> None:
     """What administrators did to many accounts or vouchers, or to secret things; the newest first."""
     with _store(shell):
-        from billing.account_batches import audit_log
+        from billing.audit_log import audit_log
 
         rows = audit_log(action, subject, limit=limit)
     if not as_json:

@@ -164,7 +164,8 @@ def test_an_account_without_a_batch_gets_one_later(provider: Any) -> None:
 
 
 def test_an_export_is_for_its_owner_only_and_is_noted(provider: Any, tmp_path: Path) -> None:
-    from billing.account_batches import audit_log, export
+    from billing.account_batches import export
+    from billing.audit_log import audit_log
 
     make(3, pin_digits=8)
     file = tmp_path / "spring.csv"
@@ -182,7 +183,7 @@ def test_an_export_is_for_its_owner_only_and_is_noted(provider: Any, tmp_path: P
 
 def test_all_accounts_of_a_batch_get_another_product_at_once(provider: Any) -> None:
     """The specification: "you can assign another product to all the accounts within a batch at once." """
-    from billing.account_batches import audit_log
+    from billing.audit_log import audit_log
 
     make(5)
     assert update({"batch": "spring"}, product="Office") == 5
@@ -286,7 +287,7 @@ def test_balances_move_in_the_order_of_their_ids_so_that_nobody_waits_in_a_circl
 
 
 def test_all_are_changed_or_none(provider: Any) -> None:
-    from billing.account_batches import audit_log
+    from billing.audit_log import audit_log
 
     make(3)
     update({"batch": "spring", "numbers": (1, 1)}, balance="-9")

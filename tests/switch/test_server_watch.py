@@ -22,13 +22,14 @@ __all__ = ["media", "settings"]
 pytestmark = pytest.mark.asyncio
 
 
-async def asked(world: World, watch: ServerWatch, media: Phone, *uptime: str) -> None:
-    """The watch asks; the media server answers that it has been there for so long, or, without a time, nothing."""
+async def asked(world: World, watch: ServerWatch, media: Phone, *uptime: str, answers: bool = False) -> None:
+    """The watch asks; the media server answers that it has been there for so long. Without a time it is silent, unless
+    it `answers` all the same."""
     assert world.switch.settings.media_server is not None
     asking = asyncio.create_task(watch.ask(world.switch.settings.media_server))
     arrived = await media.expect(Arrived)
     assert arrived.request.method == "OPTIONS"
-    if uptime:
+    if uptime or answers:
         response = arrived.request.response(200, to_tag="there", headers=[("Uptime", value) for value in uptime])
         media.perform(media.agent.layer.respond(arrived.transaction, response, media.now()))
     await asking
@@ -109,8 +110,7 @@ async def test_a_media_server_of_another_make_need_not_tell_its_age(
     async with world.phone("101") as alice:
         await listening(alice, media)
         watch = ServerWatch(world.switch.control)
-        if said:
-            await asked(world, watch, media, *said)
+        await asked(world, watch, media, *said, answers=True)
         assert len(world.switch.control.calls) == 1
         await asked(world, watch, media, "0.000")
         await alice.expect(Ended)
