@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection, transaction
@@ -12,7 +11,7 @@ from billing.account_generation import account_batch, last_number
 from billing.audit_log import log_action
 from billing.batch_error import BatchError
 from billing.models import Account, Batch, Customer
-from billing.private_file import private_file
+from billing.private_file import check_fits, private_table
 from billing.query import rows
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def assign(name: str, numbers: Sequence[str]) -> list[tuple[str, int]]:
 
 
 def export(name: str, file: Path, on_progress: Callable[[int, int], None], *, first: int = 1, last: int = MOST) -> int:
-    """Write accounts with their passwords and PINs for the printer, as CSV that only its owner may read; how many.
+    """Write accounts with passwords and PINs for the printer, as CSV or XLSX that only its owner may read; how many.
 
     Logged before the first line is written. Raises BatchError, FileExistsError.
     """
@@ -98,13 +97,13 @@ def export(name: str, file: Path, on_progress: Callable[[int, int], None], *, fi
     if batch is None:
         raise BatchError(f"there is no batch {name} of accounts")
     total = batch.accounts.filter(control_number__gte=first, control_number__lte=last).count()
-    with private_file(file) as lines:
+    check_fits(file, total)
+    with private_table(file, FIELDS) as write:
         log_action("accounts.export", name, since=first, to=last, count=total, file=str(file))
-        writer = csv.DictWriter(lines, FIELDS)
-        writer.writeheader()
         after, written = first - 1, 0
         while piece := _piece(batch, after, last):
-            writer.writerows(piece)
+            for row in piece:
+                write([row[field] for field in FIELDS])
             after, written = piece[-1]["control_number"], written + len(piece)
             on_progress(written, total)
     return written

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +10,7 @@ from django.db import connection, transaction
 
 from billing.audit_log import log_action
 from billing.models import Batch
-from billing.private_file import private_file
+from billing.private_file import check_fits, private_table
 from billing.query import rows
 from billing.voucher_generation import VoucherError
 from billing_client.keyring import KeyRing, KeyRingError
@@ -114,19 +113,18 @@ def vouchers(
 
 
 def export(batch: str, file: Path, numbers: Numbers, keys: KeyFile, on_progress: Callable[[int, int], None]) -> int:
-    """Write vouchers with their PINs for the printer, as CSV that only its owner may read; returns how many.
+    """Write vouchers with their PINs for the printer, as CSV or XLSX that only its owner may read; returns how many.
 
     Logged before the first line is written. Raises VoucherError, FileExistsError.
     """
     found = _batch(batch)
     total = found.vouchers.filter(control_number__gte=numbers.first, control_number__lte=numbers.last).count()
     written = 0
-    with private_file(file) as lines:
+    check_fits(file, total)
+    with private_table(file, ["id", "pin", "amount", "currency", "expires", "control_number"]) as write:
         log_action("vouchers.export", batch, numbers=str(numbers), count=total, file=str(file))
-        writer = csv.writer(lines)
-        writer.writerow(["id", "pin", "amount", "currency", "expires", "control_number"])
         for row in _rows(found, numbers, LAST_NUMBER):
-            writer.writerow(
+            write(
                 [row["id"], _pin(row, keys), f"{row['amount'].normalize():f}", row["currency"], row["expires"] or "",
                  row["control_number"]]
             )  # fmt: skip

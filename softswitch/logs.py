@@ -8,12 +8,13 @@ HTTP headers, digest responses, PINs, typed digits.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from softswitch.shown import json_text, one_line, some_lines
 
 if TYPE_CHECKING:
     from softswitch.config.model import Log
@@ -56,8 +57,8 @@ class TextFormatter(logging.Formatter):
         at = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S")
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
         extras = "".join(f"  {key}={value}" for key, value in _extras(record).items())
-        line = f"{at} {self.process:<8}{level}{record.getMessage()}{extras}"
-        return redact(f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line)
+        line = one_line(f"{at} {self.process:<8}{level}{record.getMessage()}{extras}")
+        return redact(f"{line}\n{some_lines(self.formatException(record.exc_info))}" if record.exc_info else line)
 
 
 class JsonFormatter(logging.Formatter):
@@ -79,7 +80,7 @@ class JsonFormatter(logging.Formatter):
             written[key] = value if isinstance(value, (int, float, bool, type(None))) else redact(str(value))
         if record.exc_info:
             written["exception"] = redact(self.formatException(record.exc_info))
-        return json.dumps(written, ensure_ascii=False)
+        return json_text(written)
 
 
 def set_up(process: str, settings: Log) -> None:

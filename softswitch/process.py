@@ -84,7 +84,9 @@ async def _run(program: Program[Settings], configuration: Configuration, start: 
         try:
             fresh = load(start.file)
         except ConfigurationInvalidError as error:
-            log.error("the changed configuration is refused, the one before stays:\n%s", error)
+            log.error("the changed configuration is refused, the one before stays")
+            for problem in str(error).splitlines():
+                log.error("%s", problem)
             return
         logs.set_up(program.name, fresh.log)
         reloads.put_nowait(program.settings(fresh))

@@ -154,7 +154,9 @@ class Supervisor:
         try:
             fresh = load(self.configuration.file)
         except ConfigurationInvalidError as error:
-            log.error("the changed configuration is refused, the one before stays:\n%s", error)
+            log.error("the changed configuration is refused, the one before stays")
+            for problem in str(error).splitlines():
+                log.error("%s", problem)
             return
         for key in fixed_changes(self.configuration, fresh):
             log.warning("%s: the change counts from the next start", key)

@@ -139,7 +139,8 @@ def generate(
 def export(shell: Shell, batch: str, file: Path, numbers: tuple[int, int] | None) -> None:
     """Write accounts of BATCH with passwords and PINs into FILE, for the printer.
 
-    Only you may read the file; that you made it is noted.
+    CSV, or a workbook of text cells (FILE.xlsx), which shows long numbers whole in a spreadsheet. Only you may read
+    the file; that you made it is noted.
     """
     with _store(shell), progress(shell, f"Exporting {batch}") as tell:
         from billing.account_batches import MOST

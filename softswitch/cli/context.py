@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,12 +16,16 @@ from rich.table import Table
 from rich.text import Text
 
 from softswitch.config import Configuration, load
+from softswitch.shown import json_text, one_line, some_lines
 from softswitch.store import StoreError, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import ModuleType
+
+    from rich.console import ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
 __all__ = ["FAILED", "STORE_UNREACHABLE", "WRONG", "Column", "Shell", "amount_text"]
 
@@ -50,10 +53,18 @@ class Column:
     """Left out where the terminal is too narrow for all; --json always has it."""
 
 
+class PlainConsole(Console):
+    """A console through which no text can act on the terminal, whoever wrote it; styles are ours."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=some_lines(segment.text))
+
+
 def console(*, to_stderr: bool = False) -> Console:
     """A console that keeps whole lines when its output goes into a file or another program."""
     stream = sys.stderr if to_stderr else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else 200, highlight=False, soft_wrap=False)
+    return PlainConsole(file=stream, width=None if stream.isatty() else 200, highlight=False, soft_wrap=False)
 
 
 @dataclass(slots=True)
@@ -106,7 +117,7 @@ class Shell:
 
     def json(self, value: object) -> None:
         """Prints a value for a script."""
-        self.out.file.write(json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n")
+        self.out.file.write(json_text(value, indent=2, default=_plain) + "\n")
 
     def done(self, text: str) -> None:
         self.out.print(Text.assemble(("✓ ", GOOD), text))
@@ -153,7 +164,7 @@ def _readable(value: object) -> str:
             return amount(value)
         case list() | tuple():
             return ", ".join(_readable(item) for item in value)
-    return str(value)
+    return one_line(str(value))
 
 
 def amount(value: Decimal) -> str:

@@ -15,6 +15,7 @@ from rich.text import Text
 from softswitch.cli.context import Column, amount, amount_text
 from softswitch.cli.look import json_option
 from softswitch.cli.times import Instant
+from softswitch.shown import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -148,7 +149,8 @@ def _show(shell: Shell, call: Mapping[str, Any], record: Record) -> None:
         _heading(shell, "Ladder")
         for line in legs(record.crossings):
             _line(shell, line)
-        _line(shell, ladder(record.crossings))
+        for line in ladder(record.crossings).split("\n"):
+            _line(shell, line)
     _heading(shell, "Reasons")
     _steps(shell, record.steps)
     _heading(shell, "Money")
@@ -252,16 +254,16 @@ def _show_answer(shell: Shell, answer: Mapping[str, Any]) -> None:
     if answer["refusal"] is None:
         shell.done("the call would ring")
     else:
-        shell.out.print(Text.assemble(("✗ ", "red"), f"there would be no call: {answer['refusal']['text']}"))
+        shell.out.print(Text.assemble(("✗ ", "red"), f"there would be no call: {one_line(answer['refusal']['text'])}"))
 
 
 def _heading(shell: Shell, text: str) -> None:
     shell.out.print()
-    shell.out.print(Text(text, style="bold"))
+    shell.out.print(Text(one_line(text), style="bold"))
 
 
 def _line(shell: Shell, text: str) -> None:
-    shell.out.print(Text(text), soft_wrap=True)
+    shell.out.print(Text(one_line(text)), soft_wrap=True)
 
 
 def _steps(shell: Shell, steps: Iterable[Step]) -> None:

@@ -171,7 +171,8 @@ def generate(
 def export(shell: Shell, batch: str, file: Path, numbers: tuple[int, int] | None) -> None:
     """Write BATCH with its PINs into FILE, for the printer.
 
-    CSV: id, pin, amount, currency, expires, control_number. Only you may read the file; that you made it is noted.
+    CSV, or a workbook of text cells (FILE.xlsx), which shows long numbers whole in a spreadsheet: id, pin, amount,
+    currency, expires, control_number. Only you may read the file; that you made it is noted.
     """
     with _store(shell) as found, progress(shell, f"Exporting {batch}") as tell:
         try:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from softswitch.cli.context import Column, amount_text
+from softswitch.shown import json_text, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +56,7 @@ def watch_calls(shell: Shell, seconds: float | None, *, as_json: bool) -> None:
             live = shown.enter_context(Live(console=shell.out, screen=shell.out.is_terminal, refresh_per_second=4))
         for found in operations.watch_calls():
             if live is None:
-                shell.out.file.write(json.dumps(found.calls(time.monotonic())) + "\n")
+                shell.out.file.write(json_text(found.calls(time.monotonic())) + "\n")
                 shell.out.file.flush()
             else:
                 live.update(view(shell, found))
@@ -97,6 +97,7 @@ def readable(call: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _short(number: str) -> str:
+    number = one_line(number)
     return number if len(number) <= LONGEST_NUMBER else number[: LONGEST_NUMBER - 1] + "…"
 
 

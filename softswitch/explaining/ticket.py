@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from softswitch.explaining.ladder import address, ladder, legs
+from softswitch.shown import one_line, some_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,13 +32,13 @@ _LONG: Final = re.compile(r"(?<![\w.:@-])\+?\d{7,}(?![\w.:-])")
 
 def ticket(call: Mapping[str, object], crossings: Sequence[Crossing]) -> str:
     """The whole text; `call` is a row of `billing.traces`."""
-    return "\n".join(_lines(call, crossings)) + "\n"
+    return some_lines("\n".join(_lines(call, crossings))) + "\n"
 
 
 def _lines(call: Mapping[str, object], crossings: Sequence[Crossing]) -> Iterator[str]:
     numbers = [str(call[name]) for name in ("caller", "dialled", "account") if call[name]]
     yield f"Call {call['call_id']}"
-    yield f"from {mask_number(str(call['caller']))} to {mask_number(str(call['dialled']))}"
+    yield one_line(f"from {mask_number(str(call['caller']))} to {mask_number(str(call['dialled']))}")
     yield f"started {call['started_at']}, answered {call['answered_at'] or 'not'}, ended {call['ended_at']}"
     yield f"Q.850 cause {call['cause']}, SIP status {call['sip_status'] or '-'}, ended by {call['ended_by']}"
     yield ""
