@@ -17,7 +17,7 @@ from billing.answering_document import merge_answering
 from billing.applying import ApplyError, at, needed, same_currency
 from billing.batch_error import BatchError
 from billing.change import Change
-from billing.models import Account, Alias, Balance, Customer, Mailbox, Product
+from billing.models import Account, Alias, Balance, Customer, Mailbox, Product, usual_calls_out
 from billing.voicemail import change_mailbox, hashed_pins
 
 if TYPE_CHECKING:
@@ -137,8 +137,7 @@ class _Chunk:
             limit = needed(spec, "credit_limit", spec.credit_limit) if kind == "credit" else None
             balance = Balance(kind=kind, currency=currency, credit_limit=limit)
             self._balances.append(balance)
-        if kind == "debit":
-            columns.setdefault("max_calls_out", 1)
+        columns.setdefault("max_calls_out", usual_calls_out(kind))
         columns.setdefault("password", passwords(1)[0])
         self._run.note_new("account", spec.key, columns)
         account = Account(number=spec.key, balance=balance, **columns)

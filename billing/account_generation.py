@@ -16,7 +16,7 @@ from django.db import IntegrityError, connection, transaction
 
 from billing.audit_log import log_action
 from billing.batch_error import BatchError
-from billing.models import Account, Batch, Customer, Product
+from billing.models import Account, Batch, Customer, Product, usual_calls_out
 from billing.voucher_generation import draw, escaped, random_digits
 from billing_client.check_digit import check_digit
 
@@ -143,7 +143,7 @@ class _Maker:
         self.asked = asked
         self.batch = batch
         self.customer = customer
-        columns = {"max_calls_out": 1} if asked.kind == "debit" else {}
+        columns = {"max_calls_out": usual_calls_out(asked.kind)}
         self.columns = columns | {"product_id": product and product.pk} | dict(asked.columns or {})
 
     def chunk(self, last: int) -> int:

@@ -151,7 +151,7 @@ def _party(row: Record, now: datetime) -> Party:
 
 def call_start(start: CallStart, life: int, node: str) -> tuple[Any, ...]:
     """The arguments of the function `start_call`, or of `start_forward` for a call that an account forwards."""
-    forward = () if start.forward is None else (text(start.forward, 120), start.forward_most)
+    forward = () if start.forward is None else (text(start.forward, 120), start.forward_most, start.forwards)
     return (
         start.call_id, life, node, *_who(start), start.gateway_id, text(start.sip_call_id, 255), start.started_at,
         start.want, start.minimum, *_charged(start.rate), start.callee_id, start.exempt, *forward,

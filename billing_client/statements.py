@@ -14,7 +14,7 @@ START_CALL = (
 START_FORWARD = (
     "SELECT granted, refusal FROM start_forward("
     "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,"
-    " $25, $26)"
+    " $25, $26, $27)"
 )
 # `start_call` for several calls, in their order: each counts those before it. What they may lock is locked first:
 # accounts before customers before balances, as one alone does it, and each in the order of their ids.

@@ -252,6 +252,8 @@ class CallStart:
     """Of a forwarded call: the name of the account's forward that it goes by."""
     forward_most: int = 0
     """How many calls at a time that forward carries."""
+    forwards: str | None = None
+    """The id of the call that is forwarded: its legs count as one call of the account. None: not known."""
 
 
 GrantRefusal = Literal["funds", "concurrency", "cap", "spending", "unknown call"]

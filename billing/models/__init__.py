@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from billing.models.batches import AuditLog, Batch
 from billing.models.calls import ActiveCall, Correction, Node, Spending, SpendingAlert, Xdr
-from billing.models.customers import Account, AccountUse, Alias, Customer
+from billing.models.customers import Account, AccountUse, Alias, Customer, usual_calls_out
 from billing.models.money import Balance, LedgerEntry
 from billing.models.pricing import Product, Rate, Tariff
 from billing.models.registrations import Binding, Subscription
@@ -51,4 +51,5 @@ __all__ = [
     "Voucher",
     "VoucherGuess",
     "Xdr",
+    "usual_calls_out",
 ]

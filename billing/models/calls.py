@@ -99,6 +99,9 @@ class ActiveCall(Call):
     """The most that this call may lock."""
     forward = models.CharField(max_length=120, null=True)
     """Of a forwarded call: the name of the account's forward that it counts against."""
+    forwards = models.CharField(max_length=64, null=True)
+    """Of a forwarded call: the id of the call that is forwarded, whose legs count as one; its own where that is not
+    known."""
 
     class Meta:
         indexes = (

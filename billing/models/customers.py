@@ -14,7 +14,7 @@ from billing.models.pricing import Product
 from billing_client.incoming import MODES
 from billing_client.lifecycle import LONGEST_DAYS
 
-__all__ = ["Account", "AccountUse", "Alias", "Customer"]
+__all__ = ["Account", "AccountUse", "Alias", "Customer", "usual_calls_out"]
 
 
 class State(models.TextChoices):
@@ -102,6 +102,11 @@ class Customer(Limited):
 
     def __str__(self) -> str:
         return self.name
+
+
+def usual_calls_out(kind: str) -> int:
+    """How many calls a new account makes at a time unless it is said: each could lock or spend what others share."""
+    return 1 if kind == "debit" else 10
 
 
 class Account(Limited):

@@ -18,6 +18,9 @@ __all__ = ["Charge", "Credit"]
 
 _ZERO: Final = Decimal(0)
 
+RINGING_SECONDS: Final = 10
+"""Of a call that is not answered yet so much is locked, or the first increment: nobody talks, and others of the same
+balance want to call too. Enough for the store to lock more once it is talked."""
 FIRST_WARNING_SECONDS: Final = 1.0
 """After the answer: before that nobody listens."""
 LAST_WARNING_SECONDS: Final = 5.0
@@ -36,9 +39,10 @@ class Charge:
 class Credit:
     """Funds of one call, locked slice by slice.
 
-    The call never lasts longer than the locked funds pay for: `end_at` is known before the answer, and only a further
-    lock moves it. Towards the end of the funds more is locked at a time, so that it is known in time for the warning
-    that no more will come.
+    While it rings it holds the least that is of use; the first slice is locked when half of that is talked, so that
+    calls that end at once cost the store no more than those that nobody answers. The call never lasts longer than the
+    locked funds pay for: `end_at` is known before the answer, and only a further lock moves it. Towards the end of the
+    funds more is locked at a time, so that it is known in time for the warning that no more will come.
     """
 
     __slots__ = (
@@ -78,18 +82,24 @@ class Credit:
 
     @property
     def first_want(self) -> Decimal:
-        """What to lock before the call leaves: the first slice, in whole increments."""
+        """What to lock before the call leaves: the first seconds, in whole increments."""
         if self._rate is None:
             return _ZERO
-        return max(self.minimum, cost(self._rate, self._settings.slice_seconds + self._further_seconds(0)))
+        settings = self._settings
+        seconds = min(RINGING_SECONDS, settings.slice_seconds) + settings.disconnect_before_zero_seconds
+        return max(self.minimum, cost(self._rate, seconds))
 
     def next_want(self) -> tuple[Decimal, Decimal]:
-        """How much more to lock for the next slice, and the least that helps: one increment."""
+        """How much more to lock for the next slice, and the least that helps: one increment.
+
+        What was locked while it rang counts as the first slice: the rest of that comes with the second.
+        """
         rate = self._rate
         if rate is None or self.paid_seconds is None:
             return _ZERO, _ZERO
+        paid_seconds = max(self.paid_seconds, self._settings.slice_seconds)
         slice_seconds = max(self._settings.slice_seconds, rate.next_increment)
-        slice_total = cost(rate, self.paid_seconds + slice_seconds + self._further_seconds(self.paid_seconds))
+        slice_total = cost(rate, paid_seconds + slice_seconds + self._further_seconds(paid_seconds))
         one_more = cost(rate, self.paid_seconds + rate.next_increment)
         return slice_total - self.locked, one_more - self.locked
 
@@ -98,10 +108,14 @@ class Credit:
 
         Otherwise, once, as much as makes the store say before the warning is due that there is no more.
         """
-        expected, further = self._expected_seconds, math.ceil(self._warn_ahead_seconds)
-        if self._is_ahead or expected is None or expected > paid_seconds + self._settings.slice_seconds + further:
+        if self._is_ahead or not self._seems_short(paid_seconds):
             return 0
-        return further
+        return math.ceil(self._warn_ahead_seconds)
+
+    def _seems_short(self, paid_seconds: int) -> bool:
+        """Whether the warning may be due before the slice after this one would be asked for."""
+        expected, further = self._expected_seconds, math.ceil(self._warn_ahead_seconds)
+        return expected is not None and expected <= paid_seconds + self._settings.slice_seconds + further
 
     @property
     def _ask_ahead_seconds(self) -> float:
@@ -113,9 +127,13 @@ class Credit:
 
     def granted(self, locked: Decimal) -> None:
         """The store now holds `locked` for this call in all."""
-        want = self.first_want if self.paid_seconds is None else self.locked + self.next_want()[0]
+        if self.paid_seconds is None:
+            want = self.first_want
+        else:
+            want = self.locked + self.next_want()[0]
+            paid_seconds = max(self.paid_seconds, self._settings.slice_seconds)
+            self._is_ahead = self._is_ahead or self._further_seconds(paid_seconds) > 0
         self.exhausted = locked < want
-        self._is_ahead = self._is_ahead or self._further_seconds(self.paid_seconds or 0) > 0
         self.locked = locked
         self.paid_seconds = None if self._rate is None else seconds_covered(self._rate, locked)
 
@@ -140,7 +158,13 @@ class Credit:
         end = self.end_at
         if end is None or self.exhausted or self.answered_at is None:
             return None
-        return max(self.answered_at, end - (self._warn_ahead_seconds if self._is_ahead else self._ask_ahead_seconds))
+        if self._is_ahead:
+            ahead = self._warn_ahead_seconds
+        elif self._seems_short(0):
+            return self.answered_at
+        else:
+            ahead = min(self._ask_ahead_seconds, (end - self.answered_at) / 2)
+        return max(self.answered_at, end - ahead)
 
     @property
     def warn_at(self) -> float | None:

@@ -32,6 +32,8 @@ class Forwarding:
     number: str = ""
     """What the forwarded party sees of who calls."""
     display: str = ""
+    call_id: str | None = None
+    """Of the call that is forwarded; None: not known, or there is none."""
     media_host: str = "127.0.0.1"
     """The address that the forwarded party's signalling comes from, once it has described its media: the relay, which
     serves both calls as one, is told where to expect it."""

@@ -83,7 +83,7 @@ class Onward:
         )
         if forward.confirm:
             return self._confirming(forward, invitation, step)
-        forwarding = Forwarding(callee.number, forward.name, forward.max_calls, number, display)
+        forwarding = Forwarding(callee.number, forward.name, forward.max_calls, number, display, call.call_id)
         seconds, special = float(forward.seconds), replace(invitation, forwarding=forwarding)
         return Branch(target, INNER_FLOW, ring_seconds=seconds, invitation=special)
 

@@ -58,6 +58,7 @@ def call_start(
         exempt=dialled in emergency or plan.application is not None,
         forward=forwarding.name if forwarding else None,
         forward_most=forwarding.most if forwarding else 0,
+        forwards=forwarding.call_id if forwarding else None,
     )
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,10 +12,10 @@ import pytest
 from billing_client.answering import AnsweringChange, StoreAnswering
 from billing_client.incoming import AnsweringRules, FollowMe, Forward, Period
 from billing_client.store import Store
+from tests.store.calls import CallDesk
 from tests.store.test_apply import document, ops
 
 if TYPE_CHECKING:
-    from tests.store.calls import CallDesk
     from tests.store.conftest import Tenant
 
 __all__ = ["ops"]
@@ -149,13 +150,62 @@ async def test_a_mailbox_that_is_in_use_answers_unless_the_mode_says_otherwise(t
 
 
 @pytest.mark.asyncio
-async def test_a_forwarded_call_counts_against_its_forward_and_not_its_account(desk: CallDesk, tenant: Tenant) -> None:
-    await tenant.sql.execute("UPDATE billing_account SET max_calls_out = 1, max_calls = 1 WHERE id = 1")
+async def test_a_forwarded_call_counts_against_its_forward(desk: CallDesk, tenant: Tenant) -> None:
     mobile = {**FREE, "forward": "mobile", "forward_most": 2}
     found = [(await desk.start(tenant.debit, **mobile))[1].refusal for _ in range(3)]
     assert found == [None, None, "concurrency"]
     assert (await desk.start(tenant.debit, **{**mobile, "forward": "home"}))[1].refusal is None
     assert (await desk.start(tenant.debit, **{**FREE, "direction": "outgoing"}))[1].refusal is None
+
+
+@pytest.mark.asyncio
+async def test_a_forwarded_call_is_an_outgoing_call_of_who_forwards(desk: CallDesk, tenant: Tenant) -> None:
+    """Case L14."""
+    await tenant.sql.execute("UPDATE billing_account SET max_calls_out = 2 WHERE id = 1")
+    mobile = {**FREE, "forward": "mobile", "forward_most": 9}
+    outgoing = {**FREE, "direction": "outgoing"}
+    call_id, grant = await desk.start(tenant.debit, **mobile, forwards="first")
+    assert grant.refusal is None
+    assert (await desk.start(tenant.debit, **outgoing))[1].refusal is None
+    assert (await desk.start(tenant.debit, **outgoing))[1].refusal == "concurrency"
+    for known in ({"forwards": "second"}, {}):
+        assert (await desk.start(tenant.debit, **mobile, **known))[1].refusal == "concurrency"
+    assert (await desk.start(tenant.credit, **mobile, forwards="first"))[1].refusal is None, "of another payer"
+    await desk.finish(call_id, 0)
+    assert (await desk.start(tenant.debit, **outgoing))[1].refusal is None
+
+
+@pytest.mark.asyncio
+async def test_the_legs_of_one_forwarded_call_are_one_call_of_who_forwards(desk: CallDesk, tenant: Tenant) -> None:
+    """Case L14, its neighbour: a follow-me list that rings all at once; and `max_calls` counts the forwarded call."""
+    await tenant.sql.execute("UPDATE billing_account SET max_calls_out = 1, max_calls = 1 WHERE id = 1")
+    incoming = {**FREE, "direction": "incoming"}
+    first, grant = await desk.start(tenant.debit, **incoming)
+    assert grant.refusal is None
+    legs = [{**FREE, "forward": name, "forward_most": 9, "forwards": first} for name in ("mobile", "home", "office")]
+    assert [(await desk.start(tenant.debit, **leg))[1].refusal for leg in legs] == [None, None, None]
+    assert (await desk.start(tenant.debit, **incoming))[1].refusal == "concurrency"
+    assert (await desk.start(tenant.debit, **{**FREE, "direction": "outgoing"}))[1].refusal == "concurrency"
+
+
+@pytest.mark.asyncio
+async def test_seven_calls_forwarded_at_once_by_two_nodes_are_one(dsn: str, desk: CallDesk, tenant: Tenant) -> None:
+    """Case L14: seven strangers call at the same moment, the account may make one call."""
+    await tenant.sql.execute("UPDATE billing_account SET max_calls_out = 1 WHERE id = 1")
+    other = await Store.connect(dsn, node="other")
+    try:
+        desks = (desk, CallDesk(other))
+        starts = [
+            desks[number % 2].start(
+                tenant.debit, "0.30", direction="forwarded", forward="star", forward_most=9, forwards=str(number)
+            )
+            for number in range(7)
+        ]
+        granted = [grant.refusal for _, grant in await asyncio.gather(*starts)]
+    finally:
+        await other.close()
+    assert sorted(map(str, granted)) == ["None", *["concurrency"] * 6]
+    assert await tenant.sql.fetchval("SELECT sum(locked) FROM billing_activecall") == Decimal("0.30")
 
 
 @pytest.mark.asyncio

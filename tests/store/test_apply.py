@@ -119,12 +119,14 @@ def test_limits_are_set_shown_and_lifted(ops: Any) -> None:
     ]
 
 
-def test_debit_accounts_make_one_call_at_a_time_unless_told_otherwise(ops: Any) -> None:
+def test_an_account_makes_one_call_at_a_time_or_ten_by_credit_unless_told_otherwise(ops: Any) -> None:
+    """Case L15."""
     many = document()
     many["accounts"].append({"number": "104", "customer": "Acme", "kind": "debit", "max_calls_out": None})
+    many["accounts"].append({"number": "105", "customer": "Acme", "kind": "subordinate", "max_calls_out": None})
     ops.apply(many)
     assert {row["number"]: row["max_calls_out"] for row in ops.accounts()} == {
-        "101": 1, "102": None, "103": None, "104": None,
+        "101": 1, "102": 10, "103": 10, "104": None, "105": None,
     }  # fmt: skip
 
 

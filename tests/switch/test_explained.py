@@ -114,7 +114,7 @@ async def test_every_decision_leaves_its_reason(world: World) -> None:
     texts = {step.kind: step.text for step in record.steps}
     assert "101" in texts["caller"]
     assert "by prefix" in texts["rate"]
-    assert texts["funds"].startswith("locked 0.30000 of")
+    assert texts["funds"].startswith("locked 0.10000 of")
     assert texts["end"] == "caller ended the call (bye)"
 
 

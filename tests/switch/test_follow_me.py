@@ -254,6 +254,7 @@ async def test_the_end_of_the_forwarders_funds_ends_the_whole_call(world: World)
 
 
 async def test_an_entry_carries_so_many_calls_and_no_more_whatever_its_account_may(world: World) -> None:
+    await world.sql.execute("UPDATE billing_account SET max_calls_out = 9 WHERE number = '102'")
     await answering(world, "102", mode="forward", follow_me=follow_me({"to": "103", "max_calls": 2}))
     async with world.phone("103") as carol, world.phone("104") as dave:
         await carol.register()
