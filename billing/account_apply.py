@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db import IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 
 from billing.account_generation import account_batch, last_number, passwords
 from billing.answering_document import merge_answering
@@ -41,7 +41,7 @@ def apply_accounts(run: Applying, specs: Sequence[AccountSpec]) -> None:
         try:
             with transaction.atomic():
                 _Chunk(run, chunk).apply()
-        except IntegrityError:
+        except (DataError, IntegrityError):
             del run.changes[changes:]
             for spec in chunk:
                 with at(spec.path):

@@ -25,7 +25,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from billing.reader import Reader, read_list
+from billing.reader import Reader, read_list, shown
 from billing_client.incoming import CALLER_IDS, DAYS, MODES, ORDERS, TRIGGERS
 
 if TYPE_CHECKING:
@@ -131,10 +131,10 @@ def _entry(fields: Reader) -> dict[str, Any]:
 def _period(fields: Reader) -> dict[str, Any]:
     days = fields.value("days")
     listed = [days] if isinstance(days, str) else days or []
-    if not isinstance(listed, list) or any(day not in DAYS for day in listed):
-        fields.problem("days", f"{days!r} are not days such as mon, tue")
+    if not isinstance(listed, list) or any(not isinstance(day, str) or day not in DAYS for day in listed):
+        fields.problem("days", f"{shown(days)} are not days such as mon, tue")
         listed = []
-    period: dict[str, Any] = {"days": listed} if listed else {}
+    period: dict[str, Any] = {"days": [str(day) for day in listed]} if listed else {}
     for edge in ("from", "to"):
         clock = _clock(fields, edge)
         if clock:
@@ -143,13 +143,9 @@ def _period(fields: Reader) -> dict[str, Any]:
 
 
 def _clock(fields: Reader, edge: str) -> str:
-    """`08:30`; YAML reads an unquoted one as minutes in base 60."""
-    value = fields.value(edge)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 24 * 60:
-        return f"{value // 60:02}:{value % 60:02}"
-    if value is None:
+    """`08:30`."""
+    clock = fields.text(edge)
+    if clock and not _CLOCK.fullmatch(clock):
+        fields.problem(edge, f"{shown(clock)} is not a time of day such as 08:30")
         return ""
-    if not isinstance(value, str) or not _CLOCK.fullmatch(value):
-        fields.problem(edge, f"{value!r} is not a time of day such as 08:30")
-        return ""
-    return value
+    return clock.zfill(5) if clock else ""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from django.db import IntegrityError, models
+from django.db import DataError, IntegrityError, models
 
 from billing.change import Change
 
@@ -78,7 +78,7 @@ def at(path: str) -> Iterator[None]:
     """Turn an objection of the store into a problem at this path."""
     try:
         yield
-    except IntegrityError as error:
+    except (DataError, IntegrityError) as error:
         raise ApplyError([f"{path}: {str(error).splitlines()[0]}"]) from error
 
 

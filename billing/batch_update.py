@@ -9,7 +9,6 @@ too many at once. Closed accounts stay as they are.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import IntegrityError, connection, transaction
@@ -18,13 +17,15 @@ from billing.audit_log import log_action
 from billing.batch_error import BatchError
 from billing.document import STATES
 from billing.models import Product
-from billing.reader import Reader
+from billing.reader import Reader, shown
+from billing.values import amount
 from billing.voicemail_document import read_language, read_timezone
 from billing_client.lifecycle import LONGEST_DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, datetime
+    from decimal import Decimal
 
 __all__ = ["MOST_ADJUSTED", "Filters", "count", "described", "read_changes", "update"]
 
@@ -122,16 +123,13 @@ def described(changes: Mapping[str, Any]) -> dict[str, str | None]:
 
 def _adjustment(fields: Reader) -> Decimal | None:
     """What every owner gains: `+5`, or loses: `-5`."""
-    value = fields.value("balance")
     if not fields.has("balance"):
         return None
-    try:
-        gain = Decimal(str(value))
-        if gain and gain.is_finite() and gain == round(gain, 5):
-            return gain
-    except InvalidOperation:
-        pass
-    fields.problem("balance", f"{value!r} is not an adjustment such as +5 or -2.50")
+    value = str(fields.value("balance"))
+    gain = amount(value)
+    if gain:
+        return gain
+    fields.problem("balance", f"{shown(value)} is not an adjustment such as +5 or -2.50")
     return None
 
 

@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from billing.answering_document import read_answering
-from billing.reader import Reader, read_list
+from billing.line_error import LineError
+from billing.reader import Once, Reader, place_of, read_list, shown
 from billing.voicemail_document import VoicemailSpec, read_language, read_timezone, read_voicemail
 from billing_client.books import as_address
 from billing_client.lifecycle import LONGEST_DAYS
@@ -50,6 +51,11 @@ __all__ = [
 
 ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 """Effective date of a rate that names none."""
+
+LONGEST_NUMBER = 64
+LONGEST_PATH = 4096
+LONGEST_PASSWORD = 128
+LONGEST_COUNTRY = 60
 
 MOST_PROBLEMS = 20
 """A CSV file with more mistakes than these is not read on."""
@@ -153,11 +159,11 @@ def read_document(document: Mapping[str, Any], problems: list[str], base: Path |
     """Read a parsed YAML document; mistakes are added to `problems`. `base` is where relative CSV paths begin."""
     reader = Reader(document, "", problems)
     read = Document(
-        customers=read_list(reader, "customers", _customer),
-        tariffs=read_list(reader, "tariffs", lambda fields: _tariff(fields, base)),
-        products=read_list(reader, "products", _product),
-        accounts=read_list(reader, "accounts", _account),
-        gateways=read_list(reader, "gateways", _gateway),
+        customers=read_list(reader, "customers", _customer, key="name"),
+        tariffs=read_list(reader, "tariffs", lambda fields: _tariff(fields, base), key="name"),
+        products=read_list(reader, "products", _product, key="name"),
+        accounts=read_list(reader, "accounts", _account, key="number"),
+        gateways=read_list(reader, "gateways", _gateway, key="name"),
     )
     reader.end()
     return read
@@ -193,13 +199,29 @@ def _tariff(fields: Reader, base: Path | None) -> TariffSpec:
     name = fields.text("name", required=True)
     columns = fields.given(currency=fields.currency("currency"))
     rates = read_list(fields, "rates", _rate) if fields.has("rates") else None
-    file = fields.optional_text("rates_file")
+    file = fields.optional_text("rates_file", most=LONGEST_PATH)
+    once = Once("rate")
+    written = fields.value("rates")
+    for index, (rate, element) in enumerate(zip(rates or (), written if rates else (), strict=True)):
+        path = f"{fields.where('rates')}[{index}]"
+        if any(problem.startswith(f"{path}.") for problem in fields.problems[-MOST_PROBLEMS:]):
+            continue  # what it is cannot be told
+        twice = once.second(_key(rate), place_of(element, path), _described(rate))
+        if twice is not None:
+            fields.problems.append(f"{path}: {twice}")
     if file is not None:
-        rates = (
-            *(rates or ()),
-            *_read_csv(base / file if base else file, f"{fields.path}.rates_file", fields.problems),
-        )
+        found = base / file if base else Path(file)
+        rates = (*(rates or ()), *_read_csv(found, fields.where("rates_file"), fields.problems, once))
     return TariffSpec(fields.path, name, columns, rates, file)
+
+
+def _key(rate: RateSpec) -> tuple[str, datetime]:
+    return rate.prefix, rate.effective_from
+
+
+def _described(rate: RateSpec) -> str:
+    since = "" if rate.effective_from == ALWAYS else f" from {rate.effective_from:%Y-%m-%d %H:%M}"
+    return f"{rate.prefix or '(any)'}{since}"
 
 
 def _rate(fields: Reader) -> RateSpec:
@@ -216,7 +238,7 @@ def _rate(fields: Reader) -> RateSpec:
         prefix=fields.digits("prefix"),
         effective_from=fields.instant("effective_from") or ALWAYS,
         destination=fields.text("destination"),
-        country=fields.text("country"),
+        country=fields.text("country", most=LONGEST_COUNTRY),
         connect_fee=fields.money("connect_fee") or Decimal("0.00000"),
         first_increment=fields.integer("first_increment", least=1) or 1,
         next_increment=fields.integer("next_increment", least=1) or 1,
@@ -227,19 +249,37 @@ def _rate(fields: Reader) -> RateSpec:
     )
 
 
-def _read_csv(file: str | Path, path: str, problems: list[str]) -> Iterator[RateSpec]:
+def _read_csv(file: Path, path: str, problems: list[str], once: Once) -> Iterator[RateSpec]:
     """Read rates from a CSV file whose first line names the columns, which are those of a rate in the document."""
+    mistakes: list[str] = []
     try:
-        with Path(file).open(newline="", encoding="utf-8-sig") as lines:
-            for number, row in enumerate(csv.DictReader(lines, restkey="more columns than the first line"), start=2):
-                reader = Reader(row, f"{path} line {number}", problems)
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            table = csv.DictReader(lines, restkey="more columns than the first line", strict=True)
+            names = table.fieldnames or ()
+            twice = sorted({name for name in names if names.count(name) > 1})
+            mistakes += [f"1: column {shown(name)} is there twice" for name in twice]
+            for row in table:
+                place = str(table.line_num)
+                reader, so_far = Reader(row, place, mistakes), len(mistakes)
                 rate = _rate(reader)
                 reader.end()
+                twice_rated = once.second(_key(rate), f"{file.name}:{place}", _described(rate))
+                if twice_rated is not None and len(mistakes) == so_far:
+                    mistakes.append(f"{place}: {twice_rated}")
                 yield rate
-                if len(problems) > MOST_PROBLEMS:
-                    return
+                if len(mistakes) > MOST_PROBLEMS:
+                    break
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        problems.append(f"{path}: {file} cannot be read: {error}")
+        why = error.strerror if isinstance(error, OSError) else error
+        problems.append(f"{path}: {file} cannot be read: {why}")
+    problems += [LineError(f"{file.name}:{_as_place(mistake)}") for mistake in mistakes]
+
+
+def _as_place(mistake: str) -> str:
+    """`7.price: ...` as `7: price: ...`."""
+    place, colon, text = mistake.partition(": ")
+    line, dot, column = place.partition(".")
+    return f"{line}: {column}{colon}{text}" if dot else mistake
 
 
 def _product(fields: Reader) -> Named:
@@ -248,10 +288,10 @@ def _product(fields: Reader) -> Named:
 
 
 def _account(fields: Reader) -> AccountSpec:
-    number = fields.text("number", required=True)
+    number = fields.text("number", required=True, most=LONGEST_NUMBER)
     columns = fields.given(
         kind=_kind(fields),
-        password=fields.optional_text("password"),
+        password=fields.optional_text("password", most=LONGEST_PASSWORD),
         display=fields.optional_text("display"),
         timezone=read_timezone(fields),
         language=read_language(fields),
@@ -260,7 +300,7 @@ def _account(fields: Reader) -> AccountSpec:
         expiry_date=fields.day("expiry_date"),
         expire_after_first_use_days=fields.integer("expire_after_first_use_days", least=1, most=LONGEST_DAYS),
         expire_after_last_use_days=fields.integer("expire_after_last_use_days", least=1, most=LONGEST_DAYS),
-        sub_realm=fields.optional_text("sub_realm"),
+        sub_realm=fields.optional_text("sub_realm", most=LONGEST_NUMBER),
     )
     return AccountSpec(
         fields.path,
@@ -271,7 +311,7 @@ def _account(fields: Reader) -> AccountSpec:
         currency=fields.currency("currency"),
         credit_limit=fields.money("credit_limit"),
         opening_balance=fields.money("opening_balance"),
-        aliases=read_list(fields, "aliases", _alias, short="name") if fields.has("aliases") else None,
+        aliases=read_list(fields, "aliases", _alias, short="name", key="name") if fields.has("aliases") else None,
         answering=read_answering(fields),
         voicemail=read_voicemail(fields, number),
         batch=fields.optional_text("batch"),
@@ -287,7 +327,7 @@ def _kind(fields: Reader) -> str | None:
 
 def _alias(fields: Reader) -> AliasSpec:
     """An alias that is an address says who calls from there, so it does so unless that is denied."""
-    name = fields.text("name", required=True)
+    name = fields.text("name", required=True, most=LONGEST_NUMBER)
     address = as_address(name)
     if name.endswith("@pin") and not PIN.fullmatch(name):
         fields.problem(
@@ -298,7 +338,7 @@ def _alias(fields: Reader) -> AliasSpec:
 
 
 def _gateway(fields: Reader) -> GatewaySpec:
-    name = fields.text("name", required=True)
+    name = fields.text("name", required=True, most=LONGEST_NUMBER)
     columns = fields.given(
         host=fields.optional_text("host"),
         port=fields.integer("port", least=1, most=65535),
@@ -308,9 +348,9 @@ def _gateway(fields: Reader) -> GatewaySpec:
         outbound=fields.flag("outbound"),
         any_port=fields.flag("any_port"),
         username=fields.optional_text("username"),
-        password=fields.optional_text("password"),
+        password=fields.optional_text("password", most=LONGEST_PASSWORD),
     )
-    routes = read_list(fields, "routes", _route, short="prefix") if fields.has("routes") else None
+    routes = read_list(fields, "routes", _route, short="prefix", key="prefix") if fields.has("routes") else None
     return GatewaySpec(fields.path, name, columns, routes)
 
 

@@ -4,20 +4,26 @@
 from __future__ import annotations
 
 import difflib
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from billing import values
+from billing.values import MONEY_DECIMALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Reader", "read_list"]
+__all__ = ["Once", "Reader", "place_of", "read_list", "shown"]
 
 Item = TypeVar("Item")
 
-MONEY_DECIMALS = 5
-MONEY_DIGITS = 20
 PREFIX_DIGITS = 18
+LONGEST_TEXT = 120
+LONGEST_SHOWN = 60
+LONGEST_INTEGER_BITS = 256
+TRUE = frozenset({"true", "yes", "on"})
+FALSE = frozenset({"false", "no", "off"})
 
 
 class Reader:
@@ -60,22 +66,31 @@ class Reader:
         self._asked.add(field)
         return self._mapping.get(field)
 
-    def text(self, field: str, *, required: bool = False) -> str:
-        """A text, or a whole number written without quotes."""
+    def text(self, field: str, *, required: bool = False, most: int = LONGEST_TEXT) -> str:
+        """A text of at most so many characters, none of which is a line end or another control character."""
         value = self.value(field)
         if isinstance(value, str | int) and not isinstance(value, bool):
-            if not (required and value == ""):
-                return str(value)
-        elif value is not None:
-            self.problem(field, f"{value!r} is not a text")
-            return ""
-        if required:
+            return self._checked(field, _digits_of(value), required=required, most=most)
+        if value is not None:
+            self.problem(field, f"{shown(value)} is not a text")
+        elif required:
             self.problem(field, "is missing")
         return ""
 
-    def optional_text(self, field: str) -> str | None:
+    def _checked(self, field: str, text: str, *, required: bool, most: int) -> str:
+        if required and not text.strip():
+            self.problem(field, "is missing")
+        elif len(text) > most:
+            self.problem(field, f"has {len(text)} characters, {most} at most")
+        elif not text.isprintable():
+            self.problem(field, f"{shown(text)} holds a character that cannot be printed")
+        else:
+            return text
+        return ""
+
+    def optional_text(self, field: str, *, most: int = LONGEST_TEXT) -> str | None:
         """A text; None if absent."""
-        return None if self.value(field) is None else self.text(field)
+        return None if self.value(field) is None else self.text(field, most=most)
 
     def choice(self, field: str, choices: Sequence[str]) -> str | None:
         """One of a few words."""
@@ -84,93 +99,135 @@ class Reader:
             return None if value is None else str(value)
         near = difflib.get_close_matches(str(value), choices, n=1)
         self.problem(
-            field, f"{value!r} is none of {', '.join(choices)}" + (f"; did you mean {near[0]}?" if near else "")
+            field, f"{shown(value)} is none of {', '.join(choices)}" + (f"; did you mean {near[0]}?" if near else "")
         )
         return None
 
     def digits(self, field: str) -> str:
-        """A prefix; one that begins with 0 must be quoted, or YAML reads a number."""
+        """A prefix."""
         value = self.text(field)
         if value and not (value.isascii() and value.isdigit() and len(value) <= PREFIX_DIGITS):
-            self.problem(field, f"{value!r} is not up to {PREFIX_DIGITS} digits")
+            self.problem(field, f"{shown(value)} is not up to {PREFIX_DIGITS} digits")
             return ""
         return value
 
     def money(self, field: str) -> Decimal | None:
-        """An amount of at most five decimals; a float of YAML is taken for the digits that it was written with."""
+        """An amount, 0 or more."""
         value = self.value(field)
         if value is None or value == "":
             return None
-        try:
-            amount = Decimal(str(value))
-            whole = amount.quantize(Decimal(1).scaleb(-MONEY_DECIMALS))
-        except InvalidOperation:
-            self.problem(field, f"{value!r} is not an amount")
+        found = None if isinstance(value, bool) else values.amount(_digits_of(value))
+        if found is None or found < 0:
+            self.problem(field, f"{shown(value)} is not an amount of at most {MONEY_DECIMALS} decimals, 0 or more")
             return None
-        if isinstance(value, bool) or amount < 0 or whole != amount or len(whole.as_tuple().digits) > MONEY_DIGITS:
-            self.problem(field, f"{value!r} is not an amount of at most {MONEY_DECIMALS} decimals, 0 or more")
-            return None
-        return whole
+        return found
 
     def currency(self, field: str) -> str | None:
         """An ISO 4217 code."""
         value = self.optional_text(field)
-        if value is not None and not (len(value) == 3 and value.isalpha() and value.isupper()):
-            self.problem(field, f"{value!r} is not a currency code such as USD")
+        if value is not None and not (len(value) == 3 and value.isascii() and value.isalpha() and value.isupper()):
+            self.problem(field, f"{shown(value)} is not a currency code such as USD")
             return None
         return value
 
     def integer(self, field: str, *, least: int, most: int = 2**31 - 1) -> int | None:
         """A whole number within bounds."""
         value = self.value(field)
-        if isinstance(value, str) and value.isascii() and value.isdigit():
-            value = int(value)
         if value is None or value == "":
             return None
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            self.problem(field, f"{value!r} is not a whole number from {least} to {most}")
+        found = values.whole_number(_digits_of(value)) if isinstance(value, str | int) else None
+        if isinstance(value, bool) or found is None or not least <= found <= most:
+            self.problem(field, f"{shown(value)} is not a whole number from {least} to {most}")
             return None
-        return value
+        return found
 
     def flag(self, field: str) -> bool | None:
         """True or false."""
         value = self.value(field)
-        if isinstance(value, str) and value in {"true", "false", ""}:
-            return value == "true" if value else None
-        if value is not None and not isinstance(value, bool):
-            self.problem(field, f"{value!r} is not true or false")
+        if value is None or value == "":
             return None
-        return value
+        word = str(value).lower()
+        if word not in TRUE | FALSE:
+            self.problem(field, f"{shown(value)} is not true or false")
+            return None
+        return word in TRUE
+
+    def is_flag(self, field: str) -> bool:
+        """Whether true or false stands where a mapping might."""
+        value = self.value(field)
+        return isinstance(value, bool) or (isinstance(value, str) and value.lower() in TRUE | FALSE)
 
     def day(self, field: str) -> date | None:
         """A date."""
-        moment = self._moment(field)
-        return moment.date() if isinstance(moment, datetime) else moment
+        return self._moment(field, values.day)
 
     def instant(self, field: str) -> datetime | None:
         """A date or an instant; without an offset it is UTC."""
-        moment = self._moment(field)
-        if moment is None:
-            return None
-        if not isinstance(moment, datetime):
-            moment = datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001 (made aware below)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return self._moment(field, values.instant)
 
-    def _moment(self, field: str) -> date | None:
+    def _moment(self, field: str, read: Callable[[str], Item | None]) -> Item | None:
         value = self.value(field)
-        if value is None or value == "" or isinstance(value, date):
-            return value or None
-        try:
-            return datetime.fromisoformat(str(value))
-        except ValueError:
-            self.problem(field, f"{value!r} is not a date or an instant such as 2030-01-31T12:00:00Z")
+        if value is None or value == "":
             return None
+        found = read(value.isoformat() if isinstance(value, date) else str(value))
+        if found is None:
+            self.problem(field, f"{shown(value)} is not a date or an instant such as 2030-01-31T12:00:00Z")
+        return found
+
+
+def shown(value: object) -> str:
+    """A value that was refused, as a message shows it."""
+    match value:
+        case list():
+            return "a list"
+        case dict():
+            return "a mapping"
+        case str():
+            text = repr(str(value[: LONGEST_SHOWN + 1]))
+        case _:
+            text = _digits_of(value) if isinstance(value, int) and not isinstance(value, bool) else repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
+def _digits_of(value: object) -> str:
+    """A number that is no text: of a float the digits that it was written with."""
+    if isinstance(value, int) and value.bit_length() > LONGEST_INTEGER_BITS:
+        return "a number of very many digits"  # which Python would refuse to write
+    return f"{Decimal(repr(value)):f}" if isinstance(value, float) else str(value)
+
+
+class Once:
+    """Things that no two may have the same key of."""
+
+    def __init__(self, what: str) -> None:
+        """`what` they are, in one word or two."""
+        self._what = what
+        self._first: dict[object, str] = {}
+
+    def second(self, key: object, place: str, name: str | None = None) -> str | None:
+        """What is wrong if the key was there before; `place` is where this one is, `name` how its key reads."""
+        first = self._first.setdefault(key, place)
+        return None if first is place else f"{self._what} {name or shown(key)} is there twice, first in {first}"
+
+
+def place_of(element: object, path: str) -> str:
+    """Where something stands: its line, if its text was read from a file."""
+    line = getattr(element, "line", None)
+    return path if line is None else f"line {line}"
 
 
 def read_list(
-    reader: Reader, field: str, read: Callable[[Reader], Item], *, short: str | None = None
+    reader: Reader,
+    field: str,
+    read: Callable[[Reader], Item],
+    *,
+    short: str | None = None,
+    key: str | None = None,
 ) -> tuple[Item, ...]:
-    """Read a list of mappings; with `short`, a bare text stands for a mapping with that field alone."""
+    """Read a list of mappings; with `short`, a bare text stands for a mapping with that field alone.
+
+    `key` is the field that names an item: no two have the same.
+    """
     value = reader.value(field)
     if value is None:
         return ()
@@ -178,9 +235,15 @@ def read_list(
         reader.problem(field, "is not a list")
         return ()
     items = []
+    once = Once(key or "")
     for index, element in enumerate(value):
-        mapping = {short: element} if short and isinstance(element, str | int) else element
+        is_bare = isinstance(element, str | int) and not isinstance(element, bool)
+        mapping = {short: element} if short and is_bare else element
         fields = Reader(mapping, f"{reader.where(field)}[{index}]", reader.problems)
         items.append(read(fields))
         fields.end()
+        if key and isinstance(fields.value(key), str | int) and fields.value(key) != "":
+            twice = once.second(str(fields.value(key)), place_of(element, fields.path))
+            if twice is not None:
+                fields.problem(key, twice)
     return tuple(items)

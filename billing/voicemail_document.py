@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from billing.reader import Reader
+from billing.reader import Reader, shown
 from billing_client.pins import LONGEST_PIN, SHORTEST_PIN, weak_pin
 
 __all__ = ["VoicemailSpec", "read_language", "read_timezone", "read_voicemail"]
@@ -40,10 +40,9 @@ def read_voicemail(account: Reader, number: str) -> VoicemailSpec | None:
     """The field `voicemail` of an account; None if it is not there."""
     if not account.has("voicemail"):
         return None
-    value = account.value("voicemail")
-    if isinstance(value, bool):
-        return VoicemailSpec({"enabled": value}, None)
-    fields = Reader(value, account.where("voicemail"), account.problems)
+    if account.is_flag("voicemail"):
+        return VoicemailSpec({"enabled": account.flag("voicemail")}, None)
+    fields = Reader(account.value("voicemail"), account.where("voicemail"), account.problems)
     columns = fields.given(
         enabled=fields.flag("enabled") is not False,
         ask_pin=fields.flag("ask_pin") or False,
@@ -84,8 +83,8 @@ def _addresses(fields: Reader) -> list[str]:
         return []
     for address in found:
         if not (isinstance(address, str) and len(address) <= LONGEST_ADDRESS and ADDRESS.fullmatch(address)):
-            fields.problem("email", f"{address!r} is not an e-mail address")
-    return found
+            fields.problem("email", f"{shown(address)} is not an e-mail address")
+    return list(map(str, found))
 
 
 def read_timezone(fields: Reader) -> str:

@@ -84,7 +84,7 @@ def _store(shell: Shell) -> Iterator[None]:
 @click.option("--credit-limit", type=Amount(), help="Of each credit account.")
 @click.option("--number-digits", default=12, show_default=True, type=click.IntRange(6, 32), help="Of random numbers.")
 @click.option("--prefix", help="What every number begins with.  [default: 0 of random ones]")
-@click.option("--first-number", type=click.IntRange(0), help="Numbers in a row from this one, not random ones.")
+@click.option("--first-number", type=click.IntRange(0, 10**18), help="Numbers in a row from this one, not random ones.")
 @click.option("--pin-digits", default=0, type=click.IntRange(0, 32), help="A PIN of so many digits for each.")
 @click.option(
     "--password-digits",
@@ -106,7 +106,7 @@ def generate(
     Interrupted, it goes on where it stopped when the same is asked again. Numbers are random and end with a check
     digit, or follow from --first-number. Passwords are random; "accounts export" writes them.
     """
-    if asked["prefix"] and not asked["prefix"].isdecimal():
+    if asked["prefix"] and not (asked["prefix"].isascii() and asked["prefix"].isdecimal()):
         raise click.UsageError("--prefix is digits only")
     if 0 < asked["pin_digits"] < 6:
         raise click.UsageError("--pin-digits is 6 or more")
@@ -248,7 +248,7 @@ def _details(details: dict[str, Any]) -> Iterator[str]:
 @click.command()
 @click.option("--action", default="", help="Only actions that begin so, such as accounts.")
 @click.option("--subject", default="", help="Only those of this batch.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(min=1), help="How many at most.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 1_000_000), help="How many at most.")
 @json_option
 @click.pass_obj
 def auditlog(shell: Shell, action: str, subject: str, limit: int, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -86,7 +87,11 @@ class Shell:
         `make`: make an embedded store that is not there yet.
         """
         with open_store(self.configuration(), make=make) as dsn:
-            from django.db import OperationalError, ProgrammingError  # Django takes a while: only where it is needed
+            from django.db import (  # Django takes a while: only where it is needed
+                DataError,
+                OperationalError,
+                ProgrammingError,
+            )
 
             from billing import operations
 
@@ -95,6 +100,8 @@ class Shell:
                 yield operations
             except OperationalError as error:
                 raise StoreError(f"the store cannot be reached: {str(error).strip()}") from error
+            except (DataError, UnicodeEncodeError) as error:
+                raise click.ClickException(f"the store cannot keep that: {str(error).splitlines()[0]}") from error
             except ProgrammingError as error:
                 if operations.is_migrated():
                     raise

@@ -80,7 +80,7 @@ XDRS = (
 
 @click.command()
 @click.argument("text", required=False)
-@click.option("--limit", default=1000, show_default=True, type=click.IntRange(min=1), help="How many at most.")
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1, 1_000_000), help="How many at most.")
 @json_option
 @click.pass_obj
 def accounts(shell: Shell, text: str | None, limit: int, as_json: bool) -> None:
@@ -140,7 +140,7 @@ def xdrs(shell: Shell, account: str | None, last: int, as_json: bool) -> None:
 
 @click.command()
 @click.argument("account")
-@click.option("--last", type=click.IntRange(min=1), default=50, show_default=True, help="How many.")
+@click.option("--last", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="How many.")
 @json_option
 @click.pass_obj
 def ledger(shell: Shell, account: str, last: int, as_json: bool) -> None:

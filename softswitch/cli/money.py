@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import asdict
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
 
+from billing import values
+from billing.line_error import LineError
 from softswitch.cli.context import FAILED, Column, amount
 from softswitch.cli.look import json_option
+from softswitch.config import describe
+from softswitch.config.yaml_text import Problem, WrittenMapping, compose, line_of, written_tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,15 +45,11 @@ class Amount(click.ParamType[Decimal]):
         self._any_sign = any_sign
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
-        try:
-            found = Decimal(str(value))
-        except InvalidOperation:
-            self.fail(f'"{value}" is no amount such as 10 or 7.50', param, ctx)
-        if not found.is_finite() or (found <= 0 and not self._any_sign):
+        found = values.amount(str(value))
+        if found is None:
+            self.fail(f'"{value}" is no amount such as 10 or 7.50, of at most five decimals', param, ctx)
+        if found <= 0 and not self._any_sign:
             self.fail(f"{value} is not more than zero", param, ctx)
-        exponent = found.as_tuple().exponent
-        if isinstance(exponent, int) and exponent < -5:
-            self.fail(f"{value} has more than five decimals", param, ctx)
         return found
 
 
@@ -103,20 +102,31 @@ def apply(shell: Shell, file: Path, yes: bool, dry_run: bool, as_json: bool) -> 
             with shell.err.status("Making the changes ..."):
                 operations.apply(document, base=file.parent)
         except ApplyError as error:
-            raise click.UsageError("\n".join(f"{file.name}: {problem}" for problem in error.problems)) from error
+            raise refused(file, document, error.problems) from error
     if not as_json:
         shell.done(f"{_count(len(changes), 'change')} made")
 
 
-def read_yaml(file: Path) -> dict[str, Any]:
+def read_yaml(file: Path) -> WrittenMapping:
     """A document of `softswitch apply`'s form; raises UsageError where it is no YAML mapping."""
-    try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise click.UsageError(f"{file.name} is not YAML: {error}") from error
-    if not isinstance(found, dict):
-        raise click.UsageError(f'{file.name}: expected "key: value" lines')
+    root, problems = compose(file)
+    found = None if root is None else written_tree(root, problems)
+    if not problems and not isinstance(found, WrittenMapping):
+        problems.append(Problem(1, "", 'expected "key: value" lines'))
+    if problems:
+        raise click.UsageError("\n".join(describe(file, problem) for problem in sorted(problems)))
+    assert isinstance(found, WrittenMapping)
     return found
+
+
+def refused(file: Path, document: WrittenMapping, problems: Sequence[str]) -> click.UsageError:
+    """What `ApplyError` says, each mistake with its file, line and path: `acme.yaml:12: accounts[0].kind: ...`."""
+    lines = []
+    for problem in problems:
+        path, colon, _ = problem.partition(": ")
+        where = line_of(document, path) if colon else 1
+        lines.append(str(problem) if isinstance(problem, LineError) else f"{file.name}:{where}: {problem}")
+    return click.UsageError("\n".join(lines))
 
 
 def _show_changes(shell: Shell, changes: Sequence[Change], *, as_json: bool) -> None:

@@ -12,7 +12,7 @@ import click
 
 from softswitch.cli.context import Column, amount
 from softswitch.cli.look import json_option
-from softswitch.cli.money import read_yaml
+from softswitch.cli.money import read_yaml, refused
 from softswitch.cli.times import Instant
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def replay(shell: Shell, since: datetime, until: datetime | None, file: Path, mo
         try:
             tariffs = Tariffs(document, file.parent)
         except ApplyError as error:
-            raise click.UsageError("\n".join(f"{file.name}: {problem}" for problem in error.problems)) from error
+            raise refused(file, document, error.problems) from error
         totals: dict[tuple[str, str], Total] = {}
         changed: list[Rerated] = []
         others = 0

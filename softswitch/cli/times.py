@@ -11,7 +11,7 @@ import click
 
 __all__ = ["Instant"]
 
-_SPAN: Final = re.compile(r"(\d{1,6})\s*([smhdw])")
+_SPAN: Final = re.compile(r"([0-9]{1,6})\s*([smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -24,9 +24,9 @@ class Instant(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         span = _SPAN.fullmatch(str(value).strip())
-        if span is not None:
-            return datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
         try:
+            if span is not None:
+                return datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
             return datetime.fromisoformat(str(value)).astimezone()
         except (ValueError, OverflowError):
             self.fail(f'"{value}" is no time such as 1h, 7d or 2026-11-22 23:10', param, ctx)

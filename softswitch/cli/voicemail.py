@@ -62,7 +62,7 @@ def mailboxes(shell: Shell) -> Iterator[ModuleType]:
 @voicemail.command("list")
 @click.argument("account")
 @click.option("--deleted", is_flag=True, help="Those too that are deleted and not yet purged.")
-@click.option("--limit", default=1000, show_default=True, type=click.IntRange(min=1), help="How many at most.")
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1, 1_000_000), help="How many at most.")
 @json_option
 @click.pass_obj
 def list_(shell: Shell, account: str, deleted: bool, limit: int, as_json: bool) -> None:

@@ -69,7 +69,7 @@ class ControlNumbers(click.ParamType[tuple[int, int]]):
     name = "first-last"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", str(value).strip())
+        match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", str(value).strip())
         if match is None:
             self.fail(f'"{value}" is no range such as 1-500', param, ctx)
         first, last = int(match[1]), int(match[2] or match[1])
@@ -199,7 +199,7 @@ def list_(shell: Shell, batch: str, as_json: bool) -> None:
 @click.argument("batch")
 @numbers_option
 @click.option("--pins", is_flag=True, help="With their PINs; that you saw them is noted.")
-@click.option("--limit", default=1000, show_default=True, type=click.IntRange(min=1), help="How many at most.")
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1, 1_000_000), help="How many at most.")
 @json_option
 @click.pass_obj
 def show(shell: Shell, batch: str, numbers: tuple[int, int] | None, pins: bool, limit: int, as_json: bool) -> None:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, TypeVar, get_args
 
+from billing.values import amount
 from ivr.apps.selfcare.settings import BalanceMode, CardSettings, LowBalancePolicy, Registering, Translation
 from ivr.say import GRAMMARS
 from softswitch.config import values
@@ -17,6 +17,7 @@ from softswitch.config.values import boolean, choice, integer, number, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from decimal import Decimal
 
     from billing_client.vouchers import Channel
     from softswitch.config.document import Document, Section
@@ -175,11 +176,8 @@ def _one_of(known: tuple[T, ...]) -> Callable[[str], T]:
 
 
 def _money(value: str) -> Decimal:
-    try:
-        found = Decimal(text(value))
-    except InvalidOperation:
-        found = Decimal(-1)
-    if not found.is_finite() or found < 0:
+    found = amount(text(value))
+    if found is None or found < 0:
         raise WrongValueError(f'expected an amount such as "1.00", not "{value}"')
     return found
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import yaml
 
+from softswitch.config.yaml_text import NULL_TAG, Problem, compose
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
@@ -23,20 +25,10 @@ __all__ = ["Document", "Problem", "Section", "WrongValueError", "did_you_mean", 
 
 T = TypeVar("T")
 D = TypeVar("D")
-NULL_TAG = "tag:yaml.org,2002:null"
 
 
 class WrongValueError(ValueError):
     """A value cannot be taken; the text says why, in words for an administrator."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
-    """One mistake in a file."""
-
-    line: int
-    path: str
-    text: str
 
 
 @dataclass(slots=True)
@@ -77,18 +69,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def read_document(file: Path) -> tuple[Document, Section]:
     """Reads a file's outermost section; syntax errors become the document's problems, with an empty section."""
     document = Document(file)
-    found = None
-    try:
-        found = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-        if found is not None and not isinstance(found, yaml.MappingNode):
-            document.complain(found, "", 'expected "key: value" lines')
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        text = " ".join(part for part in (error.context, error.problem) if part)
-        document.problems.append(Problem(mark.line + 1 if mark else 1, "", f"not YAML: {text}"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        document.problems.append(Problem(1, "", f"cannot be read: {reason}"))
+    found, document.problems = compose(file)
+    if found is not None and not isinstance(found, yaml.MappingNode):
+        document.complain(found, "", 'expected "key: value" lines')
     document.unreadable = bool(document.problems)
     return document, Section(document, found if isinstance(found, yaml.MappingNode) else None, "")
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ivr.apps import DIALLED
 from softswitch.config import values
 from softswitch.config.access import check_receipts, read_access_numbers, read_sms
 from softswitch.config.document import WrongValueError, did_you_mean
@@ -45,9 +46,6 @@ A_DAY = 86_400
 LATER = "{0} is not served yet: listen on udp and tcp, and let a proxy in front take {0}"
 SIP_TRANSPORTS = {"udp": None, "tcp": None, **{name: LATER.format(name) for name in ("tls", "ws", "wss")}}
 UDP_ONLY = {"udp": None}
-APPLICATIONS = (
-    *("voicemail", "recharge", "balance", "calling_card", "callback", "selfcare", "conference", "echo", "menu"),
-)
 IPV4 = values.ip_version(4)
 IPV6 = values.ip_version(6)
 CODECS = ("PCMU", "PCMA", "G722", "opus")
@@ -245,9 +243,9 @@ def _relay(section: Section) -> tuple[bool, tuple[Endpoint, ...]]:
 def _ivr(section: Section) -> Ivr:
     with section:
         plain = Ivr()
-        numbers, cards = read_access_numbers(section.section("access_numbers"), APPLICATIONS)
+        numbers, cards = read_access_numbers(section.section("access_numbers"), DIALLED)
         numbers = numbers or dict(plain.access_numbers)
-        menus = read_menus(section.section("menus"), APPLICATIONS)
+        menus = read_menus(section.section("menus"), DIALLED)
         _check_access_menus(section, numbers, menus)
         return Ivr(
             language=section.value("language", values.name, "en"),

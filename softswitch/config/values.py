@@ -87,7 +87,7 @@ def integer(least: int, most: int) -> Callable[[str], int]:
     """Whole numbers from `least` to `most`."""
 
     def parse(value: str) -> int:
-        if not re.fullmatch(r"-?\d{1,18}", value.strip()):
+        if not re.fullmatch(r"-?[0-9]{1,18}", value.strip()):
             raise WrongValueError(f'expected a whole number, not "{value}"')
         return _within(int(value), least, most)
 
@@ -98,7 +98,7 @@ def number(least: float, most: float) -> Callable[[str], float]:
     """Numbers from `least` to `most`; a fraction is welcome."""
 
     def parse(value: str) -> float:
-        if not re.fullmatch(r"-?\d{1,15}(\.\d{1,9})?", value.strip()):
+        if not re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", value.strip()):
             raise WrongValueError(f'expected a number, not "{value}"')
         return _within(float(value), least, most)
 
@@ -191,7 +191,7 @@ def http_endpoint(value: str) -> Endpoint:
 
 def port_range(value: str) -> tuple[int, int]:
     """`first-last`, at least one even port and the odd one above it."""
-    match = re.fullmatch(r"\s*(\d{1,5})\s*-\s*(\d{1,5})\s*", value)
+    match = re.fullmatch(r"\s*([0-9]{1,5})\s*-\s*([0-9]{1,5})\s*", value)
     if not match:
         raise WrongValueError(f'expected a range such as "20000-29999", not "{value}"')
     first, last = (_port(part) for part in match.groups())
@@ -216,14 +216,14 @@ def _within(value: Number, least: float, most: float) -> Number:
 
 
 def _host_and_port(transport: str, value: str, parse_host: Callable[[str], str]) -> Endpoint:
-    match = re.fullmatch(r"(\[[^\]]*\]|[^:]*):(\d+)", value)
+    match = re.fullmatch(r"(\[[^\]]*\]|[^:]*):([0-9]{1,5})", value)
     if not match:
         raise WrongValueError(f'expected address:port, not "{value}" (an IPv6 address stands in brackets)')
     return Endpoint(transport, parse_host(match[1]), _port(match[2]))
 
 
 def _port(value: str) -> int:
-    if not value.isdigit() or not 1 <= int(value) <= 65535:
+    if not 1 <= int(value) <= 65535:
         raise WrongValueError(f"{value} is no port: 1 to 65535")
     return int(value)
 

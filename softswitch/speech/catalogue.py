@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import yaml
+from softswitch.config.yaml_text import compose, written_tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,10 +70,11 @@ def languages(folder: Path) -> list[str]:
 
 def read_catalogue(file: Path) -> Catalogue:
     """Reads a catalogue. Raises CatalogueError."""
-    try:
-        root = yaml.load(file.read_text("utf-8"), yaml.BaseLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CatalogueError(f"{file}: {error}") from None
+    node, problems = compose(file)
+    root = None if node is None else written_tree(node, problems)
+    if problems or root is None:
+        told = "; ".join(f"{file}:{one.line}: {one.path or 'catalogue'}: {one.text}" for one in problems)
+        raise CatalogueError(told or f"{file}: is empty")
     try:
         prompts = [
             _prompt(name, section, written)
@@ -103,7 +104,7 @@ def _prompt(name: str, section: str, written: Any) -> Prompt:
             raise ValueError(f'{name}: expected a tone such as "1000 Hz 400 ms", not "{entry["tone"]}"')
         tone = Tone(int(match[1]), int(match[2]) / 1000)
         return Prompt(id=name, section=section, text=f"({entry['tone']})", say="", tone=tone)
-    text = str(entry.get("text", "")).strip()
+    text = str(entry.get("text") or "").strip()
     if not text:
         raise ValueError(f"{name}: has no text")
     return Prompt(id=name, section=section, text=text, say=entry.get("say", text), then=entry.get("then", ""))
