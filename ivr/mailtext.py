@@ -11,6 +11,8 @@ from email.utils import format_datetime, parseaddr
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from ivr.mailheader import set_sender, set_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
@@ -98,9 +100,9 @@ def compose(email: Email, sender: str, language: str) -> EmailMessage:
     length = f"{round(email.seconds) // 60}:{round(email.seconds) % 60:02}"
     subject = words.subject.format(caller=caller, length=length)
     message = EmailMessage()
-    message["From"] = sender
+    set_sender(message, sender)
     message["To"] = ", ".join(email.recipients)
-    message["Subject"] = f"{words.urgent}: {subject}" if email.urgent else subject
+    set_text(message, "Subject", f"{words.urgent}: {subject}" if email.urgent else subject)
     message["Date"] = format_datetime(at)
     message["Message-ID"] = f"<{email.message_id}@{parseaddr(sender)[1].rpartition('@')[2] or 'localhost'}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday notice answers

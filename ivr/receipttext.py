@@ -6,8 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from billing_client.currencies import amount_text
+from ivr.mailheader import set_sender, set_text
 from ivr.mailtext import LANGUAGES as DATES
 from ivr.mailtext import zone
 
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from billing_client.receipts import Receipt
 
 __all__ = ["LANGUAGES", "compose_receipt", "short_text"]
-
-LEAST_DECIMALS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,9 @@ def compose_receipt(receipt: Receipt, sender: str, language: str) -> EmailMessag
     words, at = LANGUAGES[name], receipt.queued_at.astimezone(zone(receipt.timezone))
     amount = _money(receipt.amount, receipt.currency)
     message = EmailMessage()
-    message["From"] = sender
+    set_sender(message, sender)
     message["To"] = ", ".join(receipt.recipients)
-    message["Subject"] = words.subject.format(account=receipt.account, amount=amount)
+    set_text(message, "Subject", words.subject.format(account=receipt.account, amount=amount))
     message["Date"] = format_datetime(at)
     message["Message-ID"] = f"<{receipt.message_id}@{parseaddr(sender)[1].rpartition('@')[2] or 'localhost'}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday notice answers
@@ -105,6 +105,4 @@ def _language(*languages: str) -> str:
 
 
 def _money(amount: Decimal, currency: str) -> str:
-    """At least two decimals, more where they say something."""
-    whole, _, decimals = f"{amount:f}".partition(".")
-    return f"{whole}.{decimals.rstrip('0').ljust(LEAST_DECIMALS, '0')} {currency}"
+    return f"{amount_text(amount, currency)} {currency}"

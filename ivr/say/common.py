@@ -92,7 +92,7 @@ def _groups(digits: str) -> list[str]:
     return [part for part in (body[:first], *threes, digits[len(digits) - tail :] if tail else "") if part]
 
 
-def minor_units(amount: Decimal, exponent: int = 2) -> tuple[bool, int, int]:
+def minor_units(amount: Decimal, exponent: int) -> tuple[bool, int, int]:
     """Whether an amount is below zero, its whole units and its minor ones, all that is less cut away."""
     scaled = int((abs(amount) * 10**exponent).to_integral_value(rounding=ROUND_DOWN))
     major, minor = divmod(scaled, 10**exponent)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from billing_client.currencies import decimals
 from ivr.say import common
 from ivr.verbs import Spoken
 
@@ -54,10 +55,11 @@ class Czech:
 
     def money(self, amount: Decimal, currency: str) -> Spoken:
         """Pět korun třicet haléřů; dvanáct celých pět nula P L N."""
-        negative, major, minor = common.minor_units(amount)
+        exponent = decimals(currency)
+        negative, major, minor = common.minor_units(amount, exponent)
         prompts = ["minus"] * negative
         if currency not in CURRENCIES:
-            fraction = ["point", *common.spell(f"{minor:02}")] if minor else []
+            fraction = ["point", *common.spell(f"{minor:0{exponent}}")] if minor else []
             return Spoken((*prompts, *_number(major), *fraction, *common.spell(currency)))
         code, (gender, minor_gender) = currency.lower(), CURRENCIES[currency]
         if major or not minor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from billing_client.currencies import decimals
 from ivr.say import common
 from ivr.verbs import Spoken
 
@@ -41,10 +42,11 @@ class English:
 
     def money(self, amount: Decimal, currency: str) -> Spoken:
         """Five dollars and thirty cents; twelve point five zero P L N."""
-        negative, major, minor = common.minor_units(amount)
+        exponent = decimals(currency)
+        negative, major, minor = common.minor_units(amount, exponent)
         prompts = ["minus"] * negative
         if currency not in CURRENCIES:
-            fraction = ["point", *common.spell(f"{minor:02}")] if minor else []
+            fraction = ["point", *common.spell(f"{minor:0{exponent}}")] if minor else []
             return Spoken((*prompts, *_number(major), *fraction, *common.spell(currency)))
         code = currency.lower()
         if major or not minor:

@@ -10,7 +10,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from softswitch.cli.context import amount
+from billing_client.currencies import amount_text as amount
 from softswitch.cli.look import json_option
 
 if TYPE_CHECKING:
@@ -70,15 +70,15 @@ def _lines(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def funds_text(row: dict[str, Any]) -> str:
     """The balance in words: what a debit account has, what a credit account owes (or has deposited)."""
     balance, unit = row["balance"], row["currency"]
-    available = f"{amount(row['available'])} available"
+    available = f"{amount(row['available'], unit)} available"
     if row["kind"] == "debit":
-        return f"{amount(balance)} {unit}, {available}"
+        return f"{amount(balance, unit)} {unit}, {available}"
     who = f"{row['customer']} owes" if row["kind"] == "subordinate" else "owes"
-    owed = f"{who} {amount(balance)}" if balance >= 0 else f"has a deposit of {amount(-balance)}"
+    owed = f"{who} {amount(balance, unit)}" if balance >= 0 else f"has a deposit of {amount(-balance, unit)}"
     if balance < 0 and row["kind"] == "subordinate":
         owed = f"{row['customer']} {owed}"
     limit: Decimal = row["credit_limit"] or Decimal(0)
-    return f"{owed} {unit}, limit {amount(limit)}, {available}"
+    return f"{owed} {unit}, limit {amount(limit, unit)}, {available}"
 
 
 def _expiry_text(row: dict[str, Any]) -> str:

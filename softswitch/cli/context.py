@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from billing_client.currencies import amount_text as amount
 from softswitch.config import Configuration, load
 from softswitch.shown import json_text, one_line, some_lines
 from softswitch.store import StoreError, open_store
@@ -136,7 +137,7 @@ class Shell:
 def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], width: int) -> Table:
     """A table that fits: columns without any value go, then dispensable ones from the right, then long values wrap."""
     shown = [column for column in columns if any(row.get(column.key) not in {None, ""} for row in rows)]
-    cells = {column.key: [_readable(row.get(column.key)) for row in rows] for column in shown}
+    cells = {column.key: [_readable(row.get(column.key), row.get("currency")) for row in rows] for column in shown}
 
     def needed() -> int:
         return sum(max(map(len, (column.heading, *cells[column.key]))) + len(GAP) for column in shown) - len(GAP)
@@ -158,8 +159,8 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], width: 
     return table
 
 
-def _readable(value: object) -> str:
-    """A value as a person reads it: instants in local time, amounts with two to five decimals."""
+def _readable(value: object, currency: str | None) -> str:
+    """A value as a person reads it: instants in local time, amounts with the decimals of their currency or more."""
     match value:
         case None:
             return ""
@@ -168,21 +169,15 @@ def _readable(value: object) -> str:
         case datetime():
             return value.astimezone().strftime("%m-%d %H:%M:%S")
         case Decimal():
-            return amount(value)
+            return amount(value, currency)
         case list() | tuple():
-            return ", ".join(_readable(item) for item in value)
+            return ", ".join(_readable(item, currency) for item in value)
     return one_line(str(value))
 
 
-def amount(value: Decimal) -> str:
-    """At least two decimals, more where they say something: 1.50, 0.00125."""
-    whole, _, decimals = f"{value:f}".partition(".")
-    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
-
-
-def amount_text(written: str | None) -> str:
+def amount_text(written: str | None, currency: str | None = None) -> str:
     """An amount that came as text."""
-    return "" if written is None else amount(Decimal(written))
+    return "" if written is None else amount(Decimal(written), currency)
 
 
 def _plain(value: object) -> str:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from softswitch.cli.context import Column, amount, amount_text
+from billing_client.currencies import amount_text as amount
+from softswitch.cli.context import Column, amount_text
 from softswitch.cli.look import json_option
 from softswitch.cli.times import Instant
 from softswitch.shown import one_line
@@ -164,14 +165,17 @@ def _money(call: Mapping[str, Any]) -> Iterable[str]:
         yield "no xDR: the call was refused before it was registered, or is not settled yet"
         return
     yield f"account {xdr['account']} of {xdr['customer']}, {xdr['direction']}, {xdr['destination'] or 'no destination'}"
+    unit = xdr["currency"]
     if xdr["prefix"] is not None and xdr["next_price"]:
+        price = {name: amount(xdr[name], unit) for name in ("connect_fee", "first_price", "next_price")}
         yield (
-            f"rate {xdr['prefix']}: {amount(xdr['connect_fee'])} at the answer, {amount(xdr['first_price'])} a minute "
-            f"for the first {xdr['first_increment']} s, then {amount(xdr['next_price'])} by {xdr['next_increment']} s"
+            f"rate {xdr['prefix']}: {price['connect_fee']} at the answer, {price['first_price']} a minute "
+            f"for the first {xdr['first_increment']} s, then {price['next_price']} by {xdr['next_increment']} s"
         )
-    yield f"{xdr['billed_seconds']} s charged: {amount(xdr['amount'])} {xdr['currency']}"
+    yield f"{xdr['billed_seconds']} s charged: {amount(xdr['amount'], unit)} {unit}"
     for entry in call["ledger"]:
-        yield f"ledger {entry['key']}: {amount(entry['amount'])}, {amount(entry['released'])} of locks freed"
+        moved, freed = amount(entry["amount"], unit), amount(entry["released"], unit)
+        yield f"ledger {entry['key']}: {moved}, {freed} of locks freed"
 
 
 @click.command()
@@ -241,10 +245,10 @@ def _show_answer(shell: Shell, answer: Mapping[str, Any]) -> None:
     if answer["is_paid"]:
         _heading(shell, "Funds")
         currency, longest, first_slice = answer["currency"], answer["longest_seconds"], answer["first_slice"]
-        _line(shell, f"account {answer['payer']} has {amount_text(answer['available'])} {currency} available")
+        _line(shell, f"account {answer['payer']} has {amount_text(answer['available'], currency)} {currency} available")
         _line(shell, "enough for any length" if longest is None else f"enough for {longest} s")
         if first_slice is not None:
-            _line(shell, f"the first slice would lock {amount_text(first_slice)} {currency}")
+            _line(shell, f"the first slice would lock {amount_text(first_slice, currency)} {currency}")
         locks = [
             {**lock, "started_at": datetime.fromisoformat(lock["started_at"]), "locked": Decimal(lock["locked"])}
             for lock in answer["locks"]

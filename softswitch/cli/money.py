@@ -13,7 +13,8 @@ import click
 
 from billing import values
 from billing.line_error import LineError
-from softswitch.cli.context import FAILED, Column, amount
+from billing_client.currencies import amount_text as amount
+from softswitch.cli.context import FAILED, Column
 from softswitch.cli.look import json_option
 from softswitch.config import describe
 from softswitch.config.yaml_text import Problem, WrittenMapping, compose, line_of, written_tree
@@ -72,8 +73,8 @@ def topup(shell: Shell, account: str, sum_: Decimal, key: str | None, note: str,
     if as_json:
         shell.json(asdict(receipt))
         return
-    said = f"{amount(sum_)} added" if receipt.applied else "nothing added: this key was used before"
-    shell.done(f"{account}: {said}; available now {amount(receipt.available)} {receipt.currency}")
+    said = f"{amount(sum_, receipt.currency)} added" if receipt.applied else "nothing added: this key was used before"
+    shell.done(f"{account}: {said}; available now {amount(receipt.available, receipt.currency)} {receipt.currency}")
 
 
 @click.command()

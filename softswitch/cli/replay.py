@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from softswitch.cli.context import Column, amount
+from billing_client.currencies import amount_text as amount
+from softswitch.cli.context import Column
 from softswitch.cli.look import json_option
 from softswitch.cli.money import read_yaml, refused
 from softswitch.cli.times import Instant
@@ -109,4 +110,4 @@ def _plain(found: Rerated | Total) -> dict[str, Any]:
 
 def _readable(found: Rerated | Total) -> dict[str, Any]:
     difference = found.difference
-    return {**asdict(found), "difference": f"+{amount(difference)}" if difference > 0 else amount(difference)}
+    return {**asdict(found), "difference": ("+" if difference > 0 else "") + amount(difference, found.currency)}

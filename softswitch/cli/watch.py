@@ -86,9 +86,9 @@ def readable(call: Mapping[str, Any]) -> dict[str, str]:
         "dialled": _short(call["dialled"]),
         "time": _clock(call["seconds"]),
         "left": "" if left is None else _clock(left) + ("" if call["is_ending"] else "+"),
-        "spent": amount_text(call["spent"]),
-        "locked": amount_text(call["locked"]),
-        "price": amount_text(call["price"]),
+        "spent": amount_text(call["spent"], call.get("currency")),
+        "locked": amount_text(call["locked"], call.get("currency")),
+        "price": amount_text(call["price"], call.get("currency")),
         "lost": _pair([_loss(one) for one in media]),
         "jitter": _pair(
             ["" if one is None or one["jitter_ms"] is None else f"{one['jitter_ms']:.0f}" for one in media]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from softswitch.cli.context import amount
+from billing_client.currencies import amount_text as amount
 from softswitch.settings import reachable_at
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class Welcome:
         table.add_column("")
         for account in summary.accounts:
             password = [account.password] if with_passwords else []
-            funds = f"{amount(account.available)} {account.currency}"
+            funds = f"{amount(account.available, account.currency)} {account.currency}"
             table.add_row(account.number, *password, account.display, funds, NOTES.get(account.number, ""))
         self._out.print(Text("Demo accounts", style="bold"))
         self._out.print(table)

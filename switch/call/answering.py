@@ -6,7 +6,7 @@ Pure: a course is asked for its next step with what became of the last one. Time
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -182,8 +182,10 @@ class _Walk:
         follow_me = self._rules.follow_me
         if not follow_me.entries:
             self._trace.add("answering", "the follow-me list is empty")
-        cause = why[0]
-        return self._forwards(_groups(follow_me, self._random), (cause, "follow-me"))
+        if follow_me.order == "percentage" and self._around.may_forward:
+            # Only those that are due share the calls: one that rings nobody takes none from the others.
+            follow_me = replace(follow_me, entries=tuple(entry for entry in follow_me.entries if self._is_used(entry)))
+        return self._forwards(_groups(follow_me, self._random), (why[0], "follow-me"))
 
     def _forwards(self, groups: Iterable[Sequence[Forward]], why: tuple[int, str]) -> list[Step]:
         if not self._around.may_forward:

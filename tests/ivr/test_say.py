@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing_client.currencies import amount_text
 from ivr.say import GRAMMARS, grammar
 from prompts import FOLDER
 from softswitch.speech.catalogue import read_catalogue
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ivr.verbs import Spoken
 
 KINDS: tuple[MessageKind, ...] = ("new", "old", "saved", "urgent", "any")
-CURRENCIES = ("USD", "EUR", "CZK", "GBP", "PLN", "JPY")
+CURRENCIES = ("USD", "EUR", "CZK", "GBP", "PLN", "JPY", "KWD", "CLF")
 PROMPTS = {language: read_catalogue(FOLDER / language / "catalogue.yaml").prompts for language in GRAMMARS}
 languages = pytest.mark.parametrize("language", sorted(GRAMMARS))
 NOW = datetime(2026, 11, 5, 12, 0)  # noqa: DTZ001 (the listener's time)
@@ -221,3 +222,33 @@ def test_names_are_spelled_and_nobody_is_an_unknown_caller() -> None:
 def test_a_variant_of_a_language_is_that_language_and_an_unknown_one_is_english() -> None:
     found: list[Grammar] = [grammar("cs-CZ"), grammar("en-GB"), grammar("xx")]
     assert [one.language for one in found] == ["cs", "en", "en"]
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "english"),
+    [
+        ("0.005", "KWD", "zero point zero zero five K W D"),
+        ("1.500", "KWD", "one point five zero zero K W D"),
+        ("0.5", "JPY", "zero J P Y"),
+        ("1500", "JPY", "one thousand five hundred J P Y"),
+        ("12.5", "PLN", "twelve point five zero P L N"),
+        ("0.0001", "CLF", "zero point zero zero zero one C L F"),
+        ("0.019", "USD", "one cent"),
+    ],
+)
+def test_money_is_told_with_the_decimals_of_its_currency(amount: str, currency: str, english: str) -> None:
+    """Case K3."""
+    told = text("en", grammar("en").money(Decimal(amount), currency))
+    assert told.lower() == english.lower()
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "written"),
+    [
+        ("5", "USD", "5.00"), ("0.00125", "USD", "0.00125"), ("500.00000", "JPY", "500"), ("0.50000", "JPY", "0.5"),
+        ("1.5", "KWD", "1.500"), ("-7.1", "EUR", "-7.10"), ("2", None, "2.00"), ("2", "", "2.00"),
+    ],
+)  # fmt: skip
+def test_money_is_written_with_the_decimals_of_its_currency(amount: str, currency: str | None, written: str) -> None:
+    """Case K3."""
+    assert amount_text(Decimal(amount), currency) == written

@@ -171,6 +171,21 @@ def test_entries_out_of_their_hours_or_switched_off_are_left_out_and_named() -> 
     assert walk(tokyo, at=datetime(2026, 1, 5, 14, tzinfo=UTC)) == ["night 302 follow-me"]
 
 
+def test_only_entries_that_are_due_share_the_calls_by_percentage() -> None:
+    """Case K1: half of the calls rang nobody."""
+    off = Forward(name="off", to="1", percent=50, active=False)
+    night = Forward(name="night", to="2", percent=40, periods=(Period(frozenset(range(7)), 22 * 60, 6 * 60),))
+    one, other = Forward(name="a", to="3", percent=3), Forward(name="b", to="4", percent=1)
+    assert orders("percentage", (off, one)) == {"a": 400}
+    split = orders("percentage", (off, night, one, other))
+    assert split.keys() == {"a", "b"}
+    assert 260 < split["a"] < 340
+    assert orders("percentage", (off, night)) == {"": 400}
+    trace = Trace()
+    walk(AnsweringRules(mode="forward", follow_me=FollowMe("percentage", (off, one))), trace=trace)
+    assert list(trace).count("not taken: off is switched off") == 1
+
+
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
