@@ -25,7 +25,9 @@ from media.engine import MediaEngine
 from switch import collector
 from switch.core import Core
 from switch.http import serve
+from switch.sip.errors import ParseError
 from switch.sip.flood import FloodGuard
+from switch.sip.mark import Marks
 from switch.transport import Transport
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from ivr.settings import IvrSettings
     from ivr.sound import Prompts
     from ivr.verbs import CallDetails
+    from switch.sip.flow import Flow
+    from switch.sip.message import Request, Response
 
 __all__ = ["Composition", "IvrProcess", "World", "run"]
 
@@ -135,6 +139,7 @@ class IvrProcess:
         self._stack.callback(self.spool.close)
         self.outbox = Outbox(self.spool, self._composition.depositor)
         self._stack.push_async_callback(self.outbox.close)
+        self.marks = Marks(settings.secret, "media", wall=time.time, clock=time.monotonic)
         self.core = Core(
             session_expires=settings.session_expires,
             session_min_se=settings.session_min_se,
@@ -143,12 +148,12 @@ class IvrProcess:
         )
         self.transport = self.core.transport = Transport(
             (settings.listen,),
-            on_message=self.core.receive,
+            on_message=self._receive,
             on_malformed=self.core.receive_malformed,
             on_failed=self.core.sending_failed,
             flood=FloodGuard(exempt=lambda host: host in self.settings.peers),
         )
-        house = self.house = House(self.core, self.engine, SoundSource(self._composition.prompts), settings)
+        house = self.house = House(self.core, self.engine, SoundSource(self._composition.prompts), settings, self.marks)
         self.server = IvrServer(
             house,
             self._composition.applications(World(settings, self.outbox, self._ring_back)),
@@ -166,6 +171,14 @@ class IvrProcess:
             pages = {"/metrics": self._metrics(), "/health": self._health}
             self._stack.callback((await serve(settings.http.host, settings.http.port, pages)).close)
         collector.settle()
+
+    def _receive(self, message: Request | Response, flow: Flow) -> None:
+        """A message from the wire. What claims to begin a call and does not come from the switch is told so, and leaves
+        nothing behind."""
+        if self.server.is_strange(message, flow):
+            self.core.receive_malformed(ParseError("no call of our switch", 403, message), flow)
+        else:
+            self.core.receive(message, flow)
 
     def _ring_back(
         self, request: DialRequest, details: CallDetails, *, after_seconds: float, ring_seconds: float
@@ -187,7 +200,10 @@ class IvrProcess:
         """Take over new settings as they come: menus, language, limits. Running calls go on as they began."""
         while True:
             settings = await reloads.get()
-            fixed = ("listen", "store_dsn", "node", "data_dir", "media", "http", "mail", "purge_hours", "max_messages")
+            fixed = (
+                *("listen", "secret", "store_dsn", "node", "data_dir", "media", "http", "mail", "purge_hours"),
+                "max_messages",
+            )
             changed = [name for name in fixed if getattr(settings, name) != getattr(self.settings, name)]
             if changed:
                 log.warning("these settings count from the next start", extra={"settings": changed})

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ivr.sound import SoundSource
     from media.engine import MediaEngine
     from switch.core import Core
+    from switch.sip.mark import Marks
 
 __all__ = ["House"]
 
@@ -23,3 +24,5 @@ class House:
     engine: MediaEngine
     sounds: SoundSource
     settings: IvrSettings
+    marks: Marks
+    """By which the switch and we know each other."""

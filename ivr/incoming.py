@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ivr.house import House
     from ivr.leg import DialRequest
     from media.session import MediaSession
+    from switch.sip.mark import Chain
     from switch.sip.message import Request
     from switch.sip.session import IncomingInvite, SessionEvent
 
@@ -25,11 +26,15 @@ _PASSED_ON: Final = ("Diversion", "History-Info")
 class IncomingLeg(SipLeg):
     """See Leg."""
 
-    def __init__(self, house: House, media: MediaSession, invite: IncomingInvite) -> None:
-        """Takes the offer; raises SdpError or NoCodecError. The media session is then the caller's to close."""
+    def __init__(self, house: House, media: MediaSession, invite: IncomingInvite, chain: Chain) -> None:
+        """`chain`: what led here, which calls of ours go on from.
+
+        Takes the offer; raises SdpError or NoCodecError. The media session is then the caller's to close.
+        """
         super().__init__(house, media)
         offer = invite.request.sdp
         self._invite = invite
+        self._chain = chain
         self._description = media.answer(offer) if offer is not None else media.offer()
         self._is_late = offer is None
         """The caller sent no offer: ours goes with the first response that must arrive, the answer comes back in its
@@ -102,7 +107,7 @@ class IncomingLeg(SipLeg):
         asked = self.request
         history = tuple((name, value) for name in _PASSED_ON for value in asked.all(name)) if request.diverted else ()
         hops = asked.max_forwards
-        return OutgoingLeg.call(self.house, request, Origin(70 if hops is None else hops, history))
+        return OutgoingLeg.call(self.house, request, Origin(70 if hops is None else hops, history, self._chain))
 
     # events ---------------------------------------------------------------------------------------------------------
     def receive(self, event: SessionEvent) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from ivr.details import ANONYMOUS
@@ -14,6 +14,7 @@ from media.ports import NoPortsError
 from switch.sip.address import NameAddr
 from switch.sip.errors import ParseError
 from switch.sip.flow import Hop
+from switch.sip.mark import NOBODY
 from switch.sip.message import Request
 from switch.sip.session import Answered, Failed, Progressed
 from switch.sip.uri import Uri
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ivr.leg import DialRequest
     from media.session import MediaSession
     from switch.sip.flow import Flow
+    from switch.sip.mark import Chain
     from switch.sip.message import HeaderLines, Response
     from switch.sip.session import OutgoingInvite, Session, SessionEvent
 
@@ -42,6 +44,8 @@ class Origin:
     max_forwards: int = 70
     history: tuple[tuple[str, str], ...] = ()
     """Diversion and History-Info of a call that is forwarded."""
+    chain: Chain = NOBODY
+    """Who began it, and through how many applications."""
 
 
 class OutgoingLeg(SipLeg):
@@ -106,7 +110,7 @@ class OutgoingLeg(SipLeg):
 
     def dial(self, request: DialRequest) -> OutgoingLeg:
         """See Leg."""
-        return OutgoingLeg.call(self.house, request, Origin(self._origin.max_forwards - 1, self._origin.history))
+        return OutgoingLeg.call(self.house, request, replace(self._origin, max_forwards=self._origin.max_forwards - 1))
 
     # events ---------------------------------------------------------------------------------------------------------
     def receive(self, event: SessionEvent) -> None:
@@ -173,4 +177,6 @@ def _request(house: House, wanted: DialRequest, origin: Origin, offer: bytes) ->
         *origin.history,
         ("Content-Type", "application/sdp"),
     ]
-    return Request("INVITE", str(target), lines, offer)
+    request = Request("INVITE", str(target), lines, offer)
+    house.marks.put(request, origin.chain)
+    return request

@@ -20,6 +20,8 @@ from media.ports import NoPortsError
 from media.sdp import SdpError
 from switch.core import EXTENSIONS
 from switch.sip.errors import ParseError
+from switch.sip.mark import Chain
+from switch.sip.message import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from ivr.sip_leg import SipLeg
     from ivr.verbs import CallDetails
     from media.session import MediaSession
+    from switch.sip.flow import Flow
+    from switch.sip.message import Message
     from switch.sip.session import IncomingInvite
     from switch.sip.user_agent import Arrived
 
@@ -90,15 +94,24 @@ class IvrServer:
             headers = [*headers, ("Uptime", f"{core.now() - self._began:.3f}")]  # `switch.call.server_watch`
         core.reply(arrived.transaction, request.response(status, to_tag=token, headers=headers))
 
+    def is_strange(self, message: Message, flow: Flow) -> bool:
+        """Whether it asks for a call and does not come from the switch: by its address, and by its mark."""
+        if not isinstance(message, Request) or message.method != "INVITE" or message.to_tag is not None:
+            return False
+        if self._is_peer(flow.remote[0]) and self._house.marks.read(message) is not None:
+            return False
+        self.refused[403] += 1
+        return True
+
     def invited(self, invite: IncomingInvite) -> None:
         """An INVITE: find its application and run that, or refuse."""
-        details = self._details(invite)
-        refusal = self._refusal(invite, details)
-        if refusal is not None or details is None:
+        details, chain = self._details(invite), self._house.marks.take(invite.request)
+        refusal = 403 if chain is None else self._refusal(invite, details)
+        if refusal is not None or details is None or chain is None:
             self._refuse(invite, refusal or 400)
             return
         try:
-            leg = self._leg(invite)
+            leg = self._leg(invite, chain)
         except (SdpError, NoCodecError) as error:
             log.info("an offer cannot be answered", extra={"call": details.call_id, "reason": str(error)})
             self._refuse(invite, 488)
@@ -137,11 +150,11 @@ class IvrServer:
         headers = [_RETRY] if status == 503 else []
         self._house.core.perform(invite.reject(status, self._house.core.now(), headers=headers))
 
-    def _leg(self, invite: IncomingInvite) -> IncomingLeg:
+    def _leg(self, invite: IncomingInvite, chain: Chain) -> IncomingLeg:
         offer = invite.request.sdp
         media: MediaSession = self._house.engine.open(family=4 if offer is None else family_of(offer))
         try:
-            return IncomingLeg(self._house, media, invite)
+            return IncomingLeg(self._house, media, invite, chain)
         except (SdpError, NoCodecError):
             media.close()
             raise
@@ -176,7 +189,8 @@ class IvrServer:
             await asyncio.sleep(after_seconds)
             if self.draining:
                 return
-            leg = OutgoingLeg.call(self._house, request, Origin())
+            began = Chain(1, f"account:{request.account}")
+            leg = OutgoingLeg.call(self._house, request, Origin(chain=began))
             task = asyncio.current_task()
             assert task is not None
             self._tasks[task] = leg

@@ -42,7 +42,9 @@ class IvrSettings:
     switch: tuple[str, int] = ("127.0.0.1", 5060)
     """Where calls of applications go to: the switch's first UDP listener."""
     peers: tuple[str, ...] = ("127.0.0.1",)
-    """Addresses that INVITEs are taken from; all others get 403."""
+    """Addresses that INVITEs are taken from; all others get 403, and so do INVITEs without a mark."""
+    secret: bytes = field(default=b"", repr=False)
+    """Marks the INVITEs between the switch and us in both directions (`switch.sip.mark`)."""
     domain: str = "sip.example.com"
     store_dsn: str = field(default="", repr=False)
     data_dir: Path = Path("var")

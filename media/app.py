@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from media.calls import Relay
 from media.ng import NgServer
+from media.ng_mark import MarkedNg
 from media.ports import PortPool, addresses_of, allow_many_sockets, hosts_of, open_pair
 from media.pump import Pump
 
@@ -46,9 +47,9 @@ async def run(
     opener = open_pair(hosts_of(settings), settings.dscp)
     pool = PortPool(settings.rtp_ports, opener, settings.port_quarantine_seconds, SystemRandom())
     relay = Relay(settings, addresses_of(settings), pool, pump, time.monotonic)
-    server = NgServer(relay, time.monotonic, time.time() - time.monotonic())
+    handle = _commands(settings, relay)
     try:
-        transport, _ = await loop.create_datagram_endpoint(lambda: _NgProtocol(server), sock=_ng_socket(settings.ng))
+        transport, _ = await loop.create_datagram_endpoint(lambda: _NgProtocol(handle), sock=_ng_socket(settings.ng))
         pump.start(loop)
         relay.on_play = _Playing(relay, loop).start
         # What lives now lives on: the collector need not look at it again while packets wait.
@@ -72,18 +73,26 @@ async def run(
         pump.close()
 
 
+def _commands(settings: MediaSettings, relay: Relay) -> Callable[[bytes], bytes | None]:
+    """What answers ng commands."""
+    server = NgServer(relay, time.monotonic, time.time() - time.monotonic())
+    if settings.secret is None:
+        return server.handle
+    return MarkedNg(server, settings.secret, wall=time.time, clock=time.monotonic).handle
+
+
 class _NgProtocol(asyncio.DatagramProtocol):
     """Hands datagrams to the server and sends what it answers."""
 
-    def __init__(self, server: NgServer) -> None:
-        self._server = server
+    def __init__(self, handle: Callable[[bytes], bytes | None]) -> None:
+        self._handle = handle
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.DatagramTransport", transport)  # uvloop's has no such base class
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        answer = self._server.handle(data)
+        answer = self._handle(data)
         if answer is not None and self._transport is not None:
             self._transport.sendto(answer, addr)
 
@@ -120,7 +129,7 @@ async def _reload(relay: Relay, reloads: asyncio.Queue[MediaSettings]) -> None:
         settings = await reloads.get()
         fixed = [
             name
-            for name in ("ng", "rtp_host", "rtp_host_ipv6", "dscp", "port_quarantine_seconds")
+            for name in ("ng", "secret", "rtp_host", "rtp_host_ipv6", "dscp", "port_quarantine_seconds")
             if getattr(settings, name) != getattr(relay.settings, name)
         ]
         if fixed:

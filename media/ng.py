@@ -80,6 +80,11 @@ class NgServer:
         self._answers[cookie] = (now, answer)
         return answer
 
+    def answered(self, cookie: bytes) -> bytes | None:
+        """The answer that a command got before; None: it got none, or that is long ago."""
+        known = self._answers.get(cookie)
+        return None if known is None else known[1]
+
     def _forget_answers(self, now: float) -> None:
         answers = self._answers
         while answers:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["EngineSettings", "MediaSettings"]
 
@@ -13,7 +13,10 @@ class MediaSettings:
     """Everything that one media process needs to know; times in seconds."""
 
     ng: tuple[str, int] = ("127.0.0.1", 2223)
-    """Where ng commands are taken (UDP). They carry no authentication: an address of a trusted network only."""
+    """Where ng commands are taken (UDP)."""
+    secret: bytes | None = field(default=None, repr=False)
+    """Commands without its mark are refused (`media.ng_mark`). None: they need none, which is for benchmarks and for a
+    port that nobody else can reach; `softswitch` always gives one."""
     rtp_host: str = "0.0.0.0"
     """The local IPv4 address that RTP sockets are bound to; 0.0.0.0 for all."""
     advertise: str | None = None

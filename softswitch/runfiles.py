@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["AlreadyRunningError", "hold", "keep_owner", "running_pid"]
+__all__ = ["AlreadyRunningError", "hold", "keep_owner", "kept_secret", "running_pid"]
+
+_LEAST_SECRET: Final = 16
+_MOST_SECRET: Final = 4096
 
 
 class AlreadyRunningError(Exception):
@@ -74,3 +78,27 @@ def running_pid(file: Path) -> int | None:
 def _pid_in(descriptor: int) -> int:
     written = os.pread(descriptor, 32, 0).strip()
     return int(written) if written.isdigit() else 0
+
+
+def kept_secret(file: Path) -> bytes:
+    """The secret in a file, which the first to ask writes: 64 hexadecimal digits that nobody but its owner reads.
+
+    However many processes ask at once, all get the same; what a crash has left half written is written anew.
+    """
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        keep_owner(descriptor, file.parent)
+        if os.fstat(descriptor).st_mode & 0o077:
+            os.fchmod(descriptor, 0o600)
+        found = os.pread(descriptor, _MOST_SECRET, 0)
+        if len(found.strip()) >= _LEAST_SECRET:
+            return found
+        secret = secrets.token_hex(32).encode()
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, secret, 0)
+        os.fsync(descriptor)
+        return secret
+    finally:
+        os.close(descriptor)

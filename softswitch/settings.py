@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
-import secrets
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +15,7 @@ from ivr.handover import MailSettings
 from ivr.settings import IvrSettings, LoginSettings
 from media.settings import EngineSettings, MediaSettings
 from softswitch.adapters import open_sms_gateway
-from softswitch.runfiles import keep_owner
+from softswitch.runfiles import kept_secret
 from softswitch.store import store_dsn
 from softswitch.vouchers import voucher_settings
 from switch.call.explain import Conditions
@@ -47,6 +45,7 @@ __all__ = [
     "explain_conditions",
     "ivr_settings",
     "mail_settings",
+    "media_secret",
     "media_settings",
     "nonce_secret",
     "reachable_at",
@@ -114,10 +113,11 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
             ladder=configuration.trace.ladder,
             keep_days=configuration.trace.keep_days,
         ),
-        relay=RelaySettings(addresses=tuple(_relay_addresses(configuration))),
+        relay=RelaySettings(addresses=tuple(_relay_addresses(configuration)), secrets=_relay_secrets(configuration)),
         ring_seconds=float(sip.ring_seconds),
         emergency_numbers=sip.emergency_numbers,
         media_server=_media_server(configuration),
+        media_secret=media_secret(configuration),
         access_numbers=configuration.ivr.access_numbers,
         feature_codes=configuration.ivr.feature_codes,
         announcements=configuration.ivr.announcements,
@@ -173,6 +173,7 @@ def media_settings(configuration: Configuration) -> MediaSettings:
     media = configuration.media
     return MediaSettings(
         ng=(media.control.host, media.control.port),
+        secret=media_secret(configuration),
         rtp_host=media.listen,
         advertise=media.advertise,
         rtp_host_ipv6=media.listen_ipv6,
@@ -192,6 +193,7 @@ def ivr_settings(configuration: Configuration) -> IvrSettings:
         listen=_listen(media.server),
         switch=_switch_address(configuration),
         peers=tuple(_peers(configuration)),
+        secret=media_secret(configuration),
         domain=configuration.domains[0],
         store_dsn=store_dsn(configuration),
         data_dir=configuration.data_dir,
@@ -262,20 +264,13 @@ def carrier_settings(configuration: Configuration) -> CarrierSettings:
 def nonce_secret(configuration: Configuration) -> bytes:
     """The key's value, or the secret in `data_dir/nonce.secret`, which the first start writes."""
     written = configuration.security.nonce_secret
-    return written.encode() if written else _kept_secret(configuration.data_dir / "nonce.secret")
+    return written.encode() if written else kept_secret(configuration.data_dir / "nonce.secret")
 
 
-def _kept_secret(file: Path) -> bytes:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return file.read_bytes()
-    secret = secrets.token_hex(32).encode()
-    with os.fdopen(descriptor, "wb") as target:
-        keep_owner(target.fileno(), file.parent)
-        target.write(secret)
-    return secret
+def media_secret(configuration: Configuration) -> bytes:
+    """The key's value, or the secret in `data_dir/media.secret`, which the first start writes."""
+    written = configuration.media.secret
+    return written.encode() if written else kept_secret(configuration.data_dir / "media.secret")
 
 
 def reachable_at(host: str) -> tuple[str, ...]:
@@ -310,6 +305,13 @@ def _relay_addresses(configuration: Configuration) -> Iterator[tuple[str, int]]:
     media = configuration.media
     for endpoint in (media.control,) if media.builtin_relay else media.relays:
         yield endpoint.host, endpoint.port
+
+
+def _relay_secrets(configuration: Configuration) -> dict[tuple[str, int], bytes]:
+    """The secret of each relay of ours; rtpengine has none."""
+    media = configuration.media
+    ours = (media.control,) if media.builtin_relay else (one for one in media.relays if one.transport == "softswitch")
+    return {(one.host, one.port): media_secret(configuration) for one in ours}
 
 
 def _listen(endpoint: Endpoint) -> Listen:

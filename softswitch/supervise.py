@@ -18,7 +18,7 @@ from softswitch.child import Child, program_command
 from softswitch.config import Configuration, ConfigurationInvalidError, load
 from softswitch.ports import taken_ports
 from softswitch.runfiles import hold
-from softswitch.settings import nonce_secret
+from softswitch.settings import media_secret, nonce_secret
 from softswitch.store import STOP_SECONDS, EmbeddedStore
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class Supervisor:
     async def _start(self, held: ExitStack, prepare: Callable[[], None]) -> None:
         configuration = self.configuration
         nonce_secret(configuration)
+        media_secret(configuration)
         if configuration.store_dsn is None:
             store = EmbeddedStore(configuration.data_dir)
             held.enter_context(hold(store.lock_file))

@@ -38,6 +38,7 @@ from switch.requests import Requests
 from switch.resolver import Resolver
 from switch.sip.digest import DigestServer
 from switch.sip.flood import FloodGuard
+from switch.sip.mark import Marks
 from switch.transport import Transport
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class Switch:
     async def _open_relay(self) -> NgRelay | NoRelay:
         if not self.settings.relay.addresses:
             return NoRelay()
-        relay = NgRelay(self.settings.relay.addresses)
+        relay = NgRelay(self.settings.relay.addresses, secrets=self.settings.relay.secrets)
         await relay.start()
         self._stack.callback(relay.close)
         return relay
@@ -223,7 +224,7 @@ class Switch:
             self.books,
             self.flood,
             forwards,
-            media_server=settings.media_server,
+            marks=_marks(settings),
             clock=time.time,
         )
         self.services = Services(
@@ -295,19 +296,18 @@ class Switch:
             log.info("configuration taken over")
 
     def _take_over(self, settings: SwitchSettings) -> None:
-        fixed = ("listen", "store_dsn", "node", "domains", "nonce_secret", "advertise", "http")
+        fixed = ("listen", "store_dsn", "node", "domains", "nonce_secret", "media_secret", "advertise", "http")
         changed = [name for name in fixed if getattr(settings, name) != getattr(self.settings, name)]
         if changed:
             log.warning("these settings count from the next start", extra={"settings": changed})
         self.settings = self.services.settings = settings
-        self.check.media_server = settings.media_server
         self.registrar.limits = settings.registration
         self.recorder.settings = settings.trace
         self.core.agent.use_session_timer(settings.session_timer.expires, settings.session_timer.min_se)
         flood = settings.flood
         self.flood.configure(flood.requests, flood.per_seconds, flood.ban_seconds, flood.drop_user_agents)
         if isinstance(self.relay, NgRelay) and settings.relay.addresses:
-            self.relay.addresses = settings.relay.addresses
+            self.relay.addresses, self.relay.secrets = settings.relay.addresses, settings.relay.secrets
         elif self.relay.carries_media != bool(settings.relay.addresses):
             log.warning("media.relay is switched on or off at the next start")
 
@@ -360,3 +360,10 @@ class Switch:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._stack.aclose()
+
+
+def _marks(settings: SwitchSettings) -> Marks | None:
+    """What the media server and we know each other by; ValueError where it has no secret."""
+    if settings.media_server is None and not settings.media_secret:
+        return None
+    return Marks(settings.media_secret, "switch", wall=time.time, clock=time.monotonic)

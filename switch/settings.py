@@ -88,6 +88,8 @@ class RelaySettings:
     """RTP relays spoken to in rtpengine's ng protocol, as (host, port); none: phones exchange media directly."""
 
     addresses: tuple[tuple[str, int], ...] = ()
+    secrets: Mapping[tuple[str, int], bytes] = field(default_factory=dict, repr=False)
+    """Of the relays that take marked commands only: ours. rtpengine takes plain ones."""
     query_seconds: float = 15.0
 
 
@@ -129,7 +131,10 @@ class SwitchSettings:
     """How long an account's phones ring before the call counts as not answered."""
     emergency_numbers: tuple[str, ...] = ("112", "911")
     media_server: tuple[str, int] | None = None
-    """SIP address (UDP) of the media server, whose INVITEs are trusted; None: there is none."""
+    """SIP address (UDP) of the media server; None: there is none."""
+    media_secret: bytes = field(default=b"", repr=False)
+    """Marks the INVITEs between the media server and us in both directions, and commands to relays of ours: by nothing
+    else are they trusted (`switch.sip.mark`)."""
     access_numbers: Mapping[str, str] = field(default_factory=dict)
     """What callers dial for an application of the media server, and that application; `menu:NAME` is a menu."""
     feature_codes: tuple[str, ...] = ()

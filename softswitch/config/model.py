@@ -130,9 +130,13 @@ class Media:
     """Where the media server takes the calls that the switch sends it."""
     builtin_relay: bool = True
     relays: tuple[Endpoint, ...] = ()
-    """ng addresses of other relays (rtpengine); used when the builtin one is not."""
+    """ng addresses of other relays; used when the builtin one is not. Transport "udp": rtpengine, which takes plain
+    commands; "softswitch": a relay of ours, which wants them marked."""
     control: Endpoint = Endpoint("udp", LOOPBACK, 2223)
     """Where the builtin relay takes ng commands."""
+    secret: str | None = field(default=None, repr=False)
+    """Marks what switch, media server and relays of ours tell each other; None: a file in data_dir that the first start
+    writes, which serves one machine."""
     listen: str = "0.0.0.0"
     advertise: str | None = None
     listen_ipv6: str | None = None

@@ -52,7 +52,7 @@ CODECS = ("PCMU", "PCMA", "G722", "opus")
 
 sip_endpoint = values.endpoint(transports=SIP_TRANSPORTS)
 udp_endpoint = values.endpoint(transports=UDP_ONLY)
-ng_endpoint = values.endpoint(transports=UDP_ONLY, parse_host=values.host)
+ng_endpoint = values.endpoint(transports={"udp": None, "softswitch": None}, parse_host=values.host)
 
 
 def read_configuration(root: Section) -> Configuration:
@@ -209,6 +209,7 @@ def _media(section: Section) -> Media:
             builtin_relay=builtin,
             relays=relays,
             control=section.value("control", udp_endpoint, plain.control),
+            secret=section.value("secret", _secret, None),
             listen=section.value("listen", IPV4, plain.listen),
             advertise=section.value("advertise", values.public_address(IPV4), None),
             listen_ipv6=section.value("listen_ipv6", IPV6, None),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from billing_client.types import StoreError, StoreUnavailable
 from switch.call.bridge import Bridge
-from switch.call.caller import note_caller
+from switch.call.caller import chain_of, note_caller
 from switch.call.headers import crossing, reason, reason_cause
 from switch.call.payment import Payment
 from switch.call.plan import Refusal, called, nowhere, plan_call
@@ -26,6 +26,7 @@ from switch.ng import NgError, RelayUnavailable
 from switch.sip.digest import Verdict
 from switch.sip.errors import ParseError
 from switch.sip.flow import INNER
+from switch.sip.mark import NOBODY
 from switch.sip.session import (
     Acknowledged,
     Answered,
@@ -71,6 +72,7 @@ class Call:
         "call_id",
         "callee",
         "caller",
+        "chain",
         "dialled",
         "gateway",
         "invite",
@@ -95,6 +97,8 @@ class Call:
         self.answered_at: datetime | None = None
         self.dialled = ""
         self.caller: Caller | None = None
+        self.chain = NOBODY
+        """Who began all this, and through how many applications."""
         self.account: Party | None = None
         """The account of ours that calls."""
         self.plan: Plan | None = None
@@ -202,6 +206,7 @@ class Call:
             self._end("failure", 21, 407)
             return
         self.caller, self.account = caller, parties.caller
+        self.chain = chain_of(caller, parties.caller, self.invite.flow)
         if caller.forwarding is not None and self.invite.flow.transport == INNER:
             self.bridge.is_forward_of(caller.forwarding)
         note_caller(self.trace, caller, self.invite.flow.remote[0])

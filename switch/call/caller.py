@@ -16,6 +16,8 @@ from switch.sip.address import NameAddr
 from switch.sip.digest import Verdict
 from switch.sip.errors import ParseError
 from switch.sip.flow import INNER
+from switch.sip.mark import HEADER as MARK
+from switch.sip.mark import Chain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from switch.sip.digest import Credentials, DigestServer
     from switch.sip.flood import FloodGuard
     from switch.sip.flow import Flow
+    from switch.sip.mark import Marks
     from switch.sip.message import Request
 
 __all__ = [
@@ -36,6 +39,7 @@ __all__ = [
     "account_caller",
     "address_caller",
     "carrier_caller",
+    "chain_of",
     "known_carrier",
     "login_account",
     "note_caller",
@@ -60,12 +64,13 @@ class CallerCheck:
         flood: FloodGuard,
         forwards: dict[str, Forwarding],
         *,
-        media_server: tuple[str, int] | None = None,
+        marks: Marks | None = None,
         clock: Callable[[], float],
     ) -> None:
-        """`forwards`: INVITEs on their way to ourselves. `media_server`: whose word of who calls is taken."""
+        """`forwards`: INVITEs on their way to ourselves. `marks`: by which the media server is known, whose word of who
+        calls is taken."""
         self._forwards = forwards
-        self.media_server = media_server
+        self.marks = marks
         self._store = store
         self._reach = reach
         self._memory = memory
@@ -83,7 +88,7 @@ class CallerCheck:
 
     def needs_challenge(self, request: Request, flow: Flow) -> bool:
         """Whether a request brings nothing that could identify its sender; raises ParseError."""
-        if flow.transport == INNER or self._is_media_server(flow):
+        if flow.transport == INNER or self._is_media_server(request):
             return False
         return self.gateway(flow) is None and self._credentials(request) is None and self._account_at(flow) is None
 
@@ -91,8 +96,9 @@ class CallerCheck:
         """The name of the account that calls from the address at the other end of a flow."""
         return self._books.routes.account_at(flow.remote[0])
 
-    def _is_media_server(self, flow: Flow) -> bool:
-        return flow.transport == "udp" and flow.remote[:2] == self.media_server
+    def _is_media_server(self, request: Request) -> bool:
+        """By its mark, not by its address, which anybody can write into a packet."""
+        return request.get(MARK) is not None and self.marks is not None and self.marks.read(request) is not None
 
     def challenge(self, request: Request, *, stale: bool = False) -> list[tuple[str, str]]:
         """Header lines of a 407; needs neither the store nor memory of the request."""
@@ -120,7 +126,7 @@ class CallerCheck:
         """Both ends of a call or message, and who sends it, or why that is not known. Raises StoreError."""
         if flow.transport == INNER:
             return await self._forwarded(request, dialled)
-        if self._is_media_server(flow):
+        if self._is_media_server(request):
             return await self._served(request, dialled)
         gateway = self.gateway(flow)
         if gateway is not None:
@@ -158,12 +164,12 @@ class CallerCheck:
         if forwarding is None:
             return _NOBODY, Verdict.REFUSED
         parties = await self._parties(caller=forwarding.account, ani=None, dialled=dialled)
-        return parties, Caller(forwarding.number, forwarding.display, None, forwarding)
+        return parties, Caller(forwarding.number, forwarding.display, None, forwarding, chain=forwarding.chain)
 
     async def _served(self, request: Request, dialled: str) -> tuple[Parties, Caller | Verdict]:
         """An INVITE of the media server: P-Served-User says who pays (RFC 5502, RFC 8498)."""
-        served = _served_user(request)
-        if served is None:
+        served, chain = _served_user(request), None if self.marks is None else self.marks.take(request)
+        if served is None or chain is None:
             return _NOBODY, Verdict.REFUSED
         number, is_diverted = served
         parties = await self._parties(caller=number, ani=None, dialled=dialled)
@@ -174,8 +180,8 @@ class CallerCheck:
         if is_diverted and account is not None:
             forward = account.answering.forward_to(dialled)
             name, most = (forward.name, forward.max_calls) if forward else (dialled, DEFAULT_MAX_CALLS)
-            forwarding = Forwarding(account.number, name, most, shown, sender.display)
-        return parties, Caller(shown, sender.display, None, forwarding, is_application=True)
+            forwarding = Forwarding(account.number, name, most, shown, sender.display, chain=chain)
+        return parties, Caller(shown, sender.display, None, forwarding, is_application=True, chain=chain)
 
 
 def known_carrier(routes: RouteBook, remote: tuple[str, int]) -> Gateway | None:
@@ -209,6 +215,16 @@ def address_caller(parties: Parties, display: str = "") -> Caller | None:
 def carrier_caller(gateway: Gateway, ani: str, display: str = "") -> Caller:
     """A call from a carrier; `ani` is the number that the carrier vouches for, or empty."""
     return Caller(ani or "anonymous", display, gateway)
+
+
+def chain_of(caller: Caller, account: Party | None, flow: Flow) -> Chain:
+    """Who began a call: whoever its forwards and applications say, else the caller himself."""
+    if caller.chain.by:
+        return caller.chain
+    if caller.gateway is not None:
+        withheld = caller.number == "anonymous"
+        return Chain(0, f"carrier:{caller.gateway.name}" if withheld else f"number:{caller.number}")
+    return Chain(caller.chain.depth, f"account:{account.number if account else caller.number}", flow.remote[0])
 
 
 def note_caller(trace: Trace, caller: Caller, source: str) -> None:

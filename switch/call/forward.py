@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from billing_client.incoming import DEFAULT_MAX_CALLS
+from switch.sip.mark import NOBODY
 
 if TYPE_CHECKING:
     from billing_client.incoming import Forward
     from billing_client.types import Party
     from switch.call.plan import Caller
+    from switch.sip.mark import Chain
 
 __all__ = ["Forwarding", "shown"]
 
@@ -34,6 +36,8 @@ class Forwarding:
     display: str = ""
     call_id: str | None = None
     """Of the call that is forwarded; None: not known, or there is none."""
+    chain: Chain = NOBODY
+    """Who began the call that is forwarded, and through how many applications."""
     media_host: str = "127.0.0.1"
     """The address that the forwarded party's signalling comes from, once it has described its media: the relay, which
     serves both calls as one, is told where to expect it."""

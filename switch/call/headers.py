@@ -22,6 +22,8 @@ _STAYS: Final = frozenset(
         "Supported", "Require", "Unsupported", "Allow", "Session-Expires", "Min-SE",
         # identities that only we may assert (RFC 3325), and names of dialogs that the other side does not know
         "P-Asserted-Identity", "P-Preferred-Identity", "P-Served-User", "Remote-Party-ID", "Replaces", "Join", "Server",
+        # what the media server and we know each other by (switch/sip/mark.py)
+        "Softswitch-Mark",
     }
 )  # fmt: skip
 

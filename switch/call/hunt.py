@@ -38,7 +38,7 @@ class Invitation:
     to: str | None = None
     """The number in To; None: what was dialled."""
     asserts: bool = False
-    """The calling number goes into P-Asserted-Identity too: the other side is ours."""
+    """The other side is the media server: the calling number goes into P-Asserted-Identity too, and our mark."""
     hides_privacy: bool = False
     """The caller's wish for privacy does not concern the number that is shown."""
     first: HeaderLines = field(default_factory=list)

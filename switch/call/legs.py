@@ -132,7 +132,11 @@ def outgoing_request(call: Call, branch: Branch, body: bytes) -> Request:
         lines.append(("P-Asserted-Identity", str(sender)))
     if body or asked.body:
         lines.append(("Content-Type", asked.get("Content-Type") or "application/sdp"))
-    return Request("INVITE", branch.uri, lines, body or asked.body)
+    request = Request("INVITE", branch.uri, lines, body or asked.body)
+    marks = call.services.check.marks
+    if special is not None and special.asserts and marks is not None:
+        marks.put(request, call.chain.longer())
+    return request
 
 
 def _sender(call: Call, branch: Branch) -> NameAddr:

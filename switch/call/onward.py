@@ -83,7 +83,9 @@ class Onward:
         )
         if forward.confirm:
             return self._confirming(forward, invitation, step)
-        forwarding = Forwarding(callee.number, forward.name, forward.max_calls, number, display, call.call_id)
+        forwarding = Forwarding(
+            callee.number, forward.name, forward.max_calls, number, display, call_id=call.call_id, chain=call.chain
+        )
         seconds, special = float(forward.seconds), replace(invitation, forwarding=forwarding)
         return Branch(target, INNER_FLOW, ring_seconds=seconds, invitation=special)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from billing_client.lifecycle import briefly
 from switch.sip.flow import INNER
+from switch.sip.mark import NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from switch.call.trace import Trace
     from switch.settings import SwitchSettings
     from switch.sip.flow import Flow
+    from switch.sip.mark import Chain
     from switch.sip.uri import Uri
 
 __all__ = [
@@ -62,6 +64,8 @@ class Caller:
     """The media server makes the call on behalf of the account."""
     is_at_address: bool = False
     """The account was known by the address that the call came from."""
+    chain: Chain = NOBODY
+    """What led here, where a forward or an application did."""
 
     @property
     def is_own(self) -> bool:

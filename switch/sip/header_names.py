@@ -18,10 +18,11 @@ _NAMES: Final = (
     "Call-Info", "Content-Disposition", "Content-Language", "CSeq", "Date", "Diversion", "Error-Info", "Expires",
     "Flow-Timer", "Geolocation", "History-Info", "In-Reply-To", "Info-Package", "Join", "Max-Breadth", "Max-Forwards",
     "MIME-Version", "Min-Expires", "Min-SE", "Organization", "P-Asserted-Identity", "P-Charging-Vector",
-    "P-Preferred-Identity", "Path", "Priority", "Privacy", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Require",
-    "RAck", "Reason", "Record-Route", "Recv-Info", "Refer-Sub", "Remote-Party-ID", "Replaces", "Reply-To", "Require",
-    "Retry-After", "Route", "RSeq", "Server", "Service-Route", "SIP-ETag", "SIP-If-Match", "Subscription-State",
-    "Target-Dialog", "Timestamp", "Unsupported", "User-Agent", "User-to-User", "Warning", "WWW-Authenticate",
+    "P-Preferred-Identity", "P-Served-User", "Path", "Priority", "Privacy", "Proxy-Authenticate",
+    "Proxy-Authorization", "Proxy-Require", "RAck", "Reason", "Record-Route", "Recv-Info", "Refer-Sub",
+    "Remote-Party-ID", "Replaces", "Reply-To", "Require", "Retry-After", "Route", "RSeq", "Server", "Service-Route",
+    "SIP-ETag", "SIP-If-Match", "Softswitch-Mark", "Subscription-State", "Target-Dialog", "Timestamp", "Unsupported",
+    "User-Agent", "User-to-User", "Warning", "WWW-Authenticate",
     *_COMPACT.values(),
 )  # fmt: skip
 CANONICAL: Final = {

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from billing_client.voicemail import Deposit, DepositResult
     from ivr.runner import Application
 
-__all__ = ["Composed", "Messages", "ToneePrompts"]
+__all__ = ["SECRET", "Composed", "Messages", "ToneePrompts"]
+
+SECRET = b"what the switch and the media server share"
 
 
 class ToneePrompts:
@@ -97,6 +99,7 @@ async def start(composed: Composed, tmp_path: Path) -> AsyncIterator[Callable[..
         settings = {
             "listen": Listen("udp", "127.0.0.1", 0),
             "data_dir": tmp_path,
+            "secret": SECRET,
             "media": EngineSettings(rtp_host="127.0.0.1", rtp_ports=(30000, 39999), port_quarantine_seconds=0.0),
             **changes,
         }

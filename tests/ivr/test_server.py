@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ivr.verbs import CallDetails, CallerHungUp, DialResult, Ivr, Recording
+from switch.sip.mark import Chain, Marks
 from switch.sip.session import Answered, Ended, Failed, Progressed, Replied, Requested
 from switch.sip.uri import Uri
 from switch.sip.user_agent import Invited
+from tests.ivr.conftest import SECRET
 from tests.ivr.rtp_phone import RtpPhone
 from tests.switch.phone import Phone, sdp
 
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio
 
+BEGUN = Chain(1, "account:101", "192.0.2.7")
+"""A call to an application by a phone of ours."""
+
 
 class Caller:
     """A phone with sound, in the place of the switch."""
@@ -37,6 +43,7 @@ class Caller:
     def __init__(self, process: IvrProcess) -> None:
         self.sip = Phone("switch", "", process.bound)
         self.rtp = RtpPhone()
+        self.marks = Marks(SECRET, "switch", wall=time.time, clock=time.monotonic)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Caller:
@@ -48,14 +55,22 @@ class Caller:
         await self._stack.aclose()
 
     async def invite(
-        self, user: str, *lines: tuple[str, str], params: str = "", body: bytes | None = None
+        self,
+        user: str,
+        *lines: tuple[str, str],
+        params: str = "",
+        body: bytes | None = None,
+        chain: Chain = BEGUN,
+        marked: bool = True,
     ) -> OutgoingInvite:
-        """Send an INVITE for an application."""
+        """Send an INVITE for an application, as the switch does; without a mark: as a stranger does."""
         host, port = self.sip.switch
         offer = self.rtp.sdp if body is None else body
         headers = [*lines, ("Supported", "timer"), *([("Content-Type", "application/sdp")] if offer else [])]
         uri = f"sip:{user}@{host}:{port}{params}"
         request = self.sip.make("INVITE", uri, *headers, to="sip:*98@sip.example.com", body=offer)
+        if marked:
+            self.marks.put(request, chain)
         invite = self.sip.agent.invite(request, self.sip.flow, natted=False, owner=self)
         self.sip.perform(invite.start(self.sip.now()))
         return invite
@@ -106,6 +121,78 @@ async def test_nobody_but_the_switch_may_call(composed: Composed, start: Starter
     async with Caller(await start(peers=("127.0.0.9",))) as caller:
         await caller.invite("echo")
         assert await caller.failed() == 403
+
+
+@pytest.mark.parametrize("user", ["voicemail-access", "nothing", "10150"])
+async def test_an_invite_without_a_mark_gets_403_and_leaves_nothing_behind(
+    composed: Composed, start: Starter, user: str
+) -> None:
+    """Cases A4, L2: another one's mailbox by a Contact that leads here, from the very address of the switch."""
+    opened: list[CallDetails] = []
+
+    async def mailbox(call: Ivr) -> None:
+        opened.append(call.details)
+        await call.answer()
+
+    composed.apps["voicemail-access"] = mailbox
+    process = await start()
+    async with Caller(process) as caller:
+        for body in (None, b"", b"v=0\r\nnonsense"):
+            await caller.invite(
+                user,
+                ("P-Served-User", "<sip:10150@sip.example.com>;sescase=orig"),
+                ("Softswitch-Mark", "v=1;at=1800000000000;depth=1;by=;from=;mac=" + "0" * 64),
+                params=";target=10150",
+                body=body,
+                marked=False,
+            )
+            assert await caller.failed() == 403
+    assert not opened
+    assert not process.server.calls
+    assert not process.engine.sessions
+    assert process.core.agent.layer.dump() == []
+    assert process.server.refused == {403: 3}
+
+
+async def test_a_captured_invite_opens_no_second_call(composed: Composed, start: Starter) -> None:
+    """Case A4: the same bytes again, in the same transaction and in one of their own, while it runs and afterwards."""
+    began: list[str] = []
+
+    async def app(call: Ivr) -> None:
+        began.append(call.details.call_id)
+        await call.answer()
+        await call.sleep(0.2)
+
+    composed.apps["app"] = app
+    process = await start()
+    async with Caller(process) as caller, Phone("thief", "", process.bound) as thief:
+        await caller.connect("app")
+        captured = next(one for one in caller.sip.sent if one.start_line().startswith("INVITE"))
+        thief._transport.sendto(captured.to_bytes(), process.bound)
+        captured.set("Via", f"SIP/2.0/UDP {thief.address};branch=z9hG4bKother;rport")
+        for cseq in (1, 2):
+            captured.set("CSeq", f"{cseq} INVITE")
+            thief._transport.sendto(captured.to_bytes(), process.bound)
+        await caller.sip.expect(Ended)
+        captured.set("Via", f"SIP/2.0/UDP {thief.address};branch=z9hG4bKlast;rport")
+        captured.set("CSeq", "3 INVITE")
+        thief._transport.sendto(captured.to_bytes(), process.bound)
+        await asyncio.sleep(0.3)
+        statuses = {one.start_line().split()[1] for one in thief.received}
+    assert len(began) == 1
+    assert not process.server.calls
+    assert statuses == {"482", "403"}  # 482: the same request by another way, as the transactions see it
+
+
+async def test_a_call_of_an_application_tells_the_switch_who_began_it(composed: Composed, start: Starter) -> None:
+    async with Phone("x", "", ("127.0.0.1", 9)) as sip:
+        process, _ = await dialling(composed, start, sip)
+        switch = Marks(SECRET, "switch", wall=time.time, clock=time.monotonic)
+        async with Caller(process) as caller:
+            await caller.invite("app")
+            request = (await sip.ringing()).request
+            assert switch.take(request) == BEGUN
+            assert SECRET.decode() not in request.to_bytes().decode()
 
 
 async def test_a_prompt_is_heard_and_its_call_ends(composed: Composed, start: Starter) -> None:
@@ -264,6 +351,7 @@ async def test_a_late_offer_in_early_media_is_answered_in_the_prack(composed: Co
     async with Caller(await start()) as caller:
         host, port = caller.sip.switch
         request = caller.sip.make("INVITE", f"sip:app@{host}:{port}", ("Supported", "100rel"))
+        caller.marks.put(request, BEGUN)
         invite = caller.sip.agent.invite(request, caller.sip.flow, natted=False, owner=caller)
         caller.sip.perform(invite.start(caller.sip.now()))
         progressed = await caller.sip.expect(Progressed)

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest_asyncio
 
+from switch.sip.mark import Chain, Marks
 from tests.switch.phone import Phone, sdp
 
 if TYPE_CHECKING:
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["answering", "call_from_media", "follow_me", "media", "settings"]
 
 MOBILE = "420600000001"
+DIALLED = Chain(1, "account:105", "127.0.0.1")
+"""An application of the caller's makes the call."""
+SECRET = b"what the switch and the media server share"
+OWN = Marks(SECRET, "media", wall=time.time, clock=time.monotonic)
+"""By which the switch knows the media server."""
 
 
 @pytest_asyncio.fixture
@@ -36,6 +43,7 @@ async def settings(settings: SwitchSettings, media: Phone) -> SwitchSettings:
     return replace(
         settings,
         media_server=media.local,
+        media_secret=SECRET,
         access_numbers={"*98": "voicemail", "*99": "menu:reception"},
         feature_codes=("*72", "*7"),
     )
@@ -55,7 +63,15 @@ def follow_me(*entries: dict[str, Any], order: str = "as_listed") -> dict[str, A
 
 
 async def call_from_media(
-    world: World, media: Phone, number: str, account: str, shown: str, *, case: str = "orig"
+    world: World,
+    media: Phone,
+    number: str,
+    account: str,
+    shown: str,
+    *,
+    case: str = "orig",
+    chain: Chain = DIALLED,
+    marks: Marks | None = OWN,
 ) -> OutgoingInvite:
     """The media server dials on behalf of an account."""
     media.switch = world.address
@@ -69,6 +85,8 @@ async def call_from_media(
         ("Content-Type", "application/sdp"),
         body=sdp(),
     )
+    if marks is not None:
+        marks.put(request, chain)
     invite = media.agent.invite(request, media.flow, natted=False, owner=media)
     media.perform(invite.start(media.now()))
     return invite

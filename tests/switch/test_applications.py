@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 
+from switch.sip.mark import Chain, Marks
 from switch.sip.session import Acknowledged, Cancelled, Ended, Failed, Progressed
 from switch.sip.uri import Uri
 from switch.sip.user_agent import Invited
-from tests.switch.following import MOBILE, answering, call_from_media, follow_me, media, settings
+from tests.switch.following import MOBILE, SECRET, answering, call_from_media, follow_me, media, settings
 from tests.switch.phone import Phone, sdp
 from tests.switch.test_gateways import carriers
 
@@ -49,6 +51,51 @@ async def test_an_access_number_leads_to_the_media_server_free_of_charge(world: 
     first, second = await world.settled()
     assert (first["dialled"], first["amount"]) == ("*98", Decimal(0))
     assert (second["dialled"], second["direction"]) == ("104", "internal")
+
+
+async def test_the_media_server_is_believed_by_its_mark_and_not_by_its_address(world: World, media: Phone) -> None:
+    """Case L11: one datagram from the media server's address, with P-Served-User, calls at nobody's expense."""
+    async with world.phone("104") as dave:
+        await dave.register()
+        for case in ("orig", "orig-cdiv"):
+            await call_from_media(world, media, "104", "105", "105", case=case, marks=None)
+            assert (await media.expect(Failed)).response.status == 407
+        forged = Marks(b"a secret that somebody made up", "media", wall=time.time, clock=time.monotonic)
+        await call_from_media(world, media, "104", "105", "105", marks=forged)
+        assert (await media.expect(Failed)).response.status == 407
+        assert not [one for one in dave.received if one.start_line().startswith("INVITE")]
+    assert await world.settled() == []
+
+
+async def test_a_captured_invite_of_the_media_server_makes_no_second_call(world: World, media: Phone) -> None:
+    """Case L11."""
+    async with world.phone("104") as dave, Phone("thief", "", world.address) as thief:
+        await dave.register()
+        await call_from_media(world, media, "104", "105", "105")
+        outgoing = await dave.ringing()
+        captured = next(one for one in media.sent if one.start_line().startswith("INVITE"))
+        captured.set("Via", f"SIP/2.0/UDP {thief.address};branch=z9hG4bKanother;rport")
+        captured.set("CSeq", "7 INVITE")
+        thief._transport.sendto(captured.to_bytes(), world.address)
+        async with asyncio.timeout(5):
+            while not [one for one in thief.received if one.start_line().startswith("SIP/2.0 407")]:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        dave.perform(outgoing.reject(486, dave.now()))
+        assert (await media.expect(Failed)).response.status == 486
+    assert len(await world.settled()) == 1
+
+
+async def test_a_mark_that_a_phone_writes_reaches_nobody(world: World, media: Phone) -> None:
+    """Case A4: neither does a phone pass a mark on, nor does one of its own hinder ours."""
+    marks = Marks(SECRET, "media", wall=time.time, clock=time.monotonic)
+    async with world.phone("101") as alice, world.phone("104") as dave:
+        await dave.register()
+        for number in ("104", "*98"):
+            await alice.call(number, ("softswitch-mark", "v=1;at=1;depth=0;by=x;from=;mac=0"))
+            callee = dave if number == "104" else media
+            request = (await callee.ringing()).request
+            assert len(request.all("Softswitch-Mark")) == (0 if callee is dave else 1)
+            assert marks.read(request) == (None if callee is dave else Chain(1, "account:101", "127.0.0.1"))
 
 
 async def test_a_menu_and_a_star_code_say_what_they_are(world: World, media: Phone) -> None:
