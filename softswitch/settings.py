@@ -115,6 +115,8 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
         ),
         relay=RelaySettings(addresses=tuple(_relay_addresses(configuration)), secrets=_relay_secrets(configuration)),
         ring_seconds=float(sip.ring_seconds),
+        early_media_seconds=float(sip.early_media_seconds),
+        max_unpaid_call_seconds=float(sip.max_unpaid_call_seconds),
         emergency_numbers=sip.emergency_numbers,
         media_server=_media_server(configuration),
         media_secret=media_secret(configuration),

@@ -43,6 +43,11 @@ class _SwitchCollector(Collector):
         yield GaugeMetricFamily(
             "softswitch_unsettled_calls", "Finished calls that the store does not have yet", self._control.unsettled
         )
+        services = self._control.services
+        text = "Calls in which a callee was heard for long and did not answer"
+        yield CounterMetricFamily("softswitch_long_unanswered_sounds", text, services.unanswered.count)
+        text = "Emergency calls of who makes many of them"
+        yield CounterMetricFamily("softswitch_emergency_alarms", text, services.emergencies.alarms)
         yield GaugeMetricFamily("softswitch_dialogs", "SIP dialogs held", self._core.agent.session_count)
         yield GaugeMetricFamily("softswitch_transactions", "SIP transactions held", len(self._core.agent.layer))
         for field in dataclasses.fields(self._core.agent.layer.counters):

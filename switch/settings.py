@@ -129,6 +129,10 @@ class SwitchSettings:
     trace: TraceSettings = field(default_factory=TraceSettings)
     ring_seconds: float = 60.0
     """How long an account's phones ring before the call counts as not answered."""
+    early_media_seconds: float = 60.0
+    """So much of a callee's sound a caller hears before the answer, in all of a call."""
+    max_unpaid_call_seconds: float = 14400.0
+    """How long a call may last that nobody pays for; emergency calls are not ended."""
     emergency_numbers: tuple[str, ...] = ("112", "911")
     media_server: tuple[str, int] | None = None
     """SIP address (UDP) of the media server; None: there is none."""

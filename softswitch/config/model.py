@@ -88,6 +88,8 @@ class Sip:
     subscription: Subscription = field(default_factory=Subscription)
     session_timer: SessionTimer = field(default_factory=SessionTimer)
     ring_seconds: int = 60
+    early_media_seconds: int = 60
+    max_unpaid_call_seconds: int = 14400
     drain_seconds: int = 30
     emergency_numbers: tuple[str, ...] = ("112", "911")
 

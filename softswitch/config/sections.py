@@ -115,6 +115,10 @@ def _sip(section: Section) -> Sip:
             subscription=_subscription(section.section("subscription")),
             session_timer=_session_timer(section.section("session_timer")),
             ring_seconds=section.value("ring_seconds", integer(5, 600), plain.ring_seconds),
+            early_media_seconds=section.value("early_media_seconds", integer(5, 600), plain.early_media_seconds),
+            max_unpaid_call_seconds=section.value(
+                "max_unpaid_call_seconds", integer(60, A_DAY), plain.max_unpaid_call_seconds
+            ),
             drain_seconds=section.value("drain_seconds", integer(0, A_DAY), plain.drain_seconds),
             emergency_numbers=section.values("emergency_numbers", text, plain.emergency_numbers),
         )

@@ -87,6 +87,11 @@ class Bridge:
         """The leg with this Call-ID is a call of its own here."""
         self._expected[call_id] = forwarding
 
+    def void_forwards(self) -> None:
+        """Nobody is connected, though one of our legs that are calls themselves may have been answered: none pays."""
+        for forwarding in self._expected.values():
+            forwarding.is_void = True
+
     def peer(self, session: Session) -> Session | None:
         """The other side of a dialog."""
         return self._links.get(session)

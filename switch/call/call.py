@@ -229,12 +229,30 @@ class Call:
 
     async def _authorise(self, plan: Plan, caller: Caller) -> bool:
         """Register the call and lock its first funds: only then may an INVITE leave."""
+        if plan.is_emergency and plan.payer is not None:
+            refusal = self._admit_emergency(plan.payer, caller)
+            if refusal is not None:
+                await self._refuse(refusal)
+                return False
         refusal = await self.payment.authorise(self, plan, caller, self._funds_ended, self._funds_end_soon)
         if refusal is not None:
             await self._refuse(refusal)
         elif self.invite.answered:
             self._end("caller", 16, 487)
         return self.state is CallState.SETUP
+
+    def _admit_emergency(self, account: Party, caller: Caller) -> Refusal | None:
+        """Let two emergency calls of an account run, and two that come from the address of a carrier."""
+        emergencies, now = self.services.emergencies, self.services.core.now()
+        callers = [f"account {account.number}"]
+        if caller.gateway is not None:
+            callers.append(f"address {self.invite.flow.remote[0]}")
+        busy = emergencies.begin(self.call_id, callers, now)
+        if emergencies.is_alarming(callers, now):
+            log.warning("many emergency calls", extra=self.log_fields() | {"callers": callers, "refused": bool(busy)})
+        if busy is None:
+            return None
+        return Refusal(486, 17, f"refused: two emergency calls of {busy} run already", "ann-too-many-calls")
 
     async def _refuse(self, refusal: Refusal) -> None:
         self.trace.add("refused", "{status} {text}", status=refusal.status, text=refusal.text)
@@ -260,14 +278,16 @@ class Call:
 
     # ringing ----------------------------------------------------------------------------------------------------
     async def _progressed(self, event: Progressed) -> None:
-        if self.state is CallState.RINGING and self.ringing is not None and self.ringing.progressed(event):
-            await self.bridge.progressed(event)
+        if self.state is CallState.RINGING and self.ringing is not None:
+            heard = self.ringing.progressed(event)
+            if heard is not None:
+                await self.bridge.progressed(heard)
 
     async def _answered(self, event: Answered) -> None:
         core = self.services.core
         is_rung = self.state is CallState.RINGING and self.ringing is not None and not self.invite.answered
-        branch = self.ringing.answered(event) if is_rung and self.ringing is not None else None
-        if branch is None:
+        found = self.ringing.answered(event) if is_rung and self.ringing is not None else None
+        if found is None:
             core.perform(event.session.ack(event.invite.request, core.now()))
             core.perform(event.session.bye(core.now()))
             return
@@ -277,18 +297,24 @@ class Call:
             core.perform(event.session.bye(core.now()))
             self._end_refused(self._refusal)
             return
+        branch, response = found
         self.ringing = None
         self.state = CallState.ANSWERED
         self.callee, self._asked = event.session, event.invite.request
         event.invite.owner = None  # other forks that answer are none of our business
-        self.answered_at = self.services.utc()
-        self.services.store.call_answered(self.call_id, self.answered_at)
         self.trace.add("answer", "{name} answered", name=branch.name)
-        self.services.recorder.answered(self.trace, self.ladder)
-        self.payment.answered()
-        await self.bridge.answered(event.session, event.invite.request, event.response)
+        await self.bridge.answered(event.session, event.invite.request, response)
         if event.session.state is not State.ACCEPTED:
             self._asked = None
+        if self.state is CallState.ANSWERED:
+            self._begin_to_pay()
+
+    def _begin_to_pay(self) -> None:
+        """Both sides have the answer: who cannot be connected, because the relay refused, owes nothing."""
+        self.answered_at = self.services.utc()
+        self.services.store.call_answered(self.call_id, self.answered_at)
+        self.services.recorder.answered(self.trace, self.ladder)
+        self.payment.answered(self._lasts_too_long)
         if self.callee is not None:
             legs = (self.callee, self.bridge.peer(self.callee))
             self.services.standing.answered(self.call_id, legs, reason(41, "Switch was restarted"))
@@ -315,6 +341,9 @@ class Call:
     def _funds_ended(self) -> None:
         self.hang_up("funds", 31, "Funds used up")
 
+    def _lasts_too_long(self) -> None:
+        self.hang_up("timer", 31, "Longest call that nobody pays for")
+
     def _funds_end_soon(self) -> None:
         warning = warn_payer(self.bridge.relay, self.call_id, self.trace)
         self.services.core.keep(asyncio.get_running_loop().create_task(warning))
@@ -324,14 +353,15 @@ class Call:
         """End the call from inside: funds, administrator, media time-out, shutdown."""
         if self.state is CallState.ENDED:
             return
-        if self.state is not CallState.ANSWERED:
-            self._reject(480, cause, text)
+        self._reject(480, cause, text)  # nothing, where it was answered
         self._end(by, cause, None, text=text)
 
     def _abort(self, status: int, text: str) -> None:
         if self.state is CallState.ENDED:
             return
         self.trace.add("fault", "{status} {text}", status=status, text=text)
+        if self.answered_at is None:
+            self.bridge.void_forwards()
         core = self.services.core
         retry = [("Retry-After", "10")] if status == 503 else []
         core.perform(self.invite.reject(status, core.now(), headers=[reason(q850_cause(status), text), *retry]))
@@ -362,13 +392,19 @@ class Call:
             return
         was_answered, self.state = self.state is CallState.ANSWERED, CallState.ENDED
         self.payment.ended()
+        self.services.emergencies.ended(self.call_id)
+        if self.caller is not None and self.caller.forwarding is not None and self.caller.forwarding.is_void:
+            self.bridge.void_forwards()
+            self.answered_at = None
+            self.payment.void()
         if self.ringing is not None:
             self.ringing.stop(*(headers or [reason(cause, text)]))
         if was_answered:
             self._bye_both(headers or [reason(cause, text)])
         self.services.over(self)
-        self.payment.settle(self, by, cause, 200 if was_answered else status)
-        self.services.recorder.call_ended(self, by, cause, 200 if was_answered else status)
+        final = status if self.answered_at is None else 200
+        self.payment.settle(self, by, cause, final)
+        self.services.recorder.call_ended(self, by, cause, final)
         log.info("call ended", extra=self.log_fields() | {"by": by, "cause": cause, "status": status})
         self._let_go()
 

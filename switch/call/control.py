@@ -110,16 +110,20 @@ class CallControl:
         standing.forget_left()
 
     async def watch_media(self) -> None:
-        """Ask the relay about every answered call now and then: one that it has given up on is dead."""
+        """Ask the relay about every call with sound now and then: an answered one that it has given up on is dead.
+
+        It drops calls that nobody asks about, so those that have rung for a while are asked about too: they may have
+        early media, and their answer must find its streams.
+        """
         settings = self.services.settings.relay
+        rang: set[str] = set()
         while self.services.relay.carries_media:
             await asyncio.sleep(settings.query_seconds)
-            answered = [
-                call
-                for call in self.calls.values()
-                if call.state is CallState.ANSWERED and call.bridge.relay.carries_media
-            ]
-            for call in answered:
+            present = [call for call in self.calls.values() if call.bridge.relay.carries_media]
+            ringing = {call.call_id for call in present if call.state is CallState.RINGING}
+            asked = [call for call in present if call.state is CallState.ANSWERED or call.call_id in rang & ringing]
+            rang = ringing
+            for call in asked:
                 try:
                     known = await self.services.relay.query(call.call_id)
                 except RelayUnavailable:

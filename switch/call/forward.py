@@ -38,6 +38,8 @@ class Forwarding:
     """Of the call that is forwarded; None: not known, or there is none."""
     chain: Chain = NOBODY
     """Who began the call that is forwarded, and through how many applications."""
+    is_void: bool = False
+    """Who was forwarded could not be connected when the other side answered: nobody pays for this leg."""
     media_host: str = "127.0.0.1"
     """The address that the forwarded party's signalling comes from, once it has described its media: the relay, which
     serves both calls as one, is told where to expect it."""

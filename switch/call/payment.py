@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from billing_client.types import Grant
@@ -25,12 +26,14 @@ __all__ = ["Payment"]
 class Payment:
     """What a call's payer pays; nothing of it where nobody of ours does."""
 
-    __slots__ = ("_is_taken", "_services", "_watch", "credit", "unstarted")
+    __slots__ = ("_bound", "_is_emergency", "_is_taken", "_services", "_watch", "credit", "unstarted")
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._is_taken = False
         self._watch: FundsWatch | None = None
+        self._bound: asyncio.TimerHandle | None = None
+        self._is_emergency = False
         self.credit: Credit | None = None
         self.unstarted: CallStart | None = None
         """What the store has not been told, because it was away."""
@@ -66,18 +69,31 @@ class Payment:
         if (refusal := refused(grant)) is not None:
             return refusal
         self._is_taken, self.credit = True, credit
+        self._is_emergency = plan.is_emergency
         credit.granted(grant.locked)
         self._watch = FundsWatch(call.call_id, credit, services.store, call.trace, on_end, on_warn)
         note_grant(call.trace, credit, plan.payer)
         return None
 
-    def answered(self) -> None:
-        """The paid time runs."""
+    def answered(self, on_too_long: Callable[[], None]) -> None:
+        """The paid time runs; `on_too_long` is called once a call that nobody pays for has lasted long enough."""
         if self._watch is not None:
             self._watch.start()
+        is_paid = self.credit is not None and self.credit.paid_seconds is not None
+        if not is_paid and not self._is_emergency:
+            longest = self._services.settings.max_unpaid_call_seconds
+            self._bound = asyncio.get_running_loop().call_later(longest, on_too_long)
+
+    def void(self) -> None:
+        """Nobody was connected: the call costs nothing."""
+        if self.credit is not None:
+            self.credit.answered_at = None
 
     def ended(self) -> None:
         """The paid time is over."""
+        if self._bound is not None:
+            self._bound.cancel()
+            self._bound = None
         if self._watch is not None:
             self._watch.stop()
             self._watch = None

@@ -160,6 +160,8 @@ class Plan:
     routes: tuple[Route, ...]
     application: Application | None = None
     """The application that the call is for."""
+    is_emergency: bool = False
+    """Free, exempt from every limit but that of such calls, and never ended by us."""
 
 
 def dialled_number(user: str) -> str:
@@ -187,9 +189,13 @@ def plan_call(
     if caller.forwarding is not None and dialled in dial_plan.emergency:
         return Refusal(403, 21, "nobody forwards his calls to an emergency number")
     if account is not None and dialled in dial_plan.emergency:
-        trace.add("rate", "{dialled} is an emergency number: free, whatever the funds", dialled=dialled)
+        trace.add(
+            "rate", "{dialled} is an emergency number: free, whatever the funds; two calls at a time", dialled=dialled
+        )
         found = dial_plan.routes.routes_for(dialled)
-        return Plan(account, None, "outgoing", None, found) if found else Refusal(404, 3, "no route")
+        if not found:
+            return Refusal(404, 3, "no route")
+        return Plan(account, None, "outgoing", None, found, is_emergency=True)
     application = dial_plan.applications.find(dialled)
     if application is not None:
         return _to_application(application, account, dialled, caller, trace)

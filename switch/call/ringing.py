@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from switch.call.answering import Happened, RingPhones, happened
@@ -20,6 +22,7 @@ from switch.call.legs import (
 from switch.call.onward import Onward, application_stage
 from switch.call.plan import Application
 from switch.call.state import CallState
+from switch.call.unanswered import EarlySound, without_sound
 from switch.sip.session import Failed
 
 if TYPE_CHECKING:
@@ -29,15 +32,18 @@ if TYPE_CHECKING:
     from switch.call.call import Call
     from switch.call.hunt import Branch, Result
     from switch.call.plan import Plan, Refusal
+    from switch.sip.message import Response
     from switch.sip.session import Answered, OutgoingInvite, Progressed
 
 __all__ = ["Ringing"]
+
+log = logging.getLogger(__name__)
 
 
 class Ringing:
     """The attempts of one call, stage by stage."""
 
-    __slots__ = ("_attempts", "_call", "_hunt", "_onward", "_timers")
+    __slots__ = ("_alive", "_attempts", "_call", "_hunt", "_onward", "_sound", "_sound_timer", "_timers")
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -45,6 +51,10 @@ class Ringing:
         self._onward: Onward | None = None
         self._attempts: dict[OutgoingInvite, Branch] = {}
         self._timers: dict[OutgoingInvite, asyncio.TimerHandle] = {}
+        self._alive: set[OutgoingInvite] = set()
+        """Attempts that have given a sign of life."""
+        self._sound = EarlySound(call.services.settings.early_media_seconds)
+        self._sound_timer: asyncio.TimerHandle | None = None
 
     # where to ---------------------------------------------------------------------------------------------------
     async def look_around(self, plan: Plan, parties: Parties) -> bool:
@@ -170,28 +180,93 @@ class Ringing:
         self._call.receive(Failed(attempt, attempt.request.response(status), local=True))
 
     # what comes of it -------------------------------------------------------------------------------------------
-    def progressed(self, event: Progressed) -> bool:
-        """Whether a provisional response is of one that is rung."""
+    def progressed(self, event: Progressed) -> Progressed | None:
+        """What the caller is to get of a provisional response; None: it is of one that is not rung."""
         attempt = event.invite
         branch = self._attempts.get(attempt)
         if branch is None:
-            return False
-        if self._hunt.stage.response_seconds is not None and attempt in self._timers:
+            return None
+        if self._hunt.stage.response_seconds is not None and attempt in self._timers and attempt not in self._alive:
+            self._alive.add(attempt)  # from the first one on: who goes on sending them does not ring for ever
             self._set_timer(attempt, self._patience(branch), self._rang_out)
-        return True
+        return event if event.response.sdp is None else self._sounds(event, branch)
 
-    def answered(self, event: Answered) -> Branch | None:
-        """The branch that answered, when all others have been given up; None: it is not rung any more."""
+    def answered(self, event: Answered) -> tuple[Branch, Response] | None:
+        """The branch that answered, when all others have been given up, and its answer with the session description
+        that it has given before; None: it is not rung any more."""
         branch = self._attempts.pop(event.invite, None)
-        if branch is not None:
-            self._stop_timer(event.invite)
-            self.stop(("Reason", 'SIP;cause=200;text="Call completed elsewhere"'))
-        return branch
+        if branch is None:
+            return None
+        response, withheld = event.response, self._sound.withheld.get(event.invite)
+        if withheld is not None and response.sdp is None:
+            response = response.copy()
+            response.set("Content-Type", "application/sdp")
+            response.body = withheld
+        self._stop_timer(event.invite)
+        self._sound.legs.clear()  # it was answered: no unanswered sound
+        self.stop(("Reason", 'SIP;cause=200;text="Call completed elsewhere"'))
+        return branch, response
+
+    # sound before the answer ------------------------------------------------------------------------------------
+    def _sounds(self, event: Progressed, branch: Branch) -> Progressed:
+        """A callee has sound: the caller hears it for so long in all of a call, unless one of both is known for it."""
+        call, attempt = self._call, event.invite
+        services, now = call.services, call.services.core.now()
+        if branch.flow.remote[:2] == services.settings.media_server:
+            return event  # announcements of ours end by themselves
+        names = [name for name in (self._sounding(branch), self._listening) if name.startswith("account")]
+        is_muted = self._sound.left(now) <= 0 or any(services.unanswered.is_muted(name, now) for name in names)
+        if is_muted and attempt.request.sdp is not None:
+            call.trace.add("hunt", "{name} is not heard before it answers", name=branch.name)
+            self._sound.withheld[attempt] = event.response.body
+            return replace(event, response=without_sound(event.response))
+        if self._sound.began(attempt, now):
+            left = max(0.0, self._sound.left(now))
+            self._sound_timer = asyncio.get_running_loop().call_later(left, self._sounded_out)
+        return event
+
+    def _sounded_out(self) -> None:
+        """The caller has heard enough of those that do not answer."""
+        legs = [attempt for attempt in self._attempts if attempt in self._sound.legs]
+        self._tell_of_sound(self._listening)
+        for attempt in legs:
+            name = self._attempts[attempt].name
+            self._call.trace.add("hunt", "{name} was heard for too long without an answer: given up", name=name)
+            self._silenced(attempt)
+            self._rang_out(attempt)
+
+    def _silenced(self, attempt: OutgoingInvite) -> None:
+        if self._sound.ended(attempt, self._call.services.core.now()) and self._sound_timer is not None:
+            self._sound_timer.cancel()
+            self._sound_timer = None
+
+    def _tell_of_sound(self, *others: str) -> None:
+        """Count long sound of those that are heard now, and have not answered, and of `others`."""
+        now = self._call.services.core.now()
+        names = {self._sounding(branch) for attempt, branch in self._attempts.items() if attempt in self._sound.legs}
+        names = {name for name in {*names, *others} if name}
+        self._call.services.unanswered.heard(names, now)
+        found = {"call": self._call.call_id, "who": sorted(names), "seconds": round(self._sound.seconds(now))}
+        log.warning("long sound without an answer", extra=found)
+
+    def _sounding(self, branch: Branch) -> str:
+        """Who is heard; empty where that is a call of its own, which tells of it."""
+        if branch.gateway is not None:
+            return f"carrier {branch.gateway.name}"
+        plan = self._call.plan
+        is_phone = branch.invitation is None and plan is not None and plan.callee is not None
+        return f"account {plan.callee.number}" if is_phone and plan and plan.callee else ""
+
+    @property
+    def _listening(self) -> str:
+        """The account that calls, or forwards; empty where it is none of ours."""
+        return f"account {self._call.account.number}" if self._call.account is not None else ""
 
     async def failed(self, event: Failed) -> Result | None:
         """A branch came to nothing; the result where that was the last hope."""
         call, hunt = self._call, self._hunt
         self._stop_timer(event.invite)
+        self._silenced(event.invite)
         call.services.forwards.pop(event.invite.request.call_id, None)
         branch = self._attempts.pop(event.invite, None)
         if branch is None or call.state is not CallState.RINGING:
@@ -238,9 +313,15 @@ class Ringing:
     def stop(self, *headers: tuple[str, str]) -> None:
         """Give up all that ring, with these header lines."""
         core, forwards = self._call.services.core, self._call.services.forwards
+        if self._sound.legs and self._sound.seconds(core.now()) >= self._sound.limit / 2:
+            self._tell_of_sound()
+        if self._sound_timer is not None:
+            self._sound_timer.cancel()
+            self._sound_timer = None
         for attempt in list(self._attempts):
             self._stop_timer(attempt)
             forwards.pop(attempt.request.call_id, None)
             core.perform(attempt.cancel(core.now(), headers))
             attempt.owner = None
+            self._sound.ended(attempt, core.now())
         self._attempts.clear()

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Protocol
 
+from switch.call.emergency import EmergencyCalls
 from switch.call.plan import Applications, DialPlan
+from switch.call.unanswered import UnansweredSound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +69,8 @@ class Services:
     utc: Callable[[], datetime]
     forwards: dict[str, Forwarding]
     """INVITEs on their way to ourselves, by Call-ID."""
+    unanswered: UnansweredSound = field(default_factory=UnansweredSound)
+    emergencies: EmergencyCalls = field(default_factory=EmergencyCalls)
     random: Random = field(default_factory=SystemRandom)
 
     @property
