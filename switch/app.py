@@ -24,6 +24,7 @@ from switch.call.services import Books, Services
 from switch.call.settlement import Settlement, Volatile
 from switch.call.standing import StandingCalls
 from switch.core import Core
+from switch.doorkeeper import Doorkeeper
 from switch.http import serve
 from switch.journal import Codec, Journal
 from switch.lamp import Lamp
@@ -38,6 +39,7 @@ from switch.requests import Requests
 from switch.resolver import Resolver
 from switch.sip.digest import DigestServer
 from switch.sip.flood import FloodGuard
+from switch.sip.guesses import Guesses
 from switch.sip.mark import Marks
 from switch.transport import Transport
 
@@ -202,7 +204,7 @@ class Switch:
         digest = DigestServer(
             settings.domains[0],
             settings.nonce_secret,
-            first_serial=secrets.randbits(40),
+            first_serial=secrets.randbits(32),
             md5_user_agents=settings.md5_user_agents,
         )
         self.resolver = Resolver()
@@ -210,19 +212,20 @@ class Switch:
             self.store,
             self.transport,
             node=settings.node,
-            on_source=lambda host, seconds: self.flood.trust(host, time.monotonic() + seconds),
+            on_source=self._reloaded,
         )
+        self.guesses = Guesses(is_registered=self.location.is_registered_from)
+        doorkeeper = Doorkeeper(digest, self.flood, self.guesses)
         subscribers = Subscribers(self.store, clock=time.monotonic)
-        self.registrar = Registrar(subscribers, digest, self.location, settings.registration, self.flood)
+        self.registrar = Registrar(subscribers, doorkeeper, self.location, settings.registration)
         self.memory = PartyMemory()
         forwards: dict[str, Forwarding] = {}
         self.check = CallerCheck(
             self.store,
             self.reach,
             self.memory,
-            digest,
+            doorkeeper,
             self.books,
-            self.flood,
             forwards,
             marks=_marks(settings),
             clock=time.time,
@@ -248,6 +251,11 @@ class Switch:
         self.lamp = Lamp(self.services, self.store)
         self.registrar.on_registered = self.lamp.registered
         self.requests = Requests(self.services, self.registrar, self.lamp)
+
+    def _reloaded(self, host: str, seconds: float) -> None:
+        """A phone was registered from there in an earlier life."""
+        self.flood.trust(host, time.monotonic() + seconds)
+        self.flood.add_phones(host, 1)
 
     def _is_carrier(self, host: str) -> bool:
         server = self.settings.media_server
@@ -347,6 +355,8 @@ class Switch:
             "transport": self.transport.dump(),
             "transactions": self.core.agent.layer.dump(),
             "subscriptions": self.lamp.dump(),
+            "slowed_logins": self.guesses.slowed(time.monotonic()),
+            "unanswered": self.flood.unanswered,
             "calls": [
                 {"call": call.call_id, "state": call.state.value, "dialled": call.dialled, "trace": list(call.trace)}
                 for call in self.control.calls.values()

@@ -21,6 +21,8 @@ __all__ = ["Kept", "Subscribers"]
 _KEEP_SECONDS: Final = 600.0
 _FRESH_SECONDS: Final = 5.0
 _MAX_KEPT: Final = 200_000
+_MAX_UNKNOWN: Final = 4096
+"""Names of nobody that are kept: only as long as they are fresh, and each is at most 64 characters long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Subscribers:
         self._clock = clock
         self._limit = limit
         self._kept: dict[str, Kept] = {}
+        self._unknown: dict[str, float] = {}
+        """Names that nobody logs in by, and when the store said so."""
         self._names: dict[str, set[str]] = {}
         """Names (number and aliases) by account number."""
         self._changes = 0
@@ -68,8 +72,10 @@ class Subscribers:
         A refusal never rests on anything older. So the first wrong password for any name costs a look-up, whether the
         account exists or not, and its answer comes no sooner for the one than for the other.
         """
-        entry = self._kept.get(name)
-        return entry if entry is not None and self._clock() - entry.found_at < _FRESH_SECONDS else None
+        now = self._clock()
+        found_at = self._unknown.get(name)
+        entry = self._kept.get(name) if found_at is None else Kept(None, found_at)
+        return entry if entry is not None and now - entry.found_at < _FRESH_SECONDS else None
 
     def last_known(self, name: str) -> Subscriber | None:
         """The subscriber as of any time ago, for when the store is away."""
@@ -95,6 +101,7 @@ class Subscribers:
         self._changes += 1
         if number is None:
             self._kept.clear()
+            self._unknown.clear()
             self._names.clear()
             return
         for name in [number, *self._names.get(number, ())]:
@@ -102,14 +109,18 @@ class Subscribers:
 
     def _keep(self, name: str, subscriber: Subscriber | None) -> None:
         self._forget(name)
+        if subscriber is None:
+            while len(self._unknown) >= min(self._limit, _MAX_UNKNOWN):
+                del self._unknown[next(iter(self._unknown))]
+            self._unknown[name] = self._clock()
+            return
         while len(self._kept) >= self._limit:
             self._forget(next(iter(self._kept)))
-        if subscriber is not None:
-            self._names.setdefault(subscriber.number, set()).add(name)
-            subscriber = replace(subscriber, bindings=())
-        self._kept[name] = Kept(subscriber, self._clock())
+        self._names.setdefault(subscriber.number, set()).add(name)
+        self._kept[name] = Kept(replace(subscriber, bindings=()), self._clock())
 
     def _forget(self, name: str) -> None:
+        self._unknown.pop(name, None)
         entry = self._kept.pop(name, None)
         if entry is not None and entry.subscriber is not None:
             names = self._names.get(entry.subscriber.number, set())

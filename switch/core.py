@@ -166,12 +166,16 @@ class Core:
         refusal = validate_request(request, methods=METHODS, extensions=EXTENSIONS)
         if refusal is None:
             return False
-        self.reply(transaction, refusal)
+        self.refuse(transaction, refusal)
         return True
 
     def reply(self, transaction: ServerTransaction, response: Response) -> None:
         """Answer a request outside dialogs."""
         self.perform(self.agent.layer.respond(transaction, response, self._loop.time()))
+
+    def refuse(self, transaction: ServerTransaction, response: Response | None) -> None:
+        """Answer somebody who has not shown who he is, or give him no answer: once, and without state."""
+        self.perform(self.agent.layer.refuse(transaction, response))
 
     def _arm(self) -> None:
         now = self._loop.time()

@@ -157,6 +157,15 @@ class Location:
         now = self._clock()
         return [entry.binding for entry in self._entries.get(aor, ()) if entry.binding.expires_at > now]
 
+    def is_registered_from(self, aor: str, host: str) -> bool:
+        """Whether a phone of an address of record is registered from this address, as far as this node knows."""
+        now = self._clock()
+        return any(
+            entry.binding.expires_at > now
+            and (entry.flow.remote[0] if entry.flow is not None else _source(entry.binding)) == host
+            for entry in self._entries.get(aor, ())
+        )
+
     def update(self, aor: str, registration: Registration, flow: Flow) -> None:
         """Take over what a REGISTER that came on `flow` changed."""
         if not registration.upserts and not registration.removals:
@@ -275,8 +284,7 @@ class Location:
         entry = _entry(row, now)
         self._set(row.aor, [*known, entry])
         self._keep_open(entry)
-        host = _parse_socket(row.received)[1] if row.received else Uri.parse(row.contact).address
-        self._on_source(host, entry.binding.expires_at - now)
+        self._on_source(_source(entry.binding), entry.binding.expires_at - now)
 
     def _keep_open(self, entry: _Entry) -> None:
         received = entry.binding.received
@@ -392,6 +400,11 @@ def _hop(binding: Binding) -> Hop | None:
     if uri.scheme == "sips" or not is_literal(host):
         return None
     return Hop(uri.transport or "udp", host, uri.port or 5060)
+
+
+def _source(binding: Binding) -> str:
+    """The address that a phone is registered from, without port."""
+    return _parse_socket(binding.received)[1] if binding.received else Uri.parse(binding.contact).address
 
 
 class _Expiries:

@@ -18,16 +18,17 @@ from billing_client.types import StoreError
 from switch.sip.digest import Verdict
 from switch.sip.errors import ParseError
 from switch.sip.registrar import register
+from switch.sip.validate import stateless_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from billing_client.types import Subscriber
     from switch.authentication import Subscribers
+    from switch.doorkeeper import Doorkeeper
     from switch.location import Location
     from switch.settings import RegistrationSettings
-    from switch.sip.digest import Credentials, DigestServer
-    from switch.sip.flood import FloodGuard
+    from switch.sip.digest import Credentials
     from switch.sip.flow import Flow
     from switch.sip.message import Request, Response
 
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 
 _MAX_WAITING: Final = 32
 """Requests of one name that wait for the store."""
+_MAX_NAMES: Final = 2048
+"""Names that are asked for at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class _Attempt:
     flow: Flow
     credentials: Credentials
     reply: Callable[[Response], None]
+    refuse: Callable[[Response | None], None]
 
 
 class Registrar:
@@ -55,15 +59,13 @@ class Registrar:
     def __init__(
         self,
         subscribers: Subscribers,
-        digest: DigestServer,
+        doorkeeper: Doorkeeper,
         location: Location,
         limits: RegistrationSettings,
-        flood: FloodGuard,
     ) -> None:
         self._subscribers = subscribers
-        self._digest = digest
+        self._doorkeeper = doorkeeper
         self._location = location
-        self._flood = flood
         self._waiting: dict[str, list[_Attempt]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.limits = limits
@@ -73,24 +75,34 @@ class Registrar:
         self.refused = 0
         """Wrong passwords and unknown names."""
 
-    def handle(self, request: Request, flow: Flow, reply: Callable[[Response], None]) -> None:
-        """Answer a REGISTER. Those of one name are answered in the order in which they came."""
+    def handle(
+        self,
+        request: Request,
+        flow: Flow,
+        reply: Callable[[Response], None],
+        refuse: Callable[[Response | None], None],
+    ) -> None:
+        """Answer a REGISTER. Those of one name are answered in the order in which they came.
+
+        `refuse` answers, without state, those who have not shown who they are, or gives them no answer.
+        """
         try:
-            credentials = self._digest.find(request.all("Authorization"))
+            credentials = self._doorkeeper.find(request.all("Authorization"))
         except ParseError as error:
-            reply(request.response(error.status, to_tag=_tag()))
+            refuse(request.response(error.status, to_tag=stateless_tag(request)))
             return
-        if credentials is None:
-            reply(self._challenge(request, stale=False))
+        verdict = self._doorkeeper.first_look(credentials, flow)
+        if credentials is None or verdict is not None:
+            refuse(self._doorkeeper.challenge(request, flow, 401, verdict or Verdict.REFUSED))
             return
-        attempt = _Attempt(request, flow, credentials, reply)
+        attempt = _Attempt(request, flow, credentials, reply, refuse)
         waiting = self._waiting.get(credentials.user)
-        if waiting is None:
+        if waiting is None and len(self._waiting) < _MAX_NAMES:
             self._decide(attempt)
-        elif len(waiting) < _MAX_WAITING:
+        elif waiting is not None and len(waiting) < _MAX_WAITING:
             waiting.append(attempt)
         else:
-            reply(_unavailable(request))
+            refuse(_unavailable(request))
 
     async def settle(self) -> None:
         """Wait until every REGISTER that came is answered."""
@@ -108,11 +120,11 @@ class Registrar:
         if subscriber is not None:
             verdict = self._verdict(attempt, subscriber)
             if verdict is not Verdict.REFUSED:
-                attempt.reply(self._answer(attempt, subscriber, verdict))
+                self._answer(attempt, subscriber, verdict)
                 return
         fresh = self._subscribers.fresh(name)
         if fresh is not None:
-            attempt.reply(self._answer(attempt, fresh.subscriber, self._verdict(attempt, fresh.subscriber)))
+            self._answer(attempt, fresh.subscriber, self._verdict(attempt, fresh.subscriber))
             return
         self._waiting[name] = [attempt]
         task = asyncio.get_running_loop().create_task(self._ask(name))
@@ -138,38 +150,37 @@ class Registrar:
             if subscriber is not None and verdict is Verdict.ACCEPTED and not is_adopted:
                 self._location.adopt(subscriber.name, subscriber.bindings)
                 is_adopted = True
-            attempt.reply(self._answer(attempt, subscriber, verdict))
+            self._answer(attempt, subscriber, verdict)
 
     def _answer_without_store(self, attempt: _Attempt) -> None:
         """Whom we know stays registered while the store is away; all others hear the same."""
         subscriber = self._subscribers.last_known(attempt.credentials.user)
         verdict = self._verdict(attempt, subscriber)
         if verdict is Verdict.REFUSED:
-            attempt.reply(_unavailable(attempt.request))
+            number = subscriber.number if subscriber else None
+            self._doorkeeper.refused(attempt.credentials, attempt.request, attempt.flow, number)
+            attempt.refuse(_unavailable(attempt.request))
         else:
-            attempt.reply(self._answer(attempt, subscriber, verdict))
+            self._answer(attempt, subscriber, verdict)
 
     def _verdict(self, attempt: _Attempt, subscriber: Subscriber | None) -> Verdict:
         password = subscriber.password if subscriber else None
-        return self._digest.verify(attempt.credentials, "REGISTER", attempt.request.uri_text, password, time.time())
+        return self._doorkeeper.verify(attempt.credentials, attempt.request, attempt.flow, password)
 
-    def _answer(self, attempt: _Attempt, subscriber: Subscriber | None, verdict: Verdict) -> Response:
+    def _answer(self, attempt: _Attempt, subscriber: Subscriber | None, verdict: Verdict) -> None:
+        request, flow = attempt.request, attempt.flow
         if verdict is Verdict.ACCEPTED and subscriber is not None:
-            return self._register(attempt, subscriber)
+            attempt.reply(self._register(attempt, subscriber))
+            return
         if verdict is Verdict.REFUSED:
             self.refused += 1
-            source = attempt.flow.remote[0]
-            self._flood.failed(source, time.monotonic())
-            log.warning("authentication failed", extra={"source": source, "method": "REGISTER"})
-        return self._challenge(attempt.request, stale=verdict is Verdict.STALE)
-
-    def _challenge(self, request: Request, *, stale: bool) -> Response:
-        challenges = self._digest.challenges(time.time(), stale=stale, user_agent=request.get("User-Agent"))
-        return request.response(401, to_tag=_tag(), headers=[("WWW-Authenticate", value) for value in challenges])
+            number = subscriber.number if subscriber else None
+            self._doorkeeper.refused(attempt.credentials, request, flow, number)
+        attempt.refuse(self._doorkeeper.challenge(request, flow, 401, verdict))
 
     def _register(self, attempt: _Attempt, subscriber: Subscriber) -> Response:
         request, flow = attempt.request, attempt.flow
-        self._flood.trust(flow.remote[0], time.monotonic() + self.limits.max_expires)
+        self._doorkeeper.accepted(flow, subscriber.number, self.limits.max_expires)
         if request.to.uri.user != subscriber.name:
             return request.response(403, "Not Your Address", to_tag=_tag())
         if subscriber.usable is not None:
@@ -181,12 +192,16 @@ class Registrar:
         self.accepted += 1
         if registration.upserts:
             known = {(binding.key, binding.call_id) for binding in current}
+            keys = {binding.key for binding in current}
+            phones = sum(binding.key not in keys for binding in registration.upserts)
+            if phones:
+                self._doorkeeper.has_phones(flow, phones)
             self.on_registered(subscriber, [b.key for b in registration.upserts if (b.key, b.call_id) not in known])
         return registration.response
 
 
 def _unavailable(request: Request) -> Response:
-    return request.response(503, to_tag=_tag(), headers=[("Retry-After", "10")])
+    return request.response(503, to_tag=stateless_tag(request), headers=[("Retry-After", "10")])
 
 
 def _tag() -> str:

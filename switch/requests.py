@@ -14,6 +14,7 @@ from switch.lamp.lamp import ALLOW_EVENTS
 from switch.sip.digest import Verdict
 from switch.sip.errors import ParseError
 from switch.sip.proxy import ProxyContext, prepare
+from switch.sip.validate import stateless_tag
 
 if TYPE_CHECKING:
     from billing_client.types import Parties, Party
@@ -50,28 +51,35 @@ class Requests:
         request, transaction = arrived.request, arrived.transaction
         if request.method == "REGISTER":
             core = self._services.core
-            self._registrar.handle(request, arrived.flow, lambda response: core.reply(transaction, response))
+            self._registrar.handle(
+                request,
+                arrived.flow,
+                lambda response: core.reply(transaction, response),
+                lambda response: core.refuse(transaction, response),
+            )
         elif request.method == "OPTIONS" and not request.uri.user:
-            self._answer(arrived, 200, *_CAPABILITIES)
+            self._refuse(arrived, 200, *_CAPABILITIES)
         elif request.method == "SUBSCRIBE":
             self._lamp.handle(arrived)
         elif request.to_tag is not None:
-            self._answer(arrived, 481)
+            self._refuse(arrived, 481)
         elif request.method in _PROXIED:
             self._proxy(arrived)
         elif request.method == "PUBLISH":
-            self._answer(arrived, 489, ALLOW_EVENTS)  # nobody's state is published here
+            self._refuse(arrived, 489, ALLOW_EVENTS)  # nobody's state is published here
         else:
-            self._answer(arrived, 405, _ALLOW)
+            self._refuse(arrived, 405, _ALLOW)
 
     def _proxy(self, arrived: Arrived) -> None:
         check = self._services.check
         try:
-            if check.needs_challenge(arrived.request, arrived.flow):
-                self._answer(arrived, 407, *check.challenge(arrived.request))
-                return
+            verdict = check.needs_challenge(arrived.request, arrived.flow)
         except ParseError as error:
-            self._answer(arrived, error.status)
+            self._refuse(arrived, error.status)
+            return
+        if verdict is not None:
+            challenge = check.challenge(arrived.request, arrived.flow, verdict)
+            self._services.core.refuse(arrived.transaction, challenge)
             return
         self._services.core.keep(asyncio.get_running_loop().create_task(self._pass_on(arrived)))
 
@@ -85,7 +93,7 @@ class Requests:
             self._answer(arrived, 503, ("Retry-After", "10"))
             return
         if isinstance(sender, Verdict):
-            self._answer(arrived, 407, *services.check.challenge(request, stale=sender is Verdict.STALE))
+            services.core.refuse(arrived.transaction, services.check.challenge(request, arrived.flow, sender))
             return
         status = _refusal(arrived, parties, sender)
         if status is not None or parties.callee is None:
@@ -105,6 +113,12 @@ class Requests:
 
     def _is_ours(self, uri: Uri) -> bool:
         return uri.host in self._services.settings.domains
+
+    def _refuse(self, arrived: Arrived, status: int, *headers: tuple[str, str]) -> None:
+        """Answer anybody, without state: the same request gets the same answer again."""
+        request = arrived.request
+        response = request.response(status, to_tag=stateless_tag(request), headers=headers)
+        self._services.core.refuse(arrived.transaction, response)
 
     def _answer(self, arrived: Arrived, status: int, *headers: tuple[str, str]) -> None:
         core = self._services.core

@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, cast
 
 from billing_client.types import Subscriber
 from switch.authentication import Subscribers
+from switch.doorkeeper import Doorkeeper
 from switch.location import Location
 from switch.registrar import Registrar
 from switch.settings import RegistrationSettings
 from switch.sip.digest import DigestServer, answer_challenge, parse_challenge
 from switch.sip.flood import FloodGuard
 from switch.sip.flow import Flow
+from switch.sip.guesses import Guesses
 from switch.sip.message import Request, parse_message
 from switch.sip.transaction import Send
 from switch.sip.user_agent import Arrived, UserAgent
@@ -74,28 +76,31 @@ class Switch:
             sent_by=lambda _: "127.0.0.1:5060", contact=lambda _: "<sip:127.0.0.1>", new_token=lambda: "token"
         )
         flood = FloodGuard()
+        digest = DigestServer("127.0.0.1", b"secret", first_serial=1)
+        doorkeeper = Doorkeeper(digest, flood, Guesses())
         self.edge = Edge(on_message=self.receive, on_malformed=lambda *_: None, flood=flood, clock=time.monotonic)
         store = cast("Store", AnyStore())
         self.location = Location(store, cast("Transport", None), node="bench")
         self.registrar = Registrar(
-            Subscribers(store, time.monotonic),
-            DigestServer("127.0.0.1", b"secret", first_serial=1),
-            self.location,
-            RegistrationSettings(),
-            flood,
+            Subscribers(store, time.monotonic), doorkeeper, self.location, RegistrationSettings()
         )
 
     def receive(self, message: Request | Response, flow: Flow) -> None:
         """Through the transactions to the registrar and back."""
         for effect in self.agent.receive(message, flow, time.monotonic()):
             if isinstance(effect, Arrived):
-                self.registrar.handle(effect.request, flow, partial(self.reply, effect.transaction))
+                answers = partial(self.reply, effect.transaction), partial(self.refuse, effect.transaction)
+                self.registrar.handle(effect.request, flow, *answers)
             else:
                 self.perform([effect])
 
     def reply(self, transaction: ServerTransaction, response: Response) -> None:
         """Answer a request."""
         self.perform(self.agent.layer.respond(transaction, response, time.monotonic()))
+
+    def refuse(self, transaction: ServerTransaction, response: Response | None) -> None:
+        """Answer a stranger."""
+        self.perform(self.agent.layer.refuse(transaction, response))
 
     def perform(self, effects: Sequence[object]) -> None:
         """Keep what would be sent."""

@@ -201,8 +201,8 @@ class Call:
                     source=self.invite.flow.remote[0],
                     verdict=caller.name.lower(),
                 )
-                headers = services.check.challenge(request, stale=caller is Verdict.STALE)
-                services.core.perform(self.invite.reject(407, services.core.now(), headers=headers))
+                challenge = services.check.challenge(request, self.invite.flow, caller)
+                services.core.perform(self.invite.refuse(challenge, services.core.now()))
             self._end("failure", 21, 407)
             return
         self.caller, self.account = caller, parties.caller

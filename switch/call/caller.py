@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -27,12 +25,12 @@ if TYPE_CHECKING:
     from billing_client.types import Gateway, Party
     from switch.call.services import Books
     from switch.call.trace import Trace
+    from switch.doorkeeper import Doorkeeper
     from switch.reach import PartyMemory, StoreReach
-    from switch.sip.digest import Credentials, DigestServer
-    from switch.sip.flood import FloodGuard
+    from switch.sip.digest import Credentials
     from switch.sip.flow import Flow
     from switch.sip.mark import Marks
-    from switch.sip.message import Request
+    from switch.sip.message import Request, Response
 
 __all__ = [
     "CallerCheck",
@@ -44,8 +42,6 @@ __all__ = [
     "login_account",
     "note_caller",
 ]
-
-log = logging.getLogger(__name__)
 
 _NOBODY: Final = Parties(None, None, ())
 _TRUST_SECONDS: Final = 3600.0
@@ -59,9 +55,8 @@ class CallerCheck:
         store: Store,
         reach: StoreReach,
         memory: PartyMemory,
-        digest: DigestServer,
+        doorkeeper: Doorkeeper,
         books: Books,
-        flood: FloodGuard,
         forwards: dict[str, Forwarding],
         *,
         marks: Marks | None = None,
@@ -74,8 +69,7 @@ class CallerCheck:
         self._store = store
         self._reach = reach
         self._memory = memory
-        self._flood = flood
-        self._digest = digest
+        self._doorkeeper = doorkeeper
         self._books = books
         self._clock = clock
 
@@ -84,13 +78,17 @@ class CallerCheck:
         return known_carrier(self._books.routes, flow.remote)
 
     def _credentials(self, request: Request) -> Credentials | None:
-        return self._digest.find(request.all("Proxy-Authorization") + request.all("Authorization"))
+        return self._doorkeeper.find(request.all("Proxy-Authorization") + request.all("Authorization"))
 
-    def needs_challenge(self, request: Request, flow: Flow) -> bool:
-        """Whether a request brings nothing that could identify its sender; raises ParseError."""
-        if flow.transport == INNER or self._is_media_server(request):
-            return False
-        return self.gateway(flow) is None and self._credentials(request) is None and self._account_at(flow) is None
+    def needs_challenge(self, request: Request, flow: Flow) -> Verdict | None:
+        """Why a request is challenged before anything is asked or kept for it; None: it brings what may identify its
+        sender. Raises ParseError."""
+        if flow.transport == INNER or self._is_media_server(request) or self.gateway(flow) is not None:
+            return None
+        credentials = self._credentials(request)
+        if credentials is None and self._account_at(flow) is not None:
+            return None
+        return self._doorkeeper.first_look(credentials, flow)
 
     def _account_at(self, flow: Flow) -> str | None:
         """The name of the account that calls from the address at the other end of a flow."""
@@ -100,10 +98,9 @@ class CallerCheck:
         """By its mark, not by its address, which anybody can write into a packet."""
         return request.get(MARK) is not None and self.marks is not None and self.marks.read(request) is not None
 
-    def challenge(self, request: Request, *, stale: bool = False) -> list[tuple[str, str]]:
-        """Header lines of a 407; needs neither the store nor memory of the request."""
-        challenges = self._digest.challenges(self._clock(), stale=stale, user_agent=request.get("User-Agent"))
-        return [("Proxy-Authenticate", value) for value in challenges]
+    def challenge(self, request: Request, flow: Flow, verdict: Verdict, status: int = 407) -> Response | None:
+        """The answer to whoever has not shown who he is; None: none, the source has had enough of them."""
+        return self._doorkeeper.challenge(request, flow, status, verdict)
 
     async def _parties(self, *, caller: str | None, ani: str | None, dialled: str) -> Parties:
         """Both ends from the store, or from memory while that is away; raises StoreError."""
@@ -140,13 +137,12 @@ class CallerCheck:
         parties = await self._parties(caller=credentials.user, ani=None, dialled=dialled)
         account = login_account(parties)
         password = account.password if account else None
-        verdict = self._digest.verify(credentials, request.method, request.uri_text, password, self._clock())
+        verdict = self._doorkeeper.verify(credentials, request, flow, password)
         if verdict is Verdict.REFUSED:
-            self._flood.failed(flow.remote[0], time.monotonic())
-            log.warning("authentication failed", extra={"source": flow.remote[0], "method": request.method})
+            self._doorkeeper.refused(credentials, request, flow, account.number if account else None)
         if verdict is not Verdict.ACCEPTED or account is None:
             return parties, verdict
-        self._flood.trust(flow.remote[0], time.monotonic() + _TRUST_SECONDS)
+        self._doorkeeper.accepted(flow, account.number, _TRUST_SECONDS)
         return parties, account_caller(account, credentials.user, request.from_.display)
 
     async def _by_address(self, request: Request, flow: Flow, dialled: str) -> tuple[Parties, Caller | Verdict]:

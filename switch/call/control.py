@@ -13,6 +13,7 @@ from switch.call.call import Call
 from switch.call.state import CallState
 from switch.ng import RelayUnavailable
 from switch.sip.errors import ParseError
+from switch.sip.validate import stateless_tag
 
 if TYPE_CHECKING:
     from billing_client.types import EndedBy
@@ -47,16 +48,19 @@ class CallControl:
     # beginning and end ------------------------------------------------------------------------------------------
     def invited(self, invite: IncomingInvite) -> None:
         """A new INVITE."""
-        core = self.services.core
+        core, check, request = self.services.core, self.services.check, invite.request
         if self.draining:
-            core.perform(invite.reject(503, core.now(), headers=[("Retry-After", "5")]))
+            response = request.response(503, to_tag=stateless_tag(request), headers=[("Retry-After", "5")])
+            core.perform(invite.refuse(response, core.now()))
             return
         try:
-            if self.services.check.needs_challenge(invite.request, invite.flow):
-                core.perform(invite.reject(407, core.now(), headers=self.services.check.challenge(invite.request)))
-                return
+            verdict = check.needs_challenge(request, invite.flow)
         except ParseError as error:
-            core.perform(invite.reject(error.status, core.now(), reason=error.reason))
+            response = request.response(error.status, error.reason, to_tag=stateless_tag(request))
+            core.perform(invite.refuse(response, core.now()))
+            return
+        if verdict is not None:
+            core.perform(invite.refuse(check.challenge(request, invite.flow, verdict), core.now()))
             return
         call = Call(self.services, invite)
         self.calls[call.call_id] = call

@@ -23,6 +23,7 @@ from switch.sip.errors import ParseError
 from switch.sip.message_summary import CONTENT_TYPE, NO_MESSAGES, PACKAGE, message_summary
 from switch.sip.subscription import Notifier, Subscription, SubscriptionEnded, Wanted, read_subscribe
 from switch.sip.uri import Uri
+from switch.sip.validate import stateless_tag
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Sequence
@@ -144,20 +145,20 @@ class Lamp:
         try:
             wanted = read_subscribe(request, PACKAGE, CONTENT_TYPE, self._services.settings.subscription)
             if not isinstance(wanted, Wanted):
-                self._answer(arrived, wanted[0], *wanted[1])
+                self._refuse(arrived, wanted[0], *wanted[1])
             elif request.to_tag is not None and self._known(request) is None:
                 if self._resumed.is_set():
-                    self._answer(arrived, 481)
+                    self._refuse(arrived, 481)
                 else:
                     self._keep(self._handle_later(arrived))
             elif check.gateway(arrived.flow) is not None:
                 self._answer(arrived, 403)  # carriers have no mailboxes
-            elif check.needs_challenge(request, arrived.flow):
-                self._challenge(arrived)
+            elif verdict := check.needs_challenge(request, arrived.flow):
+                self._challenge(arrived, verdict)
             else:
                 self._keep(self._authenticate(arrived, wanted))
         except ParseError as error:
-            self._answer(arrived, error.status)
+            self._refuse(arrived, error.status)
 
     def _keep(self, work: Coroutine[None, None, None]) -> None:
         self._core.keep(asyncio.get_running_loop().create_task(work))
@@ -179,7 +180,7 @@ class Lamp:
             self._answer(arrived, 503, ("Retry-After", "10"))
             return
         if isinstance(sender, Verdict):
-            self._challenge(arrived, stale=sender is Verdict.STALE)
+            self._challenge(arrived, sender)
             return
         number, status = _owner(parties, dialled)
         if status:
@@ -229,10 +230,16 @@ class Lamp:
             return
         self._news.ask(number)
 
-    def _challenge(self, arrived: Arrived, *, stale: bool = False) -> None:
+    def _challenge(self, arrived: Arrived, verdict: Verdict) -> None:
         """401, not 407: the lamp is ours, we do not pass the request on (RFC 3261 section 22)."""
-        lines = self._services.check.challenge(arrived.request, stale=stale)
-        self._answer(arrived, 401, *(("WWW-Authenticate", value) for _, value in lines))
+        challenge = self._services.check.challenge(arrived.request, arrived.flow, verdict, status=401)
+        self._core.refuse(arrived.transaction, challenge)
+
+    def _refuse(self, arrived: Arrived, status: int, *headers: tuple[str, str]) -> None:
+        """Answer somebody who has not shown who he is, without state."""
+        request = arrived.request
+        response = request.response(status, to_tag=stateless_tag(request), headers=headers)
+        self._core.refuse(arrived.transaction, response)
 
     def _answer(self, arrived: Arrived, status: int, *headers: tuple[str, str], tag: str | None = None) -> None:
         tag = tag or self._core.agent.new_token()

@@ -3,10 +3,12 @@
 
 `DigestServer` challenges and verifies; `answer_challenge` is the client's half, for carriers that challenge us.
 
-A nonce is stateless: the instant of its issue, a serial number and an HMAC over both under a secret that all nodes
-share, so that any node accepts the challenge of another. Its instant is Unix time, hence `now` is Unix time in this
-module (nodes share no monotonic clock). Only nonces that were *used* are remembered, for as long as they are valid,
-with a window of their nonce counts; see docs/adr/0006-digest-and-nonces.md.
+A nonce is stateless: the instant of its issue, a serial number and an HMAC over both and over the address that it was
+sent to, under a secret that all nodes share, so that any node accepts the challenge of another. So whoever answers with
+a nonce of ours receives what is sent to his address: until then a request says nothing of anybody (see docs/adr/
+0021-strangers-cost-nothing.md). The instant is Unix time, hence `now` is Unix time in this module (nodes share no
+monotonic clock). Only nonces that were *used* are remembered, for as long as they are valid, with a window of their
+nonce counts; see docs/adr/0006-digest-and-nonces.md.
 """
 
 from __future__ import annotations
@@ -42,9 +44,12 @@ _SCHEME = re.compile(r"\s*Digest\s+", re.IGNORECASE)
 _PARAM = re.compile(r'([A-Za-z0-9_-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]+)', re.DOTALL)
 
 _MAX_LINE: Final = 4096
-_NONCE_LENGTH: Final = 48
-_SIGNED_LENGTH: Final = 24
-"""48 bits of milliseconds and 48 bits of serial number, in hexadecimal digits."""
+_LONGEST_NAME: Final = 64
+_COUNT: Final = re.compile(r"[0-9A-Fa-f]{1,8}", re.ASCII)
+_NONCE_LENGTH: Final = 40
+_SIGNED_LENGTH: Final = 20
+"""48 bits of milliseconds and 32 bits of serial number, in hexadecimal digits; 80 bits of signature follow: short,
+since a challenge shall not be larger than the request that it answers."""
 _CLOCK_SKEW_SECONDS: Final = 10.0
 """How far the clock of another node may be before ours."""
 _WINDOW: Final = 64
@@ -73,7 +78,8 @@ class Verdict(Enum):
 
     ACCEPTED = "accepted"
     STALE = "stale"
-    """The password is right but the nonce is expired, foreign or used up: challenge again with stale=true."""
+    """The nonce is expired, used up, or not one that we sent there: challenge again with stale=true. Nobody has been
+    asked for the password."""
     REFUSED = "refused"
     """Wrong password, unknown account, or credentials that do not belong to this request."""
 
@@ -97,9 +103,11 @@ class Credentials:
 
     @property
     def user(self) -> str:
-        """The username without the `@realm` that some phones append."""
+        """The username without the `@realm` that some phones append; empty, which nobody is called, for what is too
+        long to be a name: such names are one, wherever anything is kept or counted by the name."""
         user, at, host = self.username.rpartition("@")
-        return user if at and host.lower() == self.realm.lower() else self.username
+        name = user if at and host.lower() == self.realm.lower() else self.username
+        return name if len(name) <= _LONGEST_NAME else ""
 
     def __repr__(self) -> str:
         """Without the response, so that it cannot reach a log."""
@@ -143,11 +151,9 @@ def parse_credentials(line: str) -> Credentials:
     algorithm = params.get("algorithm", "MD5").upper()
     if not qop:
         return Credentials(username, realm, nonce, uri, response, algorithm)
-    try:
-        nc = int(nc_text, 16)
-    except ValueError:
-        raise ParseError("malformed nonce count") from None
-    if not 0 < nc < _ALL_USED:
+    # RFC 7616 3.4: digits of ASCII; `int` would take a sign, underscores and the digits of other scripts
+    nc = int(nc_text, 16) if _COUNT.fullmatch(nc_text) else 0
+    if not nc:
         raise ParseError("malformed nonce count")
     return Credentials(
         username, realm, nonce, uri, response, algorithm, qop.lower(), nc, nc_text, params.get("cnonce", "")
@@ -182,7 +188,7 @@ def _request_digest(hashed: Callable[[bytes], str], ha1: str, nonce: str, counte
 class DigestServer:
     """Challenges requests and verifies their credentials for one realm.
 
-    `first_serial` starts the serial numbers of the nonces: any random number below 2**48, so that nodes and restarts
+    `first_serial` starts the serial numbers of the nonces: any random number below 2**32, so that nodes and restarts
     do not repeat each other. `max_nonces` bounds the memory for replay protection: when it is reached, the oldest
     nonces stop being valid early (their clients see stale=true once) rather than being forgotten, which would let
     them be replayed.
@@ -209,19 +215,23 @@ class DigestServer:
         self._algorithms = tuple(algorithms)
         self._md5_user_agents = tuple(name.lower() for name in md5_user_agents if name)
         self._used = _UsedNonces(lifetime_seconds, max_nonces)
+        self._looked_at: tuple[str, str, float | None] = ("", "", None)
+        """The nonce that was looked at last, its source, and when it was issued: a request's is looked at twice."""
 
     @property
     def remembered(self) -> int:
         """Used nonces that are still kept against replay."""
         return len(self._used)
 
-    def challenges(self, now: float, *, stale: bool = False, user_agent: str | None = None) -> list[str]:
+    def challenges(self, source: str, now: float, *, stale: bool = False, user_agent: str | None = None) -> list[str]:
         """Values for WWW-Authenticate or Proxy-Authenticate, one header line each (RFC 8760 section 2.3).
+
+        `source` is the address that they are sent to, without port: a NAT may change that.
 
         Phones whose User-Agent begins with one of `md5_user_agents` see MD5 alone: they give up at the sight of an
         algorithm that they do not know, where RFC 2617 section 3.2.1 has them ignore that challenge.
         """
-        nonce = self._new_nonce(now)
+        nonce = self._new_nonce(source, now)
         offered = self._algorithms
         if user_agent is not None and "MD5" in offered and user_agent.lower().startswith(self._md5_user_agents):
             offered = ("MD5",)
@@ -241,14 +251,23 @@ class DigestServer:
                 return credentials
         return None
 
-    def verify(
-        self, credentials: Credentials, method: str, request_uri: str, password: str | None, now: float
-    ) -> Verdict:
-        """Judge the credentials of a request; an accepted nonce count is used up by that.
+    def is_current(self, credentials: Credentials, source: str, now: float) -> bool:
+        """Whether the nonce is one that we (any node) sent to this address, and not expired: what to know before
+        anything is asked or counted for the sake of these credentials."""
+        issued_at = self._issued_at(credentials.nonce, source)
+        return issued_at is not None and self._used.is_valid(issued_at, now)
 
-        `password` None (or empty) means that nobody can log in by this name: the same work is done and the same
-        verdict given as for a wrong password. STALE is answered only to those who know the password (RFC 7616 3.3).
+    def verify(
+        self, credentials: Credentials, source: str, method: str, request_uri: str, password: str | None, now: float
+    ) -> Verdict:
+        """Judge the credentials of a request from `source`; an accepted nonce count is used up by that.
+
+        The nonce is looked at first. `password` None (or empty) means that nobody can log in by this name: the same
+        work is done and the same verdict given as for a wrong password.
         """
+        issued_at = self._issued_at(credentials.nonce, source)
+        if issued_at is None or not self._used.is_valid(issued_at, now):
+            return Verdict.STALE
         algorithm = credentials.algorithm
         if algorithm not in self._algorithms:
             return Verdict.REFUSED
@@ -263,31 +282,30 @@ class DigestServer:
         matches = hmac.compare_digest(
             expected.encode(), credentials.response.lower().encode("utf-8", "surrogateescape")
         )
-        issued_at = self._issued_at(credentials.nonce)
         fits = credentials.qop in ("auth", None) and _uri_fits(credentials.uri, request_uri)
         if not (matches and fits and password):
             return Verdict.REFUSED
-        if issued_at is None:
-            return Verdict.STALE
         count = credentials.nc if credentials.qop else _ALL_USED
         return Verdict.ACCEPTED if self._used.use(credentials.nonce, issued_at, count, now) else Verdict.STALE
 
-    def _new_nonce(self, now: float) -> str:
-        self._serial = (self._serial + 1) & 0xFFFFFFFFFFFF
-        signed = f"{int(now * 1000):012x}{self._serial:012x}"
-        return signed + self._signature(signed)
+    def _new_nonce(self, source: str, now: float) -> str:
+        self._serial = (self._serial + 1) & 0xFFFFFFFF
+        signed = f"{int(now * 1000):012x}{self._serial:08x}"
+        return signed + self._signature(signed, source)
 
-    def _signature(self, signed: str) -> str:
-        return hmac.digest(self._secret, signed.encode(), "sha256").hex()[: _NONCE_LENGTH - _SIGNED_LENGTH]
+    def _signature(self, signed: str, source: str) -> str:
+        about = f"{signed} {source}".encode()
+        return hmac.digest(self._secret, about, "sha256").hex()[: _NONCE_LENGTH - _SIGNED_LENGTH]
 
-    def _issued_at(self, nonce: str) -> float | None:
-        """When we (any node) issued this nonce; None when nobody of us did."""
+    def _issued_at(self, nonce: str, source: str) -> float | None:
+        """When we (any node) sent this nonce there; None when nobody of us did."""
         if len(nonce) != _NONCE_LENGTH or not nonce.isascii():
             return None
-        signed = nonce[:_SIGNED_LENGTH]
-        if not hmac.compare_digest(self._signature(signed), nonce[_SIGNED_LENGTH:]):
-            return None
-        return int(signed[:12], 16) / 1000
+        if self._looked_at[0] != nonce or self._looked_at[1] != source:
+            signed = nonce[:_SIGNED_LENGTH]
+            is_ours = hmac.compare_digest(self._signature(signed, source), nonce[_SIGNED_LENGTH:])
+            self._looked_at = (nonce, source, int(signed[:12], 16) / 1000 if is_ours else None)
+        return self._looked_at[2]
 
 
 class _UsedNonces:
@@ -305,10 +323,12 @@ class _UsedNonces:
     def __len__(self) -> int:
         return len(self._states)
 
+    def is_valid(self, issued_at: float, now: float) -> bool:
+        """Whether nonces of this instant have not expired."""
+        return -_CLOCK_SKEW_SECONDS <= now - issued_at < self._lifetime and issued_at > self._valid_from
+
     def use(self, nonce: str, issued_at: float, count: int, now: float) -> bool:
-        """Use up one count of a nonce; False when it has expired or the count was used before (RFC 7616 3.4)."""
-        if not -_CLOCK_SKEW_SECONDS <= now - issued_at < self._lifetime or issued_at <= self._valid_from:
-            return False
+        """Use up one count of a valid nonce; False when the count was used before (RFC 7616 3.4)."""
         state = self._states.get(nonce)
         if state is not None:
             return self._advance(self._states, nonce, state, count)

@@ -239,6 +239,11 @@ class Message:
         """The first line, without its end."""
         raise NotImplementedError
 
+    @property
+    def size(self) -> int:
+        """About how many bytes the message has on the wire."""
+        return len(self.start_line()) + sum(len(name) + len(value) + 4 for name, value in self.headers) + len(self.body)
+
     def to_bytes(self) -> bytes:
         """The message for the wire; Content-Length is made anew.
 

@@ -29,6 +29,7 @@ from switch.sip.transaction import (
     TransactionLayer,
     TransportFailed,
 )
+from switch.sip.validate import stateless_tag
 from switch.sip.via import MAGIC_COOKIE
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ class UserAgent:
         session = self._find(request)
         if session is None:
             if request.method in _DIALOG_ONLY:
-                return self._reply(transaction, 481, now)
+                return self._refuse(transaction, 481)
             return [Arrived(request, effect.flow, transaction)]
         try:
             return session.receive_request(request, transaction, effect.flow, now)
@@ -215,9 +216,9 @@ class UserAgent:
         try:
             check_target(request)
             if too_small(request, self._min_se):
-                return self._reply(transaction, 422, now, ("Min-SE", str(self._min_se)))
+                return self._refuse(transaction, 422, ("Min-SE", str(self._min_se)))
         except ParseError as error:
-            return self._reply(transaction, error.status, now, reason=f"Bad Request - {error.reason}")
+            return self._refuse(transaction, error.status, reason=f"Bad Request - {error.reason}")
         invite = IncomingInvite(self._context, request, flow, transaction)
         transaction.user = invite
         return [Invited(invite)]
@@ -229,7 +230,7 @@ class UserAgent:
     def _cancel(self, request: Request, transaction: ServerTransaction, now: float) -> Outcome:
         target = self.layer.cancel_target(request)
         if target is None:
-            return [*self._reply(transaction, 481, now)]
+            return [*self._refuse(transaction, 481)]
         invite = target.user
         tag = invite.tag if isinstance(invite, IncomingInvite) else None
         outcome: Outcome = [*self._reply(transaction, 200, now, tag=tag)]
@@ -263,13 +264,15 @@ class UserAgent:
         return receiver.receive_response(transaction, response, now, local=True)
 
     def _reply(
-        self,
-        transaction: ServerTransaction,
-        status: int,
-        now: float,
-        *headers: tuple[str, str],
-        reason: str | None = None,
-        tag: str | None = None,
+        self, transaction: ServerTransaction, status: int, now: float, *, tag: str | None = None
     ) -> list[Effect]:
-        response = transaction.request.response(status, reason, to_tag=tag or self._new_token(), headers=headers)
+        response = transaction.request.response(status, to_tag=tag or self._new_token())
         return list(self.layer.respond(transaction, response, now))
+
+    def _refuse(
+        self, transaction: ServerTransaction, status: int, *headers: tuple[str, str], reason: str | None = None
+    ) -> list[Effect]:
+        """Answer somebody of whom we know nothing."""
+        request = transaction.request
+        response = request.response(status, reason, to_tag=stateless_tag(request), headers=headers)
+        return self.layer.refuse(transaction, response)

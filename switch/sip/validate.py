@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from switch.sip.message import Response
 
-__all__ = ["error_reply", "is_misrouted", "validate_request"]
+__all__ = ["error_reply", "is_misrouted", "stateless_tag", "validate_request"]
 
 _STANDARD_METHODS: Final = frozenset((
     "ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH", "REFER", "REGISTER",
@@ -125,9 +125,11 @@ def error_reply(error: ParseError) -> Response | None:
 def _refusal(
     request: Request, status: int, headers: Collection[tuple[str, str]] = (), reason: str | None = None
 ) -> Response:
-    return request.response(status, reason, to_tag=_stateless_tag(request), headers=headers)
+    return request.response(status, reason, to_tag=stateless_tag(request), headers=headers)
 
 
-def _stateless_tag(request: Request) -> str:
-    identity = "\n".join(request.get(name) or "" for name in ("Via", "Call-ID", "From", "CSeq"))
+def stateless_tag(request: Request) -> str:
+    """The To tag of an answer that leaves no state behind: the same for the request when it comes again (8.2.7)."""
+    get = request.get
+    identity = f"{get('Via')}\n{get('Call-ID')}\n{get('From')}\n{get('CSeq')}"
     return blake2s(identity.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()

@@ -70,7 +70,9 @@ class Edge:
 
     def _take(self, data: bytes, flow: Flow) -> None:
         # responses are never counted: they come from where we sent requests, as fast as we sent them
-        if not data.startswith(b"SIP/2.0 ") and not self.flood.allows(flow.remote[0], self.clock()):
+        if not data.startswith(b"SIP/2.0 ") and not self.flood.allows(
+            flow.remote[0], self.clock(), is_proven=flow.is_reliable
+        ):
             return
         try:
             message = parse_message(data)

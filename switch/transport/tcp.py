@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
 from switch.sip.errors import ParseError
+from switch.sip.flood import source_key
 from switch.sip.flow import Flow
 from switch.sip.framing import StreamFramer
 
@@ -24,6 +26,8 @@ __all__ = ["StreamLimits", "TcpConnections"]
 _PONG: Final = b"\r\n"
 _USER_TIMEOUT_MILLISECONDS: Final = 30_000
 """How long sent data may stay without acknowledgement before the kernel gives the peer up."""
+_SHARE: Final = 8
+"""Messages of one connection that are dealt with before others have their turn; of UDP it is as many as one batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +39,14 @@ class StreamLimits:
     message_seconds: float = 15.0
     """A new connection must bring its first message, and any connection the rest of one begun, within this."""
     connect_seconds: float = 4.0
+    stranger_seconds: float = 60.0
+    """How long a connection may stay from whose address nobody authenticates."""
     per_stranger: int = 32
-    """Connections of one address that has not authenticated yet."""
+    """Connections of one address (of IPv6: one network) that has not authenticated yet."""
+    per_source: int = 4096
+    """Connections of any one address."""
+    strangers: int = 10_000
+    """Connections of all addresses that have not authenticated yet."""
     total: int = 50_000
     queue_bytes: int = 1 << 20
     """Unsent data at which a peer counts as dead."""
@@ -53,7 +63,10 @@ class TcpConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._framer = StreamFramer()
         self.flow = Flow("tcp", local, ("", 0), number)
-        self.used_at = 0.0
+        self.source = ""
+        self.is_stranger = not is_ours
+        """Nobody has authenticated from its address since it is open."""
+        self.opened_at = self.used_at = 0.0
         self.incomplete_since: float | None = None
         """Since when we wait for a first message or the rest of one; None: for nothing."""
 
@@ -65,7 +78,8 @@ class TcpConnection(asyncio.Protocol):
             transport.abort()
             return
         self.flow = Flow("tcp", self._local, (peer[0], peer[1]), self._number)
-        self.used_at = self._owner.edge.clock()
+        self.source = source_key(peer[0])
+        self.opened_at = self.used_at = self._owner.edge.clock()
         self.incomplete_since = None if self._is_ours else self.used_at
         _tune(transport.get_extra_info("socket"))
         if not self._owner.admit(self, is_ours=self._is_ours):
@@ -76,9 +90,26 @@ class TcpConnection(asyncio.Protocol):
         self._owner.forget(self)
 
     def data_received(self, data: bytes) -> None:
-        """Cut the stream into messages (RFC 3261 section 18.3) and answer pings (RFC 5626 section 4.4.1)."""
-        edge = self._owner.edge
-        self.used_at = edge.clock()
+        """Take in what came; what is more than a share waits for its turn, and nothing more is read meanwhile."""
+        self.used_at = self._owner.edge.clock()
+        if self._take(data) and self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+            self._owner.wait(self)
+
+    def go_on(self) -> bool:
+        """Take in another share of what waits; False when nothing does any more."""
+        if self._transport is None or self._transport.is_closing():
+            return False
+        if self._take(b""):
+            return True
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+        return False
+
+    def _take(self, data: bytes) -> bool:
+        """Cut the stream into messages (RFC 3261 section 18.3) and answer pings (RFC 5626 section 4.4.1), one share
+        of them; whether there may be more."""
+        edge, left = self._owner.edge, _SHARE
         try:
             for frame in self._framer.feed(data):
                 self.incomplete_since = None
@@ -86,13 +117,17 @@ class TcpConnection(asyncio.Protocol):
                     edge.receive(frame, self.flow)
                 else:
                     self.write(_PONG)
+                left -= 1
+                if not left:
+                    return True
         except ParseError as error:
             # where the next message begins is unknown
             edge.reject(error, self.flow)
             self.close()
-            return
+            return False
         if self._framer.is_incomplete and self.incomplete_since is None:
             self.incomplete_since = self.used_at
+        return False
 
     def write(self, data: bytes) -> bool:
         """Send; False when the peer is gone or takes nothing any more."""
@@ -139,7 +174,10 @@ class TcpConnections:
         self._servers: list[asyncio.Server] = []
         self._by_number: dict[int, TcpConnection] = {}
         self._by_remote: dict[tuple[str, int], TcpConnection] = {}
-        self._per_host: dict[str, int] = {}
+        self._per_source: dict[str, int] = {}
+        self._strangers = 0
+        self._waiting: deque[TcpConnection] = deque()
+        """Those that have sent more than their share, in the order of their turns."""
         self._connecting: dict[tuple[str, int], _Connecting] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._last_number = 0
@@ -193,42 +231,76 @@ class TcpConnections:
         """Whether the connection of this flow is open."""
         return flow.connection in self._by_number
 
+    def wait(self, connection: TcpConnection) -> None:
+        """Give a connection another turn, once everything else that came has had one."""
+        self._waiting.append(connection)
+        if len(self._waiting) == 1:
+            asyncio.get_running_loop().call_soon(self._next_turn)
+
+    def _next_turn(self) -> None:
+        """One share of one connection, and back to the loop: to timers, datagrams, the store."""
+        connection = self._waiting[0]
+        try:
+            has_more = connection.go_on()
+        finally:
+            self._waiting.popleft()
+            if self._waiting:
+                asyncio.get_running_loop().call_soon(self._next_turn)
+        if has_more:
+            self.wait(connection)
+
     def admit(self, connection: TcpConnection, *, is_ours: bool) -> bool:
         """Register a new connection; False when it is one too many."""
-        host = connection.flow.remote[0]
-        count = self._per_host.get(host, 0)
+        source, limits = connection.source, self.limits
+        count = self._per_source.get(source, 0)
+        connection.is_stranger = not is_ours and not self._is_known(connection)
         if not is_ours and (
-            len(self._by_number) >= self.limits.total
-            or (count >= self.limits.per_stranger and not self.edge.flood.is_trusted(host, self.edge.clock()))
+            len(self._by_number) >= limits.total
+            or count >= (limits.per_stranger if connection.is_stranger else limits.per_source)
+            or (connection.is_stranger and self._strangers >= limits.strangers)
         ):
             self.refused += 1
             return False
-        self._per_host[host] = count + 1
+        self._strangers += connection.is_stranger
+        self._per_source[source] = count + 1
         self._by_number[connection.flow.connection] = connection
         self._by_remote[connection.flow.remote] = connection
         return True
+
+    def _is_known(self, connection: TcpConnection) -> bool:
+        return self.edge.flood.is_trusted(connection.flow.remote[0], self.edge.clock())
 
     def forget(self, connection: TcpConnection) -> None:
         """A connection is closed."""
         flow = connection.flow
         if self._by_number.pop(flow.connection, None) is None:
             return
+        self._strangers -= connection.is_stranger
         if self._by_remote.get(flow.remote) is connection:
             del self._by_remote[flow.remote]
-        host = flow.remote[0]
-        if self._per_host[host] == 1:
-            del self._per_host[host]
+        source = connection.source
+        if self._per_source[source] == 1:
+            del self._per_source[source]
         else:
-            self._per_host[host] -= 1
+            self._per_source[source] -= 1
         self._on_closed(flow)
 
     def sweep(self) -> None:
-        """Close connections that are idle, and those that hold us up with an incomplete message."""
-        now = self.edge.clock()
-        idle_before, incomplete_before = now - self.limits.idle_seconds, now - self.limits.message_seconds
+        """Close connections that are idle, those that hold us up with an incomplete message, and those of strangers
+        that remain strangers."""
+        now, limits = self.edge.clock(), self.limits
+        idle_before, incomplete_before = now - limits.idle_seconds, now - limits.message_seconds
+        strange_before = now - limits.stranger_seconds
         for connection in list(self._by_number.values()):
+            if connection.is_stranger and self._is_known(connection):
+                connection.is_stranger = False  # for as long as it is open: a call may outlast the trust
+                self._strangers -= 1
             since = connection.incomplete_since
-            if connection.used_at < idle_before or (since is not None and since < incomplete_before):
+            if (
+                connection.used_at < idle_before
+                or (since is not None and since < incomplete_before)
+                or (connection.is_stranger and connection.opened_at < strange_before)
+            ):
                 connection.close()
 
     def _next_number(self) -> int:

@@ -21,6 +21,7 @@ from switch.sip.errors import ParseError
 
 SECRET = b"a secret that all nodes share"
 NOW = 1_700_000_000.0
+SOURCE = "192.0.2.10"
 URI = "sip:example.com"
 
 
@@ -35,7 +36,7 @@ def answer(challenge: str, *, password: str = "secret", nc: int = 1, uri: str = 
 def judge(
     digest: DigestServer, line: str, *, password: str | None = "secret", now: float = NOW, uri: str = URI
 ) -> Verdict:
-    return digest.verify(parse_credentials(line), "REGISTER", uri, password, now)
+    return digest.verify(parse_credentials(line), SOURCE, "REGISTER", uri, password, now)
 
 
 # known answers ------------------------------------------------------------------------------------------------------
@@ -118,7 +119,7 @@ def test_any_text_parses_or_is_refused(text: str) -> None:
 
 def test_finds_the_credentials_of_our_realm_among_several_lines() -> None:
     digest = server()
-    line = answer(digest.challenges(NOW)[0])
+    line = answer(digest.challenges(SOURCE, NOW)[0])
     other = line.replace('realm="example.com"', 'realm="elsewhere"')
     assert digest.find(["Basic Zm9v", other, line]) == parse_credentials(line)
     assert digest.find([other]) is None
@@ -126,25 +127,25 @@ def test_finds_the_credentials_of_our_realm_among_several_lines() -> None:
 
 
 def test_strips_the_realm_that_some_phones_append_to_the_username() -> None:
-    credentials = parse_credentials(answer(server().challenges(NOW)[0], user="alice@EXAMPLE.com"))
+    credentials = parse_credentials(answer(server().challenges(SOURCE, NOW)[0], user="alice@EXAMPLE.com"))
     assert credentials.user == "alice"
     assert replace(credentials, username="alice@pstn").user == "alice@pstn"
 
 
 def test_credentials_do_not_show_the_response() -> None:
-    credentials = parse_credentials(answer(server().challenges(NOW)[0]))
+    credentials = parse_credentials(answer(server().challenges(SOURCE, NOW)[0]))
     assert credentials.response not in repr(credentials)
 
 
 # challenges ---------------------------------------------------------------------------------------------------------
 def test_offers_each_algorithm_in_a_line_of_its_own_md5_first() -> None:
-    challenges = [parse_challenge(line) for line in server().challenges(NOW)]
+    challenges = [parse_challenge(line) for line in server().challenges(SOURCE, NOW)]
     assert [challenge.algorithm for challenge in challenges] == ["MD5", "SHA-256"]
     assert all(challenge.qop == ("auth",) and not challenge.stale for challenge in challenges)
 
 
 def test_order_and_choice_of_algorithms_are_the_operators() -> None:
-    lines = server(algorithms=("SHA-256",)).challenges(NOW, stale=True)
+    lines = server(algorithms=("SHA-256",)).challenges(SOURCE, NOW, stale=True)
     assert [(c.algorithm, c.stale) for c in map(parse_challenge, lines)] == [("SHA-256", True)]
     with pytest.raises(ValueError, match="algorithms"):
         server(algorithms=("ROT13",))
@@ -160,18 +161,18 @@ def test_order_and_choice_of_algorithms_are_the_operators() -> None:
     ],
 )
 def test_phones_that_sha_256_confuses_are_spared_it(user_agent: str | None, offered: list[str]) -> None:
-    lines = server(md5_user_agents=("baresip", "")).challenges(NOW, user_agent=user_agent)
+    lines = server(md5_user_agents=("baresip", "")).challenges(SOURCE, NOW, user_agent=user_agent)
     assert [parse_challenge(line).algorithm for line in lines] == offered
 
 
 def test_an_operator_who_allows_sha_256_alone_makes_no_exception() -> None:
-    lines = server(algorithms=("SHA-256",), md5_user_agents=("baresip",)).challenges(NOW, user_agent="baresip")
+    lines = server(algorithms=("SHA-256",), md5_user_agents=("baresip",)).challenges(SOURCE, NOW, user_agent="baresip")
     assert [parse_challenge(line).algorithm for line in lines] == ["SHA-256"]
 
 
 def test_nonces_are_never_repeated() -> None:
     digest = server()
-    assert len({digest.challenges(NOW)[0] for _ in range(100)}) == 100
+    assert len({digest.challenges(SOURCE, NOW)[0] for _ in range(100)}) == 100
 
 
 def test_client_takes_the_first_challenge_that_it_can_answer() -> None:
@@ -194,45 +195,71 @@ def test_client_takes_the_first_challenge_that_it_can_answer() -> None:
 @pytest.mark.parametrize("algorithm", [0, 1])
 def test_accepts_the_right_password(algorithm: int) -> None:
     digest = server()
-    assert judge(digest, answer(digest.challenges(NOW)[algorithm])) is Verdict.ACCEPTED
+    assert judge(digest, answer(digest.challenges(SOURCE, NOW)[algorithm])) is Verdict.ACCEPTED
 
 
 @pytest.mark.parametrize("password", ["wrong", None, ""])
 def test_wrong_password_and_unknown_account_look_the_same(password: str | None) -> None:
     digest = server()
-    assert judge(digest, answer(digest.challenges(NOW)[0], password=""), password=password) is Verdict.REFUSED
-    assert judge(digest, answer(digest.challenges(NOW - 9999)[0]), password=password) is Verdict.REFUSED
+    assert judge(digest, answer(digest.challenges(SOURCE, NOW)[0], password=""), password=password) is Verdict.REFUSED
+    assert judge(digest, answer(digest.challenges(SOURCE, NOW - 9999)[0]), password=password) is Verdict.STALE
     assert digest.remembered == 0
 
 
 def test_any_node_accepts_a_nonce_of_another() -> None:
-    line = answer(server().challenges(NOW)[0])
+    line = answer(server().challenges(SOURCE, NOW)[0])
     assert judge(server(), line) is Verdict.ACCEPTED
 
 
-@pytest.mark.parametrize("nonce", ["", "x" * 48, "é" * 48, "0" * 48])
-def test_foreign_nonce_is_stale_for_who_knows_the_password(nonce: str) -> None:
+@pytest.mark.parametrize("nonce", ["", "x" * 40, "é" * 40, "0" * 40, "0" * 48, "0" * 3000])
+@pytest.mark.parametrize("password", ["secret", "wrong"])
+def test_an_invented_nonce_is_stale_before_anybody_looks_at_the_password(nonce: str, password: str) -> None:
+    """Case G4: with invented credentials nothing is asked and nothing counted."""
     digest = server()
-    challenge = f'Digest realm="example.com", nonce="{nonce}", algorithm=MD5, qop="auth"'
-    assert judge(digest, answer(challenge)) is Verdict.STALE
-    assert judge(digest, answer(challenge, password="wrong")) is Verdict.REFUSED
+    line = answer(f'Digest realm="example.com", nonce="{nonce}", algorithm=MD5, qop="auth"', password=password)
+    assert judge(digest, line) is Verdict.STALE
+    assert not digest.is_current(parse_credentials(line), SOURCE, NOW)
+
+
+def test_a_nonce_serves_only_where_it_was_sent() -> None:
+    """Case G3: who forges an address has no nonce of it; a phone whose address changed is asked once more."""
+    digest = server()
+    credentials = parse_credentials(answer(digest.challenges(SOURCE, NOW)[0], password="wrong"))
+    for source, verdict in (("198.51.100.7", Verdict.STALE), ("2001:db8::1", Verdict.STALE), (SOURCE, Verdict.REFUSED)):
+        assert digest.is_current(credentials, source, NOW) is (source == SOURCE)
+        assert digest.verify(credentials, source, "REGISTER", URI, "secret", NOW) is verdict
+
+
+@pytest.mark.parametrize("count", ["0", "0x1", "1_0", "+1", " 1", "٣", "100000000", "f" * 5000])
+def test_a_nonce_count_is_up_to_eight_hexadecimal_digits(count: str) -> None:
+    line = answer(server().challenges(SOURCE, NOW)[0]).replace("nc=00000001", f'nc="{count}"')
+    with pytest.raises(ParseError):
+        parse_credentials(line)
+
+
+@pytest.mark.parametrize(("name", "user"), [("a" * 64, "a" * 64), ("a" * 65, ""), ("a" * 4000, ""), ("", "")])
+def test_what_is_too_long_for_a_name_is_nobody(name: str, user: str) -> None:
+    """Case G5."""
+    line = answer(server().challenges(SOURCE, NOW)[0], user=name)
+    if len(line) <= 4096:
+        assert parse_credentials(line).user == user
 
 
 def test_expired_nonce_is_stale() -> None:
     digest = server(lifetime_seconds=300)
-    line = answer(digest.challenges(NOW)[0])
+    line = answer(digest.challenges(SOURCE, NOW)[0])
     assert judge(digest, line, now=NOW + 301) is Verdict.STALE
     assert judge(digest, line, now=NOW + 299) is Verdict.ACCEPTED
 
 
 def test_nonce_from_the_far_future_is_stale() -> None:
     digest = server()
-    assert judge(digest, answer(digest.challenges(NOW)[0]), now=NOW - 100) is Verdict.STALE
+    assert judge(digest, answer(digest.challenges(SOURCE, NOW)[0]), now=NOW - 100) is Verdict.STALE
 
 
 def test_a_nonce_serves_many_requests_but_each_count_once() -> None:
     digest = server()
-    challenge = digest.challenges(NOW)[0]
+    challenge = digest.challenges(SOURCE, NOW)[0]
     lines = {nc: answer(challenge, nc=nc) for nc in (1, 2, 3, 5, 70)}
     assert [judge(digest, lines[nc]) for nc in (1, 3, 2)] == [Verdict.ACCEPTED] * 3
     assert [judge(digest, lines[nc]) for nc in (1, 2, 3)] == [Verdict.STALE] * 3
@@ -244,7 +271,7 @@ def test_a_nonce_serves_many_requests_but_each_count_once() -> None:
 
 def test_without_qop_a_nonce_serves_once() -> None:
     digest = server()
-    plain = digest.challenges(NOW)[0].replace(', qop="auth"', "")
+    plain = digest.challenges(SOURCE, NOW)[0].replace(', qop="auth"', "")
     assert judge(digest, answer(plain)) is Verdict.ACCEPTED
     assert judge(digest, answer(plain)) is Verdict.STALE
     counted = answer(plain + ', qop="auth"')
@@ -253,14 +280,14 @@ def test_without_qop_a_nonce_serves_once() -> None:
 
 def test_a_counted_nonce_does_not_serve_without_count() -> None:
     digest = server()
-    challenge = digest.challenges(NOW)[0]
+    challenge = digest.challenges(SOURCE, NOW)[0]
     assert judge(digest, answer(challenge)) is Verdict.ACCEPTED
     assert judge(digest, answer(challenge.replace(', qop="auth"', ""))) is Verdict.STALE
 
 
 def test_a_refused_attempt_uses_up_nothing() -> None:
     digest = server()
-    challenge = digest.challenges(NOW)[0]
+    challenge = digest.challenges(SOURCE, NOW)[0]
     assert judge(digest, answer(challenge, password="wrong")) is Verdict.REFUSED
     assert judge(digest, answer(challenge)) is Verdict.ACCEPTED
 
@@ -268,14 +295,14 @@ def test_a_refused_attempt_uses_up_nothing() -> None:
 @pytest.mark.parametrize("change", [{"algorithm": "SHA-512-256"}, {"qop": "auth-int"}, {"response": "é"}])
 def test_refuses_what_was_not_offered(change: dict[str, str]) -> None:
     digest = server()
-    credentials = parse_credentials(answer(digest.challenges(NOW)[0]))
-    assert digest.verify(replace(credentials, **change), "REGISTER", URI, "secret", NOW) is Verdict.REFUSED  # type: ignore[arg-type]
+    credentials = parse_credentials(answer(digest.challenges(SOURCE, NOW)[0]))
+    assert digest.verify(replace(credentials, **change), SOURCE, "REGISTER", URI, "secret", NOW) is Verdict.REFUSED  # type: ignore[arg-type]
 
 
 def test_response_of_one_method_does_not_serve_another() -> None:
     digest = server()
-    credentials = parse_credentials(answer(digest.challenges(NOW)[0]))
-    assert digest.verify(credentials, "INVITE", URI, "secret", NOW) is Verdict.REFUSED
+    credentials = parse_credentials(answer(digest.challenges(SOURCE, NOW)[0]))
+    assert digest.verify(credentials, SOURCE, "INVITE", URI, "secret", NOW) is Verdict.REFUSED
 
 
 @pytest.mark.parametrize(
@@ -291,7 +318,7 @@ def test_response_of_one_method_does_not_serve_another() -> None:
 )
 def test_digest_uri_must_name_the_same_user(named: str, requested: str, fits: bool) -> None:
     digest = server()
-    line = answer(digest.challenges(NOW)[0], uri=named)
+    line = answer(digest.challenges(SOURCE, NOW)[0], uri=named)
     assert judge(digest, line, uri=requested) is (Verdict.ACCEPTED if fits else Verdict.REFUSED)
 
 
@@ -300,18 +327,21 @@ def test_used_nonces_are_forgotten_when_they_have_expired() -> None:
     digest = server(lifetime_seconds=80)
     for second in range(400):
         now = NOW + second
-        assert judge(digest, answer(digest.challenges(now)[0]), now=now) is Verdict.ACCEPTED
+        assert judge(digest, answer(digest.challenges(SOURCE, now)[0]), now=now) is Verdict.ACCEPTED
     assert digest.remembered <= 81
 
 
 def test_full_memory_makes_old_nonces_stale_instead_of_replayable() -> None:
     digest = server(lifetime_seconds=80, max_nonces=50)
-    first = answer(digest.challenges(NOW)[0])
+    first = answer(digest.challenges(SOURCE, NOW)[0])
     assert judge(digest, first) is Verdict.ACCEPTED
     now = NOW + 40
     for step in range(50):
-        assert judge(digest, answer(digest.challenges(now + step / 10)[0]), now=now + step / 10) is Verdict.ACCEPTED
+        assert (
+            judge(digest, answer(digest.challenges(SOURCE, now + step / 10)[0]), now=now + step / 10)
+            is Verdict.ACCEPTED
+        )
     assert digest.remembered == 50
     assert judge(digest, first, now=now + 5) is Verdict.STALE
-    assert judge(digest, answer(digest.challenges(NOW)[0]), now=now + 5) is Verdict.STALE
-    assert judge(digest, answer(digest.challenges(now + 5)[0]), now=now + 5) is Verdict.ACCEPTED
+    assert judge(digest, answer(digest.challenges(SOURCE, NOW)[0]), now=now + 5) is Verdict.STALE
+    assert judge(digest, answer(digest.challenges(SOURCE, now + 5)[0]), now=now + 5) is Verdict.ACCEPTED

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from switch.sip.flood import FloodGuard
+from switch.sip.flood import FloodGuard, source_key
 
 STRANGER = "192.0.2.66"
 OFFICE = "198.51.100.7"
@@ -79,20 +79,50 @@ def test_authentication_lifts_a_ban_and_never_shortens_trust(guard: FloodGuard) 
     assert heard(guard, OFFICE, 100, start=400) == 100
 
 
-def test_guessing_passwords_from_a_trusted_address_costs_the_trust_but_does_not_ban(guard: FloodGuard) -> None:
+def test_a_forged_source_bans_nobody() -> None:
+    """Case G3: anybody can write an office's address on a datagram, before its phones have registered or after."""
+    guard = FloodGuard()
+    for n in range(5000):
+        guard.allows(OFFICE, n / 100, is_proven=False)
+    assert not guard.bans
+    assert not guard.banned(50)
     guard.trust(OFFICE, until=3600)
-    for _ in range(17):
-        guard.failed(OFFICE, now=10)
-    assert not guard.is_trusted(OFFICE, 10)
-    assert guard.allows(OFFICE, 10)
-    assert heard(guard, OFFICE, 30, start=10) == 15
+    for n in range(100_000):
+        guard.allows(OFFICE, 60 + n / 10_000, is_proven=False)
+    assert guard.dropped > 0
+    assert not guard.bans
+    assert guard.is_trusted(OFFICE, 100)
+    assert guard.allows(OFFICE, 75, is_proven=False)
 
 
-def test_a_phone_with_an_old_password_does_not_harm_its_office(guard: FloodGuard) -> None:
+def test_what_an_address_may_ask_grows_with_its_phones(guard: FloodGuard) -> None:
     guard.trust(OFFICE, until=3600)
-    for minute in range(50):
-        guard.failed(OFFICE, now=minute * 30)
-    assert guard.is_trusted(OFFICE, 1500)
+    few = sum(guard.may_answer(OFFICE, 10.0) for _ in range(5000))
+    guard.add_phones(OFFICE, 200)
+    many = sum(guard.may_answer(OFFICE, 20.0) for _ in range(5000))
+    assert (few, many) == (16 * 64, 16 * (64 + 200))
+
+
+def test_challenges_that_lead_to_a_login_do_not_count(guard: FloodGuard) -> None:
+    for n in range(5000):
+        assert guard.may_answer(OFFICE, 10 + n / 10_000)
+        guard.trust(OFFICE, until=3600)
+    assert not guard.unanswered
+
+
+def test_a_stranger_is_answered_so_often_and_then_not_any_more(guard: FloodGuard) -> None:
+    """Case G4."""
+    assert sum(guard.may_answer(STRANGER, 10.0) for _ in range(1000)) == 16
+    assert guard.unanswered == 984
+    assert guard.may_answer(STRANGER, 15.0)
+
+
+def test_addresses_of_one_ipv6_network_count_as_one(guard: FloodGuard) -> None:
+    assert sum(guard.allows(f"2001:db8:1:2::{n:x}", 10.0) for n in range(1000)) == 16
+    assert guard.allows("2001:db8:1:3::1", 10.0)
+    guard.trust("2001:db8:1:2::7", until=3600)
+    assert guard.is_trusted("2001:db8:1:2:ffff::1", 10.0)
+    assert not guard.is_trusted("2001:db8:1:3::1", 10.0)
 
 
 def test_carriers_are_never_banned(guard: FloodGuard) -> None:
@@ -126,13 +156,21 @@ def test_scanners_are_known_by_their_user_agent(guard: FloodGuard, user_agent: s
     assert guard.scanners == int(is_scanner)
 
 
+@pytest.mark.parametrize("host", ["fe80::1%eth0", "::", "2001:db8::1", "not:an:address", "2001:DB8::1"])
+def test_any_host_can_be_counted(host: str) -> None:
+    assert source_key(host)
+    assert len(source_key(host)) <= 16 or source_key(host) == host
+
+
 def test_memory_stays_bounded_when_addresses_are_forged() -> None:
     guard = FloodGuard(requests=1, per_seconds=2, ban_seconds=5)
     for number in range(300_000):
         host = str(number)
         guard.allows(host, number / 100_000)
         guard.allows(host, number / 100_000)
+        guard.may_answer(host, number / 100_000)
     assert len(guard._excess) <= 100_000
+    assert len(guard._answers._current) <= 100_000
     guard.allows("last", 1000)
     assert not guard._excess
     assert len(guard._requests._current) == 1

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from switch.sip import sdp
 from switch.sip.address import NameAddr
+from switch.sip.digest import DigestServer, Verdict
 from switch.sip.errors import LocalProtocolError, ParseError
 from switch.sip.framing import StreamFramer
 from switch.sip.grammar import parse_params, split_list
@@ -152,6 +153,51 @@ def test_no_message_costs_more_than_its_length(filler: str) -> None:
         started_at = process_time()
         survives(text.encode())
         assert process_time() - started_at < 1.0
+
+
+GOOD = 'Digest username="101", realm="r", nonce="n", uri="sip:r", response="f"'
+AUTHORIZATIONS = [
+    "", "Digest", "Digest ", "digest,", "Basic", "Digest username=", 'Digest username="', 'Digest username="101',
+    'Digest username="101", realm="r', "Digest " + "a=b," * 10_000, "Digest " + GOOD, GOOD + GOOD[6:],
+    GOOD + "," * 3000,
+    GOOD.replace("101", "\u0661" * 50), GOOD.replace('"n"', '"' + "n" * 3000 + '"'), GOOD.replace("sip:r", "<>"),
+    GOOD.replace('username="101", ', ""), GOOD.replace('realm="r", ', ""), GOOD.replace('nonce="n", ', ""),
+    GOOD + ", qop=auth", GOOD + ", qop=auth, nc=" + "9" * 3000, GOOD + ", qop=auth, nc=-1",
+    GOOD + ", qop=auth, nc=\u0661",
+    GOOD + ", qop=auth-int, nc=00000001", GOOD + ", algorithm=ROT13", GOOD + ", algorithm=" + "M" * 3000,
+    GOOD + ", algorithm=MD5-sess", GOOD.replace('"f"', '"\udcff"'), GOOD.replace("101", "\\"), GOOD + ', x="\\',
+    "Digest " + "=" * 4000, "Digest " + '"' * 4000, "Digest " + "a " * 2000, "Digest" + " " * 4000 + "x", "\t" * 4000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", AUTHORIZATIONS)
+def test_any_authorization_is_refused_without_harm(line: str) -> None:
+    """Nothing but 400 and a challenge, whatever stands there."""
+    digest = DigestServer("r", b"secret", first_serial=1)
+    started_at = process_time()
+    for lines in ([line], [line] * 100, ["Basic x", line, line + "x"]):
+        try:
+            credentials = digest.find(lines)
+        except ParseError as error:
+            assert error.status == 400  # noqa: PT017
+            continue
+        if credentials is not None:
+            assert not digest.is_current(credentials, "192.0.2.1", 1.0)
+            assert digest.verify(credentials, "192.0.2.1", "REGISTER", "sip:r", "x", 1.0) is Verdict.STALE
+            assert len(credentials.user) <= 64
+    assert process_time() - started_at < 1.0
+
+
+@given(st.sampled_from(AUTHORIZATIONS), st.text(max_size=30), st.integers(0, 200), st.integers(0, 20))
+def test_any_change_of_an_authorization_is_survived(line: str, text: str, start: int, cut: int) -> None:
+    digest = DigestServer("r", b"secret", first_serial=1)
+    nonce = digest.challenges("192.0.2.1", 1.0)[0].split('nonce="')[1].split('"')[0]
+    changed = (line[:start] + text + line[start + cut :]).replace('"n"', f'"{nonce}"')
+    with suppress(ParseError):
+        credentials = digest.find([changed])
+        if credentials is not None:
+            verdict = digest.verify(credentials, "192.0.2.1", "REGISTER", "sip:r", "x", 1.0)
+            assert verdict in (Verdict.STALE, Verdict.REFUSED)
 
 
 def test_our_own_mistakes_are_told_from_theirs() -> None:

@@ -11,12 +11,14 @@ import pytest
 
 from billing_client.types import StoreUnavailable, Subscriber
 from switch.authentication import Subscribers
+from switch.doorkeeper import Doorkeeper
 from switch.location import Location
 from switch.registrar import Registrar
 from switch.settings import RegistrationSettings
 from switch.sip.digest import DigestServer, answer_challenge, parse_challenge
 from switch.sip.flood import FloodGuard
 from switch.sip.flow import Flow
+from switch.sip.guesses import Guesses
 from switch.sip.message import Request, Response, parse_message
 from tests.switch.location_doubles import FakeStore, FakeTransport
 
@@ -44,11 +46,13 @@ class Site:
     def __init__(self) -> None:
         self.clock = Clock()
         self.store = FakeStore({"101": ALICE, "alias": replace(ALICE, name="alias")})
-        self.flood = FloodGuard()
+        self.flood = FloodGuard(requests=100)
+        self.guesses = Guesses()
         self.location = Location(cast("Store", self.store), cast("Transport", FakeTransport()), node="sw1")
         self.subscribers = Subscribers(cast("Store", self.store), self.clock, limit=100)
         digest = DigestServer("example.com", b"secret", first_serial=1)
-        self.registrar = Registrar(self.subscribers, digest, self.location, RegistrationSettings(), self.flood)
+        self.doorkeeper = Doorkeeper(digest, self.flood, self.guesses, monotonic=self.clock)
+        self.registrar = Registrar(self.subscribers, self.doorkeeper, self.location, RegistrationSettings())
         self.cseq = 0
 
     def request(self, user: str = "101", authorization: str | None = None, contact: str = "") -> Request:
@@ -56,7 +60,8 @@ class Site:
         lines = f"Contact: {contact or '<sip:1@192.0.2.10>'}\r\n"
         lines += f"Authorization: {authorization}\r\n" if authorization else ""
         text = (
-            "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\n"
+            "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n"
+            "User-Agent: a phone that says what it can\r\nAllow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE\r\n"
             f"From: <sip:{user}@example.com>;tag=1\r\nTo: <sip:{user}@example.com>\r\nCall-ID: a\r\n"
             f"CSeq: {self.cseq} REGISTER\r\n{lines}Content-Length: 0\r\n\r\n"
         )
@@ -64,10 +69,15 @@ class Site:
         assert isinstance(request, Request)
         return request
 
-    def handle(self, request: Request) -> list[Response]:
-        """The answer, at once or later."""
+    def handle(self, request: Request, flow: Flow = FLOW) -> list[Response]:
+        """The answer, at once or later; none if none is given."""
         answers: list[Response] = []
-        self.registrar.handle(request, FLOW, answers.append)
+
+        def refuse(response: Response | None) -> None:
+            if response is not None:
+                answers.append(response)
+
+        self.registrar.handle(request, flow, answers.append, refuse)
         return answers
 
     def authorized(self, name: str, password: str, aor: str | None, contact: str) -> Request:
@@ -87,9 +97,9 @@ class Site:
         self, name: str = "101", password: str = "secret", *, aor: str | None = None, contact: str = ""
     ) -> Response:
         """Log in and wait for the answer."""
-        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self.registrar.handle(self.authorized(name, password, aor, contact), FLOW, answer.set_result)
-        return await asyncio.wait_for(answer, 5)
+        answers = self.login(name, password, aor=aor, contact=contact)
+        await asyncio.wait_for(self.registrar.settle(), 5)
+        return answers[0]
 
 
 @pytest.fixture
@@ -136,12 +146,13 @@ async def test_a_failed_login_is_logged_without_its_digest(site: Site, caplog: p
     assert "response" not in record.getMessage()
 
 
-async def test_guessing_costs_the_trust_of_an_address(site: Site) -> None:
+async def test_guessing_costs_no_trust(site: Site) -> None:
+    """Case G3: behind the address are phones with the right password."""
     await site.register()
-    assert site.flood.is_trusted("192.0.2.10", 0)
-    for _ in range(20):
+    for _ in range(200):
         await site.register("101", "wrong")
-    assert not site.flood.is_trusted("192.0.2.10", 0)
+    assert site.flood.is_trusted("192.0.2.10", 1000)
+    assert (await site.register()).status == 200
 
 
 @pytest.mark.parametrize(("name", "aor"), [("101", "102"), ("101", "alias"), ("alias", "101")])
@@ -247,15 +258,35 @@ async def test_malformed_credentials_are_a_bad_request(site: Site) -> None:
     assert answer.status == 400
 
 
-async def test_an_expired_nonce_is_stale_for_the_right_password_only(site: Site) -> None:
-    await site.register()
-    old = DigestServer("example.com", b"secret", first_serial=1).challenges(0)[0]
-    for password, stale in (("secret", True), ("wrong", False)):
-        authorization = answer_challenge(
-            parse_challenge(old), "REGISTER", "sip:example.com", "101", password, cnonce="x"
-        )
-        (answer,) = site.handle(site.request("101", authorization))
-        assert parse_challenge(answer.get("WWW-Authenticate") or "").stale is stale
+@pytest.mark.parametrize("password", ["secret", "wrong"])
+@pytest.mark.parametrize("name", ["101", "nobody", "n" * 3000])
+async def test_an_expired_nonce_is_stale_whatever_the_password(site: Site, name: str, password: str) -> None:
+    """Cases G4 and G5: who has no nonce of ours costs no look-up."""
+    old = DigestServer("example.com", b"secret", first_serial=1).challenges("192.0.2.10", 0)[0]
+    authorization = answer_challenge(parse_challenge(old), "REGISTER", "sip:example.com", name, password, cnonce="x")
+    (answer,) = site.handle(site.request(name, authorization))
+    assert answer.status == 401
+    assert parse_challenge(answer.get("WWW-Authenticate") or "").stale
+    assert site.store.asked == []
+    assert not site.guesses._names
+
+
+async def test_names_that_are_too_long_are_one_name_that_nobody_has(site: Site) -> None:
+    """Case G5: with a nonce of his own a stranger can invent names, and they cost neither look-up nor memory."""
+    for n in range(50):
+        answer = await site.register(f"{n}" + "x" * 3000, "guess")
+        assert answer.status == 401
+        assert not parse_challenge(answer.get("WWW-Authenticate") or "").stale
+    assert site.store.asked == []
+    assert not site.subscribers._unknown
+
+
+async def test_invented_names_are_kept_for_a_moment_and_few_of_them(site: Site) -> None:
+    for n in range(300):
+        site.clock.now += 1
+        await site.register(f"nobody-{n}")
+    assert len(site.subscribers._unknown) <= 100
+    assert not site.subscribers._kept
 
 
 async def test_memory_of_names_is_bounded(site: Site) -> None:

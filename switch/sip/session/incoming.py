@@ -217,6 +217,12 @@ class IncomingInvite:
         response = self.request.response(status, reason, to_tag=self.tag, headers=headers, body=body)
         return [*self._finish(now), *self._context.layer.respond(self.transaction, response, now)]
 
+    def refuse(self, response: Response | None, now: float) -> Outcome:
+        """Answer somebody who has not shown who he is, or give him no answer: once, and without a trace (8.2.7)."""
+        if self.answered:
+            return []
+        return [*self._finish(now), *self._context.layer.refuse(self.transaction, response)]
+
     def flush(self, now: float) -> Outcome:
         """Send what waited for a PRACK or UPDATE to be answered; happens by itself when that is."""
         outcome: Outcome = []

@@ -21,7 +21,7 @@ from switch.sip.transaction.machine import Counters, State
 from switch.sip.transaction.matching import merge_key, response_flow, server_key, stamp_via
 from switch.sip.transaction.non_invite_client import NonInviteClientTransaction
 from switch.sip.transaction.non_invite_server import NonInviteServerTransaction
-from switch.sip.validate import is_misrouted
+from switch.sip.validate import is_misrouted, stateless_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,7 +92,7 @@ class TransactionLayer:
         if copies in self._ongoing and request.method != "CANCEL":
             self.counters.merged += 1
             transaction.start(now)
-            return self.respond(transaction, request.response(482, to_tag=self._new_branch()), now)
+            return self.refuse(transaction, request.response(482, to_tag=stateless_tag(request)))
         if copies is not None and request.method != "CANCEL":
             self._ongoing[copies] = transaction
             transaction.merge_key = copies
@@ -164,6 +164,19 @@ class TransactionLayer:
         effects = transaction.abandon(now)
         self._settle(transaction)
         return effects
+
+    def refuse(self, transaction: ServerTransaction, response: Response | None) -> list[Effect]:
+        """Answer once, or not at all, and forget the request (8.2.7).
+
+        So is refused whoever has not shown who he is: his request leaves no state behind, and no answer to it is sent
+        a second time but to the same request. Its ACK matches nothing, and is ignored.
+        """
+        transaction.let_go()
+        self._settle(transaction)
+        if response is None:
+            return []
+        self.counters.responses_sent += 1
+        return [Send(response.to_bytes(), transaction.response_flow, None)]
 
     def reply_stateless(self, request: Request, response: Response, flow: Flow) -> list[Effect]:
         """Answer without a transaction, what arrived on `flow` (8.2.7)."""

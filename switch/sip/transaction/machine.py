@@ -174,6 +174,11 @@ class Machine:
         """The transport could not deliver what this transaction sent last."""
         return self._run(Input.TRANSPORT_ERROR, now)
 
+    def let_go(self) -> None:
+        """End at once, whatever the state: the request was answered without state (8.2.7), or not at all."""
+        self.state = State.TERMINATED
+        self._repeat_at = self._end_at = inf
+
     # for the machines ---------------------------------------------------------------------------------------------
     def _run(self, what: Input, now: float, message: Any = None) -> list[Effect]:
         step = self._actions.get((self.state, what))

@@ -19,7 +19,7 @@ from switch.sip.message import Request, Response
 from switch.transport import StreamLimits, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from switch.sip.errors import ParseError
 
@@ -31,6 +31,13 @@ REQUEST = (
 )
 RESPONSE = REQUEST.replace(b"OPTIONS sip:x SIP/2.0", b"SIP/2.0 200 OK")
 BOTH = (Listen("udp", "127.0.0.1", 0), Listen("tcp", "127.0.0.1", 0))
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait, a loop turn at a time."""
+    async with asyncio.timeout(20):
+        while not is_so():  # noqa: ASYNC110 (nothing announces it)
+            await asyncio.sleep(0)
 
 
 class Site:
@@ -309,6 +316,109 @@ async def test_idle_connections_are_closed() -> None:
         here.now += 101
         here.transport._sweep()
         assert await asyncio.wait_for(reader.read(), 5) == b""
+
+
+async def test_a_connection_gets_its_share_and_others_have_their_turn_between() -> None:
+    """Case G7: thousands of requests in one connection do not hold up a datagram, nor another connection."""
+    async with site() as here, stream(here) as (_, greedy), stream(here) as (_, other):
+        seen: list[str] = []
+        here.transport._edge._on_message = lambda _message, flow: seen.append(
+            "other" if flow.transport == "udp" or flow.remote == other.get_extra_info("sockname") else "greedy"
+        )
+        with udp_socket() as phone:
+            hop = here.hop("udp")
+            greedy.write(REQUEST * 4000)
+            await until(lambda: bool(seen))
+            phone.sendto(REQUEST, (hop.host, hop.port))
+            other.write(REQUEST)
+            await until(lambda: seen.count("other") == 2)
+            assert seen.count("greedy") < 400
+            await until(lambda: len(seen) == 4002)
+
+
+@pytest.mark.parametrize("pieces", [b"\r\n\r\n", REQUEST, REQUEST + b"\r\n\r\n", b"\r\n\r\n\r\n"])
+async def test_what_waits_for_its_turn_is_neither_lost_nor_doubled(pieces: bytes) -> None:
+    async with site() as here, stream(here) as (reader, writer):
+        writer.write(pieces * 500 + RESPONSE)
+        async with asyncio.timeout(10):
+            requests = 0
+            while not isinstance((await here.message())[0], Response):
+                requests += 1
+        assert requests == (500 if REQUEST in pieces else 0)
+        assert here.received.empty()
+        if pieces == b"\r\n\r\n":
+            assert await asyncio.wait_for(reader.readexactly(1000), 5) == b"\r\n" * 500
+
+
+async def test_a_peer_that_goes_away_while_much_of_it_waits_harms_nobody() -> None:
+    async with site() as here, stream(here) as (_, good):
+        async with stream(here) as (_, bad):
+            bad.write(REQUEST * 2000)
+            await here.message()
+            bad.transport.abort()
+        good.write(RESPONSE)
+        async with asyncio.timeout(10):
+            while not isinstance((await here.message())[0], Response):
+                pass
+
+
+async def test_strangers_do_not_stay_and_those_who_logged_in_do() -> None:
+    guard = FloodGuard()
+    async with site(flood=guard) as here, stream(here) as (reader, writer):
+        writer.write(b"\r\n\r\n" + REQUEST)
+        await here.message()
+        here.now += 30
+        guard.trust("127.0.0.1", until=here.now + 10)
+        here.transport._sweep()
+        here.now += 40
+        async with stream(here) as (late, other):
+            other.write(REQUEST)
+            await here.message()
+            for _ in range(4):
+                here.now += 20
+                other.write(b"\r\n\r\n")
+                await asyncio.sleep(0.01)
+                here.transport._sweep()
+            assert await asyncio.wait_for(late.read(), 5) == b"\r\n" * 4
+        assert here.transport.dump()["connections"] == 1
+        assert await reader.readexactly(2) == b"\r\n"
+
+
+async def test_all_strangers_together_leave_room_for_others() -> None:
+    guard = FloodGuard()
+    limits = StreamLimits(strangers=2)
+    async with site(limits=limits, flood=guard) as here, stream(here) as (_, one), stream(here) as (_, two):
+        for writer in (one, two):
+            writer.write(REQUEST)
+            await here.message()
+        async with stream(here) as (reader, _):
+            with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                await asyncio.wait_for(reader.readexactly(1), 5)
+        guard.trust("127.0.0.1", until=here.now + 10)
+        async with stream(here) as (_, known):
+            known.write(REQUEST)
+            await here.message()
+
+
+async def test_datagrams_ban_nobody_and_connections_only_strangers() -> None:
+    """Case G3: 16 requests in 2 s with a forged source."""
+    guard = FloodGuard()
+    async with site(flood=guard) as here:
+        hop = here.hop("udp")
+        with udp_socket() as phone:
+            for _ in range(10):
+                for _ in range(20):
+                    phone.sendto(REQUEST[:60], (hop.host, hop.port))
+                await asyncio.sleep(0.01)
+                here.now += 1
+        assert guard.bans == 0
+        assert guard.dropped > 0
+        async with stream(here) as (_, writer):
+            for _ in range(10):
+                writer.write(REQUEST * 20)
+                await asyncio.sleep(0.02)
+                here.now += 1
+        assert guard.bans == 1
 
 
 async def test_a_peer_that_takes_nothing_is_given_up() -> None:
