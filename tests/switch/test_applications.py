@@ -98,6 +98,24 @@ async def test_a_mark_that_a_phone_writes_reaches_nobody(world: World, media: Ph
             assert marks.read(request) == (None if callee is dave else Chain(1, "account:101", "127.0.0.1"))
 
 
+@pytest.mark.parametrize("case", ["orig", "orig-cdiv"])
+async def test_what_an_application_dials_counts_for_who_pays_it(world: World, media: Phone, case: str) -> None:
+    """Case L14, its neighbour: as the phone's own calls do, and together with them."""
+    async with world.phone("105") as poor, world.phone("104") as dave:
+        await dave.register()
+        await call_from_media(world, media, "104", "105", "105", case=case)
+        outgoing = await dave.ringing()
+        for again in ("orig", "orig-cdiv"):
+            await call_from_media(world, media, "104", "105", "105", case=again)
+            assert (await media.expect(Failed)).response.status == 486
+        await poor.call("104")
+        assert (await poor.expect(Failed)).response.status == 486
+        dave.perform(outgoing.reject(486, dave.now()))
+        assert (await media.expect(Failed)).response.status == 486
+        await poor.call("104")
+        await dave.ringing()
+
+
 async def test_a_menu_and_a_star_code_say_what_they_are(world: World, media: Phone) -> None:
     async with world.phone("101") as alice:
         for dialled, user, params in (
