@@ -13,6 +13,7 @@ from billing.batch_error import BatchError
 from billing.models import Account, Batch, Customer
 from billing.private_file import check_fits, private_table
 from billing.query import rows
+from billing_client.numbering import digits_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,7 +58,7 @@ def batches() -> list[Row]:
 def number_of(name: str) -> str:
     """The number of the account that a batch and a control number name (`Spring/17`); anything else as it is."""
     batch, _, control = name.rpartition("/")
-    if not batch or not control.isdecimal() or len(control) > LONGEST_CONTROL_NUMBER:
+    if not batch or not digits_of(control) or len(control) > LONGEST_CONTROL_NUMBER:
         return name
     found = Account.objects.filter(batch__name=batch, control_number=int(control))
     return found.values_list("number", flat=True).first() or name

@@ -17,6 +17,7 @@ from django.db import IntegrityError, connection, transaction
 from billing.audit_log import log_action
 from billing.batch_error import BatchError
 from billing.models import Account, Batch, Customer, Product, usual_calls_out
+from billing.names import FREE, Reserved
 from billing.voucher_generation import draw, escaped, random_digits
 from billing_client.check_digit import check_digit
 
@@ -62,6 +63,8 @@ class AccountGeneration:
     """Passwords are so many digits, which can be typed at the telephone; 0: letters and digits."""
     columns: Mapping[str, Any] | None = None
     """Further columns of every account."""
+    reserved: Reserved = FREE
+    """Names that lead somewhere else than to accounts."""
 
     @property
     def beginning(self) -> str:
@@ -132,6 +135,8 @@ def _check(asked: AccountGeneration) -> None:
     random = asked.number_digits - len(asked.beginning) - 1
     if random < SHORTEST_RANDOM or asked.count * SPARSE > 10**random:
         raise BatchError(f"{asked.count} accounts need longer numbers than {asked.number_digits} digits")
+    if any(asked.beginning.startswith(one) for one in asked.reserved.beginnings):
+        raise BatchError(f"numbers that begin with {asked.beginning} lead somewhere else than to accounts")
     if asked.pin_digits and asked.count * SPARSE > 10**asked.pin_digits:
         raise BatchError(f"{asked.count} accounts need longer PINs than {asked.pin_digits} digits")
 
@@ -176,12 +181,17 @@ class _Maker:
     def _numbers(self, cursor: Any, present: int, count: int) -> list[str]:
         first = self.asked.first_number
         if first is not None:
-            return [f"{self.asked.beginning}{first + index}" for index in range(present, present + count)]
+            following = [f"{self.asked.beginning}{first + index}" for index in range(present, present + count)]
+            problem = next(filter(None, map(self.asked.reserved.problem, following)), None)
+            if problem is not None:
+                raise BatchError(problem)
+            return following
         length = self.asked.number_digits - len(self.asked.beginning) - 1
 
         def drawn(count: int) -> list[str]:
             begun = [self.asked.beginning + digits for digits in random_digits(count, length)]
-            return [digits + check_digit(digits) for digits in begun]
+            made = [digits + check_digit(digits) for digits in begun]
+            return [number for number in made if self.asked.reserved.problem(number) is None]
 
         return _untaken(cursor, count, drawn)
 

@@ -24,9 +24,11 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from billing.reader import Reader, read_list, shown
 from billing_client.incoming import CALLER_IDS, DAYS, MODES, ORDERS, TRIGGERS
+from billing_client.numbering import read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +47,7 @@ def read_answering(account: Reader) -> dict[str, Any] | None:
     if not account.has("answering"):
         return None
     fields = Reader(account.value("answering") or {}, account.where("answering"), account.problems)
-    read = fields.given(
+    found = fields.given(
         mode=fields.choice("mode", MODES),
         ring_seconds=fields.integer("ring_seconds", least=1, most=MOST_SECONDS),
         do_not_disturb=fields.flag("do_not_disturb"),
@@ -55,7 +57,7 @@ def read_answering(account: Reader) -> dict[str, Any] | None:
         follow_me=_follow_me(fields),
     )
     fields.end()
-    return read
+    return found
 
 
 def merge_answering(present: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,6 +117,8 @@ def _entry(fields: Reader) -> dict[str, Any]:
     to = fields.text("to", required=True)
     if to and not _DESTINATION.fullmatch(to):
         fields.problem("to", f"{to!r} is neither a number nor a SIP URI")
+    elif to and read(_user(to)).refusal:
+        fields.problem("to", f"{to!r} is nothing that can be dialled")
     given = {
         "seconds": fields.integer("seconds", least=1, most=MOST_SECONDS),
         "caller_id": fields.choice("caller_id", CALLER_IDS),
@@ -126,6 +130,12 @@ def _entry(fields: Reader) -> dict[str, Any]:
         "periods": list(read_list(fields, "periods", _period)) or None,
     }
     return {"name": fields.text("name") or to, "to": to, **_without_nulls(given)}
+
+
+def _user(to: str) -> str:
+    """The user part of a SIP URI, without escapes; a number as it is."""
+    scheme, _, rest = to.partition(":")
+    return unquote(rest.rpartition("@")[0].partition(":")[0]) if scheme in ("sip", "sips") else to
 
 
 def _period(fields: Reader) -> dict[str, Any]:

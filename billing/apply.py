@@ -16,7 +16,9 @@ from billing.account_apply import apply_accounts
 from billing.applying import ApplyError, Applying, at, needed, same_currency
 from billing.change import Change
 from billing.document import read_document
+from billing.gateway_names import address_problems
 from billing.models import Balance, Customer, Gateway, GatewayRoute, Product, Tariff
+from billing.names import FREE
 from billing.rates import apply_rates
 
 if TYPE_CHECKING:
@@ -24,14 +26,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from billing.document import Document, GatewaySpec, Named, TariffSpec
+    from billing.names import Reserved
 
 __all__ = ["ApplyError", "apply"]
 
 
-def apply(document: Mapping[str, Any], *, dry_run: bool = False, base: Path | None = None) -> list[Change]:
-    """Apply a parsed document and return what changed; raises ApplyError. `base`: where relative CSV paths begin."""
+def apply(
+    document: Mapping[str, Any], *, reserved: Reserved = FREE, dry_run: bool = False, base: Path | None = None
+) -> list[Change]:
+    """Apply a parsed document and return what changed; raises ApplyError. `base`: where relative CSV paths begin;
+    `reserved`: names that lead somewhere else than to accounts."""
     problems: list[str] = []
-    read = read_document(document, problems, base)
+    read = read_document(document, problems, base, reserved)
+    if not problems:
+        problems += address_problems(read, reserved)
     if problems:
         raise ApplyError(problems)
     with transaction.atomic():

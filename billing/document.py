@@ -9,7 +9,7 @@
                  timezone: Europe/Prague, language: cs, voicemail: {pin: "4829"}, activation_date: 2026-12-23,
                  expiry_date: 2027-03-20, expire_after_first_use_days: 25, expire_after_last_use_days: 60,
                  batch: Spring}]
-    gateways:  [{name: carrier, host: 192.0.2.1, routes: ["420", {prefix: "1", order: 2}]}]
+    gateways:  [{name: carrier, host: 192.0.2.1, number_format: e164, routes: ["420", {prefix: "1", order: 2}]}]
 
 A thing that is named is made or changed to what is said of it; what is not said stays. Lists inside a thing (rates,
 aliases, routes) are complete: what they leave out goes. Things not named are left alone.
@@ -27,10 +27,11 @@ from typing import TYPE_CHECKING, Any
 
 from billing.answering_document import read_answering
 from billing.line_error import LineError
+from billing.names import FREE, Reserved, alias_problem
 from billing.reader import Once, Reader, place_of, read_list, shown
 from billing.voicemail_document import VoicemailSpec, read_language, read_timezone, read_voicemail
-from billing_client.books import as_address
 from billing_client.lifecycle import LONGEST_DAYS
+from billing_client.numbering import as_address
 from billing_client.rows import LONGEST_PIN
 
 if TYPE_CHECKING:
@@ -155,14 +156,17 @@ class Document:
     gateways: tuple[GatewaySpec, ...]
 
 
-def read_document(document: Mapping[str, Any], problems: list[str], base: Path | None = None) -> Document:
-    """Read a parsed YAML document; mistakes are added to `problems`. `base` is where relative CSV paths begin."""
+def read_document(
+    document: Mapping[str, Any], problems: list[str], base: Path | None = None, reserved: Reserved = FREE
+) -> Document:
+    """Read a parsed YAML document; mistakes are added to `problems`. `base` is where relative CSV paths begin;
+    `reserved`: names that lead somewhere else than to accounts."""
     reader = Reader(document, "", problems)
     read = Document(
         customers=read_list(reader, "customers", _customer, key="name"),
         tariffs=read_list(reader, "tariffs", lambda fields: _tariff(fields, base), key="name"),
         products=read_list(reader, "products", _product, key="name"),
-        accounts=read_list(reader, "accounts", _account, key="number"),
+        accounts=read_list(reader, "accounts", lambda fields: _account(fields, reserved), key="number"),
         gateways=read_list(reader, "gateways", _gateway, key="name"),
     )
     reader.end()
@@ -287,8 +291,11 @@ def _product(fields: Reader) -> Named:
     return Named(fields.path, name, fields.given(tariff=fields.optional_text("tariff")))
 
 
-def _account(fields: Reader) -> AccountSpec:
+def _account(fields: Reader, reserved: Reserved) -> AccountSpec:
     number = fields.text("number", required=True, most=LONGEST_NUMBER)
+    problem = reserved.problem(number) if number else None
+    if problem is not None:
+        fields.problem("number", problem)
     columns = fields.given(
         kind=_kind(fields),
         password=fields.optional_text("password", most=LONGEST_PASSWORD),
@@ -311,7 +318,7 @@ def _account(fields: Reader) -> AccountSpec:
         currency=fields.currency("currency"),
         credit_limit=fields.money("credit_limit"),
         opening_balance=fields.money("opening_balance"),
-        aliases=read_list(fields, "aliases", _alias, short="name", key="name") if fields.has("aliases") else None,
+        aliases=_aliases(fields, reserved) if fields.has("aliases") else None,
         answering=read_answering(fields),
         voicemail=read_voicemail(fields, number),
         batch=fields.optional_text("batch"),
@@ -325,7 +332,11 @@ def _kind(fields: Reader) -> str | None:
     return fields.choice("kind", ("debit", "credit", "subordinate"))
 
 
-def _alias(fields: Reader) -> AliasSpec:
+def _aliases(fields: Reader, reserved: Reserved) -> tuple[AliasSpec, ...]:
+    return read_list(fields, "aliases", lambda alias: _alias(alias, reserved), short="name", key="name")
+
+
+def _alias(fields: Reader, reserved: Reserved) -> AliasSpec:
     """An alias that is an address says who calls from there, so it does so unless that is denied."""
     name = fields.text("name", required=True, most=LONGEST_NUMBER)
     address = as_address(name)
@@ -333,6 +344,9 @@ def _alias(fields: Reader) -> AliasSpec:
         fields.problem(
             "name", f"is not a PIN of {SHORTEST_CARD_PIN} to {LONGEST_PIN} digits, then @pin, nor COMPANY#CODE@pin"
         )
+    problem = alias_problem(name, reserved) if name else None
+    if problem is not None:
+        fields.problem("name", problem)
     allowed = fields.flag("allow_authentication")
     return AliasSpec(name if address is None else str(address), address is not None if allowed is None else allowed)
 
@@ -349,6 +363,7 @@ def _gateway(fields: Reader) -> GatewaySpec:
         any_port=fields.flag("any_port"),
         username=fields.optional_text("username"),
         password=fields.optional_text("password", most=LONGEST_PASSWORD),
+        number_format=fields.choice("number_format", ("digits", "e164")),
     )
     routes = read_list(fields, "routes", _route, short="prefix", key="prefix") if fields.has("routes") else None
     return GatewaySpec(fields.path, name, columns, routes)
@@ -359,5 +374,5 @@ def _route(fields: Reader) -> RouteSpec:
         prefix=fields.digits("prefix"),
         position=fields.integer("order", least=0) or 1,
         strip=fields.integer("strip", least=0) or 0,
-        prepend=fields.digits("prepend"),
+        prepend=fields.digits("prepend", plus=True),
     )

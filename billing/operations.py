@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from billing.demo import DemoSummary
     from billing.ledger import Receipt
     from billing.live import Announcements
+    from billing.names import Reserved
     from billing.reports import Row
     from billing_client.keyring import KeyFile
 
@@ -86,11 +87,17 @@ def load_demo(
     return demo.load_demo(carriers, keys, id_digits)
 
 
-def apply(document: Mapping[str, Any], *, dry_run: bool = False, base: Path | None = None) -> list[Change]:
-    """Bring the store to what a document says; see `billing.apply`, whose ApplyError it raises."""
-    from billing.apply import apply
+def apply(
+    document: Mapping[str, Any], *, reserved: Reserved | None = None, dry_run: bool = False, base: Path | None = None
+) -> list[Change]:
+    """Bring the store to what a document says; see `billing.apply`, whose ApplyError it raises.
 
-    return apply(document, dry_run=dry_run, base=base)
+    `reserved`: names that the configuration gives to something else than accounts.
+    """
+    from billing.apply import apply
+    from billing.names import FREE
+
+    return apply(document, reserved=reserved or FREE, dry_run=dry_run, base=base)
 
 
 def accounts(filter: str = "", *, limit: int = 1000) -> list[Row]:  # noqa: A002 (reads best at the call)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from billing import values
 from billing.values import MONEY_DECIMALS
+from billing_client.numbering import digits_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -103,11 +104,13 @@ class Reader:
         )
         return None
 
-    def digits(self, field: str) -> str:
-        """A prefix."""
+    def digits(self, field: str, *, plus: bool = False) -> str:
+        """A prefix; `plus`: it may begin with a +."""
         value = self.text(field)
-        if value and not (value.isascii() and value.isdigit() and len(value) <= PREFIX_DIGITS):
-            self.problem(field, f"{shown(value)} is not up to {PREFIX_DIGITS} digits")
+        digits = value.removeprefix("+") if plus else value
+        if digits != digits_of(digits) or len(value) > PREFIX_DIGITS:
+            after = " after an optional +" if plus else ""
+            self.problem(field, f"{shown(value)} is not up to {PREFIX_DIGITS} digits{after}")
             return ""
         return value
 

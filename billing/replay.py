@@ -31,7 +31,8 @@ __all__ = ["Tariffs", "replay", "rerate"]
 
 AT_A_TIME: Final = 2000
 RECORDS: Final = """
-SELECT x.call_id, a.number AS account, x.caller, x.dialled, x.started_at, x.currency, p.name AS product,
+SELECT x.call_id, a.number AS account, x.caller, x.dialled, coalesce(o.number, x.dialled) AS rated, x.started_at,
+       x.currency, p.name AS product,
        t.name AS tariff, x.first_increment, x.next_increment,
        coalesce(k.billed_seconds, x.billed_seconds) AS billed_seconds, x.amount + coalesce(k.amount, 0) AS amount,
        coalesce(extract(epoch FROM coalesce(k.ended_at, x.ended_at) - coalesce(k.answered_at, x.answered_at)), 0)
@@ -40,6 +41,8 @@ SELECT x.call_id, a.number AS account, x.caller, x.dialled, x.started_at, x.curr
   JOIN billing_account a ON a.id = x.account_id
   LEFT JOIN billing_product p ON p.id = a.product_id
   LEFT JOIN billing_tariff t ON t.id = p.tariff_id
+  LEFT JOIN billing_alias n ON n.name = x.dialled AND x.direction IN ('internal', 'forwarded')
+  LEFT JOIN billing_account o ON o.id = n.account_id
   LEFT JOIN billing_correction k ON k.call_id = x.call_id
  WHERE x.started_at >= %(since)s AND (%(until)s::timestamptz IS NULL OR x.started_at < %(until)s)
    AND x.rate_id IS NOT NULL
@@ -91,7 +94,7 @@ def rerate(tariffs: Tariffs, record: Mapping[str, Any]) -> Rerated | None:
     tariff = tariffs.name_for(record["product"], record["tariff"])
     if tariff is None:
         return None
-    rate = tariffs.rate_for(tariff, record["dialled"], record["started_at"])
+    rate = tariffs.rate_for(tariff, record["rated"], record["started_at"])
     refused = "no rate" if rate is None else f"{rate.destination or rate.prefix} is blocked" if rate.blocked else ""
     talked = Decimal(0) if rate is None or refused else talked_seconds(record)
     return Rerated(

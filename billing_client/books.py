@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
+from billing_client.numbering import as_address, digits_of
 from billing_client.types import Gateway, Rate, Route
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
     from datetime import datetime
     from decimal import Decimal
 
-__all__ = ["RateBook", "RouteBook", "TariffTable", "Terms", "as_address", "leading_digits"]
+__all__ = ["RateBook", "RouteBook", "TariffTable", "Terms", "prefixed"]
 
 MAX_PREFIX_DIGITS = 18
 
@@ -129,16 +129,15 @@ class RateBook:
     def rate_for(self, tariff_id: int, number: str, at: datetime) -> Rate | None:
         """The rate of the longest prefix of `number` that is in force at `at`; None if there is none.
 
-        A leading + does not count, and only the digits before any other character do: a name matches the empty
-        prefix alone.
+        A leading + does not count. What is no number, be it that a number begins it, matches the empty prefix alone.
         """
         table = self.tariffs.get(tariff_id)
-        return None if table is None else table.rate_for(leading_digits(number), at)
+        return None if table is None else table.rate_for(prefixed(number), at)
 
     def matching(self, tariff_id: int, number: str) -> list[Rate]:
         """Every rate of a tariff whose prefix `number` begins with, in force or not, longest prefix first."""
         table = self.tariffs.get(tariff_id)
-        return [] if table is None else table.matching(leading_digits(number))
+        return [] if table is None else table.matching(prefixed(number))
 
 
 class RouteBook:
@@ -162,18 +161,24 @@ class RouteBook:
                 self._by_prefix.setdefault(route.prefix, []).append(route)
         self._longest = max(map(len, self._by_prefix), default=0)
 
-    def routes_for(self, number: str) -> tuple[Route, ...]:
-        """Routes in the order to try: longest prefix first, then by `order`; a gateway at most once."""
-        digits = leading_digits(number)
+    def routes_for(self, number: str, alone: Container[str] = ()) -> tuple[Route, ...]:
+        """Routes in the order to try: longest prefix first, then by `order`; a gateway at most once.
+
+        A prefix in `alone` (an emergency number) serves that number and no longer one.
+        """
+        digits = prefixed(number)
         found: dict[int, Route] = {}
         for length in range(min(self._longest, len(digits)), -1, -1):
-            for route in self._by_prefix.get(digits[:length], ()):
+            prefix = digits[:length]
+            if length < len(digits) and prefix in alone:
+                continue
+            for route in self._by_prefix.get(prefix, ()):
                 found.setdefault(route.gateway.gateway_id, route)
         return tuple(found.values())
 
     def closed_routes_for(self, number: str) -> list[Route]:
         """Routes that would serve the number, were their gateway not disabled or for incoming calls only."""
-        digits = leading_digits(number)
+        digits = prefixed(number)
         return [route for route in self._closed if digits.startswith(route.prefix)]
 
     def gateway_at(self, host: str, port: int) -> Gateway | None:
@@ -188,15 +193,6 @@ class RouteBook:
         return None if address is None else self._accounts.get(address)
 
 
-def as_address(written: str) -> IPv4Address | IPv6Address | None:
-    """An IP address, an IPv4 one that is written as IPv6 as what it is; None: it is none."""
-    try:
-        address = ip_address(written.strip("[]"))
-    except ValueError:
-        return None
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
-
-
 def _table(rates: Iterable[Rate], currency: str) -> TariffTable:
     table = TariffTable(currency)
     newest_first = sorted(rates, key=lambda rate: rate.effective_from, reverse=True)
@@ -207,17 +203,12 @@ def _table(rates: Iterable[Rate], currency: str) -> TariffTable:
 
 
 def _key(prefix: str) -> int:
-    if len(prefix) > MAX_PREFIX_DIGITS or not ((prefix.isascii() and prefix.isdigit()) or not prefix):
+    if len(prefix) > MAX_PREFIX_DIGITS or prefix != digits_of(prefix):
         raise ValueError(f"prefix {prefix!r} is not up to {MAX_PREFIX_DIGITS} digits")
     return int("1" + prefix)
 
 
-def leading_digits(number: str) -> str:
-    """The digits that a number begins with, without its +: what prefixes are compared with."""
-    digits = number.removeprefix("+")
-    if digits.isascii() and digits.isdigit():
-        return digits
-    for index, character in enumerate(digits):
-        if not "0" <= character <= "9":
-            return digits[:index]
-    return digits
+def prefixed(number: str) -> str:
+    """The digits of a number, without its +: what prefixes are compared with. Empty for what is no number: nothing is
+    priced or routed by how it begins."""
+    return digits_of(number.removeprefix("+"))

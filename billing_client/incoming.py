@@ -10,6 +10,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
+from billing_client.numbering import read
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -132,8 +134,9 @@ class AnsweringRules:
         return at.astimezone(_zone(self.timezone))
 
     def forward_to(self, destination: str) -> Forward | None:
-        """The forward that leads to a number."""
-        found = (one for one in (*self.follow_me.entries, *self.forwards.values()) if one.to == destination)
+        """The forward that leads to a number, however that is written."""
+        forwards = (*self.follow_me.entries, *self.forwards.values())
+        found = (one for one in forwards if destination in (one.to, read(one.to).text))
         return next(found, None)
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from billing_client import rows, statements
-from billing_client.books import RateBook, RouteBook, TariffTable, leading_digits
+from billing_client.books import RateBook, RouteBook, TariffTable, prefixed
 from billing_client.pool import UNREACHABLE, Link, connect
 from billing_client.types import CallStart, Gateway, Grant, Route, StoreUnavailable
 
@@ -116,7 +116,7 @@ class Inquiry:
     ) -> Parties:
         """As `Store.parties`; the life of accounts is looked at as it is `at` that instant, now by default."""
         calling = rows.name(caller if caller is not None or ani is None else f"{ani}@pstn")
-        called = rows.name(dialled)
+        called = rows.asked_name(dialled)
         found = await self._fetch(statements.PARTIES, calling, called)
         return rows.parties(calling, called, found, at or datetime.now(UTC))
 
@@ -132,7 +132,7 @@ class Inquiry:
         """Of one tariff the rates whose prefixes `number` begins with: all that its price can depend on."""
         if tariff_id is None:
             return RateBook({})
-        digits = leading_digits(number)
+        digits = prefixed(number)
         prefixes = [digits[:length] for length in range(len(digits) + 1)]
         table = TariffTable()
         for rate_id, prefix, text in await self._fetch(statements.RATES_OF, tariff_id, prefixes):

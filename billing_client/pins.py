@@ -8,6 +8,8 @@ import hmac
 import secrets
 from itertools import pairwise
 
+from billing_client.numbering import digits_of
+
 __all__ = ["LONGEST_PIN", "SHORTEST_PIN", "hash_pin", "is_pin", "new_pin", "weak_pin"]
 
 SHORTEST_PIN = 4
@@ -45,7 +47,7 @@ def _digest(pin: str, salt: bytes, log_cost: int) -> bytes:
 def weak_pin(pin: str, number: str) -> bool:
     """Whether a PIN must not be taken: no digits, too short or long, one digit or one pair repeated, digits in a row
     (up or down, 0 after 9 too), or a part of the mailbox's own number."""
-    if not (pin.isascii() and pin.isdigit() and SHORTEST_PIN <= len(pin) <= LONGEST_PIN):
+    if not digits_of(pin) or not SHORTEST_PIN <= len(pin) <= LONGEST_PIN:
         return True
     if pin in number or pin[::-1] in number or (len(number) >= SHORTEST_NUMBER and number in pin):
         return True

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from billing_client.lifecycle import LifeTerms, expiry
+from billing_client.numbering import digits_of
 from billing_client.pool import Pool
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _receipt(row: Record, channel: Channel) -> Receipt:
     terms = LifeTerms.parse(row["life"])
     end = None if terms is None else expiry(terms)
     caller = row["caller"].removeprefix("+")
-    numbers = (caller,) if caller.isascii() and caller.isdigit() else ()
+    numbers = (caller,) if digits_of(caller) else ()
     return Receipt(
         key=row["key"],
         attempts=row["attempts"],

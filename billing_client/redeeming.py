@@ -19,6 +19,7 @@ from billing_client.external_vouchers import ExternalVouchers, receipt_columns
 from billing_client.guessing import SHARED, Guesses
 from billing_client.keyring import KeyRing, KeyRingError
 from billing_client.lifecycle import LifeTerms, expiry
+from billing_client.numbering import digits_of
 from billing_client.pool import Pool
 from billing_client.rows import name, text
 from billing_client.vouchers import GuessSource, Redeemed, VoucherRejected, WantedReceipts
@@ -254,7 +255,7 @@ class StoreVouchers:
 
 def _ids(code: str) -> list[str]:
     """The ids of vouchers that a code may begin with."""
-    return valid_prefixes(code, SHORTEST_ID, LONGEST_ID) if code.isdigit() else []
+    return valid_prefixes(code, SHORTEST_ID, LONGEST_ID) if digits_of(code) else []
 
 
 def _redeemed(row: Record, delay_seconds: int) -> Redeemed:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from billing_client.books import Terms
 from billing_client.incoming import read_rules
 from billing_client.lifecycle import LifeTerms, refusal
+from billing_client.numbering import digits_of, is_credential
 from billing_client.types import BindingRow, Parties, Party, Subscriber
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from billing_client.types import CallFinish, CallStart, CallTrace, Rate
 
 __all__ = [
+    "asked_name",
     "binding",
     "binding_columns",
     "binding_key",
@@ -69,9 +71,15 @@ def name(value: str | None) -> str:
     return value
 
 
+def asked_name(value: str) -> str:
+    """A name that somebody dials, asks about or registers; empty for what identifies callers: a number as carriers show
+    it (`...@pstn`), an address."""
+    return "" if is_credential(value) else name(value)
+
+
 def pin_name(pin: str, company: str = "") -> str:
     """The alias that is a PIN, or a company's authorisation code; empty, which no alias is, for what cannot be one."""
-    if not (pin.isascii() and pin.isdigit() and len(pin) <= LONGEST_PIN):
+    if not digits_of(pin) or len(pin) > LONGEST_PIN:
         return ""
     return f"{name(company)}#{pin}{PIN_SUFFIX}" if company else f"{pin}{PIN_SUFFIX}"
 

@@ -12,9 +12,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from billing_client import rows, statements
-from billing_client.books import TariffTable, leading_digits
+from billing_client.books import TariffTable, prefixed
 from billing_client.guessing import LOGIN_ATTEMPT, LOGIN_FAILED, PIN_RIGHT, Guesses, counted, tell_of_guessing
 from billing_client.lifecycle import LifeTerms, expiry, refusal, zone_of
+from billing_client.numbering import Number, read
 from billing_client.pins import is_pin
 from billing_client.pool import Pool
 from billing_client.rating import seconds_covered
@@ -137,7 +138,8 @@ class SelfCare(Protocol):
         """
 
     async def quote(self, status: AccountStatus, destination: str) -> Quote:
-        """What a call to `destination` costs the account, and how long its funds last."""
+        """What a call to `destination` costs the account, and how long its funds last: to an account of ours by its own
+        number, whatever name of it is dialled."""
 
     async def know_phone(self, number: str, caller: str) -> bool:
         """Recognise the account by this calling number in future; false: the number is somebody else's."""
@@ -218,7 +220,8 @@ class StoreSelfCare:
 
     async def quote(self, status: AccountStatus, destination: str) -> Quote:
         """See `SelfCare`."""
-        digits = leading_digits(destination)
+        account = await self._pool.fetch(BY_ALIAS, rows.asked_name(destination))
+        digits = prefixed(account[0]["number"] if account else destination)
         prefixes = [digits[:length] for length in range(len(digits) + 1)]
         table = TariffTable()
         if status.tariff_id is not None:
@@ -237,6 +240,8 @@ class StoreSelfCare:
 
     async def know_phone(self, number: str, caller: str) -> bool:
         """See `SelfCare`."""
+        if read(caller) != Number("number", caller):
+            return False
         found = await self._pool.fetch(KNOW_PHONE, rows.name(number), f"{caller}@pstn")
         return bool(found[0]["known"])
 

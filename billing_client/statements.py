@@ -109,7 +109,9 @@ ACCOUNT_NUMBERS = """
 SELECT n.name, a.number FROM billing_alias n JOIN billing_account a ON a.id = n.account_id
  WHERE n.name = ANY ($1::text[])"""
 GATEWAYS = """
-SELECT id, name, host, port, transport, enabled, inbound, outbound, any_port, username, password FROM billing_gateway"""
+SELECT id, name, host, port, transport, enabled, inbound, outbound, any_port, username, password,
+       number_format
+  FROM billing_gateway"""
 ROUTES = "SELECT gateway_id, prefix, position, strip, prepend FROM billing_gatewayroute ORDER BY id"
 ADDRESSES = "SELECT name FROM addresses()"
 TARIFFS = "SELECT id, currency, revision FROM billing_tariff"

@@ -131,13 +131,13 @@ class Store:
 
     async def subscriber(self, name: str) -> Subscriber | None:
         """Who authenticates under `name` (account number or alias), and where they are registered."""
-        found = await self._pool.fetch(statements.SUBSCRIBER, rows.name(name))
+        found = await self._pool.fetch(statements.SUBSCRIBER, rows.asked_name(name))
         return rows.subscriber(name, found, self._utc())
 
     async def parties(self, *, caller: str | None, ani: str | None, dialled: str) -> Parties:
         """Both ends of a call: the caller by SIP name, or else by `<ani>@pstn`; the callee by number or alias."""
         calling = rows.name(caller if caller is not None or ani is None else f"{ani}@pstn")
-        called = rows.name(dialled)
+        called = rows.asked_name(dialled)
         return rows.parties(calling, called, await self._pool.fetch(statements.PARTIES, calling, called), self._utc())
 
     # Calls

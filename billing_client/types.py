@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from billing_client.incoming import AnsweringRules
+from billing_client.numbering import e164
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,6 +30,7 @@ __all__ = [
     "Gateway",
     "Grant",
     "GrantRefusal",
+    "NumberFormat",
     "Parties",
     "Party",
     "Rate",
@@ -45,6 +47,8 @@ AccountKind = Literal["debit", "credit", "subordinate"]
 Direction = Literal["internal", "outgoing", "incoming", "forwarded"]
 """Seen from the provider; "forwarded": an account pays for a call that it forwards."""
 EndedBy = Literal["caller", "callee", "funds", "admin", "timer", "media", "failure", "shutdown", "orphan"]
+NumberFormat = Literal["digits", "e164"]
+"""`420777123001` or `+420777123001`."""
 Identified = Literal["account", "alias", "ani", "pin"]
 """By its number, another name, the number that it calls from, or a PIN."""
 
@@ -196,6 +200,8 @@ class Gateway:
     """Calls from any source port of the address are this gateway's, not only from `port`."""
     username: str | None = None
     password: str | None = None
+    number_format: NumberFormat = "digits"
+    """How it wants numbers of the whole world, in Request-URI, To and identities."""
 
     def __repr__(self) -> str:
         """Without the credentials, so that they cannot reach a log."""
@@ -212,11 +218,20 @@ class Route:
     strip: int = 0
     """Leading digits to remove."""
     prepend: str = ""
-    """Digits to put before the rest."""
+    """Digits to put before the rest; they may begin with a +, which is for numbers of E.164."""
+
+    @property
+    def _has_plus(self) -> bool:
+        return self.gateway.number_format == "e164" or self.prepend.startswith("+")
 
     def number(self, dialled: str) -> str:
         """The dialled number as this gateway wants it."""
-        return self.prepend + dialled[self.strip :]
+        number = self.prepend + dialled[self.strip :]
+        return e164(number) if self.gateway.number_format == "e164" else number
+
+    def identity(self, number: str) -> str:
+        """The number of a caller, or of who was called first, as this gateway wants it."""
+        return e164(number) if self._has_plus else number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

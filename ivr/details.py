@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from ivr.verbs import CallDetails
 from switch.sip.address import NameAddr
 from switch.sip.errors import ParseError
+from switch.sip.grammar import whole_number
 from switch.sip.uri import Uri
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def call_details(request: Request, *, language: str) -> CallDetails:
         caller_name=caller.display if caller is not None else "",
         account=_user(request.get("P-Served-User")),
         target=_target(params),
-        cause=int(params["cause"]) if params.get("cause", "").isdecimal() else None,
+        cause=whole_number(params.get("cause") or "", 3),
         dialled=request.to.uri.user or "",
         language=params.get("language") or language,
         parameters={name: value for name, value in params.items() if name not in _OURS},

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from ivr.keys import KEYS
+from switch.sip.grammar import whole_number
 
 if TYPE_CHECKING:
     from switch.sip.message import Request
@@ -35,7 +36,7 @@ def info_keys(request: Request) -> str | None:
 
 
 def _key(written: str) -> str:
-    if written.isdecimal() and len(written) == 2:
+    if len(written) == 2 and whole_number(written, 2) is not None:
         event = int(written)
         return KEYS[event] if event < len(KEYS) else ""
     return written[0].upper()

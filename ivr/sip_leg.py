@@ -17,6 +17,7 @@ from media.recording import Recorder
 from media.sdp import SdpError
 from media.sound import Sound
 from media.tone import SAMPLE_RATE, tone
+from switch.sip.grammar import whole_number
 from switch.sip.session import Acknowledged, Ended, Refreshed, Replied, Requested, Withdrawn
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def q850(message: Message) -> int | None:
         if protocol.strip().upper() == "Q.850":
             for param in rest.split(";"):
                 name, _, number = param.partition("=")
-                if name.strip().lower() == "cause" and number.strip().isdecimal():
-                    return int(number)
+                if name.strip().lower() == "cause":
+                    return whole_number(number.strip(), 3)
     return None
 
 

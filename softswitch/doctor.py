@@ -20,9 +20,11 @@ import dns.exception
 import dns.resolver
 import psycopg
 
+from billing.names import alias_problem
+from billing_client.numbering import digits_of
 from softswitch.ports import taken_ports
 from softswitch.runfiles import running_pid
-from softswitch.settings import reachable_at, recordings
+from softswitch.settings import reachable_at, recordings, reserved_names
 from softswitch.store import EmbeddedStore, StoreError, open_store
 from softswitch.supervise import up_file
 
@@ -43,6 +45,10 @@ VERSION_TAG = 0xA0
 LOCKED = """
 SELECT (SELECT count(*) FROM billing_voucherguess WHERE locked_until > now())
      + (SELECT count(*) FROM billing_pinfailure WHERE locked_until > now() AND subject NOT LIKE 'mailbox card %')"""
+MISNAMED = """
+SELECT name FROM billing_alias
+ WHERE name = ANY(%s) OR name ~ '^[+*#]' OR name ~* '^urn:' OR name ^@ ANY(%s) ORDER BY name LIMIT %s"""
+MOST_MISNAMED = 20
 UTC_TIME_TAG = 0x17
 
 
@@ -144,7 +150,7 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
             row = connection.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
             middle = (before + time.time()) / 2
             version = connection.info.server_version
-            locked = _locked(connection)
+            locked, misnamed = _locked(connection), _misnamed(connection, configuration)
     except (StoreError, psycopg.OperationalError) as error:
         yield Finding("store", Verdict.BAD, str(error).strip())
         return
@@ -159,6 +165,20 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
     if locked:
         text = f'{locked} locked for wrong codes or PINs; "softswitch guessing" shows them'
         yield Finding("guessing", Verdict.WARNING, text)
+    for problem in misnamed:
+        yield Finding("names", Verdict.WARNING, f"nobody reaches an account so: {problem}")
+
+
+def _misnamed(connection: psycopg.Connection[tuple[Any, ...]], configuration: Configuration) -> list[str]:
+    """Accounts and aliases that are called like something else, or like no number that is ever dialled."""
+    reserved, gateways = reserved_names(configuration), {}
+    with suppress(psycopg.errors.UndefinedTable):  # a store that no table was made in yet
+        gateways = dict(connection.execute("SELECT host, name FROM billing_gateway").fetchall())
+        found = connection.execute(MISNAMED, [[*reserved.names(), *gateways], list(reserved.beginnings), MOST_MISNAMED])
+        names = [name for (name,) in found.fetchall()]
+        problems = ((alias_problem(name, reserved) or reserved.address_problem(name, gateways)) for name in names)
+        return [problem for problem in problems if problem is not None]
+    return []
 
 
 def _locked(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
@@ -174,7 +194,7 @@ def _names(configuration: Configuration) -> Iterator[Finding]:
     ours = {address for one in configuration.sip.listen for address in reachable_at(one.host)}
     ours |= {configuration.sip.advertise} if configuration.sip.advertise else set()
     for domain in configuration.domains:
-        if domain.replace(".", "").isdigit() or ":" in domain:
+        if digits_of(domain.replace(".", "")) or ":" in domain:
             continue
         found = _resolve(domain)
         if found is None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from billing.names import Reserved
+from billing_client.numbering import as_address
 from ivr.apps.voicemail import KEY_MAPS, VoicemailSettings
 from ivr.handover import MailSettings
 from ivr.settings import IvrSettings, LoginSettings
@@ -118,6 +120,7 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
         early_media_seconds=float(sip.early_media_seconds),
         max_unpaid_call_seconds=float(sip.max_unpaid_call_seconds),
         emergency_numbers=sip.emergency_numbers,
+        emergency_services=sip.emergency_services,
         media_server=_media_server(configuration),
         media_secret=media_secret(configuration),
         access_numbers=configuration.ivr.access_numbers,
@@ -149,12 +152,31 @@ def _media_server(configuration: Configuration) -> tuple[str, int]:
     return reachable_at(server.host)[-1], server.port
 
 
+def reserved_names(configuration: Configuration) -> Reserved:
+    """What is dialled for something else than an account, and the addresses that are ours."""
+    ivr = configuration.ivr
+    numbers = {"anonymous": "what callers are called who withhold their number"}
+    numbers |= {number: f"an access number (ivr.access_numbers: {app})" for number, app in ivr.access_numbers.items()}
+    numbers |= dict.fromkeys(ivr.feature_codes, "a star code (ivr.feature_codes)")
+    numbers |= dict.fromkeys(configuration.sip.emergency_numbers, "an emergency number (sip.emergency_numbers)")
+    beginnings = {
+        number.removesuffix("%"): f"access number {number.removesuffix('%')}, after which a destination is dialled"
+        for number in ivr.access_numbers
+        if number.endswith("%")
+    }
+    ours = [*_own_addresses(configuration), *reachable_at(configuration.media.server.host)]
+    addresses = {address: "our own address" for address in ours if as_address(address) is not None}
+    return Reserved(numbers, beginnings, addresses)
+
+
 def explain_conditions(configuration: Configuration) -> Conditions:
     """What calls depend on, for a call that is not made."""
     applications = Applications(configuration.ivr.access_numbers, configuration.ivr.feature_codes, is_served=True)
     return Conditions(
         credit=credit_settings(configuration),
         emergency=configuration.sip.emergency_numbers,
+        emergency_services=configuration.sip.emergency_services,
+        domains=(*configuration.domains, *_own_addresses(configuration)),
         applications=applications,
         ring_seconds=float(configuration.sip.ring_seconds),
     )

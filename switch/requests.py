@@ -8,7 +8,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from billing_client.types import StoreError
-from switch.call.plan import dialled_number
+from switch.call.number import dialled_number
 from switch.core import EXTENSIONS, METHODS
 from switch.lamp.lamp import ALLOW_EVENTS
 from switch.sip.digest import Verdict

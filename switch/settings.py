@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from billing_client.numbering import Emergency
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -134,6 +136,8 @@ class SwitchSettings:
     max_unpaid_call_seconds: float = 14400.0
     """How long a call may last that nobody pays for; emergency calls are not ended."""
     emergency_numbers: tuple[str, ...] = ("112", "911")
+    emergency_services: Mapping[str, str] = field(default_factory=dict)
+    """Which of them is dialled for a service of RFC 5031, such as `police`; others get the first."""
     media_server: tuple[str, int] | None = None
     """SIP address (UDP) of the media server; None: there is none."""
     media_secret: bytes = field(default=b"", repr=False)
@@ -154,3 +158,8 @@ class SwitchSettings:
     journal_dir: Path | None = None
     """Where finished calls wait while the store is away, and a killed switch finds the calls that it lost; None: in
     memory only."""
+
+    @property
+    def emergency(self) -> Emergency:
+        """The numbers that are always let through."""
+        return Emergency(self.emergency_numbers, self.emergency_services)

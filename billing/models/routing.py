@@ -20,6 +20,12 @@ class Gateway(models.Model):
         UDP = "udp"
         TCP = "tcp"
 
+    class NumberFormat(models.TextChoices):
+        """How it wants numbers of the whole world."""
+
+        DIGITS = "digits"
+        E164 = "e164"
+
     name = Identifier(max_length=64, unique=True)
     host = models.CharField(max_length=255)
     port = models.PositiveIntegerField(default=5060, db_default=5060)
@@ -30,9 +36,15 @@ class Gateway(models.Model):
     any_port = models.BooleanField(default=True, db_default=Value(True))
     username = models.CharField(max_length=64, null=True, blank=True)
     password = models.CharField(max_length=128, null=True, blank=True)
+    number_format = models.CharField(
+        max_length=6, choices=NumberFormat.choices, default="digits", db_default=Value("digits")
+    )
 
     class Meta:
-        constraints = (models.CheckConstraint(name="gateway_port", condition=Q(port__gte=1) & Q(port__lte=65535)),)
+        constraints = (
+            models.CheckConstraint(name="gateway_port", condition=Q(port__gte=1) & Q(port__lte=65535)),
+            models.CheckConstraint(name="gateway_number_format", condition=Q(number_format__in=("digits", "e164"))),
+        )
 
     def __str__(self) -> str:
         return self.name

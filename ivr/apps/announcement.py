@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from billing_client.numbering import digits_of
+
 if TYPE_CHECKING:
     from ivr.verbs import Ivr
 
@@ -27,4 +29,4 @@ async def announcement(call: Ivr) -> None:
 
 
 def _number(written: str, least: int, most: int) -> int | None:
-    return int(written) if written.isascii() and written.isdigit() and least <= int(written) <= most else None
+    return int(written) if digits_of(written) and len(written) < 10 and least <= int(written) <= most else None

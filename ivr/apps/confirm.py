@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from billing_client.numbering import digits_of
 from ivr.say import grammar
 
 if TYPE_CHECKING:
@@ -99,4 +100,4 @@ def _status(verdict: Verdict, status: int, settings: ConfirmSettings, declined: 
 
 def _seconds(written: str) -> float:
     least, most = RING_SECONDS
-    return min(max(float(written), least), most) if written.isascii() and written.isdigit() else 60.0
+    return min(max(float(written), least), most) if digits_of(written[:9]) else 60.0

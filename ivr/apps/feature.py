@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CODES", "Feature", "feature", "feature_of"]
 
-NUMBER = re.compile(r"\+?\d{2,32}")
+NUMBER = re.compile(r"\+?[0-9]{2,32}")
 FORBIDDEN: Final = 403
 MODES: dict[str, Mode] = {
     "1": "ring",

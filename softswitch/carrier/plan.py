@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from billing_client.numbering import digits_of
+
 __all__ = ["ENDINGS", "Behaviour", "behaviour"]
 
 RING_AFTER_SECONDS = 0.2
@@ -50,6 +52,6 @@ def behaviour(number: str, gateway: int) -> Behaviour:
         return Behaviour(status=REFUSALS[ending])
     if ending == "600":
         return Behaviour(answer_after_seconds=SLOW_SECONDS)
-    if len(ending) == 3 and ending.isdigit() and ending[0] == "9" and 0 < int(ending[1:]) <= LAST_SECONDS:
+    if len(digits_of(ending)) == 3 and ending[0] == "9" and 0 < int(ending[1:]) <= LAST_SECONDS:
         return Behaviour(hang_up_after_seconds=float(ending[1:]))
     return Behaviour()

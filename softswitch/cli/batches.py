@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from billing_client.numbering import digits_of
 from softswitch.cli import look
 from softswitch.cli.context import Column
 from softswitch.cli.look import json_option
 from softswitch.cli.money import Amount
 from softswitch.cli.vouchers import numbers_option, progress
+from softswitch.settings import reserved_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +108,7 @@ def generate(
     Interrupted, it goes on where it stopped when the same is asked again. Numbers are random and end with a check
     digit, or follow from --first-number. Passwords are random; "accounts export" writes them.
     """
-    if asked["prefix"] and not (asked["prefix"].isascii() and asked["prefix"].isdecimal()):
+    if asked["prefix"] and not digits_of(asked["prefix"]):
         raise click.UsageError("--prefix is digits only")
     if 0 < asked["pin_digits"] < 6:
         raise click.UsageError("--pin-digits is 6 or more")
@@ -118,13 +120,13 @@ def generate(
         "expire_after_last_use_days": expires_after_last_use,
     }
     asked["password_digits"] = asked["password_digits"] or 0
-    batch = asked["batch"]
+    batch, reserved = asked["batch"], reserved_names(shell.configuration())
     with _store(shell):
         from billing.account_generation import AccountGeneration
         from billing.account_generation import generate as generated
 
         with progress(shell, f"Generating {batch}") as tell:
-            first, last = generated(AccountGeneration(columns=columns, **asked), tell)
+            first, last = generated(AccountGeneration(columns=columns, reserved=reserved, **asked), tell)
     if last < first:
         shell.out.print(f"Nothing to do: {batch} has {first - 1} accounts already.", style="dim")
     else:

@@ -18,6 +18,7 @@ from softswitch.cli.context import FAILED, Column
 from softswitch.cli.look import json_option
 from softswitch.config import describe
 from softswitch.config.yaml_text import Problem, WrittenMapping, compose, line_of, written_tree
+from softswitch.settings import reserved_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,20 +89,20 @@ def apply(shell: Shell, file: Path, yes: bool, dry_run: bool, as_json: bool) -> 
 
     Shows the difference first and asks. Applying the same file again changes nothing.
     """
-    document = read_yaml(file)
+    document, reserved = read_yaml(file), reserved_names(shell.configuration())
     with shell.operations() as operations:
         from billing.apply import ApplyError
 
         try:
             with shell.err.status(f"Comparing {file.name} with the store ..."):
-                changes = operations.apply(document, dry_run=True, base=file.parent)
+                changes = operations.apply(document, reserved=reserved, dry_run=True, base=file.parent)
             _show_changes(shell, changes, as_json=as_json)
             if not changes or dry_run:
                 return
             if not yes and not click.confirm(f"Make {_count(len(changes), 'change')}?", err=True):
                 raise click.Abort
             with shell.err.status("Making the changes ..."):
-                operations.apply(document, base=file.parent)
+                operations.apply(document, reserved=reserved, base=file.parent)
         except ApplyError as error:
             raise refused(file, document, error.problems) from error
     if not as_json:

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, TypeVar, get_args
 
 from billing.values import amount
+from billing_client.numbering import read
 from ivr.apps.selfcare.settings import BalanceMode, CardSettings, LowBalancePolicy, Registering, Translation
 from ivr.say import GRAMMARS
 from softswitch.config import values
@@ -44,6 +45,7 @@ def read_access_numbers(
     cards: dict[str, CardSettings] = {}
     with section:
         for key in section.words():
+            _check_number(section, key)
             if not section.is_mapping(key):
                 targets[key] = section.value(key, _application_or_menu(applications), "")
                 continue
@@ -61,6 +63,15 @@ def read_access_numbers(
                     options.complain("one_stage", f"goes with app: {ONE_STAGE} only")
                 targets[f"{key}%"] = target
     return targets, cards
+
+
+def _check_number(section: Section, key: str) -> None:
+    """Whether a number can be dialled as it is written: what arrives is in one spelling."""
+    found = read(key)
+    if found.kind not in ("number", "code", "name"):
+        section.complain(key, f'"{key}" cannot be dialled')
+    elif found.text != key:
+        section.complain(key, f'what is dialled arrives as "{found.text}": write it so')
 
 
 def _application_or_menu(applications: Sequence[str]) -> Callable[[str], str]:

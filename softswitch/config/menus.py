@@ -24,7 +24,7 @@ __all__ = ["read_menus", "sound_beside"]
 TARGETS = ("dial", "menu", "app")
 ONE_OF = "needs exactly one of dial, menu and app"
 USUAL_DIGITS, MOST_DIGITS = 3, 8
-SPAN = re.compile(r"\s*(\d{1,2}):(\d\d)\s*-\s*(\d{1,2}):(\d\d)\s*")
+SPAN = re.compile(r"\s*([0-9]{1,2}):([0-9][0-9])\s*-\s*([0-9]{1,2}):([0-9][0-9])\s*")
 NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
 
 
@@ -163,7 +163,7 @@ def _span(value: str) -> Span:
 def _holiday(value: str) -> date | tuple[int, int]:
     """`2026-12-24`, or `12-24` of every year."""
     try:
-        if re.fullmatch(r"\d\d-\d\d", value):
+        if re.fullmatch(r"[0-9][0-9]-[0-9][0-9]", value):
             day = date.fromisoformat(f"2024-{value}")
             return day.month, day.day
         return date.fromisoformat(value)

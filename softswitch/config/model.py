@@ -92,6 +92,8 @@ class Sip:
     max_unpaid_call_seconds: int = 14400
     drain_seconds: int = 30
     emergency_numbers: tuple[str, ...] = ("112", "911")
+    emergency_services: Mapping[str, str] = field(default_factory=dict)
+    """Numbers by service of RFC 5031 (`police`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

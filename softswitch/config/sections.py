@@ -38,7 +38,7 @@ from softswitch.config.vouchers import read_vouchers
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from softswitch.config.document import Section
+    from softswitch.config.document import Document, Section
 
 __all__ = ["read_configuration"]
 
@@ -80,6 +80,7 @@ def read_configuration(root: Section) -> Configuration:
             demo=_demo(root.section("demo")),
         )
         check_receipts(document, found.ivr, found.voicemail)
+        _check_emergency(document, found)
         return found
 
 
@@ -120,8 +121,27 @@ def _sip(section: Section) -> Sip:
                 "max_unpaid_call_seconds", integer(60, A_DAY), plain.max_unpaid_call_seconds
             ),
             drain_seconds=section.value("drain_seconds", integer(0, A_DAY), plain.drain_seconds),
-            emergency_numbers=section.values("emergency_numbers", text, plain.emergency_numbers),
+            emergency_numbers=section.values("emergency_numbers", values.telephone, plain.emergency_numbers),
+            emergency_services=_emergency_services(section.section("emergency_services")),
         )
+
+
+def _emergency_services(section: Section) -> dict[str, str]:
+    """Which number is dialled for `urn:service:sos.SERVICE`."""
+    with section:
+        return {word.lower(): section.value(word, values.telephone, "") for word in section.words()}
+
+
+def _check_emergency(document: Document, found: Configuration) -> None:
+    """An emergency number is nothing else, and the number of a service is one."""
+    numbers = found.sip.emergency_numbers
+    for number_ in numbers:
+        if number_ in found.ivr.access_numbers:
+            document.complain_at(f"ivr.access_numbers.{number_}", f"{number_} is an emergency number")
+    for service, number_ in found.sip.emergency_services.items():
+        if number_ and number_ not in numbers:
+            path = f"sip.emergency_services.{service}"
+            document.complain_at(path, f"{number_} is none of sip.emergency_numbers ({', '.join(numbers)})")
 
 
 def _registration(section: Section) -> Registration:
@@ -286,7 +306,7 @@ def _check_access_menus(section: Section, numbers: Mapping[str, str], menus: Map
 
 
 def _star_code(value: str) -> str:
-    if not re.fullmatch(r"[*#]\d{1,4}[*#]?", value):
+    if not re.fullmatch(r"[*#][0-9]{1,4}[*#]?", value):
         raise WrongValueError('is no star code such as "*72" or "*21*"')
     return value
 

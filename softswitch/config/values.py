@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import TYPE_CHECKING, TypeVar
 
+from billing_client.numbering import digits_of, read
 from softswitch.config.document import WrongValueError, did_you_mean
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = [
     "port_range",
     "public_address",
     "sender",
+    "telephone",
     "text",
     "url",
 ]
@@ -59,6 +61,14 @@ def text(value: str) -> str:
     if not value.strip():
         raise WrongValueError("is empty")
     return value
+
+
+def telephone(value: str) -> str:
+    """A number that can be dialled, in its one spelling: digits."""
+    found = read(value)
+    if found.kind != "number":
+        raise WrongValueError(f'"{value}" is no telephone number')
+    return found.text
 
 
 def name(value: str) -> str:
@@ -152,7 +162,7 @@ def public_address(parse: Callable[[str], str] = ip_address) -> Callable[[str], 
 
 def domain(value: str) -> str:
     """A domain name or a literal IP address, in lower case."""
-    if re.fullmatch(r"[\d.]+|\[?[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\]?", value):
+    if re.fullmatch(r"[0-9.]+|\[?[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\]?", value):
         return ip_address(value)
     if len(value) > 253 or not all(LABEL.fullmatch(label) for label in value.rstrip(".").split(".")):
         raise WrongValueError(f'"{value}" is no domain name')
@@ -171,7 +181,7 @@ def endpoint(
 
     def parse(value: str) -> Endpoint:
         transport, separator, rest = value.partition(":")
-        if not separator or transport.isdigit():
+        if not separator or digits_of(transport):
             raise WrongValueError(f'expected transport:address:port such as "udp:0.0.0.0:5060", not "{value}"')
         if transport.lower() not in transports:
             hint = did_you_mean(transport, transports) or "; known: " + ", ".join(transports)

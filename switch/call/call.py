@@ -187,10 +187,15 @@ class Call:
     async def _set_up(self) -> None:
         services, request = self.services, self.invite.request
         services.core.perform(self.invite.progress(100, services.core.now()))
-        self.dialled = called(request.uri, services.settings.domains, self.invite.flow)
+        settings = services.settings
+        destination = called(request.uri, settings.domains, self.invite.flow, settings.emergency)
+        self.dialled = destination.number
         hops = request.max_forwards
         if hops is not None and hops < 1:
             await self._refuse(Refusal(483, 25, "Too many hops"))
+            return
+        if destination.refusal is not None:
+            await self._refuse(destination.refusal)
             return
         parties, caller = await services.check.identify(request, self.invite.flow, self.dialled)
         if isinstance(caller, Verdict) or self.invite.answered:

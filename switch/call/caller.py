@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from billing_client.incoming import DEFAULT_MAX_CALLS
+from billing_client.numbering import is_credential
 from billing_client.types import Parties, StoreUnavailable
 from switch.call.forward import Forwarding
-from switch.call.plan import Caller, dialled_number
+from switch.call.number import asserted, calling_number
+from switch.call.plan import Caller
 from switch.sip.address import NameAddr
 from switch.sip.digest import Verdict
 from switch.sip.errors import ParseError
@@ -105,6 +107,7 @@ class CallerCheck:
     async def _parties(self, *, caller: str | None, ani: str | None, dialled: str) -> Parties:
         """Both ends from the store, or from memory while that is away; raises StoreError."""
         calling = caller or f"{ani}@pstn"
+        dialled = "" if is_credential(dialled) else dialled
         if not self._reach.is_away:
             changes = self._memory.changes
             try:
@@ -127,10 +130,9 @@ class CallerCheck:
             return await self._served(request, dialled)
         gateway = self.gateway(flow)
         if gateway is not None:
-            sender = _asserted(request)
-            ani = dialled_number(sender.uri.user or "")
-            parties = await self._parties(caller=None, ani=ani or None, dialled=dialled)
-            return parties, carrier_caller(gateway, ani, sender.display)
+            sender = asserted(request)
+            parties = await self._parties(caller=None, ani=sender.number or None, dialled=dialled)
+            return parties, carrier_caller(gateway, sender.number, sender.display)
         credentials = self._credentials(request)
         if credentials is None:
             return await self._by_address(request, flow, dialled)
@@ -169,8 +171,8 @@ class CallerCheck:
             return _NOBODY, Verdict.REFUSED
         number, is_diverted = served
         parties = await self._parties(caller=number, ani=None, dialled=dialled)
-        sender = _asserted(request)
-        shown = dialled_number(sender.uri.user or "") or "anonymous"
+        sender = asserted(request)
+        shown = sender.number or "anonymous"
         forwarding = None
         account = parties.caller
         if is_diverted and account is not None:
@@ -256,19 +258,9 @@ def _served_user(request: Request) -> tuple[str, bool] | None:
     for value in request.values("P-Served-User"):
         try:
             user = NameAddr.parse(value)
-            number = user.uri.user
+            number = calling_number(user.uri.user or "")
         except ParseError:
             continue
         if number:
-            return dialled_number(number), (user.params.get("sescase") or "").lower() == "orig-cdiv"
+            return number, (user.params.get("sescase") or "").lower() == "orig-cdiv"
     return None
-
-
-def _asserted(request: Request) -> NameAddr:
-    """Who a trusted peer says is calling: P-Asserted-Identity (RFC 3325) before From."""
-    for value in request.values("P-Asserted-Identity"):
-        try:
-            return NameAddr.parse(value)
-        except ParseError:
-            continue
-    return request.from_

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from switch.call.number import number_of
 from switch.sip.address import NameAddr
 from switch.sip.errors import ParseError
 from switch.sip.uri import Uri
@@ -66,6 +67,6 @@ def _retargeted(request: Request) -> list[NameAddr]:
 
 def _is_account(entry: NameAddr, account: str, domains: Container[str]) -> bool:
     try:
-        return entry.uri.user == account and entry.uri.host in domains
+        return number_of(entry.uri).text == account and entry.uri.host in domains
     except ParseError:
         return False

@@ -9,21 +9,28 @@ running switch knows (a registration of the last moment, a connection that has g
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from billing_client.numbering import Emergency, digits_of
 from billing_client.rating import seconds_covered
 from switch.call.answering import Surroundings
 from switch.call.caller import account_caller, address_caller, carrier_caller, known_carrier, login_account, note_caller
 from switch.call.credit import Credit
 from switch.call.diversion import MOST_FORWARDS
 from switch.call.funds import note_grant
-from switch.call.plan import Applications, Caller, DialPlan, Plan, Refusal, dialled_number, nowhere, plan_call
+from switch.call.number import calling_number
+from switch.call.plan import Applications, Caller, DialPlan, Plan, Refusal, called, nowhere, plan_call
 from switch.call.start import call_start, refused
 from switch.call.timeline import Timeline
 from switch.call.trace import Trace
+from switch.sip.errors import ParseError
+from switch.sip.flow import INNER_FLOW
+from switch.sip.uri import Uri
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from decimal import Decimal
 
@@ -77,6 +84,8 @@ class Conditions:
 
     credit: CreditSettings
     emergency: tuple[str, ...] = ()
+    emergency_services: Mapping[str, str] = field(default_factory=dict)
+    domains: tuple[str, ...] = ()
     applications: Applications = field(default_factory=Applications)
     ring_seconds: float = 60.0
 
@@ -86,6 +95,8 @@ class Conditions:
         return cls(
             credit=settings.credit,
             emergency=settings.emergency_numbers,
+            emergency_services=settings.emergency_services,
+            domains=settings.domains,
             applications=Applications.of(settings),
             ring_seconds=settings.ring_seconds,
         )
@@ -118,7 +129,10 @@ class _Answering:
         self._trace = explanation.trace
         self._conditions = conditions
         self._forwarders = forwarders
-        self._dialled = dialled_number(explanation.question.dialled)
+        emergency = Emergency(conditions.emergency, conditions.emergency_services)
+        flow = INNER_FLOW if forwarders else None
+        self._called = called(_uri(explanation.question.dialled), (*conditions.domains, ""), flow, emergency)
+        self._dialled = self._called.number
         self._at = explanation.question.at
 
     async def run(self) -> None:
@@ -142,10 +156,14 @@ class _Answering:
 
     async def _decide(self, routes: RouteBook, parties: Parties, caller: Caller) -> None:
         explanation, conditions, account = self._explanation, self._conditions, parties.caller
-        rates = await self._inquiry.rates(account.tariff_id if account else None, self._dialled)
+        if self._called.refusal is not None:
+            explanation.refusal = self._called.refusal
+            return
+        rated = parties.callee.number if parties.callee is not None else self._dialled
+        rates = await self._inquiry.rates(account.tariff_id if account else None, rated)
         dial_plan = DialPlan(rates, routes, conditions.emergency, conditions.applications)
         plan = plan_call(parties, self._dialled, caller, dial_plan, explanation.question.at, self._trace)
-        self._note_rejections(account, rates, routes, plan)
+        self._note_rejections(account, rates, rated, routes, plan)
         if isinstance(plan, Refusal):
             explanation.refusal = plan
             return
@@ -162,7 +180,7 @@ class _Answering:
         question, inquiry = self._explanation.question, self._inquiry
         gateway = known_carrier(routes, _socket(question.source)) if question.source else None
         if gateway is not None:
-            ani = dialled_number(question.caller)
+            ani = calling_number(question.caller)
             parties = await inquiry.parties(caller=None, ani=ani or None, dialled=self._dialled, at=self._at)
             return parties, carrier_caller(gateway, ani)
         name = routes.account_at(_socket(question.source)[0]) if question.source else None
@@ -177,13 +195,15 @@ class _Answering:
         account = login_account(parties)
         return parties, None if account is None else account_caller(account, question.caller)
 
-    def _note_rejections(self, payer: Party | None, rates: RateBook, routes: RouteBook, plan: Plan | Refusal) -> None:
+    def _note_rejections(
+        self, payer: Party | None, rates: RateBook, rated: str, routes: RouteBook, plan: Plan | Refusal
+    ) -> None:
         """What matched too and was not taken."""
         at = self._explanation.question.at
         chosen = plan.rate.rate_id if isinstance(plan, Plan) and plan.rate is not None else None
         is_rated = not isinstance(plan, Plan) or plan.rate is not None
         tariff_id = payer.tariff_id if payer is not None and is_rated else None
-        for rate in rates.matching(tariff_id, self._dialled) if tariff_id is not None else ():
+        for rate in rates.matching(tariff_id, rated) if tariff_id is not None else ():
             if rate.rate_id == chosen or rate.blocked:
                 continue
             in_force = rate.effective_from <= at and (rate.effective_to is None or at < rate.effective_to)
@@ -273,10 +293,18 @@ class _Answering:
             note_grant(self._trace, credit, plan.payer)
 
 
+def _uri(text: str) -> Uri:
+    """What is asked about, as a phone would dial it: a number, or a URI."""
+    if text.lower().startswith(("sip:", "sips:", "tel:", "urn:")):
+        with suppress(ParseError):
+            return Uri.parse(text)
+    return Uri("sip", text, "")
+
+
 def _socket(source: str) -> tuple[str, int]:
     """`192.0.2.1`, `192.0.2.1:5060`, `2001:db8::1` or `[2001:db8::1]:5060`; port 0: any."""
     host, colon, port = source.rpartition(":")
-    if colon and port.isdigit() and (":" not in host or host.startswith("[")):
+    if colon and digits_of(port[:5]) == port and (":" not in host or host.startswith("[")):
         return host.strip("[]"), int(port)
     return source.strip("[]"), 0
 

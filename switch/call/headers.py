@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from switch.sip.grammar import quote, whole_number
+
 if TYPE_CHECKING:
     from switch.sip.message import HeaderLines, Message
 
@@ -42,7 +44,7 @@ def extensions(message: Message, name: str) -> list[str]:
 
 def reason(cause: int, text: str) -> tuple[str, str]:
     """A Reason header line with a Q.850 cause (RFC 3326)."""
-    return ("Reason", f'Q.850;cause={cause};text="{text}"')
+    return ("Reason", f"Q.850;cause={cause};text={quote(text)}")
 
 
 def reason_cause(message: Message) -> int | None:
@@ -52,6 +54,6 @@ def reason_cause(message: Message) -> int | None:
         if protocol.strip().upper() == "Q.850":
             for item in rest.split(";"):
                 name, _, number = item.partition("=")
-                if name.strip().lower() == "cause" and number.strip().isdigit():
-                    return int(number[:4])
+                if name.strip().lower() == "cause":
+                    return whole_number(number.strip(), 3)
     return None

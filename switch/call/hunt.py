@@ -15,7 +15,7 @@ from switch.sip.choose import best_response
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from billing_client.types import Gateway
+    from billing_client.types import Gateway, Route
     from switch.call.forward import Forwarding
     from switch.sip.flow import Flow, Hop
     from switch.sip.message import HeaderLines, Response
@@ -63,6 +63,12 @@ class Branch:
     ring_seconds: float | None = None
     """How long it may ring; None: as long as its stage."""
     invitation: Invitation | None = None
+    route: Route | None = None
+    """Of a gateway: by which it is asked."""
+
+    def identity(self, number: str) -> str:
+        """A number of a party as the other side wants it."""
+        return number if self.route is None else self.route.identity(number)
 
     @property
     def name(self) -> str:

@@ -79,7 +79,7 @@ async def _gateway_stages(services: Services, route: Route, dialled: str) -> lis
             flow = services.core.transport.flow_to(hop)
         except LookupError:
             continue
-        branch = Branch(str(uri), flow, gateway=gateway, hop=hop)
+        branch = Branch(str(uri), flow, gateway=gateway, hop=hop, route=route)
         found.append(Stage((branch,), GATEWAY_RING_SECONDS, GATEWAY_RESPONSE_SECONDS))
     return found
 
@@ -110,7 +110,7 @@ def outgoing_request(call: Call, branch: Branch, body: bytes) -> Request:
     lines: HeaderLines = [
         ("Max-Forwards", str(70 if hops is None else hops - 1)),
         ("From", str(NameAddr(sender.display, sender.uri_text, {"tag": core.agent.new_token()}))),
-        ("To", f"<{Uri('sip', dialled, host)}>"),
+        ("To", f"<{Uri('sip', branch.identity(dialled), host)}>"),
         ("Call-ID", core.agent.new_token() + core.agent.new_token()),
         ("CSeq", "1 INVITE"),
     ]
@@ -119,6 +119,8 @@ def outgoing_request(call: Call, branch: Branch, body: bytes) -> Request:
     if special is not None:
         hides = special.hides_privacy
         crossed = [*special.first, *(line for line in crossed if not (hides and line[0] == "Privacy")), *special.last]
+    if _is_emergency(call):
+        crossed = [line for line in crossed if line[0] != "Privacy"]
     lines += crossed
     supported = [*extensions(asked, "Supported"), "timer"]
     lines.append(("Supported", ", ".join(supported)))
@@ -127,7 +129,7 @@ def outgoing_request(call: Call, branch: Branch, body: bytes) -> Request:
         lines.append(("Require", ", ".join(required)))
     caller = call.caller
     if branch.gateway is not None and caller is not None and caller.gateway is None:
-        lines.append(("P-Asserted-Identity", f"<{Uri('sip', caller.number, domain)}>"))
+        lines.append(("P-Asserted-Identity", f"<{Uri('sip', branch.identity(caller.number), domain)}>"))
     elif special is not None and special.asserts:
         lines.append(("P-Asserted-Identity", str(sender)))
     if body or asked.body:
@@ -142,12 +144,18 @@ def outgoing_request(call: Call, branch: Branch, body: bytes) -> Request:
 def _sender(call: Call, branch: Branch) -> NameAddr:
     """Who calls, as the other side of a branch is to see it."""
     special, caller = branch.invitation, call.caller
-    if _is_private(call.invite.request) and not (special is not None and special.hides_privacy):
+    is_shown = _is_emergency(call) or (special is not None and special.hides_privacy)
+    if _is_private(call.invite.request) and not is_shown:
         return NameAddr("Anonymous", "sip:anonymous@anonymous.invalid")
     number, display = (caller.number, caller.display) if caller else ("anonymous", "")
     if special is not None and special.number is not None:
         number, display = special.number, special.display
-    return NameAddr(display, str(Uri("sip", number, call.services.settings.domains[0])))
+    return NameAddr(display, str(Uri("sip", branch.identity(number), call.services.settings.domains[0])))
+
+
+def _is_emergency(call: Call) -> bool:
+    """Whether who helps must know who calls, whatever the caller or his phone says of privacy."""
+    return call.dialled in call.services.settings.emergency_numbers
 
 
 def _is_private(request: Request) -> bool:

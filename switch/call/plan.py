@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from billing_client.lifecycle import briefly
+from billing_client.numbering import read
+from switch.call.number import dialled_number, number_of
 from switch.sip.flow import INNER
 from switch.sip.mark import NOBODY
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from billing_client.books import RateBook, RouteBook
+    from billing_client.numbering import Emergency
     from billing_client.types import Direction, Gateway, Parties, Party, Rate, Route
     from switch.call.forward import Forwarding
     from switch.call.trace import Trace
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Application",
     "Applications",
+    "Called",
     "Caller",
     "DialPlan",
     "Plan",
@@ -46,7 +50,6 @@ _BLOCKED: Final = _MATCH + "blocked"
 _VOICEMAIL_ACCESS: Final = "voicemail-access"
 _APPLICATIONS: Final = {"voicemail": _VOICEMAIL_ACCESS}
 """Applications that go by another name in the configuration."""
-_SEPARATORS: Final = str.maketrans("", "", "-. ()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ class Applications:
         if name:
             return Application(_APPLICATIONS.get(name, name), params=(("name", menu),) if menu else ())
         fitting = [code for code in self.feature_codes if dialled.startswith(code)]
-        if not fitting:
+        if not fitting or read(dialled).kind != "code":
             return self._one_stage(dialled)
         code = max(fitting, key=len)
         argument = dialled[len(code) :].rstrip("#")
@@ -117,7 +120,7 @@ class Applications:
     def _one_stage(self, dialled: str) -> Application | None:
         """An access number with the destination dialled right after it."""
         fitting = [key[:-1] for key in self.access_numbers if key.endswith("%") and dialled.startswith(key[:-1])]
-        if not fitting:
+        if not fitting or read(dialled).kind != "number":
             return None
         number = max(fitting, key=len)
         params = (("access", number), ("argument", dialled[len(number) :].rstrip("#")))
@@ -164,17 +167,27 @@ class Plan:
     """Free, exempt from every limit but that of such calls, and never ended by us."""
 
 
-def dialled_number(user: str) -> str:
-    """The number as billing and routing know it: no `+`, no visual separators; names stay as they are."""
-    digits = user.translate(_SEPARATORS)
-    digits = digits.removeprefix("+")
-    return digits if digits.isdigit() else user
+@dataclass(frozen=True, slots=True)
+class Called:
+    """Who is called."""
+
+    number: str
+    """As rating, routing, the record and the carrier have it; `user@host` where we forward a call to somebody else's
+    SIP URI."""
+    refusal: Refusal | None = None
+    """Given for what nobody may dial."""
 
 
-def called(uri: Uri, domains: Container[str], flow: Flow) -> str:
-    """Who is called; `user@host` where we forward a call to somebody else's SIP URI."""
-    number = dialled_number(uri.user or "")
-    return number if flow.transport != INNER or uri.host in domains else f"{number}@{uri.host}"
+def called(uri: Uri, domains: Container[str], flow: Flow | None, emergency: Emergency) -> Called:
+    """Who is called by a request URI; without a flow, by one that a phone sends."""
+    found = number_of(uri)
+    if found.kind == "emergency":
+        number = emergency.number_for(found.text)
+        return Called(number or found.text, None if number else Refusal(404, 3, "no emergency number is configured"))
+    if found.refusal and found.kind != "nothing":
+        return Called(found.text, Refusal(found.refusal, 28, f"{found.text} is nothing that can be dialled"))
+    is_ours = flow is None or flow.transport != INNER or uri.host in domains
+    return Called(found.text if is_ours else f"{found.text}@{uri.host}")
 
 
 def plan_call(
@@ -192,7 +205,7 @@ def plan_call(
         trace.add(
             "rate", "{dialled} is an emergency number: free, whatever the funds; two calls at a time", dialled=dialled
         )
-        found = dial_plan.routes.routes_for(dialled)
+        found = dial_plan.routes.routes_for(dialled, dial_plan.emergency)
         if not found:
             return Refusal(404, 3, "no route")
         return Plan(account, None, "outgoing", None, found, is_emergency=True)
@@ -306,7 +319,8 @@ def _to_account(
     if account is None or caller.gateway is not None:
         trace.add("rate", "a call from a carrier costs the callee nothing")
         return Plan(callee, None, "incoming", callee, ())
-    rate = _rate(account, dialled, dial_plan.rates, at, trace)
+    # By its own number, whichever of its names was dialled: a dear line has no cheap alias.
+    rate = _rate(account, callee.number, dial_plan.rates, at, trace)
     direction: Direction = "internal" if caller.forwarding is None else "forwarded"
     return rate if isinstance(rate, Refusal) else Plan(account, rate, direction, callee, ())
 
@@ -319,7 +333,10 @@ def _to_outside(
         return Refusal(404, 1, f"{dialled} is nobody of ours, and the caller may not call out")
     is_forwarded = caller.forwarding is not None
     is_foreign = is_forwarded and "@" in dialled
-    found = () if is_foreign else dial_plan.routes.routes_for(dialled)
+    status = 0 if is_foreign else read(dialled).outside
+    if status:
+        return Refusal(status, 28, f"{dialled} is nobody of ours, and no telephone number", "ann-invalid-number")
+    found = () if is_foreign else dial_plan.routes.routes_for(dialled, dial_plan.emergency)
     if not found and not is_foreign:
         return Refusal(404, 1, f"{dialled} is nobody of ours, and no gateway serves it", "ann-invalid-number")
     for route in found:

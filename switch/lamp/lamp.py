@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from billing_client.types import StoreError
-from switch.call.plan import dialled_number
+from switch.call.number import dialled_number
 from switch.lamp.news import News
 from switch.lamp.records import Records, resumed_dialog
 from switch.lamp.unsolicited import Unsolicited
@@ -193,9 +193,9 @@ class Lamp:
 
     def _dialled(self, request: Request) -> str:
         """Whose mailbox is meant; empty: the sender's own."""
-        user = request.uri.user or ""
-        is_own = request.to_tag is not None or user in self._services.settings.mailbox_numbers
-        return "" if is_own else dialled_number(user)
+        number = dialled_number(request.uri.user or "")
+        is_own = request.to_tag is not None or number in self._services.settings.mailbox_numbers
+        return "" if is_own else number
 
     def _accept(self, arrived: Arrived, wanted: Wanted, number: str) -> None:
         """Raises ParseError."""

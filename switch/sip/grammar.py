@@ -28,6 +28,7 @@ __all__ = [
     "quote",
     "split_list",
     "unquote",
+    "whole_number",
 ]
 
 TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
@@ -45,6 +46,12 @@ _PARAM = re.compile(
     rf"[ \t]*;[ \t]*(?P<name>{TOKEN})[ \t]*(?:=[ \t]*(?P<value>{QUOTED_STRING}|{_VALUE}))?[ \t]*", re.DOTALL
 )
 _LIST_MARK = re.compile(r'[,"<]')
+
+
+def whole_number(text: str, most_digits: int) -> int | None:
+    """A number of a header; None for what is none in ASCII digits (`str.isdigit` takes those of forty scripts and
+    superscripts, which `int` does not), or has too many for what it counts."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= most_digits else None
 
 
 def is_token(text: str) -> bool:

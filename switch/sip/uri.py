@@ -102,6 +102,12 @@ class Uri:
         return self.scheme in ("sip", "sips")
 
     @property
+    def is_emergency(self) -> bool:
+        """Whether it is an emergency service: `urn:service:sos`, `urn:service:sos.police` (RFC 5031 section 4.2)."""
+        service = self.opaque.lower()
+        return self.scheme == "urn" and (service == "service:sos" or service.startswith("service:sos."))
+
+    @property
     def address(self) -> str:
         """The host without the brackets of an IPv6 reference, as `ipaddress` reads it."""
         return self.host[1:-1].replace(":::", "::") if self.host.startswith("[") else self.host

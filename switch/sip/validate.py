@@ -48,7 +48,7 @@ def validate_request(
         # 8.2.1 and 21.5.2: 405 for what we know of, 501 for what we do not
         status = 405 if method in _STANDARD_METHODS else 501
         return _refusal(request, status, [("Allow", ", ".join(methods))])
-    if not request.uri.is_sip and request.uri.scheme != "tel":
+    if not (request.uri.is_sip or request.uri.scheme == "tel" or request.uri.is_emergency):
         return _refusal(request, 416)
     try:
         return (

@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from switch.call.headers import reason_cause
+from switch.call.number import asserted, number_of
 from switch.sip import sdp
 from switch.sip.address import NameAddr
 from switch.sip.digest import DigestServer, Verdict
 from switch.sip.errors import LocalProtocolError, ParseError
 from switch.sip.framing import StreamFramer
-from switch.sip.grammar import parse_params, split_list
+from switch.sip.grammar import parse_params, split_list, whole_number
 from switch.sip.message import Request, parse_message
 from switch.sip.stun import answer_binding
 from switch.sip.uri import Uri
@@ -50,6 +52,18 @@ MARKS = [
     b" ",
     b"\t",
     b"\xff",
+    # digits that int() does not read, or reads and should not, and white space that is none of SIP
+    "\u00b2".encode(),
+    "\u0663".encode(),
+    "\uff11".encode(),
+    "\u00a0".encode(),
+    "\u2028".encode(),
+    b"%0d%0a",
+    b"%D9%A3",
+    b"%3Bnpdi",
+    b"9" * 5000,
+    b"\x0b",
+    b"\x85",
 ]
 
 
@@ -72,7 +86,10 @@ def survives(data: bytes) -> None:
         if isinstance(message, Request):
             assert message.uri.scheme
             validate_request(message, methods=METHODS, extensions=EXTENSIONS)
+            assert number_of(message.uri).text.isprintable()
+            assert asserted(message).number.isprintable()
             message.response(200, to_tag="x").to_bytes()
+        reason_cause(message)
         assert parse_message(message.to_bytes()).body == message.body
     with suppress(ParseError):
         list(StreamFramer().feed(data))
@@ -135,6 +152,12 @@ def test_no_text_costs_more_than_its_length(parse: Callable[[str], object]) -> N
         with suppress(ParseError):
             parse(text)
         assert process_time() - started_at < 0.5, text[:20]  # at most some 20 ms; a quadratic search takes minutes
+
+
+@pytest.mark.parametrize("text", ["\u00b2", "\u0663", "\uff11", "1e3", "0x1", "-1", "+1", " 1", "1_0", "9" * 5000, ""])
+def test_a_number_of_a_header_is_ascii_digits_of_a_bounded_length(text: str) -> None:
+    assert whole_number(text, 10) is None
+    assert whole_number("0123", 10) == 123
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,8 @@ def refused(request: Request) -> Response:
         make("INVITE", "tel:+420700"),
         make("INVITE", "sips:bob@example.com", "Max-Forwards: 1"),
         make("INVITE", "sip:b@c", "Require: 100Rel, timer", "Supported: unheard-of"),
+        make("INVITE", "urn:service:sos"),
+        make("INVITE", "urn:service:sos.police"),
         make("CANCEL", "sip:b@c", "Require: nothing", "Max-Forwards: 0"),
         make("REGISTER", "sip:example.com", "Max-Forwards: 0"),
         make("OPTIONS", "sip:example.com", "Max-Forwards: 0"),
@@ -68,7 +70,7 @@ def test_goes_on(request_: Request) -> None:
     [
         (make("PUBLISH"), 405, ("Allow", ", ".join(METHODS))),
         (make("FETCH"), 501, ("Allow", ", ".join(METHODS))),
-        (make("INVITE", "urn:service:sos"), 416, None),
+        (make("INVITE", "urn:service:counseling"), 416, None),
         (make("INVITE", "sip:b@c", "Max-Forwards: 0"), 483, None),
         (make("OPTIONS", "sip:b@c", "Max-Forwards: 0"), 483, None),
         (make("INVITE", "sip:b@c", "Max-Forwards: 256"), 400, None),

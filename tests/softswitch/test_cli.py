@@ -212,6 +212,40 @@ def test_an_account_is_shown_with_its_state_its_end_and_the_reason(file: Path, t
     assert softswitch(file, "account", "999").returncode == 1
 
 
+def test_names_that_lead_somewhere_else_are_refused_by_line_and_told_by_the_doctor(file: Path, tmp_path: Path) -> None:
+    """Case L24."""
+    document = tmp_path / "names.yaml"
+    document.write_text(
+        "customers: [{name: Names, currency: USD}]\n"
+        "accounts:\n"
+        "- {number: '+30001', customer: Names, kind: subordinate}\n"
+        "- {number: '30002', customer: Names, kind: subordinate,\n"
+        "   aliases: ['112', '*98', 127.0.0.1]}\n",
+        encoding="utf-8",
+    )
+    refused = softswitch(file, "apply", "--yes", str(document))
+    assert refused.returncode == 2
+    assert "names.yaml:3: accounts[0].number: '+30001' is another spelling of the number 30001" in refused.stderr
+    assert "names.yaml:5: accounts[1].aliases[0]" in refused.stderr
+    assert "'112' is an emergency number (sip.emergency_numbers)" in refused.stderr
+    assert "'*98' is a star code" in refused.stderr
+    document.write_text(
+        "customers: [{name: Names, currency: USD}]\n"
+        "accounts: [{number: '4711', customer: Names, kind: subordinate, aliases: [192.0.2.77]}]\n",
+        encoding="utf-8",
+    )
+    assert softswitch(file, "apply", "--yes", str(document)).returncode == 0
+    text = file.read_text(encoding="utf-8")
+    try:
+        file.write_text(text.replace("sip:\n", 'sip:\n  emergency_numbers: ["112", "4711"]\n', 1), encoding="utf-8")
+        told = [
+            one["text"] for one in json.loads(softswitch(file, "doctor", "--json").stdout) if one["topic"] == "names"
+        ]
+    finally:
+        file.write_text(text, encoding="utf-8")
+    assert told == ["nobody reaches an account so: '4711' is an emergency number (sip.emergency_numbers)"]
+
+
 def test_an_account_is_blocked_and_unblocked_and_closed_for_good(file: Path) -> None:
     assert softswitch(file, "block", "104").stdout == "✓ account 104 is blocked (it was active)\n"
     assert json.loads(softswitch(file, "account", "104", "--json").stdout)["refusal"] == "account blocked"

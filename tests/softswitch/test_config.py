@@ -12,7 +12,7 @@ import pytest
 from ivr.handover import MailSettings
 from softswitch.config import ConfigurationInvalidError, Endpoint, check, claims, load
 from softswitch.config.model import SmsSettings
-from softswitch.settings import mail_settings
+from softswitch.settings import mail_settings, reserved_names, switch_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -190,6 +190,27 @@ ivr:
             "security: {flood: {per_seconds: x}}\n",
             "config.yaml:1: security.flood.per_seconds: expected a number, not",
         ),
+        (
+            "sip: {emergency_numbers: ['11x']}\n",
+            'config.yaml:1: sip.emergency_numbers[0]: "11x" is no telephone number',
+        ),
+        (
+            "sip:\n  emergency_services: {police: '110'}\n",
+            "config.yaml:2: sip.emergency_services.police: 110 is none of sip.emergency_numbers (112, 911)",
+        ),
+        (
+            "ivr: {access_numbers: {'+8001': echo}}\n",
+            'config.yaml:1: ivr.access_numbers.+8001: what is dialled arrives as "8001": write it so',
+        ),
+        (
+            "ivr: {access_numbers: {'*43#': echo}}\n",
+            'config.yaml:1: ivr.access_numbers.*43#: what is dialled arrives as "*43": write it so',
+        ),
+        (
+            "ivr: {access_numbers: {'urn:service:sos': echo}}\n",
+            'config.yaml:1: ivr.access_numbers.urn:service:sos: "urn:service:sos" cannot be dialled',
+        ),
+        ("ivr: {access_numbers: {'112': echo}}\n", "config.yaml:1: ivr.access_numbers.112: 112 is an emergency number"),
         ("security: {nonce_secret: short}\n", "config.yaml:1: security.nonce_secret: is too short"),
         ("media: {relay: bultin}\n", "config.yaml:1: media.relay: expected builtin, off or ng addresses"),
         (
@@ -307,6 +328,34 @@ def test_words_that_yaml_takes_for_something_else_are_read_as_written(tmp_path: 
     assert not configuration.media.builtin_relay
     assert configuration.media.relays == ()
     assert configuration.sip.emergency_numbers == ("0112",)
+
+
+def test_emergency_numbers_are_known_in_one_spelling_and_by_service(tmp_path: Path) -> None:
+    """Case B2."""
+    text = "sip: {emergency_numbers: ['+112', '11-0'], emergency_services: {Police: '110'}}\n"
+    settings = switch_settings(load(written(tmp_path, text)))
+    assert settings.emergency.numbers == ("112", "110")
+    assert settings.emergency.number_for("urn:service:sos.police") == "110"
+    assert settings.emergency.number_for("urn:service:sos.fire") == "112"
+
+
+def test_what_the_configuration_gives_to_something_else_is_reserved(tmp_path: Path) -> None:
+    """Case L24."""
+    text = """
+    sip: {listen: [udp:192.0.2.1:5060], advertise: 198.51.100.1}
+    ivr: {access_numbers: {"8001": echo, "8002": {app: calling_card, one_stage: true}}, feature_codes: ["*72"]}
+    """
+    reserved = reserved_names(load(written(tmp_path, text)))
+    for name in ("112", "911", "8001", "8002", "8002420", "*72", "+101", "anonymous"):
+        assert reserved.problem(name) is not None, name
+    for name in ("101", "42112", "alice", "80"):
+        assert reserved.problem(name) is None, name
+    for address in ("192.0.2.1", "198.51.100.1", "127.0.0.1"):
+        assert reserved.address_problem(address, {}) == f"{address} is our own address"
+    assert (
+        reserved.address_problem("192.0.2.9", {"192.0.2.9": "carrier"}) == "192.0.2.9 is the address of gateway carrier"
+    )
+    assert reserved.address_problem("192.0.2.10", {}) is None
 
 
 def test_other_relays_take_the_place_of_the_builtin_one(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_a_call_from_a_carrier_costs_the_callee_nothing() -> None:
         (ALICE, None, "777", PHONE, 404),
         (ALICE, None, "4209000", PHONE, 403),
         (replace(ALICE, tariff_id=None), BOB, "102", PHONE, 403),
-        (ALICE, replace(BOB, number="44"), "333", PHONE, 403),
+        (ALICE, replace(BOB, number="333"), "44", PHONE, 403),
         (None, None, "420123", OUTSIDE, 404),
         (replace(ALICE, may_call=False, via="ani"), None, "420123", OUTSIDE, 404),
     ],

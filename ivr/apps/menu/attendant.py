@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from billing_client.numbering import digits_of
 from ivr.apps.menu.hours import opening_at
 from ivr.apps.menu.settings import Target
 
@@ -82,7 +83,7 @@ async def _chosen(call: Ivr, found: Menu) -> Target:
         if typed in found.keys:
             return found.keys[typed]
         typed = typed.rstrip("#")
-        if typed.isdigit() and len(typed) == found.extension_digits:
+        if digits_of(typed) and len(typed) == found.extension_digits:
             return Target(dial=typed)
         await call.play("invalid-key" if typed else "no-entry")
     return found.otherwise

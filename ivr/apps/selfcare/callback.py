@@ -12,6 +12,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
+from billing_client.numbering import digits_of
 from billing_client.types import StoreError
 from ivr.apps.selfcare.desk import access_number, calling_account, calling_number, is_admitted
 from ivr.leg import DialRequest
@@ -64,6 +65,6 @@ async def _request(call: Ivr, desk: Desk) -> DialRequest | None:
     except StoreError:
         log.exception("nobody is rung back: the store does not answer", extra={"call": call.details.call_id})
         return None
-    if status is None or not is_admitted(status, settings) or not number.isdecimal():
+    if status is None or not is_admitted(status, settings) or not digits_of(number):
         return None
     return DialRequest(destination=number, account=status.number, caller=access_number(call.details))

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["calling_card"]
 
-NUMBER: Final = re.compile(r"\d{3,32}")
+NUMBER: Final = re.compile(r"[0-9]{3,32}")
 MOST_DIGITS: Final = 32
 SETTLING_SECONDS: Final = 1.0
 """What a call that has just ended held of the funds is free again after so long."""

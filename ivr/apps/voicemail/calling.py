@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from billing_client.numbering import read
 from ivr.apps.voicemail import spoken
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ async def call_back(owner: Visit) -> None:
     """Call who left the current message."""
     assert owner.inbox.current is not None
     number = owner.inbox.current.caller
-    if not number.lstrip("+").isdigit():
+    if read(number).outside:
         await owner.say("vm-no-number")
         return
     await owner.say("vm-calling", spoken.telephone(number, owner.desk.call.language))

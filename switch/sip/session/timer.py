@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from switch.sip.errors import ParseError
-from switch.sip.grammar import parse_params
+from switch.sip.grammar import parse_params, whole_number
 
 if TYPE_CHECKING:
     from switch.sip.message import Message, Request, Response
@@ -81,7 +81,7 @@ class SessionTimer:
             self.restart(now)  # the peer takes no part in refreshing, but it is there
             return
         after = (response.get("Retry-After") or "").partition(";")[0].strip()
-        self.retry(now, max(2.0, float(after)) if after.isdigit() and len(after) < 4 else None)
+        self.retry(now, max(2.0, float(after)) if whole_number(after, 3) is not None else None)
 
     def request_headers(self, preferred: int, least: int) -> list[tuple[str, str]]:
         """What a refreshing request of ours says (RFC 4028 section 7.4): the refresher stays who it is."""
