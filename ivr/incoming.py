@@ -31,11 +31,11 @@ class IncomingLeg(SipLeg):
 
         Takes the offer; raises SdpError or NoCodecError. The media session is then the caller's to close.
         """
-        super().__init__(house, media)
+        super().__init__(house, media, invite.flow.remote[0])
         offer = invite.request.sdp
         self._invite = invite
         self._chain = chain
-        self._description = media.answer(offer) if offer is not None else media.offer()
+        self._description = media.answer(offer, self.signaller) if offer is not None else media.offer()
         self._is_late = offer is None
         """The caller sent no offer: ours goes with the first response that must arrive, the answer comes back in its
         PRACK or ACK (RFC 3264, RFC 3262 section 5)."""
@@ -80,6 +80,7 @@ class IncomingLeg(SipLeg):
             return
         self.is_answered = True
         self.status = 200
+        self.media.begin()
         body = b"" if self._described else self._description
         if self._is_late and not self._described:
             self._answer_due, self.is_talking = True, False

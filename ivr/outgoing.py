@@ -52,7 +52,7 @@ class OutgoingLeg(SipLeg):
     """See Leg."""
 
     def __init__(self, house: House, media: MediaSession, request: Request, flow: Flow, origin: Origin) -> None:
-        super().__init__(house, media)
+        super().__init__(house, media, flow.remote[0])
         self._origin = origin
         self._early: Session | None = None
         """The early dialog whose media is heard; other forks are not."""
@@ -143,6 +143,7 @@ class OutgoingLeg(SipLeg):
 
     def _was_answered(self, session: Session, response: Response) -> None:
         self.session = session
+        self.media.begin()
         self.perform(session.ack(self._invite.request, self.now()))
         if self.is_gone:
             self.bye(16)

@@ -109,8 +109,10 @@ class SipTake:
 class SipLeg(ABC):
     """See Leg; subclasses begin the dialog."""
 
-    def __init__(self, house: House, media: MediaSession) -> None:
+    def __init__(self, house: House, media: MediaSession, signaller: str) -> None:
+        """`signaller`: the host that the other side signals from."""
         self.listener: Listener | None = None
+        self.signaller = signaller
         self.is_answered = False
         self.is_gone = False
         self.is_talking = False
@@ -306,7 +308,7 @@ class SipLeg(ABC):
         """A re-INVITE or UPDATE: hold, another address, another codec; without a description we offer."""
         offer = event.request.sdp
         try:
-            body = self.media.answer(offer) if offer is not None else self.media.offer()
+            body = self.media.answer(offer, self.signaller) if offer is not None else self.media.offer()
         except (SdpError, NoCodecError) as error:
             log.info("an offer was refused", extra={"call": self.call_id, "reason": str(error)})
             self.perform(event.session.respond(event.transaction, 488, self.now()))
@@ -321,7 +323,7 @@ class SipLeg(ABC):
             self._take_answer(sdp)
         elif sdp is not None:
             try:
-                body = self.media.answer(sdp)
+                body = self.media.answer(sdp, self.signaller)
             except (SdpError, NoCodecError):
                 self.perform(event.session.respond(event.transaction, 488, self.now()))
                 return
@@ -349,7 +351,7 @@ class SipLeg(ABC):
 
     def _accept(self, sdp: bytes) -> bool:
         try:
-            self.media.accept(sdp)
+            self.media.accept(sdp, self.signaller)
         except (SdpError, NoCodecError) as error:
             log.info("an answer makes no sense", extra={"call": self.call_id, "reason": str(error)})
             return False

@@ -8,6 +8,7 @@ have several, because a forked INVITE brings several early answers: the latest a
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import SystemRandom
 from typing import TYPE_CHECKING
@@ -68,9 +69,25 @@ class Call:
     """Of each side, the current one last."""
     streams: list[Stream | None] = field(default_factory=list)
     """By index of the media section; none where it was refused or is not relayed."""
-    answered: bool = False
+    has_answer: bool = False
+    sound_blocked: set[int] = field(default_factory=set)
+    """Sides whose sound is kept from the other one (`block media`)."""
+    keys_blocked: set[int] = field(default_factory=set)
+    """The same for telephone events (`block DTMF`)."""
     watched_at: float | None = None
     """When its switch last asked about it; none: it made no promise to."""
+
+    @property
+    def answered(self) -> bool:
+        """Whether the final answer came. While a party's sound is kept back, it is early media that is heard."""
+        return self.has_answer and not self.sound_blocked
+
+    def tell_streams(self) -> None:
+        """What holds for the call holds for its streams."""
+        for stream in self.active_streams:
+            for number, side in enumerate(stream.sides):
+                side.block(sound=number in self.sound_blocked, keys=number in self.keys_blocked)
+                side.answer(answered=self.answered)
 
     def side_of(self, tag: str | None) -> int | None:
         return next((side for side in (0, 1) if tag in self.tags[side]), None)
@@ -140,31 +157,27 @@ class Relay:
         """Called when something begins to be played: `play_due` wants to be called from then on."""
 
     def offer(self, signal: Signal) -> bytes:
-        """Take an offer; returns it as the other side is to see it. Raises RelayError or SdpError."""
+        """Take an offer; returns it as the other side is to see it.
+
+        Raises RelayError or SdpError; whatever is raised, the call is as it was.
+        """
         now = self._clock()
         session = sdp.parse(signal.body)
         known = self.calls.get(signal.call_id)
         call = known or Call(signal.call_id, now, now, ([signal.from_tag], []))
-        side = self._offerer(call, signal)
-        fresh: list[Stream] = []
-        try:
+        with self._undone(call):
+            side = self._offerer(call, signal)
+            call.streams += [None] * (len(session.media) - len(call.streams))
             for index, media in enumerate(session.media):
                 self._check_family(call, index, side, media)
-                if media.relayed and (index >= len(call.streams) or call.streams[index] is None):
-                    fresh.append(self._open_stream(index, media, now))
-        except (NoPortsError, RelayError) as error:
-            for stream in fresh:
-                self._close_stream(stream, now)
-            self.totals.rejected += known is None
-            raise RelayError(str(error)) from error
-        for stream in fresh:
-            call.streams += [None] * (stream.index + 1 - len(call.streams))
-            call.streams[stream.index] = stream
+                if media.relayed and call.streams[index] is None:
+                    call.streams[index] = self._open_stream(index, media, now)
+            body = self._apply(call, side, session, signal, now)
         self.calls[signal.call_id] = call
-        return self._apply(call, side, session, signal, now)
+        return body
 
     def answer(self, signal: Signal) -> bytes:
-        """Take the answer to the latest offer; returns it as the offerer is to see it."""
+        """Take the answer to the latest offer; returns it as the offerer is to see it. Raises as `offer` does."""
         now = self._clock()
         call = self._call(signal.call_id)
         offerer = call.side_of(signal.from_tag)
@@ -175,16 +188,52 @@ class Relay:
         session = sdp.parse(signal.body)
         if len(session.media) > len(call.streams):
             raise RelayError("The answer has more media sections than the offer")
-        for index, media in enumerate(session.media):
-            self._check_family(call, index, 1 - offerer, media)
-        call.add_tag(1 - offerer, signal.to_tag)
-        call.answered = True
+        with self._undone(call):
+            for index, media in enumerate(session.media):
+                self._check_family(call, index, 1 - offerer, media)
+            call.add_tag(1 - offerer, signal.to_tag)
+            call.has_answer = True
+            body = self._apply(call, 1 - offerer, session, signal, now)
         for index, media in enumerate(session.media):
             stream = call.streams[index]
             if stream is not None and not media.relayed:  # refused, or ended by agreement
                 self._close_stream(stream, now)
                 call.streams[index] = None
-        return self._apply(call, 1 - offerer, session, signal, now)
+        return body
+
+    @contextmanager
+    def _undone(self, call: Call) -> Iterator[None]:
+        """What fails within leaves tags, streams and ports of the call as they were."""
+        tags, streams, has_answer = [list(tags) for tags in call.tags], list(call.streams), call.has_answer
+        try:
+            yield
+        except Exception as error:
+            now = self._clock()
+            for stream in call.active_streams:
+                if stream not in streams:
+                    self._close_stream(stream, now)
+            call.tags[0][:], call.tags[1][:] = tags
+            call.streams, call.has_answer = streams, has_answer
+            self.totals.rejected += call.call_id not in self.calls
+            if isinstance(error, NoPortsError):
+                raise RelayError(str(error)) from error
+            raise
+
+    def block(self, call_id: str, tag: str | None, *, sound: bool | None = None, keys: bool | None = None) -> None:
+        """Keep the sound or the telephone events of the party of a tag (none: of both) from the other one, or no more.
+
+        Raises RelayError.
+        """
+        call = self._call(call_id)
+        side = None if tag is None else call.side_of(tag)
+        if tag is not None and side is None:
+            raise RelayError("Unknown from-tag")
+        for blocks, blocked in ((sound, call.sound_blocked), (keys, call.keys_blocked)):
+            for number in (0, 1) if side is None else (side,):
+                if blocks is not None:
+                    (blocked.add if blocks else blocked.discard)(number)
+        call.signalled_at = self._clock()
+        call.tell_streams()
 
     def delete(self, call_id: str, from_tag: str | None, to_tag: str | None) -> Call | None:
         """End a call. A tag of a fork that lost is forgotten only; then, and for unknown calls, returns none."""
@@ -273,7 +322,7 @@ class Relay:
                 self.totals.timeouts += not silent
                 log.info("call dropped: no packets for %d s", limit, extra={"call_id": call.call_id})
                 self._end(call)
-            elif call.answered and call.watched_at is not None and now - call.watched_at >= settings.unwatched_seconds:
+            elif call.watched_at is not None and now - call.watched_at >= settings.unwatched_seconds:
                 self.totals.timeouts += 1
                 log.warning("call dropped: its switch is gone", extra={"call_id": call.call_id})
                 self._end(call)
@@ -357,19 +406,22 @@ class Relay:
 
     def _apply(self, call: Call, side: int, session: SessionDescription, signal: Signal, now: float) -> bytes:
         """Tell the streams what `side` signalled; the body for the other side."""
+        pairs = zip(call.streams, session.media, strict=False)
+        streams = [stream if media.relayed else None for stream, media in pairs]
+        endpoints = [
+            None if stream is None else self._endpoint(stream.sides[1 - side], media, signal)
+            for stream, media in zip(streams, session.media, strict=True)
+        ]
+        body = sdp.rewrite(session, endpoints, replace_origin=signal.replace_origin, remove_ice=signal.remove_ice)
+        trusted = signal.sip_host if signal.trusts_sip_host else None
+        for stream, media in zip(streams, session.media, strict=True):
+            if stream is not None:
+                stream.sides[side].signal(media, trusted, signal.sip_host)
         call.signalled_at = now
         if signal.watched:
             call.watched_at = now
-        endpoints: list[Endpoint | None] = []
-        for index, media in enumerate(session.media):
-            stream = call.streams[index] if index < len(call.streams) else None
-            if stream is None or not media.relayed:
-                endpoints.append(None)
-                continue
-            trusted = signal.sip_host if signal.trusts_sip_host else None
-            stream.sides[side].signal(media, trusted, signal.sip_host)
-            endpoints.append(self._endpoint(stream.sides[1 - side], media, signal))
-        return sdp.rewrite(session, endpoints, replace_origin=signal.replace_origin, remove_ice=signal.remove_ice)
+        call.tell_streams()
+        return body
 
     def _endpoint(self, facing: StreamSide, media: MediaDescription, signal: Signal) -> Endpoint:
         port = facing.pair.port

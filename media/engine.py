@@ -75,6 +75,11 @@ class MediaEngine:
         self.ticker.add(session)
         return session
 
+    @property
+    def trusted(self) -> frozenset[str]:
+        """Hosts that are ours: a relay there may be sent sound before it has sent any."""
+        return frozenset((*map(str, self.addresses.values()), *self.settings.relay_hosts))
+
     def forget(self, session: MediaSession) -> None:
         """The session is closed; it calls this by itself."""
         self.sessions.discard(session)

@@ -119,26 +119,12 @@ def _choice(
     if media.kind != "audio" or not media.port or media.protocol.upper() not in PROFILES:
         return None
     offered: dict[Codec, int] = {}
-    for payload_type, name, rate in _formats(session, index):
+    for payload_type, name, rate in media.encodings:
         codec = CODECS.get(name.lower())
         if codec in codecs and codec is not None and rate == codec.clock_rate:
             offered.setdefault(codec, payload_type)
     preferred = offered if answers else codecs
     return next(((codec, offered[codec]) for codec in preferred if codec in offered), None)
-
-
-def _formats(session: SessionDescription, index: int) -> list[tuple[int, str, int]]:
-    """Payload type, encoding name and clock rate of each format, in the order of the m= line."""
-    named = {codec.payload_type: (codec.name, codec.clock_rate) for codec in CODECS.values() if not codec.channels}
-    for line, section in zip(session.lines, session.section, strict=True):
-        if section == index and line.startswith(b"a=rtpmap:"):
-            number, _, encoding = line[len(b"a=rtpmap:") :].decode("utf-8", "replace").strip().partition(" ")
-            name, _, rate = encoding.strip().partition("/")
-            rate = rate.partition("/")[0]
-            if number.isdecimal() and rate.isdecimal():
-                named[int(number)] = name, int(rate)
-    numbers = [int(text) for text in session.media[index].formats if text.isdecimal() and int(text) < 128]
-    return [(number, *named[number]) for number in numbers if number in named]
 
 
 def _agreement(session: SessionDescription, index: int, codecs: Sequence[Codec], *, answers: bool = False) -> Agreement:
@@ -147,7 +133,7 @@ def _agreement(session: SessionDescription, index: int, codecs: Sequence[Codec],
     assert choice is not None
     codec, payload_type = choice
     # Events run by the clock of the sound that they interrupt (RFC 4733 section 2.1); some phones offer 8000 only.
-    events = [(rate, number) for number, name, rate in _formats(session, index) if name.lower() == EVENTS]
+    events = [(rate, number) for number, name, rate in media.encodings if name.lower() == EVENTS]
     events.sort(key=lambda event: event[0] != codec.clock_rate)
     rate, event_type = events[0] if events else (codec.clock_rate, None)
     nowhere = media.address is None or media.address.is_unspecified

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -37,9 +38,7 @@ MAX_DATAGRAM = 65507
 MAX_LISTED_CALLS = 32
 """What `list` returns unless the command says otherwise, as in rtpengine."""
 DELETE_UNKNOWN = "Call-ID not found or tags didn't match"
-LATER_COMMANDS = frozenset(
-    {"play DTMF", "start recording", "stop recording", "block media", "unblock media", "block DTMF", "unblock DTMF"}
-)
+LATER_COMMANDS = frozenset({"play DTMF", "start recording", "stop recording"})
 MAX_REPEATS = 1000
 
 
@@ -62,6 +61,10 @@ class NgServer:
             "statistics": self._statistics,
             "play media": self._play_media,
             "stop media": self._stop_media,
+            "block media": partial(self._block, sound=True),
+            "unblock media": partial(self._block, sound=False),
+            "block DTMF": partial(self._block, keys=True),
+            "unblock DTMF": partial(self._block, keys=False),
         }
 
     def handle(self, datagram: bytes) -> bytes | None:
@@ -74,7 +77,11 @@ class NgServer:
         known = self._answers.get(cookie)
         if known is not None:
             return known[1]
-        answer = cookie + b" " + encode(self._reply(body))
+        try:
+            answer = cookie + b" " + encode(self._reply(body))
+        except Exception:  # the supervisor of a command: whatever it contains, it gets an answer
+            log.exception("an ng command failed")
+            answer = cookie + b" " + encode(_error("Internal error"))
         if len(answer) > MAX_DATAGRAM:
             answer = cookie + b" " + encode(_error("The answer does not fit into a datagram"))
         self._answers[cookie] = (now, answer)
@@ -169,6 +176,12 @@ class NgServer:
 
     def _stop_media(self, command: Command) -> Reply:
         self._relay.stop_playing(_text(command, "call-id"), _party(command))
+        return {"result": "ok"}
+
+    def _block(self, command: Command, *, sound: bool | None = None, keys: bool | None = None) -> Reply:
+        """Of one party, or of both where the command names none."""
+        tag = _optional_text(command, "from-tag")
+        self._relay.block(_text(command, "call-id"), tag, sound=sound, keys=keys)
         return {"result": "ok"}
 
     def _statistics(self, _: Command) -> Reply:

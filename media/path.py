@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pair of sockets of one session, and whom it talks to through them (symmetric RTP, RFC 4961).
 
-Where packets come from is learnt with the caution of `media.lock`. Once that is final the RTP socket is connected: the
-kernel drops foreign packets and knows the route (docs/adr/0005-relay-hot-path.md).
+Where packets come from is learnt with the caution of `media.lock`. Once the phone is heard from its signalled address
+the RTP socket is connected: the kernel drops foreign packets and knows the route (docs/adr/0005-relay-hot-path.md).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from media.localaddress import ANCILLARY_SIZE, dissolve, local_address, report_local_address
-from media.lock import Source, SourceLock
+from media.lock import Source, SourceLock, Sources
 from media.rtp import is_rtcp, is_rtp, payload_type, sequence_number
 
 if TYPE_CHECKING:
@@ -41,12 +41,13 @@ class Path:
         "_on_rtcp",
         "_on_rtp",
         "_pump",
-        "_rtcp_signalled",
-        "_rtcp_source",
+        "_rtcp_heard",
+        "_rtcp_seen_at",
+        "_trusted",
         "errors",
-        "lock",
         "pair",
         "send",
+        "sources",
     )
 
     def __init__(
@@ -56,10 +57,12 @@ class Path:
         settle_seconds: float,
         on_rtp: Callable[[int], None],
         on_rtcp: Callable[[int], None],
+        trusted: frozenset[str] = frozenset(),
     ) -> None:
-        """`on_rtp` and `on_rtcp` are told that BUFFER has a packet of so many octets."""
+        """`on_rtp` and `on_rtcp` are told that BUFFER has a packet of so many octets; to `trusted` hosts sound may go
+        that have sent nothing."""
         self.pair = pair
-        self.lock = SourceLock(settle_seconds)
+        self.sources = Sources(settle_seconds)
         self.errors = 0
         """Packets that were dropped: foreign, malformed, or not to be sent."""
         self.send: Callable[[bytes], object] = self._send_to_target
@@ -71,31 +74,49 @@ class Path:
         self._connected = False
         self._connects = True
         self._local = b""
-        self._rtcp_signalled: Source | None = None
-        self._rtcp_source: Source | None = None
+        self._trusted = trusted
+        self._rtcp_heard = False
+        self._rtcp_seen_at = 0.0
         pump.watch(pair.rtp, self._receive_any)
         pump.watch(pair.rtcp, self._receive_rtcp)
 
-    def signal(self, remote: Source | None, rtcp: Source | None, payload_types: frozenset[int]) -> None:
-        """The phone named its address; its source is learnt from packets of these payload types only."""
+    @property
+    def lock(self) -> SourceLock:
+        """Where RTP comes from."""
+        return self.sources.rtp
+
+    def signal(
+        self, remote: Source | None, rtcp: Source | None, payload_types: frozenset[int], signaller: str | None
+    ) -> None:
+        """The phone named its address; its source is learnt from packets of these payload types only.
+
+        `signaller`: the host that its signalling comes from; none: the address is taken for its own.
+        """
         self._admits = payload_types
-        hosts = frozenset({remote[0]}) if remote else frozenset[str]()
-        if self.lock.signal(remote, hosts):
-            self._rtcp_source = None
+        own = frozenset({remote[0]}) if signaller is None and remote is not None else frozenset[str]()
+        hosts = frozenset[str]() if signaller is None else frozenset({signaller})
+        if self.sources.signal(remote, rtcp, hosts, self._trusted | own):
             self._disconnect()
-        if rtcp is not None:
-            self._rtcp_signalled = rtcp
+        elif self.lock.final and self._connects and not self._connected:
+            self._connect()
+            self._receive_any()  # what others sent before the kernel began to filter
+
+    def answer(self) -> None:
+        """The call is answered."""
+        self.sources.answer(answered=True)
 
     def tend(self, now: float, silent_seconds: float, relearn_seconds: float) -> None:
-        """Now and then: settle the source, or let another one in after silence."""
-        if self.lock.settle(now):
-            self._connect()
-        elif silent_seconds >= relearn_seconds and self.lock.open_after_silence():
+        """Now and then: let another source in after silence."""
+        if silent_seconds >= relearn_seconds and self.lock.open_after_silence():
             self._disconnect()
+        if self._rtcp_heard:
+            self._rtcp_heard, self._rtcp_seen_at = False, now
+        elif now - self._rtcp_seen_at >= relearn_seconds:
+            self.sources.rtcp.open_after_silence()
 
     def send_rtcp(self, packet: bytes) -> None:
         """Send to where the phone wants RTCP, if that is known."""
-        target = self._rtcp_source or self._rtcp_signalled
+        target = self.sources.rtcp_destination(self._pump.now)
         if target is not None:
             with contextlib.suppress(OSError):
                 self.pair.rtcp.sendto(packet, target)
@@ -106,7 +127,7 @@ class Path:
         self._pump.forget(self.pair.rtcp)
 
     def _send_to_target(self, packet: bytes) -> None:
-        target = self.lock.target
+        target = self.sources.destination(self._pump.now)
         if target is not None:
             self.pair.rtp.sendto(packet, target)
 
@@ -140,7 +161,7 @@ class Path:
         return True
 
     def _receive_rtcp(self) -> None:
-        """Its source is learnt by host only: NAT gives RTCP a port of its own."""
+        """Serve the RTCP socket."""
         for _ in range(BURST):
             try:
                 size, sender = self.pair.rtcp.recvfrom_into(BUFFER)
@@ -149,8 +170,8 @@ class Path:
             except OSError:
                 self.errors += 1
                 continue
-            if is_rtcp(BUFFER, size) and self.lock.knows_host(sender[0]):
-                self._rtcp_source = sender[:2]
+            if is_rtcp(BUFFER, size) and self.sources.admit_rtcp(sender[:2], self._pump.now):
+                self._rtcp_heard = True
                 self._on_rtcp(size)
             else:
                 self.errors += 1
@@ -172,7 +193,6 @@ class Path:
         report_local_address(rtp, enabled=False)
         self._connected = True
         self.send = rtp.send
-        self._receive_any()  # what others sent before the kernel began to filter
         self._pump.replace(rtp, self._locked_receiver())
 
     def _disconnect(self) -> None:

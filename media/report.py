@@ -10,8 +10,9 @@ if TYPE_CHECKING:
 
     from media.bencode import Value
     from media.calls import Call, Relay
+    from media.counters import Counters
     from media.lock import Source
-    from media.stream import Counters, Stream, StreamSide
+    from media.stream import Stream, StreamSide
 
 __all__ = ["call_report", "statistics_report"]
 

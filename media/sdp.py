@@ -10,11 +10,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["Address", "Endpoint", "MediaDescription", "SdpError", "SessionDescription", "parse", "rewrite"]
 
 MAX_LINES = 1000
+MAX_LINE_OCTETS = 4096
 MAX_MEDIA = 32
+MAX_PAYLOAD_TYPE_DIGITS = 3
 ICE_ATTRIBUTES = frozenset(
     (
         *(b"candidate", b"end-of-candidates", b"remote-candidates", b"ice-lite", b"ice-mismatch"),
@@ -22,10 +28,14 @@ ICE_ATTRIBUTES = frozenset(
     )
 )
 DIRECTIONS = frozenset({b"sendrecv", b"sendonly", b"recvonly", b"inactive"})
-STATIC_CLOCK_RATES = {9: 8000, 10: 44100, 11: 44100, 14: 90000, 25: 90000, 26: 90000, 28: 90000} | dict.fromkeys(
-    range(31, 35), 90000
-)
-"""Payload types of RFC 3551 section 6 whose clock is worth a remark; the other static ones have 8000 Hz."""
+STATIC_FORMATS = {
+    0: ("PCMU", 8000), 3: ("GSM", 8000), 4: ("G723", 8000), 5: ("DVI4", 8000), 6: ("DVI4", 16000), 7: ("LPC", 8000),
+    8: ("PCMA", 8000), 9: ("G722", 8000), 10: ("L16", 44100), 11: ("L16", 44100), 12: ("QCELP", 8000), 13: ("CN", 8000),
+    14: ("MPA", 90000), 15: ("G728", 8000), 16: ("DVI4", 11025), 17: ("DVI4", 22050), 18: ("G729", 8000),
+    25: ("CelB", 90000), 26: ("JPEG", 90000), 28: ("nv", 90000), 31: ("H261", 90000), 32: ("MPV", 90000),
+    33: ("MP2T", 90000), 34: ("H263", 90000),
+}  # fmt: skip
+"""Encoding name and clock rate of the payload types that need no `a=rtpmap` (RFC 3551 section 6)."""
 
 
 class SdpError(ValueError):
@@ -61,13 +71,13 @@ class MediaDescription:
     shares_rtcp: bool
     """Whether `a=rtcp-mux` is there (RFC 5761)."""
     direction: str
-    clock_rates: dict[int, int]
-    """Hz by RTP payload type, from `a=rtpmap`."""
+    rtpmaps: dict[int, tuple[str, int]]
+    """Encoding name and clock rate (Hz) by RTP payload type, from `a=rtpmap`."""
 
     @property
     def relayed(self) -> bool:
         """Whether packets of this section can pass through a relay: active, and not over TCP."""
-        return self.port != 0 and not self.protocol.upper().startswith("TCP")
+        return self.port != 0 and not _is_tcp(self.protocol)
 
     @property
     def is_rtp(self) -> bool:
@@ -85,13 +95,24 @@ class MediaDescription:
         return self.direction != "sendrecv" or self.address is None or self.address.is_unspecified
 
     @property
-    def payload_types(self) -> frozenset[int]:
-        """RTP payload types that this side wants to receive."""
-        return frozenset(int(name) for name in self.formats if name.isdecimal() and len(name) <= 3)
+    def payload_types(self) -> tuple[int, ...]:
+        """RTP payload types that this side wants to receive, in its order."""
+        return tuple(int(name) for name in self.formats if _is_payload_type(name))
+
+    def encoding(self, payload_type: int) -> tuple[str, int] | None:
+        """Encoding name and clock rate (Hz) of a payload type; none where nothing explains it."""
+        return self.rtpmaps.get(payload_type) or STATIC_FORMATS.get(payload_type)
+
+    @property
+    def encodings(self) -> tuple[tuple[int, str, int], ...]:
+        """Payload type, encoding name and clock rate of each format that something explains, in its order."""
+        found = ((number, self.encoding(number)) for number in self.payload_types)
+        return tuple((number, *encoding) for number, encoding in found if encoding is not None)
 
     def clock_rate(self, payload_type: int) -> int:
         """The RTP clock of a payload type, in Hz."""
-        return self.clock_rates.get(payload_type) or STATIC_CLOCK_RATES.get(payload_type, 8000)
+        encoding = self.encoding(payload_type)
+        return 8000 if encoding is None else encoding[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,47 +128,66 @@ class SessionDescription:
 
 def parse(body: bytes) -> SessionDescription:
     """Read a body. Raises SdpError for anything that could not be rewritten safely."""
-    lines = tuple(body.splitlines(keepends=True)) if b"\r" not in body else _split(body)
+    lines = _split(body)
     if not lines or lines[0].rstrip() != b"v=0":
         raise SdpError("SDP does not begin with v=0")
-    if len(lines) > MAX_LINES:
-        raise SdpError(f"SDP has more than {MAX_LINES} lines")
     section: list[int] = []
     sections: list[list[bytes]] = [[]]
     for number, line in enumerate(lines, 1):
-        text = line.rstrip(b"\r\n")
-        if text and (len(text) < 2 or text[1:2] != b"=" or not text[:1].isalpha()):
-            raise SdpError(f"SDP line {number} is not of the form <letter>=<value>")
+        text = _text(line, number)
         if text.startswith(b"m="):
             sections.append([])
         section.append(len(sections) - 2)
         sections[-1].append(text)
     if len(sections) - 1 > MAX_MEDIA:
         raise SdpError(f"SDP has more than {MAX_MEDIA} media sections")
-    session_address = _connection(sections[0])
     session_direction = _direction(sections[0], "sendrecv")
-    media = tuple(_media(texts, session_address, session_direction) for texts in sections[1:])
+    media = tuple(_media(texts, sections[0], session_direction) for texts in sections[1:])
     return SessionDescription(lines, tuple(section), media)
 
 
 def _split(body: bytes) -> tuple[bytes, ...]:
-    """Lines with their ends, split at LF only: bytes.splitlines would also split at a stray CR."""
-    pieces = body.split(b"\n")
+    """Lines with their ends, split at LF only: the one way in which a body becomes lines."""
+    pieces = body.split(b"\n", MAX_LINES)
+    if len(pieces) > MAX_LINES and pieces[-1]:
+        raise SdpError(f"SDP has more than {MAX_LINES} lines")
     return tuple(piece + b"\n" for piece in pieces[:-1]) + ((pieces[-1],) if pieces[-1] else ())
 
 
-def _media(texts: list[bytes], session_address: Address | None, session_direction: str) -> MediaDescription:
+def _text(line: bytes, number: int) -> bytes:
+    """A line without its end; what others might read as two lines is refused."""
+    text = line.rstrip(b"\r\n")
+    if len(text) > MAX_LINE_OCTETS:
+        raise SdpError(f"SDP line {number} is longer than {MAX_LINE_OCTETS} octets")
+    if b"\r" in text or b"\0" in text:
+        raise SdpError(f"SDP line {number} has a control character")
+    if text and (len(text) < 2 or text[1:2] != b"=" or not text[:1].isalpha()):
+        raise SdpError(f"SDP line {number} is not of the form <letter>=<value>")
+    return text
+
+
+def _fields(value: bytes, where: str) -> list[bytes]:
+    """The words of a line: the one way in which a line becomes fields (RFC 8866 section 5: a single blank parts them).
+
+    More blanks than one are put up with; other white space, which others do not part words by, is refused.
+    """
+    fields = [field for field in value.split(b" ") if field]
+    if any(octet < 0x20 for octet in value):
+        raise SdpError(f"{where} has a control character")
+    return fields
+
+
+def _media(texts: list[bytes], session: list[bytes], session_direction: str) -> MediaDescription:
     kind, port, protocol, formats = _media_line(texts[0])
-    address = _connection(texts) or session_address
-    if port and address is None and not protocol.upper().startswith("TCP"):
-        raise SdpError(f"m={kind} has no c= line, and the session has none")
+    address: Address | None = None
     rtcp_port, rtcp_address = port + 1, None
-    clock_rates: dict[int, int] = {}
-    for text in texts:
-        if text.startswith(b"a=rtcp:"):
-            rtcp_port, rtcp_address = _rtcp(text)
-        elif text.startswith(b"a=rtpmap:"):
-            clock_rates |= _rtpmap(text)
+    if port and not _is_tcp(protocol):
+        address = _connection(texts) or _connection(session)
+        if address is None:
+            raise SdpError(f"m={kind} has no c= line, and the session has none")
+        for text in texts:
+            if text.startswith(b"a=rtcp:"):
+                rtcp_port, rtcp_address = _rtcp(text)
     return MediaDescription(
         kind=kind,
         port=port,
@@ -158,18 +198,35 @@ def _media(texts: list[bytes], session_address: Address | None, session_directio
         rtcp_address=rtcp_address,
         shares_rtcp=b"a=rtcp-mux" in texts,
         direction=_direction(texts, session_direction),
-        clock_rates=clock_rates,
+        rtpmaps=dict(_rtpmaps(texts)),
     )
 
 
 def _media_line(text: bytes) -> tuple[str, int, str, tuple[str, ...]]:
-    """`m=<media> <port> <proto> <fmt> ...` (RFC 8866 section 5.14)."""
-    fields = text[2:].decode("utf-8", "surrogateescape").split()
+    """`m=<media> <port>[/<number of ports>] <proto> <fmt> ...` (RFC 8866 section 5.14).
+
+    Of several ports the first one is taken: no phone is known that uses more.
+    """
+    fields = _fields(text[2:], "m=")
     if len(fields) < 4:
         raise SdpError("an m= line lacks port, protocol or format")
-    if "/" in fields[1]:
-        raise SdpError(f"m={fields[0]} asks for several ports ({fields[1]}), which cannot be relayed")
-    return fields[0], _port(fields[1].encode("utf-8", "surrogateescape"), "m="), fields[2], tuple(fields[3:])
+    kind, _, protocol, *formats = (field.decode("utf-8", "surrogateescape") for field in fields)
+    port, slash, count = fields[1].partition(b"/")
+    if slash and not _port(count, "the number of ports in m="):
+        raise SdpError("m= asks for no ports")
+    if "RTP/" in protocol.upper():
+        for name in formats:
+            if len(name) > MAX_PAYLOAD_TYPE_DIGITS and name.isdecimal():
+                raise SdpError("m= has a payload type of too many digits")
+    return kind, _port(port, "m="), protocol, tuple(formats)
+
+
+def _is_payload_type(name: str) -> bool:
+    return name.isascii() and name.isdecimal() and len(name) <= MAX_PAYLOAD_TYPE_DIGITS and int(name) < 128
+
+
+def _is_tcp(protocol: str) -> bool:
+    return protocol.upper().startswith("TCP")
 
 
 def _port(digits: bytes, where: str) -> int:
@@ -180,7 +237,7 @@ def _port(digits: bytes, where: str) -> int:
 
 def _connection(texts: list[bytes]) -> Address | None:
     """The address of the first `c=` line (RFC 8866 section 5.7)."""
-    return next((_address(text[2:].split(), "c=") for text in texts if text.startswith(b"c=")), None)
+    return next((_address(_fields(text[2:], "c="), "c=") for text in texts if text.startswith(b"c=")), None)
 
 
 def _address(fields: list[bytes], where: str) -> Address:
@@ -189,6 +246,8 @@ def _address(fields: list[bytes], where: str) -> Address:
         raise SdpError(f"{where} is not of the form IN IP4 <address> or IN IP6 <address>")
     try:
         text = fields[2].decode("ascii")
+        if "%" in text:
+            raise ValueError("a zone means something on the other machine only")
         address = IPv4Address(text) if fields[1] == b"IP4" else IPv6Address(text)
     except ValueError:
         raise SdpError(f"{where} has no valid unicast address of its family") from None
@@ -199,21 +258,25 @@ def _address(fields: list[bytes], where: str) -> Address:
 
 def _rtcp(text: bytes) -> tuple[int, Address | None]:
     """`a=rtcp:53020` or `a=rtcp:53020 IN IP4 126.16.64.4` (RFC 3605)."""
-    port, *rest = text[len(b"a=rtcp:") :].split() or [b""]
+    port, *rest = _fields(text[len(b"a=rtcp:") :], "a=rtcp") or [b""]
     return _port(port, "a=rtcp"), _address(rest, "a=rtcp") if rest else None
 
 
-def _rtpmap(text: bytes) -> dict[int, int]:
-    """The clock rate of `a=rtpmap:96 opus/48000/2`; an entry that makes no sense is left to the phones."""
-    payload_type, _, encoding = text[len(b"a=rtpmap:") :].partition(b" ")
-    rate = encoding.partition(b"/")[2].partition(b"/")[0].strip()
-    if not (payload_type.isdigit() and rate.isdigit() and len(rate) <= 6 and len(payload_type) <= 3 and int(rate)):
-        return {}
-    return {int(payload_type): int(rate)}
+def _rtpmaps(texts: list[bytes]) -> Iterator[tuple[int, tuple[str, int]]]:
+    """What `a=rtpmap:96 opus/48000/2` says; an entry that makes no sense is left to the phones."""
+    for text in texts:
+        if not text.startswith(b"a=rtpmap:"):
+            continue
+        number, _, encoding = text[len(b"a=rtpmap:") :].decode("utf-8", "replace").strip().partition(" ")
+        name, _, rate = encoding.strip().partition("/")
+        rate = rate.partition("/")[0].strip()
+        if _is_payload_type(number) and rate.isascii() and rate.isdecimal() and len(rate) <= 6 and int(rate):
+            yield int(number), (name.strip(), int(rate))
 
 
 def _direction(texts: list[bytes], default: str) -> str:
-    return next((text[2:].decode() for text in texts if text.startswith(b"a=") and text[2:] in DIRECTIONS), default)
+    found = (text[2:].rstrip() for text in texts if text.startswith(b"a="))
+    return next((name.decode() for name in found if name in DIRECTIONS), default)
 
 
 def rewrite(
@@ -244,13 +307,11 @@ def _rewrite_line(line: bytes, endpoint: Endpoint, replace_origin: bool) -> byte
     text = line.rstrip(b"\r\n")
     end = line[len(text) :]
     if text.startswith(b"c="):
-        if _address(text[2:].split(), "c=").is_unspecified:
-            return line
-        return b"c=" + _written(endpoint.address) + end
+        return line if _is_nowhere(text[2:]) else b"c=" + _written(endpoint.address) + end
     if text.startswith(b"m="):
-        kind, space, rest = text.partition(b" ")
-        port, more = _split_field(rest)
-        return kind + space + (b"%d" % endpoint.rtp_port if int(port) else port) + more + end
+        kind, port, *_ = _fields(text[2:], "m=")
+        at = text.index(port, 2 + text[2:].index(kind) + len(kind))
+        return text[:at] + b"%d" % endpoint.rtp_port + text[at + len(port) :] + end
     if text.startswith(b"a=rtcp:"):
         address = b" " + _written(endpoint.address) if b" " in text else b""
         return b"a=rtcp:%d" % endpoint.rtcp_port + address + end
@@ -262,11 +323,12 @@ def _rewrite_line(line: bytes, endpoint: Endpoint, replace_origin: bool) -> byte
     return line
 
 
-def _split_field(rest: bytes) -> tuple[bytes, bytes]:
-    """The first field (which may follow more than one space) and what comes after it."""
-    field = rest.split(None, 1)[0]
-    start = rest.index(field)
-    return field, rest[start + len(field) :]
+def _is_nowhere(value: bytes) -> bool:
+    """Whether a connection address is 0.0.0.0 or ::, hold in the manner of RFC 2543."""
+    try:
+        return _address(_fields(value, "c="), "c=").is_unspecified
+    except SdpError:
+        return False  # of the session, where no section needs it
 
 
 def _written(address: Address) -> bytes:

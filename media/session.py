@@ -75,7 +75,8 @@ class MediaSession:
         self._engine = engine
         self._pump = engine.pump
         settings = engine.settings
-        self._path = Path(pair, engine.pump, settings.settle_seconds, self._receive, self._receive_rtcp)
+        own = engine.trusted
+        self._path = Path(pair, engine.pump, settings.settle_seconds, self._receive, self._receive_rtcp, own)
         self._outgoing = Outgoing(engine.random)
         self._session_id = engine.random.getrandbits(62)
         self._version = 0
@@ -108,19 +109,26 @@ class MediaSession:
 
     # Offer and answer (RFC 3264)
 
-    def answer(self, offer: bytes) -> bytes:
-        """The answer to the phone's first offer or to a later one. Raises SdpError, NoCodecError."""
+    def answer(self, offer: bytes, signaller: str | None = None) -> bytes:
+        """The answer to the phone's first offer or to a later one. Raises SdpError, NoCodecError.
+
+        `signaller`: the host that sent the offer. Sound to another one that sends nothing ends after two seconds.
+        """
         answer, agreement = answer_to(offer, self._ground())
-        self._agree(agreement)
+        self._agree(agreement, signaller)
         return self._versioned(answer, lambda: answer_to(offer, self._ground())[0])
 
     def offer(self) -> bytes:
         """An offer of ours, for a call that we make."""
         return self._versioned(offer_of(self._ground()), lambda: offer_of(self._ground()))
 
-    def accept(self, answer: bytes) -> None:
-        """The phone's answer to `offer`. Raises SdpError, NoCodecError."""
-        self._agree(agree(answer, self._engine.codecs))
+    def accept(self, answer: bytes, signaller: str | None = None) -> None:
+        """The phone's answer to `offer`, from the host `signaller`. Raises SdpError, NoCodecError."""
+        self._agree(agree(answer, self._engine.codecs), signaller)
+
+    def begin(self) -> None:
+        """The final answer went out, or came: from now on a phone may be learnt that nobody named."""
+        self._path.answer()
 
     def _ground(self) -> Ground:
         return Ground(
@@ -139,13 +147,13 @@ class MediaSession:
         self._described = description
         return description
 
-    def _agree(self, agreement: Agreement) -> None:
+    def _agree(self, agreement: Agreement, signaller: str | None) -> None:
         if agreement.remote is not None and (":" in agreement.remote[0]) != (self.pair.family == 6):
             raise NoCodecError(f"the phone's address {agreement.remote[0]} is not of the family of this session")
         before, self.agreement = self.agreement, agreement
         numbers = {agreement.payload_type}
         numbers |= {agreement.event_type} if agreement.event_type is not None else set()
-        self._path.signal(agreement.remote, agreement.remote_rtcp, frozenset(numbers))
+        self._path.signal(agreement.remote, agreement.remote_rtcp, frozenset(numbers), signaller)
         self._outgoing.agree(agreement.codec, agreement.payload_type, agreement.event_type, agreement.event_clock_rate)
         self._sends = agreement.sends
         self._outgoing.on_hold = not agreement.sends

@@ -31,12 +31,12 @@ class MediaSettings:
     silent_timeout_seconds: float = 3600.0
     """The same while the call is on hold or not yet answered."""
     unwatched_seconds: float = 120.0
-    """An answered call of a switch that promised to ask about it (flag `watched`), and has not for so long, is dropped:
-    the switch is gone, and nobody charges for the call."""
+    """A call of a switch that promised to ask about it (flag `watched`), and has not for so long, is dropped: the
+    switch is gone, and nobody charges for the call."""
     port_quarantine_seconds: float = 30.0
     """How long a released port rests, so that a new call cannot inherit the last packets of an old one."""
     settle_seconds: float = 3.0
-    """How long a source that differs from the signalled address is held provisionally (see media.lock)."""
+    """How long the former source still passes after a new address was signalled (see media.lock)."""
     relearn_seconds: float = 5.0
     """After so long without a packet a locked source may come back from another port of the same host."""
     gather_seconds: float = 0.002
@@ -54,6 +54,8 @@ class EngineSettings:
     advertise: str | None = None
     rtp_host_ipv6: str | None = None
     advertise_ipv6: str | None = None
+    relay_hosts: tuple[str, ...] = ()
+    """IP addresses of media relays, where other than ours: sound may go there before anything came."""
     rtp_ports: tuple[int, int] = (20000, 29999)
     """First and last UDP port. A session takes two."""
     codecs: tuple[str, ...] = ("PCMU", "PCMA", "G722", "opus")

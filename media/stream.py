@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """One media stream between two phones: two sides, each a pair of sockets that face one phone.
 
-The hot path is `relay_locked`: once both sides have their source, both sockets are connected, so that the kernel
-filters foreign packets and knows the route, and a packet costs one `recv_into` and one `send`. Everything else
-(learning, hold, RTCP, shared RTP and RTCP) takes the slower way of `StreamSide.receive`. How it was measured stands in
-docs/adr/0005-relay-hot-path.md.
+The hot path is `relay_locked`: once both sides are heard from their signalled addresses, both sockets are connected, so
+that the kernel filters foreign packets and knows the route, and a packet costs one `recv_into` and one `send`. A source
+from which somebody better known may take over is looked at with every packet (`_checked_handler`). Everything else
+(learning, hold, early media, RTCP, shared RTP and RTCP) takes the slower way of `StreamSide.receive`. How it was
+measured stands in docs/adr/0005-relay-hot-path.md.
 """
 
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from media.bounds import RTCP_BOUND, bound_of
+from media.counters import Counters
 from media.localaddress import ANCILLARY_SIZE, dissolve, local_address, report_local_address
-from media.lock import Source, SourceLock
+from media.lock import Source, SourceLock, Sources
 from media.rtp import HEADER_SIZE, Reception, is_dtls, is_rtcp, is_rtp, payload_type, sequence_number
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from media.pump import Handler, Pump
     from media.sdp import MediaDescription
 
-__all__ = ["Counters", "Stream", "StreamSide"]
+__all__ = ["Stream", "StreamSide"]
 
 BUFFER = bytearray(4096)
 """Shared by all sockets: a packet is relayed before the next one is read."""
@@ -35,27 +37,8 @@ BURST = 512
 """The most packets that a learning socket reads in one round: more than its queue holds by default, so that nothing
 foreign is left in the queue of a socket that was just connected."""
 SAMPLE_MASK = 15
-"""Loss and jitter look at every 16th packet."""
-
-
-@dataclass(slots=True)
-class Counters:
-    """What came from one phone on one socket."""
-
-    packets: int = 0
-    octets: int = 0
-    errors: int = 0
-    """Packets dropped: foreign source, not of the expected protocol, or not to be sent on."""
-    last_packet_at: float | None = None
-    """Good to the second: brought up to date by `StreamSide.tend`."""
-    _seen: int = field(default=0, repr=False)
-
-    def look(self, now: float) -> float | None:
-        """When a packet came last, as far as the looks at it tell."""
-        if self.packets != self._seen:
-            self._seen = self.packets
-            self.last_packet_at = now
-        return self.last_packet_at
+"""Loss, jitter and the bound look at every 16th packet."""
+EVENTS = "telephone-event"
 
 
 class StreamSide:
@@ -63,7 +46,7 @@ class StreamSide:
 
     def __init__(self, pair: PortPair, pump: Pump, settle_seconds: float) -> None:
         self.pair = pair
-        self.lock = SourceLock(settle_seconds)
+        self.sources = Sources(settle_seconds)
         self.rtp = Counters()
         self.rtcp = Counters()
         self.reception = Reception()
@@ -77,9 +60,10 @@ class StreamSide:
         self._local = b""
         """The local address, packed, that the phone last sent to."""
         self._muted = False
-        self._rtcp_signalled: Source | None = None
-        self._rtcp_source: Source | None = None
         self._clock_rate = 8000
+        self._bound = bound_of(None, None)
+        self._throttled = False
+        """Whether what comes is dropped until the next look, as more came than the formats need."""
         self._other: StreamSide = self
         self.outlet: Outlet | None = None
         """Our own source towards this phone, once something was played to it."""
@@ -87,6 +71,15 @@ class StreamSide:
         """What is being played to this phone."""
         self._silenced = False
         """Whether this phone hears nothing of the other one: only what is played."""
+        self._blocked = False
+        """Whether the sound of this phone is kept from the other one."""
+        self._keys_blocked = False
+        """The same for its telephone events."""
+
+    @property
+    def lock(self) -> SourceLock:
+        """Where this phone's RTP comes from."""
+        return self.sources.rtp
 
     @property
     def other(self) -> StreamSide:
@@ -106,33 +99,56 @@ class StreamSide:
         self._muted = media.address is None or media.address.is_unspecified
         host = signalled_host or str(media.address)
         rtcp_host = signalled_host or str(media.rtcp_address or media.address)
-        hosts = frozenset(known for known in (host, sip_host) if known and not self._muted)
-        if self.lock.signal(None if self._muted else (host, media.port), hosts):
-            self._rtcp_source = None
+        rtp, rtcp = (None, None) if self._muted else ((host, media.port), (rtcp_host, media.rtcp_port))
+        if self.sources.signal(rtp, rtcp, frozenset() if sip_host is None else frozenset({sip_host})):
             self._disconnect()
-        if not self._muted:
-            self._rtcp_signalled = (rtcp_host, media.rtcp_port)
-        self._clock_rate = media.clock_rate(min(media.payload_types, default=0))
-        self.wire()
-        self._other.wire()
-
-    def wire(self) -> None:
-        """Choose the way for packets that come here: the fast one wherever nothing needs a closer look."""
-        other = self._other
-        if self._connected and other._connected and not (other._muted or other._silenced or self._shares_rtcp()):
-            self._pump.replace(self.pair.rtp, self._fast_handler())
-        else:
-            self._pump.replace(self.pair.rtp, self.receive)
-
-    def tend(self, now: float, relearn_seconds: float) -> float | None:
-        """Once a second: settle or open the lock. Returns when a packet came last."""
-        heard_at = self.rtp.look(now)
-        if self.lock.settle(now):
+        elif self.lock.final and self._connects and not self._connected:
             self._connect()
             self.receive()  # what others sent before the kernel began to filter
-        elif heard_at is not None and now - heard_at >= relearn_seconds and self.lock.open_after_silence():
+        self._clock_rate = media.clock_rate(min(media.payload_types, default=0))
+        for side in (self, self._other):
+            side._bound = bound_of(side._other.media, side.media)
+            side.allow()
+        self._rewire()
+
+    def answer(self, *, answered: bool) -> None:
+        """The final answer came, or the call is not answered after all."""
+        self.sources.answer(answered=answered)
+        self._rewire()
+
+    def block(self, *, sound: bool | None = None, keys: bool | None = None) -> None:
+        """Keep the sound of this phone, or its telephone events, from the other one, or no more; none: as before."""
+        self._blocked = self._blocked if sound is None else sound
+        self._keys_blocked = self._keys_blocked if keys is None else keys
+        self.wire()
+
+    def allow(self) -> None:
+        """Once a second: so much may come again."""
+        self.rtp.allow(self._bound)
+        self.rtcp.allow(RTCP_BOUND)
+        if self._throttled:
+            self._throttled = False
+            self.wire()
+
+    def wire(self) -> None:
+        """Choose the way for packets that come here: a fast one wherever nothing needs a closer look."""
+        other = self._other
+        needs_look = other._muted or other._silenced or self._blocked or self._keys_blocked or self._shares_rtcp()
+        handler: Handler = self.receive
+        if self._throttled:
+            handler = self._drop
+        elif not (needs_look or self.lock.silent or None in (self.lock.source, other.lock.source)):
+            handler = self._fast_handler()
+        self._pump.replace(self.pair.rtp, handler)
+
+    def tend(self, now: float, relearn_seconds: float) -> float | None:
+        """Once a second: open the locks after silence. Returns when a packet came last."""
+        heard_at, rtcp_at = self.rtp.look(now), self.rtcp.look(now)
+        self.allow()
+        if heard_at is not None and now - heard_at >= relearn_seconds and self.lock.open_after_silence():
             self._disconnect()
-        rtcp_at = self.rtcp.look(now)
+        if rtcp_at is not None and now - rtcp_at >= relearn_seconds:
+            self.sources.rtcp.open_after_silence()
         return max((at for at in (heard_at, rtcp_at) if at is not None), default=None)
 
     def close(self) -> None:
@@ -155,13 +171,28 @@ class StreamSide:
                 continue
             if ancillary:
                 self._local = local_address(ancillary)
-            if self._admits(size, sender[:2]) and self._other.send(size):
-                self._count(size)
-            else:
-                self.rtp.errors += 1
+            self._take(size, sender[:2])
+
+    def _take(self, size: int, sender: Source) -> None:
+        """Deal with a packet in BUFFER, the slow way."""
+        if not self._throttled and self._admits(size, sender) and self._pass_on(size):
+            self._count(size)
+        else:
+            self.rtp.errors += 1
+
+    def _drop(self) -> None:
+        """Serve the RTP socket while more comes than the formats need."""
+        for _ in range(BURST):
+            try:
+                self.pair.rtp.recv_into(BUFFER)
+            except BlockingIOError:
+                return
+            except OSError:
+                pass
+            self.rtp.errors += 1
 
     def receive_rtcp(self) -> None:
-        """Serve the RTCP socket. Its source is learnt by host only: NAT gives RTCP a port of its own."""
+        """Serve the RTCP socket."""
         for _ in range(BURST):
             try:
                 size, sender = self.pair.rtcp.recvfrom_into(BUFFER)
@@ -170,20 +201,44 @@ class StreamSide:
             except OSError:
                 self.rtcp.errors += 1
                 continue
-            if is_rtcp(BUFFER, size) and self.lock.knows_host(sender[0]) and self._other.send_rtcp(size):
-                self._rtcp_source = sender[:2]
+            admitted = (
+                is_rtcp(BUFFER, size)
+                and not self.rtcp.exhausted
+                and self.sources.admit_rtcp(sender[:2], self._pump.now)
+            )
+            if admitted and (self._blocked or self._other.send_rtcp(size)):
                 self.rtcp.packets += 1
                 self.rtcp.octets += size
             else:
                 self.rtcp.errors += 1
 
+    def _pass_on(self, size: int) -> bool:
+        """Hand a packet of this phone in BUFFER to the other one. Returns whether it counts as heard."""
+        if self._is_kept_back(size):
+            return True
+        return self._other.send(size)
+
+    def _is_kept_back(self, size: int) -> bool:
+        if not (self._blocked or self._keys_blocked):
+            return False
+        media = self.media
+        if media is None or not media.is_rtp or not is_rtp(BUFFER, size):
+            return self._blocked and not is_dtls(BUFFER, size)  # keys must be agreed on before anything is heard
+        encoding = media.encoding(payload_type(BUFFER)) or (
+            None if self._other.media is None else self._other.media.encoding(payload_type(BUFFER))
+        )
+        is_key = encoding is not None and encoding[0].lower() == EVENTS
+        return self._keys_blocked if is_key else self._blocked
+
     def send(self, size: int) -> bool:
-        """Send the first octets of BUFFER to this phone. Returns whether they went out or gave way to a piece."""
-        target = self.lock.target
+        """Send the first octets of BUFFER to this phone. Returns whether they went out or were kept back on purpose."""
         if self._silenced:
             return True
-        if target is None or self._muted:
+        if self._muted or self.lock.target is None:
             return False
+        target = self.sources.destination(self._pump.now)
+        if target is None:
+            return True  # who sends is alive, though nobody hears it
         try:
             self.pair.rtp.sendto(SLICES[size], target)
         except OSError:
@@ -192,8 +247,8 @@ class StreamSide:
 
     def send_rtcp(self, size: int) -> bool:
         """The same for RTCP."""
-        target = self._rtcp_source or self._rtcp_signalled
-        if target is None or self._muted:
+        target = None if self._muted else self.sources.rtcp_destination(self._pump.now)
+        if target is None:
             return False
         try:
             self.pair.rtcp.sendto(SLICES[size], target)
@@ -217,9 +272,9 @@ class StreamSide:
         """Send what is due of the piece. Returns when to come again; None: it is over."""
         if self.player is None:
             return None
-        target = self.lock.target
+        target = None if self._muted else self.sources.destination(now)
         for packet in self.player.due(now):
-            if target is not None and not self._muted:
+            if target is not None:
                 try:
                     self.pair.rtp.sendto(packet, target)
                 except OSError:
@@ -240,10 +295,13 @@ class StreamSide:
             # RTCP on a shared port and DTLS handshakes pass, but only RTP is learnt from; STUN is dropped.
             passes = is_rtcp(BUFFER, size) or (media.keyed_by_dtls and is_dtls(BUFFER, size))
             return passes and sender == lock.target
+        before = lock.source, lock.silent
         if not learns or not lock.admit(sender, stream, sequence, self._pump.now):
             return False
         if lock.final and self._connects and not self._connected:
             self._connect()
+        elif (lock.source, lock.silent) != before:
+            self._rewire()
         return True
 
     def _expects(self, number: int) -> bool:
@@ -259,7 +317,10 @@ class StreamSide:
             self._sample()
 
     def _sample(self) -> None:
-        """Every 16th packet: loss and jitter."""
+        """Every 16th packet: loss, jitter, and the bound, which so costs the other fifteen nothing."""
+        if self.rtp.exhausted:
+            self._throttled = True
+            self.wire()
         if self.media is not None and self.media.is_rtp:
             self.reception.sample(BUFFER, self.rtp.packets, self._pump.now, self._clock_rate)
 
@@ -283,8 +344,7 @@ class StreamSide:
             return
         report_local_address(rtp, enabled=False)
         self._connected = True
-        self.wire()
-        self._other.wire()
+        self._rewire()
 
     def _disconnect(self) -> None:
         self._connects = True
@@ -292,13 +352,53 @@ class StreamSide:
             self._connected = False
             dissolve(self.pair.rtp)
             report_local_address(self.pair.rtp, enabled=True)
-            self.wire()
-            self._other.wire()
+        self._rewire()
+
+    def _rewire(self) -> None:
+        """The source changed: for what comes here, and for what goes there."""
+        self.wire()
+        self._other.wire()
 
     def _fast_handler(self) -> Handler:
         is_rtp = self.media is not None and self.media.is_rtp
         least, accepted = (HEADER_SIZE, RTP_FIRST_OCTETS) if is_rtp else (1, ANY_FIRST_OCTET)
-        return relay_locked(self.pair.rtp, self._other.pair.rtp, self.rtp, least, accepted, self._sample)
+        if self._connected and self._other._connected:
+            return relay_locked(self.pair.rtp, self._other.pair.rtp, self.rtp, least, accepted, self._sample)
+        return self._checked_handler(least, accepted)
+
+    def _checked_handler(self, least: int, accepted: bytes) -> Handler:
+        """As `relay_locked`, where a socket is not connected: foreign packets take the slow way, one by one."""
+        receive_from, counters, expected = self.pair.rtp.recvfrom_into, self.rtp, self.lock.source
+        out, destination = self._other.pair.rtp, self._other.lock.source
+        assert destination is not None
+        send_to, send = out.sendto, out.send if self._other._connected else None
+
+        def relay() -> None:
+            try:
+                size, sender = receive_from(BUFFER)
+                if sender[:2] != expected:
+                    self._take(size, sender[:2])
+                    if self._connected:
+                        self.receive()  # what others sent before the kernel began to filter
+                    return
+                if size < least or not accepted[BUFFER[0]]:
+                    counters.errors += 1
+                    return
+                if send is not None:
+                    send(SLICES[size])
+                else:
+                    send_to(SLICES[size], destination)
+            except BlockingIOError:
+                return
+            except OSError:
+                counters.errors += 1
+                return
+            counters.packets += 1
+            counters.octets += size
+            if not counters.packets & SAMPLE_MASK:
+                self._sample()
+
+        return relay
 
 
 def relay_locked(

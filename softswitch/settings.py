@@ -231,6 +231,7 @@ def ivr_settings(configuration: Configuration) -> IvrSettings:
             advertise=media.advertise,
             rtp_host_ipv6=media.listen_ipv6,
             advertise_ipv6=media.advertise_ipv6,
+            relay_hosts=tuple(host for host, _ in _relay_addresses(configuration)),
             rtp_ports=media.rtp_ports,
             codecs=media.codecs,
             timeout_seconds=float(media.timeout_seconds),

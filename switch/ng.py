@@ -46,6 +46,12 @@ class Relay(Protocol):
     async def play(self, call_id: str, tag: str, wav: bytes, times: int) -> None:
         """Play a WAV file to the party `tag`, which hears nothing else meanwhile. Raises NgError."""
 
+    async def hold_back(self, call_id: str, tag: str) -> None:
+        """Let nobody hear the sound and keys of the party `tag`: the call is not answered yet. Raises NgError."""
+
+    async def let_through(self, call_id: str, tag: str) -> None:
+        """The final answer: `hold_back` no more. Raises NgError."""
+
     @property
     def carries_media(self) -> bool:
         """False: phones send media to each other directly."""
@@ -78,6 +84,12 @@ class NoRelay:
         """Nobody is here to play."""
         raise NgError("media does not pass a relay")
 
+    async def hold_back(self, call_id: str, tag: str) -> None:
+        """Phones hear each other from the first description on."""
+
+    async def let_through(self, call_id: str, tag: str) -> None:
+        """They do anyway."""
+
 
 class NgRelay(asyncio.DatagramProtocol):
     """Speaks to one relay or several; a call stays with the relay that its identifier selects while that answers."""
@@ -93,6 +105,8 @@ class NgRelay(asyncio.DatagramProtocol):
         """Of relays of ours, which take no command without a mark (`media.ng_mark`); may be replaced."""
         self._waiting: dict[bytes, asyncio.Future[bytes]] = {}
         self._chosen: dict[str, tuple[str, int]] = {}
+        self._doubtful: dict[str, set[tuple[str, int]]] = {}
+        """By call: relays that answered nothing, and may hold something of it all the same."""
         self._transport: asyncio.DatagramTransport | None = None
 
     async def start(self) -> None:
@@ -149,13 +163,10 @@ class NgRelay(asyncio.DatagramProtocol):
 
     async def delete(self, call_id: str) -> None:
         """See `Relay`."""
-        try:
-            if call_id in self._chosen:
-                await self._command(call_id, {"command": "delete", "call-id": call_id, "delete-delay": 0})
-        except NgError:
-            pass  # its own media time-out frees it
-        finally:
-            self._chosen.pop(call_id, None)
+        known = self._chosen.pop(call_id, None)
+        relays = self._doubtful.pop(call_id, set()) | ({known} if known is not None else set())
+        command = bencode({"command": "delete", "call-id": call_id, "delete-delay": 0})
+        await asyncio.gather(*(self._exchange(address, command) for address in relays))
 
     async def delete_everywhere(self, call_id: str) -> None:
         """See `Relay`."""
@@ -176,23 +187,36 @@ class NgRelay(asyncio.DatagramProtocol):
         command = {"command": "play media", "call-id": call_id, "from-tag": tag, "blob": wav, "repeat-times": times}
         await self._command(call_id, {**command, "flags": ["block-egress"]})
 
+    async def hold_back(self, call_id: str, tag: str) -> None:
+        """See `Relay`. Both commands are rtpengine's: `block media` alone would let keys pass."""
+        await self._for_party(("block DTMF", "block media"), call_id, tag)
+
+    async def let_through(self, call_id: str, tag: str) -> None:
+        """See `Relay`."""
+        await self._for_party(("unblock media", "unblock DTMF"), call_id, tag)
+
+    async def _for_party(self, commands: tuple[str, ...], call_id: str, tag: str) -> None:
+        for command in commands:
+            await self._command(call_id, {"command": command, "call-id": call_id, "from-tag": tag})
+
     async def ping(self) -> bool:
         """Whether a relay answers."""
         try:
             return (await self._command("", {"command": "ping"})).get("result") == b"pong"
         except NgError:
             return False
-        finally:
-            self._chosen.pop("", None)
 
     async def _command(self, call_id: str, command: Mapping[str, object]) -> Mapping[str, object]:
-        known = self._chosen.get(call_id)
+        known, begins = self._chosen.get(call_id), command["command"] == "offer"
         first = hash(call_id) % len(self.addresses)
         for address in (known,) if known else self.addresses[first:] + self.addresses[:first]:
             payload = await self._exchange(address, bencode(command))
             if payload is None:
+                if begins:
+                    self._doubtful.setdefault(call_id, set()).add(address)
                 continue
-            self._chosen[call_id] = address
+            if begins:
+                self._chosen[call_id] = address
             answer = bdecode(payload)
             if not isinstance(answer, dict):
                 raise NgError("malformed answer")

@@ -51,6 +51,8 @@ SDP = (
     "v=0\r\no=bench 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
     "m=audio {port} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na=ptime:20\r\n"
 )
+NAT_STEP = 10_000
+"""What NAT adds to a port."""
 
 
 class Load(Protocol):
@@ -99,9 +101,10 @@ def set_up(client: NgClient, calls: int, options: argparse.Namespace) -> list[in
     ports = []
     for call in range(calls):
         mine = [options.first_port + 2 * ((2 * call + side) % options.sockets) for side in (0, 1)]
-        names = {"call_id": f"bench-{call}", "from_tag": "a"}
-        offered = client.signal(command="offer", sdp=SDP.format(port=mine[0]), **names)
-        answered = client.signal(command="answer", sdp=SDP.format(port=mine[1]), to_tag="b", **names)
+        names = {"call_id": f"bench-{call}", "from_tag": "a", "received_from": ["IP4", "127.0.0.1"]}
+        told = [port + NAT_STEP if options.nat else port for port in mine]
+        offered = client.signal(command="offer", sdp=SDP.format(port=told[0]), **names)
+        answered = client.signal(command="answer", sdp=SDP.format(port=told[1]), to_tag="b", **names)
         ports += [answered, offered]
     return ports
 
@@ -203,6 +206,7 @@ def main() -> None:
     parser.add_argument("--ng", help="address of a running relay; without it ours is started")
     parser.add_argument("--pid", type=int, help="its process")
     parser.add_argument("--gather-ms", type=float, default=2, help="of our relay")
+    parser.add_argument("--nat", action="store_true", help="phones signal other ports than they send from")
     parser.add_argument("--first-port", type=int, default=10000, help="of the generator")
     parser.add_argument("--sockets", type=int, default=64, help="of the generator")
     options = parser.parse_args()

@@ -8,6 +8,7 @@ addresses and tags stay those of one leg, and session descriptions pass the medi
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,7 @@ from switch.sip.flow import INNER
 from switch.sip.session import IncomingInvite, Session, State
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Awaitable, Hashable
 
     from switch.call.forward import Forwarding
     from switch.core import Core
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from switch.sip.transaction import ServerTransaction
 
 __all__ = ["CALLER_TAG", "Bridge"]
+
+log = logging.getLogger(__name__)
 
 CALLER_TAG: Final = "a"
 """Names the caller towards the relay."""
@@ -50,6 +53,7 @@ class Bridge:
         "_expected",
         "_forks",
         "_forwarding",
+        "_held_back",
         "_invite",
         "_links",
         "_parked",
@@ -78,6 +82,8 @@ class Bridge:
         """By the dialog whose ACK brings the answer: the dialog and INVITE that this answer belongs to."""
         self._parked: dict[Session, list[Requested]] = {}
         """By the dialog that has to acknowledge our 2xx first: what is to be sent in it then."""
+        self._held_back = False
+        """Whether the relay lets the caller only listen: there is early media."""
 
     def is_forward_of(self, forwarding: Forwarding) -> None:
         """This call is a leg of a call that is forwarded: the relay of that one serves both."""
@@ -131,6 +137,26 @@ class Bridge:
         offering = CALLER_TAG if offerer is None else self._tag(offerer)
         return await self.relay.answer(self._call_id, offering, self._tag(answerer), sdp, self._source(answerer))
 
+    async def _hold_back(self) -> None:
+        """Before the final answer sound goes to the caller only: an unanswered call that both can talk in is free."""
+        if not (self._held_back or self._invite.answered):
+            self._held_back = True
+            await self._tell_relay(self.relay.hold_back(self._call_id, CALLER_TAG))
+
+    async def _let_through(self) -> None:
+        if self._held_back:
+            self._held_back = False
+            await self._tell_relay(self.relay.let_through(self._call_id, CALLER_TAG))
+
+    async def _tell_relay(self, command: Awaitable[None]) -> None:
+        """A relay that does not know a command is no reason to end a call."""
+        try:
+            await command
+        except RelayUnavailable:
+            raise
+        except NgError as error:
+            log.warning("the relay keeps no early sound back", extra={"call": self._call_id, "reason": str(error)})
+
     # the first INVITE -------------------------------------------------------------------------------------------
     def _link(self, session: Session) -> Hashable:
         """The caller's dialog for a callee's: the common one, unless another callee's description went into that."""
@@ -155,6 +181,8 @@ class Bridge:
         body = b""
         if response.sdp is not None or reliable:
             fork = self._link(session)
+            if event.invite.request.sdp is not None:
+                await self._hold_back()
             body = await self._response_body(session, event.invite.request, response, reliable=event.reliable)
         if invite.answered:
             return
@@ -177,6 +205,7 @@ class Bridge:
         fork = self._link(session)
         caller = self._invite.session(fork)
         body = await self._response_body(session, request, response, reliable=True)
+        await self._let_through()
         now = self._core.now()
         if request.sdp is not None or response.sdp is None:
             self._core.perform(session.ack(request, now))
@@ -198,6 +227,9 @@ class Bridge:
             return
         if peer is None or peer.state is State.ENDED:
             self._respond(session, transaction, 481 if session.state is not State.EARLY else 500)
+            return
+        if request.method == "INFO" and session not in self._forks and not self._invite.answered:
+            self._respond(session, transaction, 403)  # keys before the answer are a free call too
             return
         if peer.in_flight.accepting is not None and request.method in ("INVITE", "UPDATE"):
             # Between two phones this would arrive after the ACK that is still on its way to us: it is no glare.
@@ -233,7 +265,9 @@ class Bridge:
             return request.body
         first = self._invite.request.sdp
         if unpracked is not None and unpracked.sdp is not None and first is None:
-            return await self._answer(peer, session, request.sdp)  # the reliable response was the offer
+            answer = await self._answer(peer, session, request.sdp)  # the reliable response was the offer
+            await self._hold_back()
+            return answer
         return await self._offer(session, request.sdp)
 
     def early_ended(self, session: Session) -> None:

@@ -13,7 +13,7 @@ from softswitch.phone import phone_missing
 
 __all__ = ["in_ci", "need_phone", "need_program"]
 
-PACKAGES: Final = {"sipp": "sip-tester", "baresip": "baresip"}
+PACKAGES: Final = {"sipp": "sip-tester", "baresip": "baresip", "rtpengine": "rtpengine-daemon"}
 
 
 def in_ci() -> bool:

@@ -148,7 +148,7 @@ def test_a_new_port_of_the_same_host_is_followed_after_silence(desk: Desk, calle
     desk.advance(4)
     talk(desk, caller, callee)
     assert len(caller.heard()) >= 3
-    assert desk.side(0).lock.final
+    assert desk.side(0).lock.source == caller.address
 
 
 def test_hold_by_the_address_zero_sends_nothing_and_resume_goes_on(desk: Desk, caller: Phone, callee: Phone) -> None:

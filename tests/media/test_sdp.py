@@ -43,7 +43,7 @@ def test_what_a_side_wants_is_read() -> None:
     audio, video = parse((GOLDEN / "address_per_media.sdp").read_bytes()).media
     assert (audio.kind, audio.port, audio.rtcp_port, str(audio.address)) == ("audio", 4000, 4007, "192.0.2.11")
     assert (video.rtcp_port, str(video.rtcp_address)) == (5001, "192.0.2.12")
-    assert audio.payload_types == {8}
+    assert audio.payload_types == (8,)
     assert (audio.clock_rate(8), video.clock_rate(96), video.clock_rate(34)) == (8000, 90000, 90000)
     assert not audio.held
     assert audio.is_rtp
@@ -80,7 +80,18 @@ def test_t38_is_no_rtp() -> None:
         (b"m=audio 49170 RTP/AVP 0 8 101", b"m=audio 49170", "lacks port, protocol or format"),
         (b"m=audio 49170", b"m=audio 491700", "no valid port"),
         (b"m=audio 49170", b"m=audio -1", "no valid port"),
-        (b"m=audio 49170", b"m=audio 49170/2", "several ports"),
+        (b"m=audio 49170", b"m=audio 49170/0", "no ports"),
+        (b"m=audio 49170", b"m=audio 49170/", "number of ports in m= has no valid port"),
+        (b"m=audio 49170 RTP", b"m=audio 49170\tRTP", "control character"),
+        (b"m=audio 49170 RTP", b"m=audio\t49170 RTP", "control character"),
+        (b"m=audio 49170 RTP/AVP 0", b"m=audio 49170 RTP/AVP\x0b0", "control character"),
+        (b"m=audio 49170 RTP", b"m=audio 49170\xc2\xa0RTP", "no valid port"),
+        (b"c=IN IP4 ", b"c=IN\tIP4 ", "control character"),
+        (b"s=-", b"s=-\rm=audio 1 RTP/AVP 0", "line 3 has a control character"),
+        (b"s=-", b"s=\0", "line 3 has a control character"),
+        (b"s=-", b"s=" + b"x" * 5000, "line 3 is longer"),
+        (b"RTP/AVP 0 8", b"RTP/AVP 0 " + b"8" * 4400, "line 6 is longer"),
+        (b"RTP/AVP 0 8", b"RTP/AVP 0 8888", "too many digits"),
         (b"a=ptime:20", b"a=rtcp:x", "a=rtcp has no valid port"),
         (b"a=ptime:20", b"a=rtcp:", "a=rtcp has no valid port"),
         (b"a=ptime:20", b"a=rtcp:5 IN IP4", "a=rtcp is not of the form"),
@@ -92,6 +103,32 @@ def test_malformed_bodies_are_refused_with_a_reason(before: bytes, after: bytes,
     assert before in PLAIN
     with pytest.raises(SdpError, match=reason):
         parse(PLAIN.replace(before, after, 1))
+
+
+def test_of_several_ports_the_first_is_taken_and_the_number_is_not_answered() -> None:
+    """Case C3."""
+    body = PLAIN.replace(b"m=audio 49170", b"m=audio 49170/2")
+    assert parse(body).media[0].port == 49170
+    assert b"m=audio 20000 RTP/AVP 0 8 101\r\n" in relayed(body)
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        b"m=video 0 RTP/AVP 255",
+        b"m=image 0 udptl t38",
+        b"m=application 50000 TCP/BFCP *",
+        b"m=application 0 UDP/BFCP *",
+        b"m=message 9 TCP/MSRP *",
+        b"m=video 0 RTP/AVP 31\r\nc=IN IP4 nowhere.example.com\r\na=rtcp:x",
+        b"m=text 0/2 RTP/AVP 98",
+    ],
+)
+def test_a_section_that_is_refused_or_not_relayed_stays_as_it_came(section: bytes) -> None:
+    """Case C1: every section counts, whatever its port or protocol."""
+    body = PLAIN + section + b"\r\n"
+    assert len(parse(body).media) == 2
+    assert relayed(body).endswith(section + b"\r\n")
 
 
 def test_an_empty_body_is_refused() -> None:

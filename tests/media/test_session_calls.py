@@ -147,6 +147,9 @@ def test_a_phone_behind_nat_is_answered_where_it_sends_from(studio: Studio) -> N
     session = studio.engine.open()
     caller.learn(session.answer(caller.offer(address="192.0.2.77")))
     caller.say([PCMU.silence] * 10, studio)
+    assert not caller.heard, "not before the final answer: nobody signals from there"
+    session.begin()
+    caller.say([PCMU.silence] * 10, studio)
     assert len(caller.heard) >= 5
 
 

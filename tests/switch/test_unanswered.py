@@ -19,10 +19,10 @@ from switch.ng import NgError, NoRelay
 from switch.settings import RelaySettings
 from switch.sip.session import Cancelled, Ended, Failed, Progressed
 from switch.sip.user_agent import Invited
+from tests.relays import free_port
 from tests.switch.following import MOBILE, answering, follow_me
 from tests.switch.phone import sdp
 from tests.switch.test_gateways import carriers
-from tests.switch.test_warning import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

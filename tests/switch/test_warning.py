@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Self
 import pytest
 import pytest_asyncio
 
-from media.app import run as run_relay
 from media.g711 import linear_from_alaw
 from media.player import read_wav
 from media.rtp import HEADER_SIZE
-from media.settings import MediaSettings
 from media.tone import power_at
 from switch.call.warning import WARNING_HERTZ, warning_wav
 from switch.settings import CreditSettings, RelaySettings, SwitchSettings
 from switch.sip.session import Ended
+from tests.relays import builtin
 from tests.switch.phone import sdp
 
 if TYPE_CHECKING:
@@ -34,23 +33,11 @@ INSERT INTO billing_ledgerentry (key, balance_id, amount, kind)
 SELECT 'a top-up', balance_id, 1, 'topup' FROM billing_account WHERE number = '105'"""
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest_asyncio.fixture
 async def relay() -> AsyncIterator[tuple[str, int]]:
     """The media process's relay; yields where it takes commands."""
-    ng = "127.0.0.1", free_port()
-    settings = MediaSettings(ng=ng, rtp_host="127.0.0.1", rtp_ports=(28000, 28999))
-    ready, stop = asyncio.Event(), asyncio.Event()
-    task = asyncio.create_task(run_relay(settings, ready=ready.set, stop=stop, reloads=asyncio.Queue()))
-    await asyncio.wait_for(ready.wait(), 5)
-    yield ng
-    stop.set()
-    await task
+    async with builtin() as ng:
+        yield ng
 
 
 @pytest.fixture
