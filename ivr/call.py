@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from ivr import asking, dialling, taking
+from ivr.allowance import Allowance
 from ivr.leg import DialRequest
 from ivr.party import Party
 from ivr.verbs import CallDetails
@@ -69,10 +70,24 @@ class IvrCall:
         """Whether the caller hung up, or was hung up on."""
         return self._party.leg.is_gone
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the caller is gone, or has had its time."""
+        return self._party.is_leaving
+
     async def is_reached(self, seconds: float) -> bool:
         """Whether a party that is being called answers within so many seconds; for who rings it."""
         leg = self._party.leg
         return await self._party.wait(lambda: leg.is_answered and leg.is_talking, seconds, raises=False)
+
+    def allow(self, seconds: float) -> Allowance:
+        """Let it go on for so long, beside the time in which the caller talks to somebody; for the runner."""
+        self._party.allowance = Allowance(seconds, self._party.end)
+        return self._party.allowance
+
+    def resume(self) -> None:
+        """A last word to a caller whose time is over; for the runner."""
+        self._party.is_over = False
 
     def watch(self, on_change: Callable[[], None] | None) -> None:
         """Be told when something changes; for the runner."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 from ivr.leg import DialFailed
@@ -44,7 +45,8 @@ async def dial(
             return DialResult(False, watch.status, callee.cause)
         if meet is not None and not await watch.meet(meet):
             return DialResult(False, DECLINED, callee.cause)
-        return await _connected(caller, callee, hangup_key, most_seconds)
+        with caller.allowance or nullcontext():
+            return await _connected(caller, callee, hangup_key, most_seconds)
     finally:
         caller.leg.stop()
         callee.hang_up()

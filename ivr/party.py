@@ -7,11 +7,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ivr.keys import KeyBuffer
-from ivr.verbs import CallerHungUp
+from ivr.verbs import CallerHungUp, OutOfTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ivr.allowance import Allowance
     from ivr.leg import Leg
     from ivr.verbs import Playable
 
@@ -27,6 +28,10 @@ class Party:
         self.keys = KeyBuffer()
         self.on_change: Callable[[], None] | None = None
         """Told of every change too: how a verb of one party watches another."""
+        self.allowance: Allowance | None = None
+        """How long it may go on; None: as long as it likes."""
+        self.is_over = False
+        """It has had that."""
         self._waiter: asyncio.Future[None] | None = None
         leg.listener = self
 
@@ -45,9 +50,21 @@ class Party:
 
     # waiting ----------------------------------------------------------------------------------------------------
     def check(self) -> None:
-        """Raise CallerHungUp where the party is gone."""
+        """Raise CallerHungUp where the party is gone, OutOfTime where it has had its time."""
         if self.leg.is_gone:
             raise CallerHungUp
+        if self.is_over:
+            raise OutOfTime
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether nothing more is to be had from it."""
+        return self.leg.is_gone or self.is_over
+
+    def end(self) -> None:
+        """Its time is over: the verb that waits says so, and so does every further one."""
+        self.is_over = True
+        self.changed()
 
     async def wait(self, until: Callable[[], bool], seconds: float | None = None, *, raises: bool = True) -> bool:
         """Wait until something is so; False where it was not within `seconds`.
@@ -61,7 +78,7 @@ class Party:
                 self.check()
             if until():
                 return True
-            if self.leg.is_gone:
+            if self.is_leaving:
                 return False
             left = None if deadline is None else deadline - loop.time()
             if left is not None and left <= 0:

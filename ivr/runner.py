@@ -25,8 +25,13 @@ _BROKEN: Final = 500
 log = logging.getLogger(__name__)
 
 
-async def run_application(application: Application, call: IvrCall) -> Exception | None:
+async def run_application(
+    application: Application, call: IvrCall, *, unpaid_seconds: float | None = None
+) -> Exception | None:
     """Run it; the call is over afterwards. Returns what it raised, which has been logged.
+
+    `unpaid_seconds`: after so many, without the time in which the caller talks to somebody, its verbs raise OutOfTime,
+    and an answered caller hears "goodbye".
 
     An application that fails costs its own caller's call, and nobody else's: an answered caller hears "goodbye", one
     that is not answered gets status 500.
@@ -34,9 +39,10 @@ async def run_application(application: Application, call: IvrCall) -> Exception 
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(application(call))
     grace: list[asyncio.TimerHandle] = []
+    allowance = None if unpaid_seconds is None else call.allow(unpaid_seconds)
 
     def hung_up() -> None:
-        if call.is_gone and not grace:
+        if call.is_leaving and not grace:
             grace.append(loop.call_later(GRACE_SECONDS, task.cancel))
 
     call.watch(hung_up)
@@ -49,10 +55,17 @@ async def run_application(application: Application, call: IvrCall) -> Exception 
         raise
     finally:
         call.watch(None)
+        if allowance is not None:
+            allowance.close()
         for timer in grace:
             timer.cancel()
     failure = _failure(task, call)
-    if isinstance(failure, TooManyTries):
+    if not call.is_gone and call.is_leaving:
+        log.info("a call has had its time", extra={"call": call.details.call_id})
+        call.resume()
+        await _say_goodbye(call)
+        failure = None
+    elif isinstance(failure, TooManyTries):
         await _say_goodbye(call)
         failure = None
     elif failure is not None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from ivr.call import IvrCall
 from ivr.runner import run_application
 from ivr.scripted_leg import RECORDING, RINGING, Heard, ScriptedLeg, flattened
+from ivr.settings import IvrSettings
 from ivr.verbs import Audio, CallDetails, Spoken
 from ivr.virtual_time import run_virtually
 
@@ -287,8 +288,10 @@ class ScriptedCaller(Script):
         prompt_seconds: float = 1.0,
         spool: RecordingSpool | None = None,
         call_id: str = "scripted-call",
+        unpaid_seconds: float | None = None,
     ) -> None:
-        """`prompt_seconds`: how long each prompt takes."""
+        """`prompt_seconds`: how long each prompt takes. `unpaid_seconds`: see `run_application`; None: as many as a
+        media server gives without a word in its configuration."""
         super().__init__()
         self.details = CallDetails(
             call_id=call_id,
@@ -303,6 +306,7 @@ class ScriptedCaller(Script):
         )
         self._prompt_seconds = prompt_seconds
         self._spool = spool
+        self._unpaid_seconds = unpaid_seconds
         self._dials: dict[str, list[_Dialled]] = {}
         self._background: set[asyncio.Future[None]] = set()
         self._story = Story()
@@ -393,7 +397,9 @@ class ScriptedCaller(Script):
         run = _Run("", leg, story)
         run.note(f"dials {self.details.dialled}" if self.details.dialled else "calls")
         began = loop.time()
-        running = asyncio.ensure_future(run_application(application, IvrCall(leg, self.details, spool=self._spool)))
+        call = IvrCall(leg, self.details, spool=self._spool)
+        seconds = self._unpaid_seconds or IvrSettings().unpaid_seconds(self.details.application)
+        running = asyncio.ensure_future(run_application(application, call, unpaid_seconds=seconds))
         try:
             await _together(run, self._steps, running)
             self._check_callees()

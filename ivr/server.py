@@ -22,6 +22,7 @@ from switch.core import EXTENSIONS
 from switch.sip.errors import ParseError
 from switch.sip.mark import Chain
 from switch.sip.message import Request
+from switch.sip.occupancy import Occupancy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from media.session import MediaSession
     from switch.sip.flow import Flow
     from switch.sip.message import Message
+    from switch.sip.occupancy import Limits
     from switch.sip.session import IncomingInvite
     from switch.sip.user_agent import Arrived
 
@@ -68,6 +70,7 @@ class IvrServer:
         self._spool = spool
         self._on_left = on_left
         self.draining = False
+        self._occupancy = Occupancy()
         self.calls: dict[str, SipLeg] = {}
         """Running calls by Call-ID."""
         self._ringing_back: set[str] = set()
@@ -106,17 +109,19 @@ class IvrServer:
     def invited(self, invite: IncomingInvite) -> None:
         """An INVITE: find its application and run that, or refuse."""
         details, chain = self._details(invite), self._house.marks.take(invite.request)
-        refusal = 403 if chain is None else self._refusal(invite, details)
+        refusal = 403 if chain is None else self._refusal(invite, details, chain)
         if refusal is not None or details is None or chain is None:
             self._refuse(invite, refusal or 400)
             return
         try:
             leg = self._leg(invite, chain)
         except (SdpError, NoCodecError) as error:
+            self._occupancy.leave(details.call_id)
             log.info("an offer cannot be answered", extra={"call": details.call_id, "reason": str(error)})
             self._refuse(invite, 488)
             return
         except NoPortsError as error:
+            self._occupancy.leave(details.call_id)
             log.warning("no ports for a call", extra={"call": details.call_id, "reason": str(error)})
             self._refuse(invite, 503)
             return
@@ -129,7 +134,7 @@ class IvrServer:
         except ParseError:
             return None
 
-    def _refusal(self, invite: IncomingInvite, details: CallDetails | None) -> int | None:
+    def _refusal(self, invite: IncomingInvite, details: CallDetails | None, chain: Chain) -> int | None:
         if not self._is_peer(invite.flow.remote[0]):
             return 403
         if details is None:
@@ -138,9 +143,17 @@ class IvrServer:
             return 404
         if details.call_id in self.calls:
             return 482  # the same request by another way (RFC 3261 section 8.2.2.2)
-        if self.draining or len(self.calls) >= self._house.settings.max_calls:
+        if self.draining:
             return 503
-        return None
+        before = replace(chain, depth=chain.depth - 1)
+        full = self._occupancy.enter(details.call_id, before, details.application, self._limits)
+        if full is not None:
+            log.warning("a call is refused", extra={"call": details.call_id, "reason": full.text})
+        return None if full is None else full.status
+
+    @property
+    def _limits(self) -> Limits:
+        return self._house.settings.limits
 
     def _is_peer(self, host: str) -> bool:
         return host in self._house.settings.peers
@@ -176,7 +189,7 @@ class IvrServer:
         False, and nothing is done, where this number is being rung back already or no call can be taken.
         """
         number = request.destination
-        if number in self._ringing_back or self.draining or len(self.calls) >= self._house.settings.max_calls:
+        if number in self._ringing_back or self.draining or self._occupancy.total >= self._limits.total:
             return False
         self._ringing_back.add(number)
         self._keep(self._ring_back(request, details, after_seconds, ring_seconds), None)
@@ -185,6 +198,7 @@ class IvrServer:
     async def _ring_back(
         self, request: DialRequest, details: CallDetails, after_seconds: float, ring_seconds: float
     ) -> None:
+        leg: OutgoingLeg | None = None
         try:
             await asyncio.sleep(after_seconds)
             if self.draining:
@@ -195,6 +209,9 @@ class IvrServer:
             assert task is not None
             self._tasks[task] = leg
             details = replace(details, call_id=leg.call_id)
+            if self._occupancy.enter(leg.call_id, replace(began, depth=0), details.application, self._limits):
+                leg.hang_up()
+                return
             call = IvrCall(leg, details, spool=self._spool)
             if await call.is_reached(ring_seconds):
                 await self._run(call, leg, details)
@@ -205,6 +222,8 @@ class IvrServer:
             log.warning("a caller cannot be rung back", extra={"call": details.call_id, "status": failed.status})
         finally:
             self._ringing_back.discard(request.destination)
+            if leg is not None:
+                self._occupancy.leave(leg.call_id)
 
     async def _run(self, call: IvrCall, leg: SipLeg, details: CallDetails) -> None:
         self.started[details.application] += 1
@@ -214,11 +233,16 @@ class IvrServer:
             extra={"call": details.call_id, "application": details.application, "target": details.target or "-"},
         )
         try:
-            failure = await run_application(self.applications[details.application], call)
+            failure = await run_application(
+                self.applications[details.application],
+                call,
+                unpaid_seconds=self._house.settings.unpaid_seconds(details.application),
+            )
             self.failed += failure is not None
         finally:
             leg.hang_up()
             self.calls.pop(details.call_id, None)
+            self._occupancy.leave(details.call_id)
             for name in call.spooled:
                 self._on_left(name)
 

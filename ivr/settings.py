@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from billing_client.vouchers import VoucherSettings
 from ivr.apps.voicemail.settings import VoicemailSettings
 from media.settings import EngineSettings
 from switch.settings import Listen
+from switch.sip.occupancy import DEPOSIT, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from ivr.texting import SmsGateway
 
 __all__ = ["IvrSettings", "LoginSettings"]
+
+MAILBOX_SECONDS: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,10 @@ class IvrSettings:
     data_dir: Path = Path("var")
     """Recordings are in its folder `recordings`."""
     language: str = "en"
-    max_calls: int = 500
+    limits: Limits = field(default_factory=Limits)
+    """How many calls there are at a time, and for whom."""
+    max_unpaid_seconds: float = 900.0
+    """How long a call lasts beside the time in which its caller talks to somebody."""
     drain_seconds: float = 30.0
     """How long running calls may go on when the process is asked to end."""
     session_expires: int = 1800
@@ -75,6 +81,12 @@ class IvrSettings:
     """Of a mailbox that sets no limit of its own."""
     logins: LoginSettings = field(default_factory=LoginSettings)
     vouchers: VoucherSettings = field(default_factory=VoucherSettings)
+
+    def unpaid_seconds(self, application: str) -> float:
+        """How long a call of an application may last: mailboxes get as long as all that they hold takes to hear."""
+        if application not in (DEPOSIT, f"{DEPOSIT}-access"):
+            return self.max_unpaid_seconds
+        return max(MAILBOX_SECONDS, self.max_unpaid_seconds, self.voicemail.max_seconds + self.max_unpaid_seconds)
 
     @property
     def recordings(self) -> Path:

@@ -55,7 +55,7 @@ class _Growing:
 
     def __init__(self, file: Path, header: Header) -> None:
         self.file = file
-        self._target = file.open("wb", buffering=0)
+        self._target = _private(file).open("wb", buffering=0)
         self._target.write(json.dumps(asdict(header)).encode() + b"\n")
         self._begins = self._target.tell()
         self._rate = header.rate
@@ -106,7 +106,10 @@ class Spool:
         self.directory = directory
         self._utc = utc
         self._growing: dict[str, _Growing] = {}
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.chmod(0o700)
+        for left in directory.iterdir():
+            left.chmod(0o600)
 
     def check(self, name: str) -> None:
         """Raises ValueError for what `begin` would not take as a name."""
@@ -172,7 +175,7 @@ class Spool:
         }
         file = self.message(deposit.message_id)
         fresh = file.with_suffix(".new")
-        with fresh.open("wb") as target:
+        with _private(fresh).open("wb") as target:
             target.write(json.dumps(words).encode() + b"\n")
             target.writelines(one.data for one in sounds)
             target.flush()
@@ -255,3 +258,9 @@ def read_message(file: Path) -> Deposit | None:
         )
     except (ValueError, TypeError, KeyError, IndexError):
         return None
+
+
+def _private(file: Path) -> Path:
+    """A file that nobody else reads, from its first octet on."""
+    file.touch(mode=0o600)
+    return file

@@ -61,7 +61,7 @@ async def _until_the_end(
     party: Party, take: Take, finish: str
 ) -> tuple[Literal["key", "silence", "length", "hangup"], str]:
     while True:
-        if party.leg.is_gone:
+        if party.is_leaving:
             return "hangup", ""
         if take.ended_by is not None:
             return take.ended_by, ""

@@ -21,6 +21,7 @@ __all__ = [
     "CallerHungUp",
     "DialResult",
     "Ivr",
+    "OutOfTime",
     "Playable",
     "Recording",
     "Spoken",
@@ -32,6 +33,10 @@ Answer = TypeVar("Answer")
 
 class CallerHungUp(Exception):  # noqa: N818 (an event of the call)
     """The caller is gone."""
+
+
+class OutOfTime(CallerHungUp):
+    """The call has kept the application busy for as long as it may: to an application, the caller is gone."""
 
 
 class TooManyTries(Exception):  # noqa: N818

@@ -60,6 +60,7 @@ def run_program(program: Program[Settings], start: Start) -> None:
     """Runs the process until it is asked to end; raises `ConfigurationInvalidError` on a broken file."""
     if start.parent is not None:
         end_with_parent(start.parent, signal.SIGTERM)
+    os.umask(0o077)  # what a process writes is its owner's: recordings, journals, sockets, logs
     configuration = load(start.file)
     logs.set_up(program.name, configuration.log)
     uvloop.run(_run(program, configuration, start))

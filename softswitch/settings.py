@@ -33,6 +33,7 @@ from switch.settings import (
     SwitchSettings,
     TraceSettings,
 )
+from switch.sip.occupancy import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,6 +124,7 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
         emergency_services=sip.emergency_services,
         media_server=_media_server(configuration),
         media_secret=media_secret(configuration),
+        application_limits=_application_limits(configuration),
         access_numbers=configuration.ivr.access_numbers,
         feature_codes=configuration.ivr.feature_codes,
         announcements=configuration.ivr.announcements,
@@ -130,6 +132,18 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
         drain_seconds=float(sip.drain_seconds),
         questions=questions_socket(configuration),
         journal_dir=configuration.data_dir / "journal",
+    )
+
+
+def _application_limits(configuration: Configuration) -> Limits:
+    """How many calls the media server has at a time, and for whom."""
+    ivr = configuration.ivr
+    return Limits(
+        per_account=ivr.max_calls_per_account,
+        per_number=ivr.max_calls_per_number,
+        per_address=ivr.max_calls_per_address,
+        total=ivr.max_calls,
+        reserved=ivr.max_calls * ivr.deposit_reserve_percent // 100,
     )
 
 
@@ -222,7 +236,8 @@ def ivr_settings(configuration: Configuration) -> IvrSettings:
         store_dsn=store_dsn(configuration),
         data_dir=configuration.data_dir,
         language=configuration.ivr.language,
-        max_calls=configuration.ivr.max_calls,
+        limits=_application_limits(configuration),
+        max_unpaid_seconds=float(configuration.ivr.max_unpaid_seconds),
         drain_seconds=float(sip.drain_seconds),
         session_expires=sip.session_timer.expires,
         session_min_se=sip.session_timer.min_se,

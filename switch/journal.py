@@ -82,7 +82,7 @@ class Journal(Generic[Entry]):
     def __init__(self, file: Path, codec: Codec) -> None:
         """Open the journal and read what waits in it; raises OSError, JournalBusyError."""
         self._codec = codec
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from billing_client.numbering import Emergency
+from switch.sip.occupancy import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,6 +144,8 @@ class SwitchSettings:
     media_secret: bytes = field(default=b"", repr=False)
     """Marks the INVITEs between the media server and us in both directions, and commands to relays of ours: by nothing
     else are they trusted (`switch.sip.mark`)."""
+    application_limits: Limits = field(default_factory=Limits)
+    """How many calls with applications there may be, for whom."""
     access_numbers: Mapping[str, str] = field(default_factory=dict)
     """What callers dial for an application of the media server, and that application; `menu:NAME` is a menu."""
     feature_codes: tuple[str, ...] = ()

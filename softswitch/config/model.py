@@ -181,6 +181,16 @@ class Ivr:
     menus: Mapping[str, Menu] = field(default_factory=dict)
     max_calls: int = 500
     """Calls that the media server takes at a time."""
+    deposit_reserve_percent: int = 10
+    """Of them, for messages only."""
+    max_calls_per_account: int = 10
+    """That are with applications at a time; counted for who began them."""
+    max_calls_per_number: int = 10
+    """The same for a calling number that a carrier brings."""
+    max_calls_per_address: int = 50
+    """The same for phones behind one address."""
+    max_unpaid_seconds: int = 900
+    """How long a call of an application lasts beside the time in which the caller talks to somebody."""
     sms: SmsSettings | None = None
     """None: no short messages are sent."""
     prompts_dir: Path | None = None

@@ -280,6 +280,14 @@ def _ivr(section: Section) -> Ivr:
             feature_codes=section.values("feature_codes", _star_code, plain.feature_codes),
             menus=menus,
             max_calls=section.value("max_calls", integer(1, 100_000), plain.max_calls),
+            deposit_reserve_percent=section.value(
+                "deposit_reserve_percent", integer(0, 90), plain.deposit_reserve_percent
+            ),
+            **{
+                name: section.value(name, integer(1, 100_000), getattr(plain, name))
+                for name in ("max_calls_per_account", "max_calls_per_number", "max_calls_per_address")
+            },
+            max_unpaid_seconds=section.value("max_unpaid_seconds", integer(60, A_DAY), plain.max_unpaid_seconds),
             sms=read_sms(section.section("sms")),
             prompts_dir=_prompts_dir(section),
         )

@@ -10,17 +10,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from billing_client.types import StoreError, StoreUnavailable
 from switch.call.bridge import Bridge
-from switch.call.caller import chain_of, note_caller
+from switch.call.caller import chain_of, is_unproven, note_caller
 from switch.call.headers import crossing, reason, reason_cause
 from switch.call.payment import Payment
 from switch.call.plan import Refusal, called, nowhere, plan_call
 from switch.call.ringing import Ringing
 from switch.call.state import CallState
 from switch.call.trace import Trace
+from switch.call.unheard import ACK_SECONDS
 from switch.call.warning import warn_payer
 from switch.ng import NgError, RelayUnavailable
 from switch.sip.digest import Verdict
@@ -57,6 +58,8 @@ __all__ = ["Call", "CallState"]
 
 log = logging.getLogger(__name__)
 
+_RETRY: Final = {503: (("Retry-After", "10"),)}
+
 
 class Call:
     """A B2BUA call with its money."""
@@ -77,6 +80,7 @@ class Call:
         "gateway",
         "invite",
         "ladder",
+        "limited",
         "payment",
         "plan",
         "ringing",
@@ -99,6 +103,8 @@ class Call:
         self.caller: Caller | None = None
         self.chain = NOBODY
         """Who began all this, and through how many applications."""
+        self.limited: Refusal | None = None
+        """Why the media server was not asked for what the call wanted of it."""
         self.account: Party | None = None
         """The account of ours that calls."""
         self.plan: Plan | None = None
@@ -180,6 +186,8 @@ class Call:
             case Replied():
                 await self.bridge.replied(event)
             case Acknowledged():
+                if self.invite.ack_seconds is not None and event.session is not self.callee:
+                    self.services.check.unheard.acknowledged(self.invite.request, self.invite.flow)
                 self.invite.request.forget_parsed()
                 await self.bridge.acknowledged(event)
 
@@ -214,6 +222,8 @@ class Call:
         self.chain = chain_of(caller, parties.caller, self.invite.flow)
         if caller.forwarding is not None and self.invite.flow.transport == INNER:
             self.bridge.is_forward_of(caller.forwarding)
+        if is_unproven(caller, self.invite.flow):
+            self.invite.ack_seconds = ACK_SECONDS
         note_caller(self.trace, caller, self.invite.flow.remote[0])
         plan = plan_call(parties, self.dialled, caller, services.dial_plan, self.started_at, self.trace)
         if isinstance(plan, Refusal):
@@ -227,7 +237,7 @@ class Call:
     async def _find_ways(self, plan: Plan, caller: Caller, parties: Parties) -> None:
         self.ringing = Ringing(self)
         if not await self.ringing.look_around(plan, parties):
-            await self._refuse(nowhere(plan))
+            await self._refuse(self.limited or nowhere(plan))
             return
         if not self.invite.answered and await self._authorise(plan, caller):
             await self.ringing.ring()
@@ -274,12 +284,12 @@ class Call:
         return bool(settings.announcements and refusal.prompt and is_phone and self.invite.request.sdp)
 
     def _end_refused(self, refusal: Refusal) -> None:
-        self._reject(refusal.status, refusal.cause, refusal.text)
+        self._reject(refusal.status, refusal.cause, refusal.text, *_RETRY.get(refusal.status, ()))
         self._end("failure", refusal.cause, refusal.status)
 
-    def _reject(self, status: int, cause: int, text: str) -> None:
+    def _reject(self, status: int, cause: int, text: str, *headers: tuple[str, str]) -> None:
         core = self.services.core
-        core.perform(self.invite.reject(status, core.now(), headers=[reason(cause, text)]))
+        core.perform(self.invite.reject(status, core.now(), headers=[reason(cause, text), *headers]))
 
     # ringing ----------------------------------------------------------------------------------------------------
     async def _progressed(self, event: Progressed) -> None:
@@ -368,7 +378,7 @@ class Call:
         if self.answered_at is None:
             self.bridge.void_forwards()
         core = self.services.core
-        retry = [("Retry-After", "10")] if status == 503 else []
+        retry = _RETRY.get(status, ())
         core.perform(self.invite.reject(status, core.now(), headers=[reason(q850_cause(status), text), *retry]))
         self._end("failure", q850_cause(status), status, text=text)
 
@@ -379,10 +389,24 @@ class Call:
         by: EndedBy = "timer" if event.reason == "timer" else "callee" if event.session is self.callee else "caller"
         if event.reason == "failed" or event.reason == "no-ack":
             by = "failure"
+        if event.reason == "no-ack" and event.session is not self.callee and self.invite.ack_seconds is not None:
+            self._was_not_heard()
         cause = reason_cause(event.request) if event.request is not None else None
         self.trace.add("end", "{by} ended the call ({reason})", by=by, reason=event.reason)
         headers = [line for line in crossing(event.request) if line[0] == "Reason"] if event.request is not None else []
         self._end(by, cause or (16 if event.reason == "bye" else 31), None, headers=headers)
+
+    def _was_not_heard(self) -> None:
+        """Nobody acknowledged the answer at an address that somebody may have only written into a packet."""
+        self.payment.waive()
+        self.trace.add(
+            "funds", "the answer was not acknowledged in {seconds:.0f} s: nothing is charged", seconds=ACK_SECONDS
+        )
+        if self.caller is None or self.caller.is_application:
+            return  # the media server, by its mark: nobody pretends to be it
+        check, flow, now = self.services.check, self.invite.flow, self.services.core.now()
+        if check.unheard.not_acknowledged(self.invite.request, flow, now):
+            log.warning("calls of an address are not acknowledged", extra={"source": flow.remote[0]})
 
     def _end(
         self,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,7 @@ from billing_client.types import Parties, StoreUnavailable
 from switch.call.forward import Forwarding
 from switch.call.number import asserted, calling_number
 from switch.call.plan import Caller
+from switch.call.unheard import Unheard
 from switch.sip.address import NameAddr
 from switch.sip.digest import Verdict
 from switch.sip.errors import ParseError
@@ -40,6 +42,7 @@ __all__ = [
     "address_caller",
     "carrier_caller",
     "chain_of",
+    "is_unproven",
     "known_carrier",
     "login_account",
     "note_caller",
@@ -68,6 +71,8 @@ class CallerCheck:
         calls is taken."""
         self._forwards = forwards
         self.marks = marks
+        self.unheard = Unheard()
+        """Callers who do not acknowledge what is answered."""
         self._store = store
         self._reach = reach
         self._memory = memory
@@ -85,12 +90,19 @@ class CallerCheck:
     def needs_challenge(self, request: Request, flow: Flow) -> Verdict | None:
         """Why a request is challenged before anything is asked or kept for it; None: it brings what may identify its
         sender. Raises ParseError."""
-        if flow.transport == INNER or self._is_media_server(request) or self.gateway(flow) is not None:
+        if flow.transport == INNER or self._is_media_server(request):
+            return None
+        blocked = self._is_blocked(request, flow)
+        if self.gateway(flow) is not None and not blocked:
             return None
         credentials = self._credentials(request)
-        if credentials is None and self._account_at(flow) is not None:
+        if credentials is None and self._account_at(flow) is not None and not blocked:
             return None
         return self._doorkeeper.first_look(credentials, flow)
+
+    def _is_blocked(self, request: Request, flow: Flow) -> bool:
+        """Whether the address that a packet came from is no reason to believe it any more."""
+        return flow.transport == "udp" and self.unheard.is_blocked(request, flow, asyncio.get_running_loop().time())
 
     def _account_at(self, flow: Flow) -> str | None:
         """The name of the account that calls from the address at the other end of a flow."""
@@ -129,7 +141,7 @@ class CallerCheck:
         if self._is_media_server(request):
             return await self._served(request, dialled)
         gateway = self.gateway(flow)
-        if gateway is not None:
+        if gateway is not None and not self._is_blocked(request, flow):
             sender = asserted(request)
             parties = await self._parties(caller=None, ani=sender.number or None, dialled=dialled)
             return parties, carrier_caller(gateway, sender.number, sender.display)
@@ -150,7 +162,7 @@ class CallerCheck:
     async def _by_address(self, request: Request, flow: Flow, dialled: str) -> tuple[Parties, Caller | Verdict]:
         """A request without a password: of the account, if any, that its source address is a name of."""
         name = self._account_at(flow)
-        if name is None:
+        if name is None or self._is_blocked(request, flow):
             return _NOBODY, Verdict.REFUSED
         parties = await self._parties(caller=name, ani=None, dialled=dialled)
         caller = address_caller(parties, request.from_.display)
@@ -223,6 +235,11 @@ def chain_of(caller: Caller, account: Party | None, flow: Flow) -> Chain:
         withheld = caller.number == "anonymous"
         return Chain(0, f"carrier:{caller.gateway.name}" if withheld else f"number:{caller.number}")
     return Chain(caller.chain.depth, f"account:{account.number if account else caller.number}", flow.remote[0])
+
+
+def is_unproven(caller: Caller, flow: Flow) -> bool:
+    """Whether all that is known of a caller is what it writes into packets: no challenge of ours was answered."""
+    return flow.transport == "udp" and (caller.is_at_address or caller.gateway is not None or caller.is_application)
 
 
 def note_caller(trace: Trace, caller: Caller, source: str) -> None:

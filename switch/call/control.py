@@ -73,6 +73,7 @@ class CallControl:
         if self.calls.pop(call.call_id, None) is None:
             return
         self.services.standing.over(call.call_id)
+        self.services.occupancy.leave(call.call_id)
         relay = call.bridge.relay
         if relay.carries_media:
             self.services.core.keep(asyncio.get_running_loop().create_task(relay.delete(call.call_id)))

@@ -12,8 +12,9 @@ from switch.call.diversion import diverted, is_loop
 from switch.call.forward import Forwarding, shown
 from switch.call.hunt import Branch, Invitation, Stage
 from switch.call.legs import phone_stage
-from switch.call.plan import Application
+from switch.call.plan import Application, Refusal
 from switch.sip.flow import INNER_FLOW, Hop
+from switch.sip.status import q850_cause
 from switch.sip.uri import Uri
 
 if TYPE_CHECKING:
@@ -60,11 +61,12 @@ class Onward:
         if isinstance(step, Deposit):
             application = Application("voicemail", callee.number, (("cause", str(step.cause)),))
             return application_stage(self._call, application, step)
-        branches = tuple(self._branch(forward, step) for forward in step.forwards)
-        longest = max(branch.ring_seconds or 0.0 for branch in branches)
+        found = (self._branch(forward, step) for forward in step.forwards)
+        branches = tuple(branch for branch in found if branch is not None)
+        longest = max((branch.ring_seconds or 0.0 for branch in branches), default=0.0)
         return Stage(branches, longest, forwards=True, decline_ends=step.decline_ends)
 
-    def _branch(self, forward: Forward, step: ForwardTo) -> Branch:
+    def _branch(self, forward: Forward, step: ForwardTo) -> Branch | None:
         call, callee = self._call, self._callee
         domain = call.services.settings.domains[0]
         caller = call.caller
@@ -89,7 +91,7 @@ class Onward:
         seconds, special = float(forward.seconds), replace(invitation, forwarding=forwarding)
         return Branch(target, INNER_FLOW, ring_seconds=seconds, invitation=special)
 
-    def _confirming(self, forward: Forward, invitation: Invitation, step: ForwardTo) -> Branch:
+    def _confirming(self, forward: Forward, invitation: Invitation, step: ForwardTo) -> Branch | None:
         """The media server dials, and answers only once the other side has pressed the key."""
         declined = (("declined", "603"),) if step.decline_ends else ()
         params = (("seconds", str(forward.seconds)), *declined)
@@ -97,6 +99,8 @@ class Onward:
         served = _served(self._callee.number, self._call.services.settings.domains[0])
         special = replace(invitation, asserts=True, first=[*invitation.first, served], to=None)
         stage = _application_stage(self._call, application, special, plain_target=True)
+        if not stage.branches:
+            return None
         return Branch(
             stage.branches[0].uri,
             stage.branches[0].flow,
@@ -129,6 +133,11 @@ def _application_stage(
     """`sip:APPLICATION@HOST:PORT;target=...;...` (RFC 4458 section 2)."""
     settings = call.services.settings
     assert settings.media_server is not None
+    full = call.services.occupancy.enter(call.call_id, call.chain, application.name, settings.application_limits)
+    if full is not None:
+        call.limited = Refusal(full.status, q850_cause(full.status), full.text)
+        call.trace.add("limit", "{name} is not asked for: {text}", name=application.name, text=full.text)
+        return Stage((), APPLICATION_RING_SECONDS)
     host, port = settings.media_server
     params: dict[str, str] = {}
     if application.target is not None:

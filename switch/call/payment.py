@@ -98,6 +98,11 @@ class Payment:
             self._watch.stop()
             self._watch = None
 
+    def waive(self) -> None:
+        """The call costs nothing, although it was answered: nobody has shown to have made it."""
+        if self.credit is not None:
+            self.credit.answered_at = None
+
     def settle(self, call: Call, by: EndedBy, cause: int, status: int | None) -> None:
         """Hand the finished call over to be charged and recorded."""
         if self._is_taken and self.credit is not None:

@@ -257,6 +257,8 @@ def _to_application(
     application: Application, account: Party | None, dialled: str, caller: Caller, trace: Trace
 ) -> Plan | Refusal:
     trace.add("callee", "{dialled} is the application {name}", dialled=dialled, name=application.name)
+    if caller.is_application:
+        return Refusal(403, 21, "an application does not call an application")
     if application.name == "feature" and (account is None or not caller.is_own or caller.gateway is not None):
         return Refusal(403, 21, "only an account's own phone uses star codes")
     if account is not None and caller.is_own:

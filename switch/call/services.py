@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from switch.call.emergency import EmergencyCalls
 from switch.call.plan import Applications, DialPlan
 from switch.call.unanswered import UnansweredSound
+from switch.sip.occupancy import Occupancy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +72,8 @@ class Services:
     """INVITEs on their way to ourselves, by Call-ID."""
     unanswered: UnansweredSound = field(default_factory=UnansweredSound)
     emergencies: EmergencyCalls = field(default_factory=EmergencyCalls)
+    occupancy: Occupancy = field(default_factory=Occupancy)
+    """Who holds how many calls of the media server."""
     random: Random = field(default_factory=SystemRandom)
 
     @property

@@ -51,7 +51,7 @@ class StandingCalls:
         self.left: dict[str, list[Farewell]] = {}
         """What an earlier life left behind, by call; kept until `forget_left`."""
         if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             self._write(b"\n")  # after a line that was cut short
             self.left = _read(file)

@@ -13,6 +13,7 @@ import pytest
 
 from ivr.verbs import CallDetails, CallerHungUp, DialResult, Ivr, Recording
 from switch.sip.mark import Chain, Marks
+from switch.sip.occupancy import Limits
 from switch.sip.session import Answered, Ended, Failed, Progressed, Replied, Requested
 from switch.sip.uri import Uri
 from switch.sip.user_agent import Invited
@@ -401,7 +402,7 @@ async def test_more_calls_than_allowed_get_503_and_the_rest_goes_on(composed: Co
         await call.play("long-500")
 
     composed.apps["app"] = app
-    process = await start(max_calls=1)
+    process = await start(limits=Limits(total=1, reserved=0))
     async with Caller(process) as first, Caller(process) as second:
         await first.connect("app")
         await second.invite("app")
@@ -623,7 +624,7 @@ async def test_a_reload_brings_other_applications_and_leaves_running_calls_alone
     async with Caller(process) as caller, Caller(process) as other:
         await caller.connect("app")
         composed.apps = {"late": app}
-        reloads.put_nowait(replace(process.settings, language="cs", max_calls=7))
+        reloads.put_nowait(replace(process.settings, language="cs", limits=Limits(total=7, reserved=0)))
         async with asyncio.timeout(5):
             while process.settings.language != "cs":  # noqa: ASYNC110
                 await asyncio.sleep(0.01)

@@ -7,6 +7,7 @@ import asyncio
 import io
 import os
 import signal
+import stat
 import subprocess
 import sys
 import wave
@@ -266,3 +267,26 @@ def test_a_kill_in_the_first_second_leaves_no_message(tmp_path: Path) -> None:
     run_virtually(story())
     assert not store.messages
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.asyncio
+async def test_what_callers_say_is_read_by_nobody_else_even_while_it_grows(tmp_path: Path) -> None:
+    """Case H5: recordings and messages that wait, and what an earlier version left behind; whatever the umask is."""
+    directory = tmp_path / "recordings"
+    directory.mkdir(mode=0o755)
+    left = directory / "left.rec"
+    left.write_bytes(b"{}\n")
+    left.chmod(0o644)
+    before = os.umask(0)
+    try:
+        spool = Spool(directory, utc=lambda: datetime.now(UTC))
+        write = spool.begin("m-1", CallDetails(call_id="c", application="voicemail", caller="1", target="101"), 8000)
+        write(b"\0" * 1600)
+        modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in directory.iterdir()}
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+        assert len(modes) == 2
+        assert set(modes.values()) == {0o600}
+        spool.end("m-1")
+        spool.close()
+    finally:
+        os.umask(before)

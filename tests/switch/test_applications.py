@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from switch.sip.mark import Chain, Marks
+from switch.sip.occupancy import Limits
 from switch.sip.session import Acknowledged, Cancelled, Ended, Failed, Progressed
 from switch.sip.uri import Uri
 from switch.sip.user_agent import Invited
@@ -83,6 +84,66 @@ async def test_a_captured_invite_of_the_media_server_makes_no_second_call(world:
         dave.perform(outgoing.reject(486, dave.now()))
         assert (await media.expect(Failed)).response.status == 486
     assert len(await world.settled()) == 1
+
+
+async def test_an_application_calls_no_application(world: World, media: Phone) -> None:
+    """Case L10: a menu in which its own access number, another one or a star code is typed."""
+    for number in ("*98", "*99", "*72420600000001"):
+        for case in ("orig", "orig-cdiv"):
+            await call_from_media(world, media, number, "105", "105", case=case)
+            assert (await media.expect(Failed)).response.status == 403
+    assert await world.settled() == []
+
+
+async def test_a_third_application_in_a_chain_is_refused(world: World, media: Phone) -> None:
+    """Case L10: an account that forwards to a menu, called by an application that an application led to."""
+    await answering(world, "104", mode="forward", follow_me=follow_me({"to": "*99"}))
+    for depth, status in ((1, None), (2, 403)):
+        chain = Chain(depth, "account:105", "127.0.0.1")
+        outgoing = await call_from_media(world, media, "104", "105", "105", chain=chain)
+        if status is None:
+            second = await media.ringing()
+            media.perform(outgoing.cancel(media.now()))
+            assert f"depth={depth + 1};by=account:105" in (second.request.get("Softswitch-Mark") or "")
+            await media.expect(Cancelled)
+        else:
+            assert (await media.expect(Failed)).response.status >= 400
+            assert not [one for one in media.received[-3:] if one.start_line().startswith("INVITE")]
+
+
+async def test_one_account_does_not_fill_the_media_server(world: World, media: Phone) -> None:
+    """Case A6: calls to an application, one after the other, none of them ended."""
+    limits = Limits(per_account=2, per_address=4, total=6, reserved=2)
+    world.switch._take_over(replace(world.switch.settings, application_limits=limits))
+    async with world.phone("101") as alice, world.phone("102") as bob, world.phone("103") as carol:
+        calls = []
+        for phone in (alice, alice, bob, bob):
+            calls.append((phone, await phone.call("*98")))
+            await media.ringing()
+        for phone, status in ((alice, 486), (carol, 486)):
+            await phone.call("*98")
+            assert (await phone.expect(Failed)).response.status == status
+        phone, invite = calls[0]
+        phone.perform(invite.cancel(phone.now()))
+        assert (await phone.expect(Failed)).response.status == 487
+        await carol.call("*98")
+        await media.ringing()
+        assert world.switch.services.occupancy.total == 4
+
+
+async def test_what_is_kept_for_messages_is_given_to_nothing_else(world: World, media: Phone) -> None:
+    """Case A6: the media server is full but for its reserve; a caller whom nobody answers leaves a message."""
+    world.switch._take_over(replace(world.switch.settings, application_limits=Limits(total=2, reserved=1)))
+    async with world.phone("101") as alice, world.phone("102") as bob:
+        await alice.call("*98")
+        await media.ringing()
+        await bob.call("*98")
+        failed = (await bob.expect(Failed)).response
+        assert (failed.status, failed.get("Retry-After")) == (503, "10")
+        await answering(world, "104", mode="ring_then_voicemail", ring_seconds=1)
+        await bob.call("104")
+        invite = await media.ringing()
+        assert invite.request.uri.user == "voicemail"
 
 
 async def test_a_mark_that_a_phone_writes_reaches_nobody(world: World, media: Phone) -> None:

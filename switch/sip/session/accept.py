@@ -36,6 +36,10 @@ class Retransmission:
         self._resend_at = now + timers.t1
         self._give_up_at = now + 64 * timers.t1
 
+    def give_up_after(self, seconds: float, now: float) -> None:
+        """Wait no longer than that."""
+        self._give_up_at = min(self._give_up_at, now + seconds)
+
     @property
     def next_deadline(self) -> float:
         """When to call `is_due`."""

@@ -66,6 +66,7 @@ class IncomingInvite:
         "_last",
         "_repeat_at",
         "_tag",
+        "ack_seconds",
         "answered",
         "cancelled",
         "entry",
@@ -85,6 +86,8 @@ class IncomingInvite:
         """A final response was sent."""
         self.cancelled = False
         self.entry = 0
+        self.ack_seconds: float | None = None
+        """How long a 2xx waits for its ACK; None: 64*T1 (RFC 3261 section 13.3.1.4)."""
         self._tag: str | None = None
         self._forks: dict[Hashable, _Fork] = {}
         self._accepted: tuple[_Fork, HeaderLines, bytes] | None = None
@@ -200,7 +203,10 @@ class IncomingInvite:
             body = fork.description
         session.late_rack = fork.rack
         outcome = self._finish(now, keep=session)
-        return outcome + session.accept(self.transaction, now, headers, body)
+        outcome += session.accept(self.transaction, now, headers, body)
+        if self.ack_seconds is not None and session.in_flight.accepting is not None:
+            session.in_flight.accepting.give_up_after(self.ack_seconds, now)
+        return outcome
 
     def reject(
         self,
