@@ -364,6 +364,7 @@ def _gateway(fields: Reader) -> GatewaySpec:
         username=fields.optional_text("username"),
         password=fields.optional_text("password", most=LONGEST_PASSWORD),
         number_format=fields.choice("number_format", ("digits", "e164")),
+        forwarded_caller=fields.choice("forwarded_caller", ("original", "forwarder")),
     )
     routes = read_list(fields, "routes", _route, short="prefix", key="prefix") if fields.has("routes") else None
     return GatewaySpec(fields.path, name, columns, routes)

@@ -27,6 +27,7 @@ __all__ = [
     "CallTrace",
     "Direction",
     "EndedBy",
+    "ForwardedCaller",
     "Gateway",
     "Grant",
     "GrantRefusal",
@@ -46,6 +47,7 @@ __all__ = [
 AccountKind = Literal["debit", "credit", "subordinate"]
 Direction = Literal["internal", "outgoing", "incoming", "forwarded"]
 """Seen from the provider; "forwarded": an account pays for a call that it forwards."""
+ForwardedCaller = Literal["original", "forwarder"]
 EndedBy = Literal["caller", "callee", "funds", "admin", "timer", "media", "failure", "shutdown", "orphan"]
 NumberFormat = Literal["digits", "e164"]
 """`420777123001` or `+420777123001`."""
@@ -202,6 +204,9 @@ class Gateway:
     password: str | None = None
     number_format: NumberFormat = "digits"
     """How it wants numbers of the whole world, in Request-URI, To and identities."""
+    forwarded_caller: ForwardedCaller = "original"
+    """What it gets in From of a call whose caller is somebody else than the account that pays: the caller's number, or
+    the account's."""
 
     def __repr__(self) -> str:
         """Without the credentials, so that they cannot reach a log."""

@@ -26,6 +26,7 @@ from switch.settings import (
     CreditSettings,
     FloodSettings,
     Listen,
+    MessageSettings,
     RegistrationSettings,
     RelaySettings,
     SessionTimerSettings,
@@ -109,6 +110,11 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
             per_seconds=security.flood.per_seconds,
             ban_seconds=security.flood.ban_seconds,
             drop_user_agents=security.drop_user_agents,
+        ),
+        messages=MessageSettings(
+            from_one=security.messages.from_one,
+            to_one=security.messages.to_one,
+            per_seconds=security.messages.per_seconds,
         ),
         credit=credit_settings(configuration),
         trace=TraceSettings(

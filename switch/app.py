@@ -31,6 +31,7 @@ from switch.lamp import Lamp
 from switch.location import Location
 from switch.metrics import metrics_page
 from switch.ng import NgRelay, NoRelay
+from switch.pace import Pace
 from switch.questions import Questions
 from switch.reach import PartyMemory, StoreReach, learn_registered
 from switch.recorder import Recorder
@@ -245,6 +246,7 @@ class Switch:
             settle=self.control.settle,
             over=self.control.over,
             utc=lambda: datetime.now(UTC),
+            messages=Pace(lambda: self.settings.messages, time.monotonic),
             forwards=forwards,
         )
         self.control.services = self.services

@@ -39,12 +39,14 @@ if TYPE_CHECKING:
     from switch.sip.transaction import ServerTransaction
     from switch.transport import Transport
 
-__all__ = ["METHODS", "Core", "EventReceiver"]
+__all__ = ["ALLOW", "METHODS", "Core", "EventReceiver"]
 
 METHODS: Final = (
     "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "PRACK", "UPDATE", "INFO", "MESSAGE", "NOTIFY",
     "SUBSCRIBE", "REFER", "PUBLISH",
 )  # fmt: skip
+ALLOW: Final = ", ".join(m for m in METHODS if m not in ("REGISTER", "PUBLISH", "REFER", "NOTIFY"))
+"""What may be sent to us within a call; REFER and NOTIFY we know well enough to refuse them."""
 EXTENSIONS: Final = ("100rel", "timer", "path", "outbound")
 _GRAIN_SECONDS: Final = 0.02
 """Timers may be so late: under load many are served at one waking, and most only let a transaction go."""
@@ -83,7 +85,7 @@ class Core:
             contact=self.contact,
             new_token=lambda: secrets.token_hex(8),
             headers=(
-                ("Allow", ", ".join(m for m in METHODS if m not in ("REGISTER", "PUBLISH"))),
+                ("Allow", ALLOW),
                 ("Supported", "100rel, timer"),
             ),
             session_expires=session_expires,

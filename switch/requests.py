@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests outside calls: REGISTER to the registrar, SUBSCRIBE to the lamp, questions about ourselves, and messages
-proxied to phones."""
+"""Requests outside calls: REGISTER to the registrar, SUBSCRIBE to the lamp, questions about ourselves, and messages to
+phones; whatever else would reach a phone is refused."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from billing_client.types import StoreError
+from switch.call.crossing import MESSAGES, message_refusal, replied
+from switch.call.legs import is_private
 from switch.call.number import dialled_number
-from switch.core import EXTENSIONS, METHODS
+from switch.core import ALLOW, EXTENSIONS
 from switch.lamp.lamp import ALLOW_EVENTS
+from switch.sip.address import NameAddr
 from switch.sip.digest import Verdict
 from switch.sip.errors import ParseError
 from switch.sip.proxy import ProxyContext, prepare
+from switch.sip.uri import Uri
 from switch.sip.validate import stateless_tag
 
 if TYPE_CHECKING:
@@ -22,14 +26,13 @@ if TYPE_CHECKING:
     from switch.call.services import Services
     from switch.lamp import Lamp
     from switch.registrar import Registrar
+    from switch.sip.message import Request
     from switch.sip.transaction import NonInviteServerTransaction
-    from switch.sip.uri import Uri
     from switch.sip.user_agent import Arrived
 
 __all__ = ["Requests"]
 
-_PROXIED: Final = ("MESSAGE", "OPTIONS", "NOTIFY")
-_ALLOW: Final = ("Allow", ", ".join(METHODS))
+_ALLOW: Final = ("Allow", f"{ALLOW}, REGISTER")
 _CAPABILITIES: Final = (
     _ALLOW,
     ("Accept", "application/sdp"),
@@ -57,20 +60,24 @@ class Requests:
                 lambda response: core.reply(transaction, response),
                 lambda response: core.refuse(transaction, response),
             )
-        elif request.method == "OPTIONS" and not request.uri.user:
-            self._refuse(arrived, 200, *_CAPABILITIES)
+        elif request.method == "REFER":
+            self._refuse(arrived, 403)  # who calls whom, and who pays, is not for others to say
         elif request.method == "SUBSCRIBE":
             self._lamp.handle(arrived)
         elif request.to_tag is not None:
             self._refuse(arrived, 481)
-        elif request.method in _PROXIED:
-            self._proxy(arrived)
+        elif request.method == "OPTIONS":
+            self._refuse(arrived, 200, *_CAPABILITIES)  # the same for every name, whether it is one or not
+        elif request.method == "NOTIFY":
+            self._refuse(arrived, 481)  # we have subscribed to nothing, and phones get only our own (RFC 6665 4.1.3)
+        elif request.method == "MESSAGE":
+            self._message(arrived)
         elif request.method == "PUBLISH":
             self._refuse(arrived, 489, ALLOW_EVENTS)  # nobody's state is published here
         else:
             self._refuse(arrived, 405, _ALLOW)
 
-    def _proxy(self, arrived: Arrived) -> None:
+    def _message(self, arrived: Arrived) -> None:
         check = self._services.check
         try:
             verdict = check.needs_challenge(arrived.request, arrived.flow)
@@ -84,7 +91,7 @@ class Requests:
         self._services.core.keep(asyncio.get_running_loop().create_task(self._pass_on(arrived)))
 
     async def _pass_on(self, arrived: Arrived) -> None:
-        """A request that costs nothing, from one who may send it, to all phones of an account (RFC 3261 section 16)."""
+        """A message, from one who may send it, to all phones of an account (RFC 3261 section 16)."""
         services, request = self._services, arrived.request
         dialled = dialled_number(request.uri.user or "")
         try:
@@ -95,21 +102,34 @@ class Requests:
         if isinstance(sender, Verdict):
             services.core.refuse(arrived.transaction, services.check.challenge(request, arrived.flow, sender))
             return
+        pace = services.messages.refusal(_keys(parties, sender), (parties.callee.number,) if parties.callee else ())
+        answer = pace or message_refusal(request)
+        if answer is not None:
+            self._answer(arrived, answer.status, *answer.headers)
+            return
         status = _refusal(arrived, parties, sender)
         if status is not None or parties.callee is None:
             self._answer(arrived, status or 404)
             return
         targets = services.location.lookup(parties.callee.name, parties.bindings)
         try:
-            prepared = prepare(request, is_ours=self._is_ours, realm=services.settings.domains[0])
+            prepared = self._prepare(request, sender, dialled)
         except ParseError as error:
             self._answer(arrived, error.status)
             return
         transaction: NonInviteServerTransaction = arrived.transaction  # type: ignore[assignment]  # no INVITE comes here
         agent = services.core.agent
-        context = ProxyContext(agent.layer, transaction, prepared, targets, new_tag=agent.new_token)
+        context = ProxyContext(agent.layer, transaction, prepared, targets, new_tag=agent.new_token, replied=replied)
         services.core.perform(context.start(services.core.now()))
         agent.watch(context)
+
+    def _prepare(self, request: Request, sender: Caller, dialled: str) -> Request:
+        domain = self._services.settings.domains[0]
+        shown = NameAddr(sender.display, str(Uri("sip", sender.number, domain)))
+        if is_private(request):
+            shown = NameAddr("Anonymous", "sip:anonymous@anonymous.invalid")
+        to = str(Uri("sip", dialled, domain))
+        return prepare(request, is_ours=self._is_ours, sender=shown, to=to, crossing=MESSAGES)
 
     def _is_ours(self, uri: Uri) -> bool:
         return uri.host in self._services.settings.domains
@@ -137,6 +157,13 @@ def _refusal(arrived: Arrived, parties: Parties, sender: Caller) -> int | None:
     if sender.gateway is None and arrived.request.from_.uri.user not in _names(parties, sender):
         return 403  # nobody writes in another one's name
     return 480 if parties.callee.refusal is not None else None
+
+
+def _keys(parties: Parties, sender: Caller) -> tuple[tuple[str, ...]]:
+    """Whose messages are counted together: those of an account, or of a number behind a carrier."""
+    if sender.gateway is not None:
+        return ((sender.gateway.name, sender.number),)
+    return (("account", parties.caller.number if parties.caller is not None else ""),)
 
 
 def _is_mere_alias(sender: Party) -> bool:

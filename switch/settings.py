@@ -17,6 +17,7 @@ __all__ = [
     "CreditSettings",
     "FloodSettings",
     "Listen",
+    "MessageSettings",
     "RegistrationSettings",
     "RelaySettings",
     "SessionTimerSettings",
@@ -77,6 +78,15 @@ class FloodSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSettings:
+    """How many messages (RFC 3428) one sender may send, and one account may get, in `per_seconds`."""
+
+    from_one: int = 30
+    to_one: int = 60
+    per_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreditSettings:
     """How calls lock funds; all in seconds (see docs/money.md)."""
 
@@ -127,6 +137,7 @@ class SwitchSettings:
     """Dialled for one's own mailbox: whoever subscribes to one of these means his own lamp."""
     session_timer: SessionTimerSettings = field(default_factory=SessionTimerSettings)
     flood: FloodSettings = field(default_factory=FloodSettings)
+    messages: MessageSettings = field(default_factory=MessageSettings)
     credit: CreditSettings = field(default_factory=CreditSettings)
     relay: RelaySettings = field(default_factory=RelaySettings)
     trace: TraceSettings = field(default_factory=TraceSettings)

@@ -26,6 +26,12 @@ class Gateway(models.Model):
         DIGITS = "digits"
         E164 = "e164"
 
+    class ForwardedCaller(models.TextChoices):
+        """What it gets in From of a call whose caller is somebody else than the account that pays."""
+
+        ORIGINAL = "original"
+        FORWARDER = "forwarder"
+
     name = Identifier(max_length=64, unique=True)
     host = models.CharField(max_length=255)
     port = models.PositiveIntegerField(default=5060, db_default=5060)
@@ -39,11 +45,17 @@ class Gateway(models.Model):
     number_format = models.CharField(
         max_length=6, choices=NumberFormat.choices, default="digits", db_default=Value("digits")
     )
+    forwarded_caller = models.CharField(
+        max_length=9, choices=ForwardedCaller.choices, default="original", db_default=Value("original")
+    )
 
     class Meta:
         constraints = (
             models.CheckConstraint(name="gateway_port", condition=Q(port__gte=1) & Q(port__lte=65535)),
             models.CheckConstraint(name="gateway_number_format", condition=Q(number_format__in=("digits", "e164"))),
+            models.CheckConstraint(
+                name="gateway_forwarded_caller", condition=Q(forwarded_caller__in=("original", "forwarder"))
+            ),
         )
 
     def __str__(self) -> str:

@@ -24,6 +24,7 @@ __all__ = [
     "Log",
     "LoginAttempts",
     "Media",
+    "Messages",
     "Metrics",
     "Portal",
     "Registration",
@@ -106,6 +107,15 @@ class Flood:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Messages:
+    """Messages that one sender may send, and one account may get, in `per_seconds`."""
+
+    from_one: int = 30
+    to_one: int = 60
+    per_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoginAttempts:
     """Attempts at a PIN: in one call, and until the account's lock."""
 
@@ -122,6 +132,7 @@ class Security:
     drop_user_agents: tuple[str, ...] = ("friendly-scanner", "sipvicious", "sipcli")
     md5_user_agents: tuple[str, ...] = ("baresip",)
     login_attempts: LoginAttempts = field(default_factory=LoginAttempts)
+    messages: Messages = field(default_factory=Messages)
     nonce_secret: str | None = field(default=None, repr=False)
     """Signs digest nonces; None: a file in data_dir that the first start writes."""
 

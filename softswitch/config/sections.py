@@ -21,6 +21,7 @@ from softswitch.config.model import (
     Log,
     LoginAttempts,
     Media,
+    Messages,
     Metrics,
     Portal,
     Registration,
@@ -201,6 +202,7 @@ def _security(section: Section) -> Security:
                 per_seconds=flood.value("per_seconds", number(0.1, 3600), plain.flood.per_seconds),
                 ban_seconds=flood.value("ban_seconds", number(0, A_DAY), plain.flood.ban_seconds),
             )
+        messages = _messages(section.section("messages"))
         with section.section("login_attempts") as login:
             attempts = LoginAttempts(
                 per_call=login.value("per_call", integer(1, 20), plain.login_attempts.per_call),
@@ -212,7 +214,18 @@ def _security(section: Section) -> Security:
             drop_user_agents=section.values("drop_user_agents", text, plain.drop_user_agents),
             md5_user_agents=section.values("md5_user_agents", text, plain.md5_user_agents),
             login_attempts=attempts,
+            messages=messages,
             nonce_secret=section.value("nonce_secret", _secret, None),
+        )
+
+
+def _messages(section: Section) -> Messages:
+    plain = Messages()
+    with section:
+        return Messages(
+            from_one=section.value("from_one", integer(1, 100_000), plain.from_one),
+            to_one=section.value("to_one", integer(1, 100_000), plain.to_one),
+            per_seconds=section.value("per_seconds", number(1, 3600), plain.per_seconds),
         )
 
 

@@ -12,14 +12,15 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from switch.call.headers import crossing
+from switch.call.crossing import replied, within_lines
 from switch.ng import NgError, NoRelay, RelayUnavailable
 from switch.sip.flow import INNER
 from switch.sip.session import IncomingInvite, Session, State
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Hashable
+    from collections.abc import Awaitable, Hashable, Sequence
 
+    from switch.call.crossing import Answer
     from switch.call.forward import Forwarding
     from switch.core import Core
     from switch.ng import Relay
@@ -172,7 +173,7 @@ class Bridge:
         """Pass ringing and early media on to the caller."""
         invite, session, response = self._invite, event.session, event.response
         if session is None:
-            self._core.perform(invite.progress(response.status, self._core.now(), headers=crossing(response)))
+            self._core.perform(invite.progress(response.status, self._core.now(), headers=replied(response)[2]))
             return
         reliable = event.reliable and invite.accepts_reliable
         if event.reliable and not reliable:
@@ -190,7 +191,12 @@ class Bridge:
             self._unpracked[invite.session(fork)] = response
         self._core.perform(
             invite.progress(
-                response.status, self._core.now(), fork=fork, headers=crossing(response), body=body, reliable=reliable
+                response.status,
+                self._core.now(),
+                fork=fork,
+                headers=replied(response)[2],
+                body=body,
+                reliable=reliable,
             )
         )
 
@@ -211,7 +217,7 @@ class Bridge:
             self._core.perform(session.ack(request, now))
         else:
             self._awaiting_ack[caller] = (session, request)
-        self._core.perform(self._invite.accept(now, fork=fork, headers=crossing(response), body=body))
+        self._core.perform(self._invite.accept(now, fork=fork, headers=replied(response)[2], body=body))
         for early in [other for other in self._links if other not in (session, caller)]:
             self._links.pop(early, None)
 
@@ -251,12 +257,16 @@ class Bridge:
             peer.send(
                 request.method,
                 self._core.now(),
-                headers=crossing(request),
+                headers=within_lines(request),
                 body=body,
                 content_type=request.get("Content-Type") or "",
                 relates_to=relates_to,
             )
         )
+
+    def refuse(self, event: Requested, answer: Answer) -> None:
+        """Answer a request of one side that does not cross."""
+        self._respond(event.session, event.transaction, answer.status, headers=answer.headers)
 
     async def _request_body(
         self, session: Session, peer: Session, request: Request, unpracked: Response | None
@@ -289,7 +299,7 @@ class Bridge:
         if not isinstance(relayed, _Relayed):
             return
         session, transaction = relayed.session, relayed.transaction
-        body = response.body
+        body = b""
         if response.sdp is not None and response.status < 300:
             if request.sdp is not None:
                 body = await self._answer(session, event.session, response.sdp)
@@ -300,7 +310,8 @@ class Bridge:
                 self._core.perform(event.session.ack(request, self._core.now()))
             else:
                 self._awaiting_ack[session] = (event.session, request)
-        self._respond(session, transaction, response.status, response, body)
+        status, text, headers = replied(response)
+        self._respond(session, transaction, status, reason=text, headers=headers, body=body)
         if request.method == "PRACK":
             self._flush()
 
@@ -320,7 +331,9 @@ class Bridge:
         session: Session,
         transaction: ServerTransaction,
         status: int,
-        response: Response | None = None,
+        *,
+        reason: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
         body: bytes = b"",
     ) -> None:
         if session.state is State.ENDED and transaction.request.method == "INVITE":
@@ -330,10 +343,9 @@ class Bridge:
                 transaction,
                 status,
                 self._core.now(),
-                reason=None if response is None else response.reason,
-                headers=() if response is None else crossing(response),
+                reason=reason,
+                headers=headers,
                 body=body,
-                content_type="" if response is None else response.get("Content-Type") or "",
             )
         )
 

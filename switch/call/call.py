@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 from billing_client.types import StoreError, StoreUnavailable
 from switch.call.bridge import Bridge
 from switch.call.caller import chain_of, is_unproven, note_caller
-from switch.call.headers import crossing, reason, reason_cause
+from switch.call.crossing import Side, answer_within, reason_lines, replied
+from switch.call.headers import reason, reason_cause
 from switch.call.payment import Payment
 from switch.call.plan import Refusal, called, nowhere, plan_call
 from switch.call.ringing import Ringing
@@ -122,6 +123,19 @@ class Call:
         self._task: asyncio.Task[None] | None = None
 
     @property
+    def source(self) -> Side:
+        """Who sent the INVITE."""
+        caller = self.caller
+        if caller is not None and not caller.is_own:
+            return Side.OURSELVES
+        return Side.PHONE if caller is None or caller.gateway is None else Side.CARRIER
+
+    @property
+    def own_request(self) -> Request | None:
+        """The INVITE where it is one of our own, so that what it says of its way is true."""
+        return self.invite.request if self.source is Side.OURSELVES else None
+
+    @property
     def credit(self) -> Credit | None:
         """The funds that the call holds."""
         return self.payment.credit
@@ -180,7 +194,7 @@ class Call:
             case Ended():
                 self._leg_ended(event)
             case Requested():
-                await self.bridge.requested(event)
+                await self._requested(event)
             case Withdrawn():
                 self.bridge.withdrawn(event)
             case Replied():
@@ -190,6 +204,22 @@ class Call:
                     self.services.check.unheard.acknowledged(self.invite.request, self.invite.flow)
                 self.invite.request.forget_parsed()
                 await self.bridge.acknowledged(event)
+
+    async def _requested(self, event: Requested) -> None:
+        """A request within the call: it crosses if it is one of those that may, or is answered by us."""
+        answer = answer_within(event.request, to_account=self._leads_to_account(event.session))
+        if answer is None and event.request.method == "MESSAGE":
+            answer = self.services.messages.refusal((self.call_id,))
+        if answer is None:
+            await self.bridge.requested(event)
+        else:
+            self.bridge.refuse(event, answer)
+
+    def _leads_to_account(self, session: Session) -> bool:
+        """Whether what comes by one leg goes to an account of ours, or to a call of ours that may lead to one."""
+        if session in self.invite.sessions:
+            return self.plan is not None and self.plan.callee is not None
+        return self.source is not Side.CARRIER
 
     # setting up -------------------------------------------------------------------------------------------------
     async def _set_up(self) -> None:
@@ -344,7 +374,7 @@ class Call:
             self._nobody_answered(result)
 
     def _nobody_answered(self, result: Result) -> None:
-        headers = [] if result.response is None else crossing(result.response)
+        headers = [] if result.response is None else replied(result.response)[2]
         cause = result.cause or (result.response and reason_cause(result.response)) or q850_cause(result.status)
         if not any(name == "Reason" for name, _ in headers):
             headers.append(reason(cause, result.text))
@@ -393,8 +423,7 @@ class Call:
             self._was_not_heard()
         cause = reason_cause(event.request) if event.request is not None else None
         self.trace.add("end", "{by} ended the call ({reason})", by=by, reason=event.reason)
-        headers = [line for line in crossing(event.request) if line[0] == "Reason"] if event.request is not None else []
-        self._end(by, cause or (16 if event.reason == "bye" else 31), None, headers=headers)
+        self._end(by, cause or (16 if event.reason == "bye" else 31), None, headers=reason_lines(event.request))
 
     def _was_not_heard(self) -> None:
         """Nobody acknowledged the answer at an address that somebody may have only written into a packet."""

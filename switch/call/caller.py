@@ -45,11 +45,14 @@ __all__ = [
     "is_unproven",
     "known_carrier",
     "login_account",
+    "name_to_show",
     "note_caller",
 ]
 
 _NOBODY: Final = Parties(None, None, ())
 _TRUST_SECONDS: Final = 3600.0
+_A_NUMBER: Final = 5
+"""A name with so many digits in it is a number."""
 
 
 class CallerCheck:
@@ -211,7 +214,7 @@ def login_account(parties: Parties) -> Party | None:
 
 def account_caller(account: Party, user: str, display: str = "") -> Caller:
     """A phone of ours that has proved to be `user`."""
-    return Caller(user if account.via == "alias" else account.number, display or account.display, None)
+    return Caller(user if account.via == "alias" else account.number, name_to_show(display, account), None)
 
 
 def address_caller(parties: Parties, display: str = "") -> Caller | None:
@@ -219,7 +222,14 @@ def address_caller(parties: Parties, display: str = "") -> Caller | None:
     account = parties.caller
     if account is None or not account.may_call:
         return None
-    return Caller(account.number, display or account.display, None, is_at_address=True)
+    return Caller(account.number, name_to_show(display, account), None, is_at_address=True)
+
+
+def name_to_show(wanted: str, account: Party) -> str:
+    """The name that an account goes by: its phone's own, unless that could be taken for a number or an address, which
+    telephones show in the number's place."""
+    is_name = any(map(str.isalpha, wanted)) and sum(map(str.isnumeric, wanted)) < _A_NUMBER and "@" not in wanted
+    return wanted if is_name else account.display
 
 
 def carrier_caller(gateway: Gateway, ani: str, display: str = "") -> Caller:

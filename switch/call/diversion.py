@@ -21,8 +21,11 @@ MOST_FORWARDS: Final = 5
 """So often is a call forwarded; after that it goes to a mailbox or comes to nothing."""
 
 
-def is_loop(request: Request, account: str, domains: Container[str]) -> bool:
-    """Whether an account of ours should not forward a call: it has done so before, or everybody has too often."""
+def is_loop(request: Request | None, account: str, domains: Container[str]) -> bool:
+    """Whether an account of ours should not forward a call: it has done so before, or everybody has too often.
+
+    `request`: an INVITE of our own; None: somebody else's, whose marks may be whatever he likes and count for nothing.
+    """
     diversions = _addresses(request, "Diversion")
     if len(diversions) >= MOST_FORWARDS:
         return True
@@ -30,9 +33,12 @@ def is_loop(request: Request, account: str, domains: Container[str]) -> bool:
 
 
 def diverted(
-    request: Request, account: str, domain: str, target: str, *, cause: int, reason: str
+    request: Request | None, account: str, domain: str, target: str, *, cause: int, reason: str
 ) -> tuple[HeaderLines, HeaderLines]:
-    """Header lines of the INVITE that forwards a call: those to put before the request's own, and those after them."""
+    """Header lines of the INVITE that forwards a call: those to put before the request's own, and those after them.
+
+    `request` as for `is_loop`.
+    """
     first = [("Diversion", f"<{Uri('sip', account, domain)}>;reason={reason};counter=1")]
     indices = [index for index, _ in _history(request)]
     last: HeaderLines = []
@@ -44,10 +50,10 @@ def diverted(
     return first, last
 
 
-def _addresses(request: Request, name: str) -> list[NameAddr]:
+def _addresses(request: Request | None, name: str) -> list[NameAddr]:
     """The addresses of a header, but for those that cannot be read."""
     found: list[NameAddr] = []
-    for value in request.values(name):
+    for value in () if request is None else request.values(name):
         try:
             found.append(NameAddr.parse(value))
         except ParseError:
@@ -55,11 +61,11 @@ def _addresses(request: Request, name: str) -> list[NameAddr]:
     return found
 
 
-def _history(request: Request) -> list[tuple[str, NameAddr]]:
+def _history(request: Request | None) -> list[tuple[str, NameAddr]]:
     return [(entry.params.get("index") or "", entry) for entry in _addresses(request, "History-Info")]
 
 
-def _retargeted(request: Request) -> list[NameAddr]:
+def _retargeted(request: Request | None) -> list[NameAddr]:
     """Entries from which another one came: the last one only says whom the request is for."""
     history = _history(request)
     return [entry for index, entry in history if any(other.startswith(f"{index}.") for other, _ in history)]

@@ -1,45 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which header lines cross from one leg to the other: all, but for those that belong to a hop, a dialog or to us."""
+"""Why a call ended or never began, as a header line says it (RFC 3326)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from switch.sip.grammar import quote, whole_number
 
 if TYPE_CHECKING:
-    from switch.sip.message import HeaderLines, Message
+    from switch.sip.message import Message
 
-__all__ = ["crossing", "extensions", "reason", "reason_cause"]
-
-_STAYS: Final = frozenset(
-    {
-        # hop and dialog (RFC 3261)
-        "Via", "Route", "Record-Route", "Path", "Max-Forwards", "From", "To", "Call-ID", "CSeq", "Contact",
-        "Content-Length", "Content-Type", "Timestamp", "RSeq", "RAck", "Service-Route",
-        # credentials and challenges concern one leg
-        "Authorization", "Proxy-Authorization", "WWW-Authenticate", "Proxy-Authenticate", "Authentication-Info",
-        "Proxy-Require",
-        # negotiated on each leg by itself
-        "Supported", "Require", "Unsupported", "Allow", "Session-Expires", "Min-SE",
-        # identities that only we may assert (RFC 3325), and names of dialogs that the other side does not know
-        "P-Asserted-Identity", "P-Preferred-Identity", "P-Served-User", "Remote-Party-ID", "Replaces", "Join", "Server",
-        # what the media server and we know each other by (switch/sip/mark.py)
-        "Softswitch-Mark",
-    }
-)  # fmt: skip
-
-_OURS: Final = frozenset({"timer", "outbound", "path", "gruu", "replaces"})
-
-
-def crossing(message: Message) -> HeaderLines:
-    """The header lines of a message that the other leg gets untouched."""
-    return [line for line in message.headers if line[0] not in _STAYS]
-
-
-def extensions(message: Message, name: str) -> list[str]:
-    """Option tags of Supported or Require that concern the far end and not us."""
-    return [tag for tag in message.values(name) if tag.lower() not in _OURS]
+__all__ = ["reason", "reason_cause"]
 
 
 def reason(cause: int, text: str) -> tuple[str, str]:

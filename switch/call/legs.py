@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from switch.call.headers import crossing, extensions
+from switch.call.crossing import Side, extensions, invitation_lines
 from switch.call.hunt import Branch, Stage
 from switch.sip.address import NameAddr
 from switch.sip.digest import answer_challenge, choose_challenge
@@ -29,6 +29,7 @@ __all__ = [
     "flow_for",
     "foreign_stages",
     "gateway_stages",
+    "is_private",
     "outgoing_request",
     "phone_stage",
 ]
@@ -115,39 +116,76 @@ def outgoing_request(call: Call, branch: Branch, body: bytes) -> Request:
         ("CSeq", "1 INVITE"),
     ]
     lines += [("Route", route) for route in branch.routes]
-    crossed = crossing(asked)
-    if special is not None:
-        hides = special.hides_privacy
-        crossed = [*special.first, *(line for line in crossed if not (hides and line[0] == "Privacy")), *special.last]
-    if _is_emergency(call):
-        crossed = [line for line in crossed if line[0] != "Privacy"]
-    lines += crossed
+    lines += _crossing_lines(call, branch)
     supported = [*extensions(asked, "Supported"), "timer"]
     lines.append(("Supported", ", ".join(supported)))
     required = extensions(asked, "Require")
     if required:
         lines.append(("Require", ", ".join(required)))
-    caller = call.caller
-    if branch.gateway is not None and caller is not None and caller.gateway is None:
-        lines.append(("P-Asserted-Identity", f"<{Uri('sip', branch.identity(caller.number), domain)}>"))
+    if branch.gateway is not None:
+        lines.append(("P-Asserted-Identity", f"<{Uri('sip', branch.identity(_payer_number(call)), domain)}>"))
     elif special is not None and special.asserts:
         lines.append(("P-Asserted-Identity", str(sender)))
-    if body or asked.body:
-        lines.append(("Content-Type", asked.get("Content-Type") or "application/sdp"))
-    request = Request("INVITE", branch.uri, lines, body or asked.body)
+    if body:
+        lines.append(("Content-Type", "application/sdp"))
+    request = Request("INVITE", branch.uri, lines, body)
     marks = call.services.check.marks
     if special is not None and special.asserts and marks is not None:
         marks.put(request, call.chain.longer())
     return request
 
 
+def _crossing_lines(call: Call, branch: Branch) -> HeaderLines:
+    """The caller's header lines that cross, and where the call has been."""
+    special, target = branch.invitation, Side.OURSELVES
+    if special is None:
+        is_phone = branch.gateway is None and call.plan is not None and call.plan.callee is not None
+        target = Side.PHONE if is_phone else Side.CARRIER
+    is_hidden = _shows_forwarder(call, branch) if special is None else special.hides_privacy
+    is_emergency = _is_emergency(call)
+    crossed = invitation_lines(
+        call.invite.request, call.source, target, hides_caller=is_hidden, is_emergency=is_emergency
+    )
+    if special is not None:
+        return [*special.first, *crossed, *special.last]
+    if branch.gateway is not None and _is_foreign(call) and not any(name == "Diversion" for name, _ in crossed):
+        forwarder = Uri("sip", branch.identity(_payer_number(call)), call.services.settings.domains[0])
+        crossed.append(("Diversion", f"<{forwarder}>;reason=unknown;counter=1"))
+    return crossed
+
+
+def _payer_number(call: Call) -> str:
+    """The number that we assert to a carrier (RFC 3325): of who pays; never what a stranger says that his is."""
+    caller, account = call.caller, call.account
+    if caller is not None and caller.is_own and caller.gateway is None:
+        return caller.number  # it has logged in by this name
+    return "anonymous" if account is None else account.number
+
+
+def _is_foreign(call: Call) -> bool:
+    """Whether the number to show is somebody else's than the payer's, as in a call that is forwarded."""
+    return call.caller is not None and call.caller.number != _payer_number(call)
+
+
+def _shows_forwarder(call: Call, branch: Branch) -> bool:
+    """Whether a carrier is to get no other numbers than ours."""
+    return branch.gateway is not None and branch.gateway.forwarded_caller == "forwarder" and _is_foreign(call)
+
+
 def _sender(call: Call, branch: Branch) -> NameAddr:
     """Who calls, as the other side of a branch is to see it."""
     special, caller = branch.invitation, call.caller
+    if _shows_forwarder(call, branch):
+        display = call.account.display if call.account is not None else ""
+        return NameAddr(
+            display, str(Uri("sip", branch.identity(_payer_number(call)), call.services.settings.domains[0]))
+        )
     is_shown = _is_emergency(call) or (special is not None and special.hides_privacy)
-    if _is_private(call.invite.request) and not is_shown:
+    if is_private(call.invite.request) and not is_shown:
         return NameAddr("Anonymous", "sip:anonymous@anonymous.invalid")
     number, display = (caller.number, caller.display) if caller else ("anonymous", "")
+    if branch.gateway is not None and call.account is not None and call.source is Side.PHONE:
+        display = call.account.display  # what networks show to strangers is the account's name, not the phone's
     if special is not None and special.number is not None:
         number, display = special.number, special.display
     return NameAddr(display, str(Uri("sip", branch.identity(number), call.services.settings.domains[0])))
@@ -158,7 +196,7 @@ def _is_emergency(call: Call) -> bool:
     return call.dialled in call.services.settings.emergency_numbers
 
 
-def _is_private(request: Request) -> bool:
+def is_private(request: Request) -> bool:
     """Whether the caller withholds its number (RFC 3323, RFC 3325 section 9.3)."""
     if request.get("Privacy") is None:
         return request.from_.uri.user == "anonymous"

@@ -47,7 +47,7 @@ class Onward:
         surroundings = Surroundings(
             at=call.started_at,
             ring_seconds=services.settings.ring_seconds,
-            may_forward=not is_loop(call.invite.request, callee.number, services.settings.domains),
+            may_forward=not is_loop(call.own_request, callee.number, services.settings.domains),
             serves_voicemail=services.settings.media_server is not None,
             rings_alias=callee.name != callee.number,
         )
@@ -73,7 +73,7 @@ class Onward:
         assert caller is not None
         number, display = shown(forward, caller, callee)
         target = _target(forward, call.dialled, domain)
-        first, last = diverted(call.invite.request, callee.number, domain, target, cause=step.cause, reason=step.reason)
+        first, last = diverted(call.own_request, callee.number, domain, target, cause=step.cause, reason=step.reason)
         invitation = Invitation(
             name=f"forward {forward.name} to {forward.to}",
             number=number,
@@ -119,7 +119,7 @@ def application_stage(call: Call, application: Application, step: Deposit | None
     if step is not None and application.target is not None:
         target = f"sip:{application.name}@{settings.domains[0]}"
         first, last = diverted(
-            call.invite.request, application.target, settings.domains[0], target, cause=step.cause, reason=step.reason
+            call.own_request, application.target, settings.domains[0], target, cause=step.cause, reason=step.reason
         )
     if account is not None and call.caller is not None and call.caller.is_own:
         first = [*first, _served(account.number, settings.domains[0])]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from switch.core import Core
     from switch.location import Location
     from switch.ng import Relay
+    from switch.pace import Pace
     from switch.reach import StoreReach
     from switch.recorder import Recorder
     from switch.resolver import Resolver
@@ -68,6 +69,7 @@ class Services:
     over: Callable[[Call], None]
     """Told when a call has ended."""
     utc: Callable[[], datetime]
+    messages: Pace
     forwards: dict[str, Forwarding]
     """INVITEs on their way to ourselves, by Call-ID."""
     unanswered: UnansweredSound = field(default_factory=UnansweredSound)

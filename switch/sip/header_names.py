@@ -16,13 +16,13 @@ _COMPACT: Final = {
 _NAMES: Final = (
     "Accept", "Accept-Encoding", "Accept-Language", "Alert-Info", "Allow", "Authentication-Info", "Authorization",
     "Call-Info", "Content-Disposition", "Content-Language", "CSeq", "Date", "Diversion", "Error-Info", "Expires",
-    "Flow-Timer", "Geolocation", "History-Info", "In-Reply-To", "Info-Package", "Join", "Max-Breadth", "Max-Forwards",
-    "MIME-Version", "Min-Expires", "Min-SE", "Organization", "P-Asserted-Identity", "P-Charging-Vector",
-    "P-Preferred-Identity", "P-Served-User", "Path", "Priority", "Privacy", "Proxy-Authenticate",
+    "Flow-Timer", "Geolocation", "Geolocation-Routing", "History-Info", "In-Reply-To", "Info-Package", "Join",
+    "Max-Breadth", "Max-Forwards", "MIME-Version", "Min-Expires", "Min-SE", "Organization", "P-Asserted-Identity",
+    "P-Charging-Vector", "P-Preferred-Identity", "P-Served-User", "Path", "Priority", "Privacy", "Proxy-Authenticate",
     "Proxy-Authorization", "Proxy-Require", "RAck", "Reason", "Record-Route", "Recv-Info", "Refer-Sub",
     "Remote-Party-ID", "Replaces", "Reply-To", "Require", "Retry-After", "Route", "RSeq", "Server", "Service-Route",
-    "SIP-ETag", "SIP-If-Match", "Softswitch-Mark", "Subscription-State", "Target-Dialog", "Timestamp", "Unsupported",
-    "User-Agent", "User-to-User", "Warning", "WWW-Authenticate",
+    "Session-ID", "SIP-ETag", "SIP-If-Match", "Softswitch-Mark", "Subscription-State", "Target-Dialog", "Timestamp",
+    "Unsupported", "User-Agent", "User-to-User", "Warning", "WWW-Authenticate",
     *_COMPACT.values(),
 )  # fmt: skip
 CANONICAL: Final = {

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stateful proxy for requests outside dialogs that cost nothing (RFC 3261 section 16): MESSAGE, OPTIONS, NOTIFY, ...
+"""A stateful proxy for messages outside dialogs (RFC 3261 section 16, RFC 3428).
 
-Pure. A request goes to all its targets in parallel, without Record-Route; the best answer goes back. Calls do not come
-here: they have a B2BUA. What RFC 4320 says of non-INVITE requests holds: no 408, no provisional response but the 100
-that the transaction sends by itself, and no answer at all where only silence is to be reported.
+Pure. A request goes to all its targets in parallel, without Record-Route; the best answer goes back. Who sent it is
+ours to write, and both ways only what is in a list crosses: so the answer is made anew from the request as it came.
+Calls do not come here: they have a B2BUA. What RFC 4320 says of non-INVITE requests holds: no 408, no provisional
+response but the 100 that the transaction sends by itself, and no answer at all where only silence is to be reported.
 """
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 from hashlib import blake2s
 from math import inf
 from typing import TYPE_CHECKING, Final, Protocol
@@ -19,10 +20,10 @@ from switch.sip.errors import ParseError
 from switch.sip.via import Via
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from switch.sip.flow import Flow
-    from switch.sip.message import Request, Response
+    from switch.sip.message import HeaderLines, Request, Response
     from switch.sip.session.context import Outcome
     from switch.sip.transaction import (
         ClientTransaction,
@@ -39,8 +40,7 @@ _DEFAULT_MAX_BREADTH: Final = 60
 # long enough for a phone that missed four copies, short enough that the sender still waits (its timer F: 32 s)
 _PATIENCE_SECONDS: Final = 24.0
 _DECIDING: Final = frozenset({"Route", "Proxy-Require", "Proxy-Authorization"})
-_CREDENTIALS: Final = ("Authorization", "Proxy-Authorization")
-_REALM: Final = re.compile(r'\brealm\s*=\s*"((?:[^"\\]|\\.)*)"', re.IGNORECASE)
+_OF_A_PROXY: Final = frozenset({"Via", "Route", "Max-Forwards", "Max-Breadth", "Call-ID", "CSeq"})
 
 
 class ProxyTarget(Protocol):
@@ -60,16 +60,23 @@ class ProxyTarget(Protocol):
 
 
 # preprocessing ----------------------------------------------------------------------------------------------------
-def prepare(request: Request, *, is_ours: Callable[[Uri], bool], realm: str) -> Request:
-    """The request as it goes on: without Route values that name us (16.4) and without credentials for us (22.3).
+def prepare(
+    request: Request, *, is_ours: Callable[[Uri], bool], sender: NameAddr, to: str, crossing: Container[str]
+) -> Request:
+    """The request as it goes on: from `sender`, to the URI `to`, with what a proxy needs and the lines `crossing`.
 
-    A digest response that a phone could read would let it search for the sender's password. Raises ParseError for a
-    Route that cannot be read.
+    Route values that name us are taken off (16.4). No credentials go on (22.3): a digest response that a phone could
+    read would let it search for the sender's password. Raises ParseError for a Route that cannot be read.
     """
+    names = {"From": str(replace(sender, params={"tag": request.from_tag or ""})), "To": f"<{to}>"}
     passed = request.copy()
+    passed.headers = [
+        (name, names.get(name, value))
+        for name, value in request.headers
+        if name in names or name in _OF_A_PROXY or name in crossing
+    ]
     while (routes := passed.values("Route")) and is_ours(NameAddr.parse(routes[0]).uri):
         passed.pop("Route")
-    passed.headers = [line for line in passed.headers if line[0] not in _CREDENTIALS or not _is_for(realm, line[1])]
     return passed
 
 
@@ -85,11 +92,6 @@ def refusal(request: Request) -> int | None:
     if request.get("Route") is not None:
         return 403  # we route to our subscribers only: whoever could make us route to others would hide behind us
     return None
-
-
-def _is_for(realm: str, credentials: str) -> bool:
-    match = _REALM.search(credentials)
-    return match is not None and match[1] == realm
 
 
 def loop_hash(request: Request) -> str:
@@ -120,6 +122,7 @@ class ProxyContext:
         "_layer",
         "_new_tag",
         "_open",
+        "_replied",
         "_request",
         "_responses",
         "_targets",
@@ -138,14 +141,17 @@ class ProxyContext:
         targets: Sequence[ProxyTarget],
         *,
         new_tag: Callable[[], str],
+        replied: Callable[[Response], tuple[int, str | None, HeaderLines]],
     ) -> None:
-        """`request` is what `prepare` made; `new_tag` makes the To tags of our own answers."""
+        """`request` is what `prepare` made; `new_tag` makes the To tags of our own answers; `replied` says what of a
+        response goes back: status, reason phrase (None: the usual one), header lines."""
         self.entry = 0
         self._layer = layer
         self._transaction: NonInviteServerTransaction | None = transaction
         self._request = request
         self._targets = targets
         self._new_tag = new_tag
+        self._replied = replied
         self._responses: list[Response] = []
         self._open = 0
         self._deadline = inf
@@ -229,10 +235,11 @@ class ProxyContext:
         if not telling:
             return [*self._layer.abandon(transaction, now)]
         best = best_response(telling)
-        if best.status == 503:
-            # it would say that we are out of order ourselves
-            best = transaction.request.response(500, to_tag=self._new_tag())
-        return [*self._layer.respond(transaction, best, now)]
+        # 503 would say that we are out of order ourselves
+        status, reason, headers = (500, None, []) if best.status == 503 else self._replied(best)
+        tag = best.to_tag or self._new_tag()
+        answer = transaction.request.response(status, reason, to_tag=tag, headers=headers)
+        return [*self._layer.respond(transaction, answer, now)]
 
     def _telling(self) -> list[Response]:
         """The responses that may be passed on: a 408 may not (RFC 4320 section 4.2)."""

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from switch.call.crossing import replied
+from switch.sip.address import NameAddr
 from switch.sip.errors import ParseError
 from switch.sip.flow import Flow
 from switch.sip.message import Request, Response, parse_message
@@ -21,7 +23,8 @@ from tests.sip.harness import label, received_request, received_response
 
 US = ("192.0.2.1", 5060)
 SENDER = Flow("udp", US, ("192.0.2.2", 5060))
-REALM = "example.com"
+SHOWN = NameAddr("Alice", "sip:101@example.com")
+CROSSING = frozenset({"Content-Type", "Subject"})
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,9 @@ class Switch:
                 self.out.append((self.now, effect.flow, parse_message(effect.data)))
             elif isinstance(effect, Arrived):
                 assert isinstance(effect.transaction, NonInviteServerTransaction)
-                request = prepare(effect.request, is_ours=lambda uri: uri.host == "192.0.2.1", realm=REALM)
+                request = ready(effect.request)
                 layer, tag = self.agent.layer, self.agent.new_token
-                context = ProxyContext(layer, effect.transaction, request, self.targets, new_tag=tag)
+                context = ProxyContext(layer, effect.transaction, request, self.targets, new_tag=tag, replied=replied)
                 self.contexts.append(context)
                 self.perform(context.start(self.now))
 
@@ -113,7 +116,9 @@ def answer(s: Switch, copy: Request, status: int, target: Target, **more: Any) -
 # forwarding (16.6) --------------------------------------------------------------------------------------------------
 def test_a_copy_goes_to_the_target_with_our_via_and_one_hop_less() -> None:
     s = Switch(DESK)
-    s.receive(message(body=b"Hello", headers=[("Content-Type", "text/plain"), ("X-Unknown", "kept")]))
+    s.receive(
+        message(body=b"Hello", headers=[("Content-Type", "text/plain"), ("X-Unknown", "stays"), ("Subject", "kept")])
+    )
     copy = s.take("MESSAGE", DESK.flow)
     assert copy.uri_text == DESK.uri
     assert copy.max_forwards == 69
@@ -122,7 +127,9 @@ def test_a_copy_goes_to_the_target_with_our_via_and_one_hop_less() -> None:
         "SIP/2.0/UDP 192.0.2.2:5060",
     ]
     assert copy.get("Record-Route") is None
-    assert (copy.get("X-Unknown"), copy.body) == ("kept", b"Hello")
+    assert (copy.get("X-Unknown"), copy.get("Subject"), copy.body) == (None, "kept", b"Hello")
+    assert (copy.from_.display, copy.from_.uri_text) == ("Alice", "sip:101@example.com")
+    assert copy.to.uri_text == "sip:bob@example.com"
     assert copy.to_tag is None
     s.quiet()
 
@@ -146,10 +153,19 @@ def test_the_path_of_a_binding_becomes_the_route() -> None:
 def test_the_answer_goes_back_without_our_via() -> None:
     s = Switch(DESK)
     s.receive(message())
-    answer(s, s.take("MESSAGE"), 202, DESK, to_tag="desk", headers=[("X-Mark", "1")])
+    answer(
+        s,
+        s.take("MESSAGE"),
+        202,
+        DESK,
+        to_tag="desk",
+        headers=[("X-Mark", "1"), ("Retry-After", "1"), ("Contact", "<sip:x>")],
+    )
     response = s.take("202", SENDER)
     assert [value.split(";")[0] for value in response.all("Via")] == ["SIP/2.0/UDP 192.0.2.2:5060"]
-    assert (response.to_tag, response.get("X-Mark")) == ("desk", "1")
+    assert (response.to_tag, response.get("Retry-After")) == ("desk", "1")
+    assert (response.get("X-Mark"), response.get("Contact")) == (None, None)
+    assert response.from_.uri_text == message().from_.uri_text  # as it was asked, not as it went on
     s.quiet()
     assert s.contexts[0].is_over
 
@@ -201,7 +217,7 @@ def test_provisional_responses_stay_here() -> None:
 # the choice (16.7) --------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("statuses", "chosen"),
-    [([486, 404], "486"), ([486, 603], "603"), ([486, 302], "302"), ([503, 404], "404"), ([408, 480], "480")],
+    [([486, 404], "486"), ([486, 603], "603"), ([486, 302], "480"), ([503, 404], "404"), ([408, 480], "480")],
 )
 def test_the_best_response_is_passed_on_when_all_are_in(statuses: list[int], chosen: str) -> None:
     s = Switch(DESK, SOFT)
@@ -223,14 +239,14 @@ def test_a_503_becomes_a_500_of_our_own() -> None:
     assert response.to_tag
 
 
-def test_the_challenges_of_all_targets_are_passed_on_together() -> None:
+def test_no_phone_asks_the_sender_for_his_password() -> None:
     s = Switch(DESK, SOFT)
     s.receive(message())
     first, second = s.take("MESSAGE"), s.take("MESSAGE")
     answer(s, first, 407, DESK, headers=[("Proxy-Authenticate", 'Digest realm="a"')])
     answer(s, second, 401, SOFT, headers=[("WWW-Authenticate", 'Digest realm="b"')])
-    response = s.take("407")
-    assert response.get("WWW-Authenticate") == 'Digest realm="b"'
+    response = s.take("480")
+    assert (response.get("WWW-Authenticate"), response.get("Proxy-Authenticate")) == (None, None)
 
 
 def test_a_response_that_could_go_to_nobody_counts_as_lost() -> None:
@@ -376,7 +392,13 @@ def test_what_cannot_be_read_is_400(line: tuple[str, str]) -> None:
 # preparation (16.4, 22.3) -------------------------------------------------------------------------------------------
 def ready(request: Request) -> Request:
     """The request as we prepare it."""
-    return prepare(request, is_ours=lambda uri: uri.host == "192.0.2.1", realm=REALM)
+    return prepare(
+        request,
+        is_ours=lambda uri: uri.host == "192.0.2.1",
+        sender=SHOWN,
+        to="sip:bob@example.com",
+        crossing=CROSSING,
+    )
 
 
 def test_our_own_routes_are_taken_off() -> None:
@@ -400,12 +422,12 @@ def test_a_route_that_cannot_be_read_is_an_error() -> None:
         ready(message(headers=[("Route", "<sip:unclosed")]))
 
 
-def test_credentials_for_us_stay_here_and_those_for_others_travel() -> None:
+def test_no_credentials_travel_whomever_they_are_for() -> None:
     ours = 'Digest username="alice", realm="example.com", response="0"'
     theirs = 'Digest username="alice", realm = "other.example", response="0"'
     request = message(headers=[("Authorization", ours), ("Proxy-Authorization", theirs), ("Proxy-Authorization", ours)])
     passed = ready(request)
-    assert [line for line in passed.headers if "Authorization" in line[0]] == [("Proxy-Authorization", theirs)]
+    assert [line for line in passed.headers if "Authorization" in line[0]] == []
 
 
 def test_a_request_that_may_go_on_is_not_refused() -> None:

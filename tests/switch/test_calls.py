@@ -52,7 +52,7 @@ async def test_two_phones_talk_and_the_free_call_leaves_one_record(world: World)
 async def test_the_callee_sees_nothing_of_the_callers_side(world: World) -> None:
     async with world.phone("101") as alice, world.phone("102") as bob:
         await bob.register()
-        invite = await alice.call("102", ("X-Custom", "kept, as it is"), ("P-Asserted-Identity", "<sip:boss@evil>"))
+        invite = await alice.call("102", ("Subject", "kept, as it is"), ("P-Asserted-Identity", "<sip:boss@evil>"))
         request = (await bob.ringing()).request
         text = request.to_bytes().decode()
         assert alice.address not in text
@@ -61,7 +61,7 @@ async def test_the_callee_sees_nothing_of_the_callers_side(world: World) -> None
         assert invite.request.from_tag not in text
         assert "boss@evil" not in text
         assert "Proxy-Authorization" not in text
-        assert request.get("X-Custom") == "kept, as it is"
+        assert request.get("Subject") == "kept, as it is"
         assert request.max_forwards == 69
 
 

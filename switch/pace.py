@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How fast messages may be sent: so many a minute by one sender, and so many to one account."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TYPE_CHECKING
+
+from switch.call.crossing import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable
+
+    from switch.settings import MessageSettings
+
+__all__ = ["Pace"]
+
+
+class Pace:
+    """Counts messages from one start of a period to the next; whoever reaches his share waits for that.
+
+    It holds as many entries as there were senders and recipients in one period.
+    """
+
+    def __init__(self, settings: Callable[[], MessageSettings], clock: Callable[[], float]) -> None:
+        """`clock`: monotonic seconds."""
+        self._settings = settings
+        self._clock = clock
+        self._began = clock()
+        self._counts: dict[Hashable, int] = {}
+
+    def refusal(self, senders: Iterable[Hashable], recipients: Iterable[Hashable] = ()) -> Answer | None:
+        """Count one more message; how it is refused if it is one too many, None if it is not.
+
+        480 and not 503, which would keep the sender from making calls too (RFC 3261 section 21.5.4).
+        """
+        settings, now = self._settings(), self._clock()
+        if now - self._began >= settings.per_seconds:
+            self._began = now
+            self._counts.clear()
+        shares = [(key, settings.from_one) for key in senders] + [(key, settings.to_one) for key in recipients]
+        for key, share in shares:
+            if self._counts.get(key, 0) >= share:
+                seconds = ceil(self._began + settings.per_seconds - now)
+                return Answer(480, (("Retry-After", str(max(seconds, 1))),))
+        for key, _ in shares:
+            self._counts[key] = self._counts.get(key, 0) + 1
+        return None
