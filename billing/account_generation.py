@@ -32,6 +32,12 @@ NAME_LOCK: Final = 0x6E616D65
 """Advisory lock under which numbers and PINs are drawn and inserted."""
 SPARSE: Final = 10
 """So many random numbers there are at least for each account."""
+PINS_FOR_A_CARD: Final = 1_000_000
+"""So many PINs there are at least for each card, so that a guess among them hits none in a lifetime of guesses: callers
+whom nobody vouches for get some two hundred an hour (docs/vouchers.md)."""
+CARDS = """
+SELECT count(*) FROM billing_alias
+ WHERE name LIKE '%%@pin' AND strpos(name, '#') = 0 AND length(name) = %s + length('@pin')"""
 LETTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 PASSWORD_LENGTH: Final = 12
 SHORTEST_RANDOM: Final = 4
@@ -130,6 +136,8 @@ def _check(asked: AccountGeneration) -> None:
         raise BatchError("subordinate accounts have no balance of their own")
     if (asked.kind == "credit") != (asked.credit_limit is not None):
         raise BatchError("credit accounts need a credit limit, others have none")
+    if asked.pin_digits:
+        _check_pins(asked.count, asked.pin_digits)
     if asked.first_number is not None:
         return
     random = asked.number_digits - len(asked.beginning) - 1
@@ -137,8 +145,18 @@ def _check(asked: AccountGeneration) -> None:
         raise BatchError(f"{asked.count} accounts need longer numbers than {asked.number_digits} digits")
     if any(asked.beginning.startswith(one) for one in asked.reserved.beginnings):
         raise BatchError(f"numbers that begin with {asked.beginning} lead somewhere else than to accounts")
-    if asked.pin_digits and asked.count * SPARSE > 10**asked.pin_digits:
-        raise BatchError(f"{asked.count} accounts need longer PINs than {asked.pin_digits} digits")
+
+
+def _check_pins(count: int, digits: int) -> None:
+    """Of PINs that others have as well: whoever guesses is glad of any."""
+    with connection.cursor() as cursor:
+        cursor.execute(CARDS, [digits])
+        cards = max(count, cursor.fetchone()[0])
+    if cards * PINS_FOR_A_CARD > 10**digits:
+        needed = len(str(cards * PINS_FOR_A_CARD - 1))
+        raise BatchError(
+            f"{cards} cards need PINs of {needed} digits or more, not {digits}: one guess in a million may be right"
+        )
 
 
 class _Maker:

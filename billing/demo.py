@@ -45,6 +45,7 @@ ACCOUNTS: tuple[dict[str, Any], ...] = (
         "display": "John",
         "opening_balance": "10.00",
         "aliases": ["42073723123@pstn"],
+        "ani": "enough",
         "answering": {
             "mode": "forward_then_voicemail",
             "follow_me": {
@@ -172,6 +173,8 @@ def _document(addresses: Mapping[str, tuple[str, int]]) -> dict[str, Any]:
                 **_address(name, address),
                 # Phones of the demo share the carrier's host: only its port tells them apart.
                 "any_port": False,
+                # The sample carrier verifies the numbers that it brings: by them its callers are known.
+                "identifies": "yes",
                 "routes": [{"prefix": prefix, "order": order} for prefix in OUTSIDE],
             }
             for order, (name, address) in enumerate(addresses.items(), start=1)

@@ -8,8 +8,9 @@
     accounts:  [{number: "101", customer: Acme, kind: debit, product: Home, opening_balance: 10, aliases: ["420777"],
                  timezone: Europe/Prague, language: cs, voicemail: {pin: "4829"}, activation_date: 2026-12-23,
                  expiry_date: 2027-03-20, expire_after_first_use_days: 25, expire_after_last_use_days: 60,
-                 batch: Spring}]
-    gateways:  [{name: carrier, host: 192.0.2.1, number_format: e164, routes: ["420", {prefix: "1", order: 2}]}]
+                 ani: once, batch: Spring}]
+    gateways:  [{name: carrier, host: 192.0.2.1, number_format: e164, identifies: no,
+                 routes: ["420", {prefix: "1", order: 2}]}]
 
 A thing that is named is made or changed to what is said of it; what is not said stays. Lists inside a thing (rates,
 aliases, routes) are complete: what they leave out goes. Things not named are left alone.
@@ -33,6 +34,7 @@ from billing.voicemail_document import VoicemailSpec, read_language, read_timezo
 from billing_client.lifecycle import LONGEST_DAYS
 from billing_client.numbering import as_address
 from billing_client.rows import LONGEST_PIN
+from billing_client.vouching import ANI_RULES, IDENTIFIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -308,6 +310,7 @@ def _account(fields: Reader, reserved: Reserved) -> AccountSpec:
         expire_after_first_use_days=fields.integer("expire_after_first_use_days", least=1, most=LONGEST_DAYS),
         expire_after_last_use_days=fields.integer("expire_after_last_use_days", least=1, most=LONGEST_DAYS),
         sub_realm=fields.optional_text("sub_realm", most=LONGEST_NUMBER),
+        ani=fields.choice("ani", ANI_RULES),
     )
     return AccountSpec(
         fields.path,
@@ -361,6 +364,7 @@ def _gateway(fields: Reader) -> GatewaySpec:
         inbound=fields.flag("inbound"),
         outbound=fields.flag("outbound"),
         any_port=fields.flag("any_port"),
+        identifies=fields.choice("identifies", IDENTIFIES),
         username=fields.optional_text("username"),
         password=fields.optional_text("password", most=LONGEST_PASSWORD),
         number_format=fields.choice("number_format", ("digits", "e164")),

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 
 from billing.audit_log import log_action
 from billing.query import Row, rows
+from billing_client.pins import DEFAULT_SLOW_AFTER
 
 __all__ = ["guessing", "unlock"]
 
@@ -22,14 +23,17 @@ SELECT what, kind, coalesce(nullif(name, ''), CASE kind WHEN 'ani' THEN %(anonym
        since, at AS last_at, delay_seconds, CASE WHEN locked_until > now() THEN locked_until END AS locked_until
   FROM (SELECT CASE WHEN g.subject LIKE 'pin %%' THEN 'PIN' ELSE 'voucher' END AS what,
                split_part(s.plain, ' ', 1) AS kind, substr(s.plain, strpos(s.plain || ' ', ' ') + 1) AS name,
-               g.failures, g.since, g.at, guess_delay(g.failures, g.weight) AS delay_seconds, g.locked_until
+               g.failures, g.since, g.at,
+               CASE WHEN g.subject LIKE 'pin access %%' THEN turn_seconds(g.failures, %(slow_after)s)
+                    WHEN g.subject LIKE 'prefix %%' THEN 0
+                    ELSE guess_delay(g.failures, g.weight) END AS delay_seconds, g.locked_until
           FROM billing_voucherguess g, LATERAL (SELECT regexp_replace(g.subject, '^pin ', '') AS plain) s
          WHERE NOT guess_forgotten(g)
         UNION ALL
-        SELECT 'PIN', split_part(pin_name(f.subject), ' ', 2), substr(f.subject, strpos(f.subject, ' ') + 1),
-               f.failures + f.locks * pin_attempts_of(f.subject, %(lock_after)s), NULL, f.at,
+        SELECT 'PIN', split_part(s.plain, ' ', 1), substr(s.plain, strpos(s.plain, ' ') + 1),
+               f.failures + f.locks * %(lock_after)s, NULL, f.at,
                pin_delay(ARRAY[f.subject], %(lock_after)s, 0), f.locked_until
-          FROM billing_pinfailure f
+          FROM billing_pinfailure f, LATERAL (SELECT substr(pin_name(f.subject), 5) AS plain) s
          WHERE f.subject NOT LIKE 'mailbox card %%'
            AND greatest(f.at, f.locked_until)
                > now() - CASE WHEN f.subject LIKE 'mailbox %%' THEN interval '1 day' ELSE interval '1 hour' END
@@ -38,21 +42,35 @@ SELECT what, kind, coalesce(nullif(name, ''), CASE kind WHEN 'ani' THEN %(anonym
  ORDER BY locked_until IS NULL, failures DESC, last_at DESC LIMIT %(limit)s"""
 
 
-def guessing(*, lock_after: int, everything: bool = False, limit: int = 1000) -> list[Row]:
+def guessing(
+    *, lock_after: int, slow_after: int = DEFAULT_SLOW_AFTER, everything: bool = False, limit: int = 1000
+) -> list[Row]:
     """What wrong codes and PINs were counted for, locks first; `everything`: one or two wrong ones too."""
-    return rows(GUESSES, lock_after=lock_after, least=1 if everything else FEW, anonymous=ANONYMOUS, limit=limit)
+    return rows(
+        GUESSES,
+        lock_after=lock_after,
+        slow_after=slow_after,
+        least=1 if everything else FEW,
+        anonymous=ANONYMOUS,
+        limit=limit,
+    )
 
 
 def unlock(kind: str, name: str) -> bool:
-    """Forget the wrong codes and PINs that were counted for "ani" (the calling number), "account", "access" (the access
-    number), "prefix" (the beginning of codes) or "all"; whether there were any."""
+    """Forget the wrong codes and PINs that were counted for "ani" (a number that a gateway vouches for), "phone" (one
+    of ours), "account" (by whichever way), "access" (the access number), "prefix" (the beginning of codes) or "all";
+    whether there were any."""
     name = "" if name == ANONYMOUS else name
     plain = kind if kind == "all" else f"{kind} {name}"
-    pin = {"ani": f"source {name}", "account": f"mailbox {name}"}.get(kind, "")
+    pin = {"ani": f"source number {name}", "phone": f"source phone {name}", "account": f"mailbox {name}"}.get(kind, "")
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("DELETE FROM billing_voucherguess WHERE subject IN (%s, %s)", [plain, f"pin {plain}"])
         count = cursor.rowcount
-        cursor.execute("DELETE FROM billing_pinfailure WHERE subject = %s", [pin])
+        cursor.execute("DELETE FROM billing_voucherguess WHERE subject = %s", [f"{plain} by number"])
+        count += cursor.rowcount
+        cursor.execute(
+            "DELETE FROM billing_pinfailure WHERE subject = %s OR starts_with(subject, %s)", [pin, f"{pin} by "]
+        )
         count += cursor.rowcount
         if count:
             log_action("guessing.unlock", plain)

@@ -31,6 +31,7 @@ __all__ = [
     "audit",
     "block",
     "calls",
+    "forget_number",
     "is_migrated",
     "ledger",
     "load_demo",
@@ -225,6 +226,24 @@ def move(number: str, move: str) -> tuple[str, str | None]:
             account.state = after
             account.save(update_fields=["state"])
     return before, after
+
+
+def forget_number(number: str, known: str) -> bool:
+    """Take a number of the outside (`KNOWN@pstn`) from an account; whether it had it. It is noted."""
+    from django.db import transaction
+
+    from billing.account_batches import number_of
+    from billing.audit_log import log_action
+    from billing.models import Alias
+
+    name = f"{known.removesuffix('@pstn').removeprefix('+')}@pstn"
+    with transaction.atomic():
+        alias = Alias.objects.filter(name=name, account__aliases__name=number_of(number)).first()
+        if alias is None:
+            return False
+        log_action("accounts.forget_number", number, known=name)
+        alias.delete()
+    return True
 
 
 def request_disconnect(call_id: str, reason: str) -> bool:

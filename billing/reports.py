@@ -43,6 +43,9 @@ SELECT a.number, a.display, a.kind, c.name AS customer, p.name AS product, g.nam
               WHERE n.account_id = a.id AND NOT n.is_number AND n.name NOT LIKE '%%@p%%'
                 AND alias_allows(n.allow_authentication, n.is_number, c.alias_authentication) ORDER BY n.name)
            AS authenticating_aliases,
+       ARRAY(SELECT n.name FROM billing_alias n WHERE n.account_id = a.id AND n.claimed_at IS NOT NULL ORDER BY n.name)
+           AS claimed_numbers,
+       a.ani,
        a.answering::json AS answering,
        (SELECT count(*) FROM billing_binding r WHERE r.aor = a.number AND r.expires_at > now()) AS registrations
   FROM billing_account a

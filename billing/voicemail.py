@@ -32,6 +32,12 @@ __all__ = [
     "unlock",
 ]
 
+UNLOCK = """
+DELETE FROM billing_pinfailure f
+ USING (SELECT 'mailbox ' || coalesce((SELECT a.number FROM billing_account a WHERE a.id = mailbox_account(%(name)s)),
+                                      %(name)s) AS subject) m
+ WHERE f.subject = m.subject OR starts_with(f.subject, m.subject || ' by ')
+    OR f.subject IN ('source number ' || %(name)s, 'source phone ' || %(name)s)"""
 MESSAGES = """
 SELECT v.id::text AS message, a.number AS account, v.folder, v.caller, v.caller_name, v.received_at,
        round(v.seconds::numeric, 1) AS seconds, v.urgent, v.comment_of IS NOT NULL AS is_comment, v.deleted_at,
@@ -91,7 +97,7 @@ def reset_pin(account: str) -> str:
 def unlock(name: str) -> bool:
     """Lift the lock of a mailbox, or of a calling number that tried too often; returns whether anything was counted."""
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM billing_pinfailure WHERE subject = ANY (pin_subjects(%s, %s))", [name, name])
+        cursor.execute(UNLOCK, {"name": name})
         return bool(cursor.rowcount)
 
 

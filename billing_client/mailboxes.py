@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from billing_client.guessing import LOGIN_FAILED, PIN_RIGHT, tell_of_guessing
+from billing_client.guessing import Guesses, LoginDoor
 from billing_client.lifecycle import LifeTerms, refusal
-from billing_client.pins import hash_pin, is_pin
+from billing_client.pins import DEFAULT_SLOW_AFTER, hash_pin, is_pin
 from billing_client.pool import Pool
 from billing_client.rows import LONGEST_NAME, name, text
 from billing_client.types import StoreRefused
-from billing_client.voicemail import Email, Mailbox, Message, PinVerdict, Sound
+from billing_client.voicemail import DepositPace, Email, Mailbox, Message, PinVerdict, Sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,13 +24,15 @@ if TYPE_CHECKING:
     from asyncpg import Record
 
     from billing_client.voicemail import Deposit, DepositResult, Folder, GreetingKind
+    from billing_client.vouchers import GuessSource
 
 __all__ = ["StoreMailboxes"]
 
 MAILBOX = "SELECT * FROM mailbox($1)"
 MESSAGES = "SELECT * FROM messages($1, $2)"
 SOUND = "SELECT format, data, seconds FROM billing_voicesound WHERE id = $1"
-DEPOSIT = "SELECT deposit_message($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS result"
+DEPOSIT = """
+SELECT deposit_message($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) AS result"""
 FORWARD = "SELECT forward_message($1, $2, $3, $4, $5, $6, $7, $8) AS result"
 # Rows are locked in the order of their keys, so that two who change the same messages do not wait in a circle.
 CHANGED = "(SELECT id FROM billing_voicemessage WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE)"
@@ -40,8 +42,6 @@ UNDELETE = f"UPDATE billing_voicemessage SET deleted_at = NULL WHERE id IN {CHAN
 EMAIL = "SELECT email_message($1) AS queued"
 GREETING = "SELECT format, data, seconds FROM billing_greeting WHERE account_id = mailbox_account($1) AND kind = $2"
 SET_GREETING = "SELECT set_greeting($1, $2, $3, $4, $5) AS done"
-PIN_ATTEMPT = "SELECT hash, is_locked FROM pin_attempt($1, $2, $3, $4)"
-
 SET_PIN = "SELECT set_pin($1, $2) AS done"
 TAKE_EMAILS = "SELECT * FROM take_emails($1, $2, $3)"
 EMAIL_ACCEPTED = "SELECT email_accepted($1)"
@@ -50,7 +50,6 @@ EMAIL_GIVEN_UP = "DELETE FROM billing_voiceemail WHERE message_id = $1 AND attem
 PURGE = "SELECT purge_messages($1, $2) AS messages, prune_pin_failures($2) AS failures, prune_emails($2) AS emails"
 
 LONGEST_CALLER_NAME = 120
-LONGEST_SOURCE = 100
 COMPARISONS_AT_A_TIME = 2
 """Each takes a processor and 8 MiB for 20 ms; the event loop goes on meanwhile."""
 
@@ -58,14 +57,15 @@ COMPARISONS_AT_A_TIME = 2
 class StoreMailboxes:
     """The door to mailboxes; make one by `connect`."""
 
-    def __init__(self, pool: Pool, *, max_messages: int, max_seconds: int, lock_after: int, lock_seconds: int) -> None:
-        """`max_messages` holds where a mailbox sets no limit of its own; a PIN is locked for `lock_seconds` (twice as
-        long at each further lock) after `lock_after` wrong ones in a row. The pool is closed by `close`."""
+    def __init__(
+        self, pool: Pool, logins: LoginDoor, *, max_messages: int, max_seconds: int, pace: DepositPace
+    ) -> None:
+        """`max_messages` holds where a mailbox sets no limit of its own. The pool is closed by `close`."""
         self._pool = pool
         self._max_messages = max_messages
         self._max_seconds = max_seconds
-        self._lock_after = lock_after
-        self._lock_seconds = lock_seconds
+        self._logins = logins
+        self._pace = pace
         self._comparing = ThreadPoolExecutor(COMPARISONS_AT_A_TIME, "pin")
 
     @classmethod
@@ -80,9 +80,13 @@ class StoreMailboxes:
         max_seconds: int = 180,
         lock_after: int = 9,
         lock_seconds: int = 900,
+        slow_after: int = DEFAULT_SLOW_AFTER,
+        pace: DepositPace | None = None,
+        guesses: Guesses | None = None,
     ) -> StoreMailboxes:
         """Open connections of its own; raises StoreUnavailable. `timeout_seconds` bounds every wait for the store, the
-        transport of a message of some minutes included."""
+        transport of a message of some minutes included. PINs are locked for `lock_seconds` (twice as long at each
+        further lock) after `lock_after` wrong ones in a row; wrong ones are counted in `guesses` too."""
         pool = Pool(
             dsn,
             name=f"softswitch {node} mailboxes",
@@ -91,13 +95,8 @@ class StoreMailboxes:
             prepare=(MAILBOX, MESSAGES, DEPOSIT, SOUND),
         )
         await pool.open()
-        return cls(
-            pool,
-            max_messages=max_messages,
-            max_seconds=max_seconds,
-            lock_after=lock_after,
-            lock_seconds=lock_seconds,
-        )
+        logins = LoginDoor(pool, lock_after, lock_seconds, slow_after, guesses or Guesses())
+        return cls(pool, logins, max_messages=max_messages, max_seconds=max_seconds, pace=pace or DepositPace())
 
     async def close(self) -> None:
         """Close the connections."""
@@ -133,19 +132,18 @@ class StoreMailboxes:
             usable=refusal(LifeTerms.parse(row["terms"]), datetime.now(UTC)),
         )
 
-    async def check_pin(self, number: str, pin: str, source: str) -> PinVerdict:
+    async def check_pin(self, number: str, pin: str, source: GuessSource) -> PinVerdict:
         """See `Mailboxes`. The attempt is counted first and taken back (a second round trip) if it was right; asked for
         a mailbox that is not there, or has no PIN, it counts and takes as long as any other."""
-        asked, source = name(number), text(source, LONGEST_SOURCE)
-        row = (await self._pool.fetch(PIN_ATTEMPT, asked, source, self._lock_after, self._lock_seconds))[0]
+        asked = name(number)
+        row = await self._logins.attempt(asked, source)
         if row["is_locked"]:
-            return PinVerdict("locked")
+            return PinVerdict("locked", row["delay"])
         if not await self._in_thread(is_pin, pin, row["hash"]):
-            failed = (await self._pool.fetch(LOGIN_FAILED, asked, source, [], [], self._lock_after))[0]
-            tell_of_guessing(failed["alarms"])
-            return PinVerdict("wrong" if row["hash"] else "none")
-        await self._pool.fetch(PIN_RIGHT, asked, source, self._lock_after)
-        return PinVerdict("right")
+            delay = await self._logins.wrong(asked, source, row)
+            return PinVerdict("wrong" if row["hash"] else "none", delay)
+        await self._logins.right(asked, source)
+        return PinVerdict("right", row["delay"])
 
     async def set_pin(self, number: str, pin: str) -> None:
         """See `Mailboxes`; StoreRefused if there is no such mailbox."""
@@ -192,6 +190,9 @@ class StoreMailboxes:
             *_columns(deposit.sound),
             *_columns(deposit.forwarded),
             self._max_messages,
+            self._pace.from_one_caller,
+            self._pace.messages_an_hour,
+            self._pace.emails_an_hour,
         )
         return _result(found)
 

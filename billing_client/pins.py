@@ -10,11 +10,13 @@ from itertools import pairwise
 
 from billing_client.numbering import digits_of
 
-__all__ = ["LONGEST_PIN", "SHORTEST_PIN", "hash_pin", "is_pin", "new_pin", "weak_pin"]
+__all__ = ["DEFAULT_SLOW_AFTER", "LONGEST_PIN", "SHORTEST_PIN", "hash_pin", "is_pin", "new_pin", "weak_pin"]
 
 SHORTEST_PIN = 4
 LONGEST_PIN = 16
 NEW_PIN_DIGITS = 6
+DEFAULT_SLOW_AFTER = 18
+"""Wrong PINs in an hour of callers whom nobody vouches for, after which an access number takes one at a time."""
 SHORTEST_NUMBER = 3
 """A number of fewer digits is in too many PINs to be a hint."""
 

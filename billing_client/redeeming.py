@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Vouchers in the store: `billing_client.vouchers.Vouchers` over a pool of connections.
 
-A code is looked up by a statement that changes nothing, its password is opened and compared here (the store has no
-key), and one more statement either redeems the voucher or counts a wrong code. An unknown code takes the same steps as
-one whose password is wrong.
+A code is counted as a guess and looked up by one statement, its password is opened and compared here (the store has no
+key), and one more statement either redeems the voucher and gives the guess back, or says that it was one. So however
+many calls try at once, no more codes are compared than may be wrong. An unknown code takes the same steps as one whose
+password is wrong.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 from dataclasses import dataclass
@@ -34,22 +36,25 @@ if TYPE_CHECKING:
 
 __all__ = ["LONGEST_CODE", "LONGEST_ID", "SHORTEST_ID", "StoreVouchers"]
 
-LOOKUP = "SELECT * FROM voucher_lookup($1, $2, $3, $4, $5)"
+ATTEMPT = "SELECT * FROM voucher_attempt($1, $2, $3, $4, $5, $6, $7, $8)"
 REDEEM = """
-SELECT r.*, CASE WHEN r.outcome = 'ok' AND $4 <> '{}'::text[] THEN want_receipts($2, $4, $5, $6) END
+SELECT r.*, CASE WHEN r.outcome = 'ok' AND $4 <> '{}'::text[] THEN want_receipts($2, $4, $5, $6) END,
+       CASE WHEN r.outcome = 'ok' THEN guess_returned($7, $8, $9) END
   FROM redeem_voucher($1, $2, $3) r"""
-FAILED = "SELECT delay, alarms FROM voucher_failed($1, $2, $3, $4)"
+RETURNED = "SELECT guess_returned($1, $2, $3)"
+FAILED = "SELECT delay, alarms FROM voucher_failed($1, $2, $3, $4, $5)"
 PRUNE = "SELECT prune_guesses($1), prune_receipts($1)"
 
 SHORTEST_ID: Final = 6
 LONGEST_ID: Final = 20
 LONGEST_CODE: Final = 64
 LONGEST_KEY: Final = 128
-LONGEST_SOURCE: Final = 64
 HIDDEN_DIGITS: Final = 4
 """Of an id; those before them are the prefix that guesses are counted by, and that an alarm names."""
-ANONYMOUS: Final = 10
+BY_NUMBER: Final = " by number"
 NO_RECEIPTS: Final = WantedReceipts((), "", "")
+BUSY_PAUSES: Final = (0.01, 0.02, 0.05, *[0.1] * 20)
+"""Seconds between two looks whether a slot is free."""
 PRUNED_AT_A_TIME: Final = 10_000
 
 log = logging.getLogger(__name__)
@@ -62,8 +67,13 @@ class _Attempt:
     code: str
     account: str
     key: str
+    by: str
+    """How the account is known, where that is counted apart: a number that calls never locks out who has the PIN."""
+    slot: str
+    """Names this guess: asked again under its key it is no further one."""
     subjects: list[str]
     weights: list[int]
+    """What a wrong one is counted for that many callers share."""
     receipts: WantedReceipts
 
 
@@ -118,7 +128,7 @@ class StoreVouchers:
             name=f"softswitch {node} vouchers",
             size=connections,
             timeout_seconds=timeout_seconds,
-            prepare=(LOOKUP, REDEEM, FAILED),
+            prepare=(ATTEMPT, REDEEM, FAILED),
         )
         await pool.open()
         return cls(
@@ -142,26 +152,43 @@ class StoreVouchers:
     ) -> Redeemed | VoucherRejected:
         """See `Vouchers`. Two round trips; an external code takes some more, and as long as its store does."""
         attempt = self._attempt(code, account, key, source, receipts or NO_RECEIPTS)
-        rows = await self._pool.fetch(
-            LOOKUP, attempt.account, _ids(attempt.code), attempt.key, attempt.subjects, attempt.weights
-        )
+        rows = await self._take_slot(attempt)
         first = rows[0]
         if first["earlier_state"] is not None:
             return await self._again(attempt, first)
         if first["account_refusal"] is not None:
             return VoucherRejected(first["account_refusal"], first["delay"])
-        if first["is_locked"]:
+        if first["turn"] != "taken":
             self._right(attempt.code, ())
             return VoucherRejected("locked", first["delay"])
         voucher, reason = self._right(attempt.code, [row for row in rows if row["id"] is not None])
         if voucher is not None:
-            answer = await self._move(voucher, attempt, first["account_id"])
+            answer = await self._move(voucher, attempt, first["account_id"], first["guesser"])
             if answer["outcome"] == "ok":
                 return _redeemed(answer, first["delay"])
-            return await self._failed(attempt, first["number"], answer["outcome"])
+            return await self._failed(attempt, first["guesser"], answer["outcome"])
         if reason == "unknown" and attempt.code and self._external is not None:
             return await self._ask_outside(attempt, first)
-        return await self._failed(attempt, first["number"], reason)
+        return await self._failed(attempt, first["guesser"], reason)
+
+    async def _take_slot(self, attempt: _Attempt) -> list[Record]:
+        """Count the guess and look it up; while others of the same guesser are under way, it waits for them."""
+        for pause in (*BUSY_PAUSES, None):
+            rows = await self._pool.fetch(
+                ATTEMPT,
+                attempt.account,
+                _ids(attempt.code),
+                attempt.key,
+                attempt.by,
+                attempt.slot,
+                attempt.subjects,
+                self._lock_after,
+                self._lock_seconds,
+            )
+            if rows[0]["turn"] != "busy" or pause is None:
+                break
+            await asyncio.sleep(pause)
+        return rows
 
     async def reconcile(self, most: int = 100) -> int:
         """Finish redemptions of external vouchers that were cut short, as far as their stores answer; returns how many
@@ -170,20 +197,27 @@ class StoreVouchers:
         return 0 if self._external is None else await self._external.reconcile(most)
 
     def _attempt(self, code: str, account: str, key: str, source: GuessSource, receipts: WantedReceipts) -> _Attempt:
-        """What is asked, as the store can take it, and what a wrong code is counted for (the account comes later)."""
+        """What is asked, as the store can take it, and what a wrong code is counted for beside the account."""
         plain = "".join(character for character in code if character not in " -")
         plain = plain if plain == text(plain, LONGEST_CODE) and plain.isascii() and plain.isalnum() else ""
-        ani = text(source.ani, LONGEST_SOURCE)
-        ani = "" if ani == "anonymous" else ani
         counted = {
-            f"ani {ani}": 1 if ani else ANONYMOUS,
-            f"access {text(source.access_number, LONGEST_SOURCE)}": SHARED["access"],
+            f"access {source.access}": SHARED["access"],
             f"prefix {self._masked(plain)}": SHARED["prefix"],
             "all": SHARED["all"],
         }
         if key != text(key, LONGEST_KEY) or not key:
             raise ValueError(f"a key has 1 to {LONGEST_KEY} characters")
-        return _Attempt(plain, name(account), key, list(counted), list(counted.values()), receipts)
+        by = BY_NUMBER if source.guesser.startswith("number ") else ""
+        slot = self._slot(key, plain)
+        return _Attempt(plain, name(account), key, by, slot, list(counted), list(counted.values()), receipts)
+
+    def _slot(self, key: str, code: str) -> str:
+        """What a guess is called in the store, which must not tell the code."""
+        try:
+            ring = self._keys.ring()
+        except KeyRingError:
+            ring = self._nothing
+        return ring.digest(f"guess {key} {code}").hex()[:32]
 
     def _masked(self, code: str) -> str:
         """What may be told of a code: `8527544xxxx`."""
@@ -219,32 +253,28 @@ class StoreVouchers:
         if not row["earlier_voucher"]:
             return await self._ask_outside(attempt, row)
         voucher = row["earlier_voucher"] if attempt.code.startswith(row["earlier_voucher"]) else ""
-        return _redeemed(await self._move(voucher, attempt, row["account_id"]), 0)
+        return _redeemed(await self._move(voucher, attempt, row["account_id"], None), 0)
 
-    async def _move(self, voucher: str, attempt: _Attempt, account_id: int) -> Record:
-        """Redeem it, and queue the receipts."""
-        return (await self._pool.fetch(REDEEM, voucher, attempt.key, account_id, *receipt_columns(attempt.receipts)))[0]
+    async def _move(self, voucher: str, attempt: _Attempt, account_id: int, guesser: str | None) -> Record:
+        """Redeem it, queue the receipts, and count it as a guess no longer."""
+        columns = (*receipt_columns(attempt.receipts), guesser, attempt.slot, self._lock_after)
+        return (await self._pool.fetch(REDEEM, voucher, attempt.key, account_id, *columns))[0]
 
     async def _ask_outside(self, attempt: _Attempt, row: Record) -> Redeemed | VoucherRejected:
         if self._external is None:
             return VoucherRejected("unavailable")
         if not row["same_currency"]:
-            return await self._failed(attempt, row["number"], "currency")
+            return await self._failed(attempt, row["guesser"], "currency")
         answer = await self._external.redeem(attempt.code, row["account_id"], attempt.key, attempt.receipts)
-        if not isinstance(answer, str):
-            return _redeemed(answer, row["delay"])
-        if answer in ("unavailable", "pending"):
-            return VoucherRejected(answer, row["delay"])
-        return await self._failed(attempt, row["number"], answer)
+        if isinstance(answer, str) and answer not in ("unavailable", "pending"):
+            return await self._failed(attempt, row["guesser"], answer)
+        await self._pool.fetch(RETURNED, row["guesser"], attempt.slot, self._lock_after)
+        return VoucherRejected(answer, row["delay"]) if isinstance(answer, str) else _redeemed(answer, row["delay"])
 
-    async def _failed(self, attempt: _Attempt, number: str, reason: RejectedReason) -> VoucherRejected:
-        """Count a wrong code; whoever scans is told of in the log."""
+    async def _failed(self, attempt: _Attempt, guesser: str | None, reason: RejectedReason) -> VoucherRejected:
+        """It was a wrong code; whoever scans is told of in the log."""
         found = await self._pool.fetch(
-            FAILED,
-            [*attempt.subjects, f"account {number}"],
-            [*attempt.weights, 1],
-            self._lock_after,
-            self._lock_seconds,
+            FAILED, guesser, attempt.slot, attempt.subjects, attempt.weights, self._lock_after
         )
         self.guesses.wrong += 1
         self.guesses.alarms += len(found[0]["alarms"])

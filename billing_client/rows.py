@@ -15,6 +15,7 @@ from billing_client.incoming import read_rules
 from billing_client.lifecycle import LifeTerms, refusal
 from billing_client.numbering import digits_of, is_credential
 from billing_client.types import BindingRow, Parties, Party, Subscriber
+from billing_client.vouching import NumberTrust
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -153,6 +154,7 @@ def _party(row: Record, now: datetime) -> Party:
     life = LifeTerms.parse(row["terms"])
     values: tuple[Any, ...] = (
         *_PARTY(row), refusal(life, now), *_PARTY_MEANS(row), read_rules(row["answering"]), life,
+        NumberTrust.parse(row["trust"]),
     )  # fmt: skip
     return Party(*values)
 

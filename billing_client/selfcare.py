@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from billing_client import rows, statements
 from billing_client.books import TariffTable, prefixed
-from billing_client.guessing import LOGIN_ATTEMPT, LOGIN_FAILED, PIN_RIGHT, Guesses, counted, tell_of_guessing
+from billing_client.guessing import LoginDoor
 from billing_client.lifecycle import LifeTerms, expiry, refusal, zone_of
 from billing_client.numbering import Number, read
-from billing_client.pins import is_pin
+from billing_client.pins import DEFAULT_SLOW_AFTER, is_pin
 from billing_client.pool import Pool
 from billing_client.rating import seconds_covered
+from billing_client.vouching import NumberTrust
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 
     from billing_client.types import AccountKind
     from billing_client.vouchers import GuessSource
+    from billing_client.vouching import Vouched
 
-__all__ = ["AccountStatus", "Login", "Quote", "SelfCare", "StoreSelfCare"]
+__all__ = ["AccountStatus", "Claim", "KnownPhone", "Login", "Quote", "SelfCare", "StoreSelfCare"]
 
 STATUS = """
 SELECT a.number, a.kind, f.amount, f.available, f.credit_limit, f.currency, a.language, p.tariff_id,
@@ -52,17 +54,18 @@ BY_ALIAS = (
 OWNER = """
 SELECT a.number, a.password, EXISTS (SELECT FROM billing_alias p WHERE p.name = $2 AND p.account_id = a.id) AS is_card
   FROM billing_alias n JOIN billing_account a ON a.id = n.account_id WHERE n.name = $1"""
-KNOW_PHONE = """
-  WITH made AS (
-       INSERT INTO billing_alias (name, account_id)
-       SELECT $2, n.account_id FROM billing_alias n WHERE n.name = $1
-           ON CONFLICT (name) DO NOTHING
-    RETURNING account_id)
-SELECT EXISTS (SELECT FROM made)
-    OR EXISTS (SELECT FROM billing_alias p JOIN billing_alias n ON n.account_id = p.account_id
-                WHERE p.name = $2 AND n.name = $1) AS known"""
+KNOWN_CALLER = "SELECT number, trust, gateway_id FROM known_caller($1, $2)"
+NUMBER_CAME = "SELECT number_came($1, $2, $3)"
+CLAIM = "SELECT claim_number($1, $2, $3, $4) AS outcome"
+PROVEN = "SELECT number_proven($1, $2) AS done"
+COLLEAGUES = "SELECT are_colleagues($1, $2) AS are"
+RING_BACK = "SELECT ring_back_taken($1, $2, $3, $4) AS id"
+RING_BACK_USED = "UPDATE billing_ringback SET used = true WHERE id = $1"
 
-LONGEST_SOURCE: Final = 100
+MOST_CLAIMED: Final = 3
+"""Numbers of an account that were claimed by telephone and not proven."""
+RING_BACKS_OF_ACCOUNT: Final = 4
+"""So many times what one number may have, all numbers of an account may have together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,19 @@ class Login:
     """How late the answer shall be, because wrong PINs came before it."""
 
 
+Claim = Literal["known", "claimed", "taken", "full", "unknown"]
+"""Of a number that somebody claims by telephone: it is one of the account's; it is claimed now, and dials only until it
+is proven; it is somebody else's; the account has claimed too many; there is no such account."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPhone:
+    """The account that a calling number is of."""
+
+    number: str
+    vouched: Vouched
+
+
 @dataclass(frozen=True, slots=True)
 class Quote:
     """What a call to a destination would be."""
@@ -124,8 +140,9 @@ class SelfCare(Protocol):
     async def status(self, number: str) -> AccountStatus | None:
         """Of the account that a number or alias leads to."""
 
-    async def by_phone(self, caller: str) -> str | None:
-        """The account that calls from this number are (alias `CALLER@pstn`)."""
+    async def by_phone(self, caller: str, gateway: str) -> KnownPhone | None:
+        """The account that calls from this number are (alias `CALLER@pstn`), as far as the number identifies it when it
+        comes by this gateway; None: nobody."""
 
     async def log_in(
         self, pin: str, source: GuessSource, *, number: str = "", company: str = "", password: str | None = None
@@ -133,28 +150,40 @@ class SelfCare(Protocol):
         """Whose PIN this is: that of a calling card (alias `PIN@pin`), or with a number also that of its mailbox; with
         a company, whose authorisation code (alias `COMPANY#PIN@pin`).
 
-        `password`: that of the account must be right too. Wrong ones are counted across calls and nodes: for the
-        calling number and for `number`, which too many lock, and for the access number and all.
+        `password`: that of the account must be right too. Each is counted before it is looked at, across calls and
+        nodes (`billing_client.guessing`). Once it was right, the calling number is enough by this gateway, if it is one
+        of the account's.
         """
 
     async def quote(self, status: AccountStatus, destination: str) -> Quote:
         """What a call to `destination` costs the account, and how long its funds last: to an account of ours by its own
         number, whatever name of it is dialled."""
 
-    async def know_phone(self, number: str, caller: str) -> bool:
-        """Recognise the account by this calling number in future; false: the number is somebody else's."""
+    async def claim_phone(self, number: str, caller: str, gateway: str) -> Claim:
+        """Recognise the account by this calling number in future; it dials only until `phone_proven`."""
+
+    async def phone_proven(self, number: str, caller: str) -> bool:
+        """A call to the number has shown that it is the account's."""
+
+    async def are_colleagues(self, number: str, extension: str) -> bool:
+        """Whether what was dialled is an account of the same customer."""
+
+    async def take_ring_back(self, number: str, caller: str, an_hour: int) -> int | None:
+        """Whether `caller` may be rung at the account's expense now: a count of that; None: not now."""
+
+    async def ring_back_used(self, ring_back: int) -> None:
+        """Whoever answered wanted the call."""
 
 
 class StoreSelfCare:
     """`SelfCare` on the billing store; make one by `connect`."""
 
-    def __init__(self, pool: Pool, *, lock_after: int, lock_seconds: int, utc: Callable[[], datetime]) -> None:
+    def __init__(self, pool: Pool, logins: LoginDoor, *, utc: Callable[[], datetime]) -> None:
         """The pool is closed by `close`."""
         self._pool = pool
-        self._lock_after = lock_after
-        self._lock_seconds = lock_seconds
+        self._logins = logins
         self._utc = utc
-        self.guesses = Guesses()
+        self.guesses = logins.guesses
         """Wrong PINs."""
 
     @classmethod
@@ -167,13 +196,14 @@ class StoreSelfCare:
         timeout_seconds: float = 5.0,
         lock_after: int = 9,
         lock_seconds: int = 900,
+        slow_after: int = DEFAULT_SLOW_AFTER,
         utc: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> StoreSelfCare:
         """Open connections of its own; raises StoreUnavailable. PINs are locked as those of mailboxes are."""
         name = f"softswitch {node} selfcare"
         pool = Pool(dsn, name=name, size=connections, timeout_seconds=timeout_seconds, prepare=(STATUS,))
         await pool.open()
-        return cls(pool, lock_after=lock_after, lock_seconds=lock_seconds, utc=utc)
+        return cls(pool, LoginDoor(pool, lock_after, lock_seconds, slow_after), utc=utc)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -184,10 +214,12 @@ class StoreSelfCare:
         found = await self._pool.fetch(STATUS, rows.name(number))
         return _status(found[0], self._utc()) if found else None
 
-    async def by_phone(self, caller: str) -> str | None:
+    async def by_phone(self, caller: str, gateway: str) -> KnownPhone | None:
         """See `SelfCare`."""
-        found = await self._pool.fetch(BY_ALIAS, f"{rows.name(caller)}@pstn")
-        return found[0]["number"] if found else None
+        found = (await self._pool.fetch(KNOWN_CALLER, rows.name(caller), rows.name(gateway)))[0]
+        trust = NumberTrust.parse(found["trust"])
+        vouched = "" if trust is None or found["gateway_id"] is None else trust.by(found["gateway_id"])
+        return KnownPhone(found["number"], vouched) if vouched else None
 
     async def log_in(
         self, pin: str, source: GuessSource, *, number: str = "", company: str = "", password: str | None = None
@@ -195,19 +227,15 @@ class StoreSelfCare:
         """See `SelfCare`. The attempt is counted before it is looked at, and taken back if it was right."""
         card = rows.pin_name(pin, company)
         asked = rows.name(number) if number else _subject(card)
-        ani = rows.text(source.ani, LONGEST_SOURCE)
-        subjects, weights = counted(source)
-        attempt = (await self._pool.fetch(LOGIN_ATTEMPT, asked, ani, subjects, self._lock_after, self._lock_seconds))[0]
+        attempt = await self._logins.attempt(asked, source)
         if attempt["is_locked"]:
             return Login("locked", delay_seconds=attempt["delay"])
         owner = await self._owner(card, number, pin, attempt["hash"])
         if owner is None or not _is_password(password, owner["password"]):
-            failed = (await self._pool.fetch(LOGIN_FAILED, asked, ani, subjects, weights, self._lock_after))[0]
-            self.guesses.wrong += 1
-            self.guesses.alarms += len(failed["alarms"])
-            tell_of_guessing(failed["alarms"])
-            return Login("wrong", delay_seconds=failed["delay"])
-        await self._pool.fetch(PIN_RIGHT, asked, ani, self._lock_after)
+            return Login("wrong", delay_seconds=await self._logins.wrong(asked, source, attempt))
+        await self._logins.right(asked, source)
+        if source.is_vouched:
+            await self._pool.fetch(NUMBER_CAME, owner["number"], rows.name(source.ani), rows.name(source.gateway))
         return Login("right", owner["number"], attempt["delay"])
 
     async def _owner(self, card: str, number: str, pin: str, mailbox_pin: str) -> Record | None:
@@ -238,12 +266,31 @@ class StoreSelfCare:
         seconds = seconds_covered(rate, funds)
         return Quote("funds" if seconds == 0 else "ok", seconds, rate.next_price, status.currency)
 
-    async def know_phone(self, number: str, caller: str) -> bool:
+    async def claim_phone(self, number: str, caller: str, gateway: str) -> Claim:
         """See `SelfCare`."""
         if read(caller) != Number("number", caller):
-            return False
-        found = await self._pool.fetch(KNOW_PHONE, rows.name(number), f"{caller}@pstn")
-        return bool(found[0]["known"])
+            return "unknown"
+        found = await self._pool.fetch(CLAIM, rows.name(number), rows.name(caller), rows.name(gateway), MOST_CLAIMED)
+        outcome: Claim = found[0]["outcome"]
+        return outcome
+
+    async def phone_proven(self, number: str, caller: str) -> bool:
+        """See `SelfCare`."""
+        return bool((await self._pool.fetch(PROVEN, rows.name(number), rows.name(caller)))[0]["done"])
+
+    async def are_colleagues(self, number: str, extension: str) -> bool:
+        """See `SelfCare`."""
+        return bool((await self._pool.fetch(COLLEAGUES, rows.name(number), rows.name(extension)))[0]["are"])
+
+    async def take_ring_back(self, number: str, caller: str, an_hour: int) -> int | None:
+        """See `SelfCare`."""
+        most = (an_hour, RING_BACKS_OF_ACCOUNT * an_hour)
+        found: int | None = (await self._pool.fetch(RING_BACK, rows.name(number), rows.name(caller), *most))[0]["id"]
+        return found
+
+    async def ring_back_used(self, ring_back: int) -> None:
+        """See `SelfCare`."""
+        await self._pool.fetch(RING_BACK_USED, ring_back)
 
 
 def _is_password(typed: str | None, password: str) -> bool:

@@ -110,7 +110,7 @@ SELECT n.name, a.number FROM billing_alias n JOIN billing_account a ON a.id = n.
  WHERE n.name = ANY ($1::text[])"""
 GATEWAYS = """
 SELECT id, name, host, port, transport, enabled, inbound, outbound, any_port, username, password,
-       number_format, forwarded_caller
+       number_format, forwarded_caller, identifies
   FROM billing_gateway"""
 ROUTES = "SELECT gateway_id, prefix, position, strip, prepend FROM billing_gatewayroute ORDER BY id"
 ADDRESSES = "SELECT name FROM addresses()"

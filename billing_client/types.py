@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from billing_client.lifecycle import LifeTerms
+    from billing_client.vouching import Identifies, NumberTrust
 
 __all__ = [
     "AccountKind",
@@ -142,6 +143,8 @@ class Party:
     """How it takes calls."""
     life: LifeTerms | None = None
     """What `refusal` rests on, for who remembers this; None: it never changes by itself."""
+    trust: NumberTrust | None = None
+    """How far its number identifies it, where it is known by that."""
 
     def __repr__(self) -> str:
         """Without the password, so that it cannot reach a log."""
@@ -207,6 +210,8 @@ class Gateway:
     forwarded_caller: ForwardedCaller = "original"
     """What it gets in From of a call whose caller is somebody else than the account that pays: the caller's number, or
     the account's."""
+    identifies: Identifies = "no"
+    """Whether the numbers that it brings say who calls."""
 
     def __repr__(self) -> str:
         """Without the credentials, so that they cannot reach a log."""

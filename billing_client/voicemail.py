@@ -10,8 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from billing_client.vouchers import GuessSource
+
 __all__ = [
     "Deposit",
+    "DepositPace",
     "DepositResult",
     "Email",
     "Folder",
@@ -111,6 +114,8 @@ class PinVerdict:
     verdict: Literal["right", "wrong", "locked", "none"]
     """Of these, "locked" says that too many were wrong, whoever tries; "none" that there is no such mailbox or that it
     has no PIN. Callers must not be able to tell "none" from "wrong"."""
+    delay_seconds: int = 0
+    """How late the answer shall be, because wrong PINs came before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +157,26 @@ class Email:
     """The message's, then that of the message that it introduces."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepositPace:
+    """How much callers may leave in one mailbox."""
+
+    from_one_caller: int = 20
+    """Messages of one calling number that may lie there; those who withhold theirs share as many."""
+    messages_an_hour: int = 30
+    """From all callers together."""
+    emails_an_hour: int = 20
+    """Further messages are told of later."""
+
+
 class Mailboxes(Protocol):
     """All mailboxes. Each operation is one round trip, may be repeated, and raises StoreError."""
 
     async def mailbox(self, number: str) -> Mailbox | None:
         """The mailbox of an account, or of the account that an alias leads to; None: there is none."""
 
-    async def check_pin(self, number: str, pin: str, source: str) -> PinVerdict:
-        """Check a PIN; failures are counted in the store across calls and nodes, by mailbox and by `source` (ANI)."""
+    async def check_pin(self, number: str, pin: str, source: GuessSource) -> PinVerdict:
+        """Check a PIN; it is counted before it is looked at, across calls and nodes (`billing_client.guessing`)."""
 
     async def set_pin(self, number: str, pin: str) -> None:
         """Change the PIN; that it is not weak is checked before (`weak_pin`)."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from billing_client.rows import text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,14 +33,42 @@ RejectedReason = Literal[
 ]  # fmt: skip
 
 
+LONGEST_NUMBER: Final = 64
+LONGEST_WAY: Final = 24
+
+
 @dataclass(frozen=True, slots=True)
 class GuessSource:
-    """Where a code comes from; wrong ones are counted for each."""
+    """Where a code or PIN comes from: who is known for certain, and the way by which it came."""
 
     ani: str
-    """The calling number; empty or "anonymous" where it is withheld (a client of the portal: its address)."""
+    """The calling number; empty or "anonymous" where it is withheld. By itself it says nothing of who calls."""
     access_number: str = ""
     """What was dialled, or whatever else the code came through."""
+    gateway: str = ""
+    """The carrier that brought the call; empty: a phone of ours."""
+    phone: str = ""
+    """The account of ours whose own phone calls."""
+    is_vouched: bool = False
+    """The gateway's numbers identify: the calling number is who calls."""
+
+    @property
+    def guesser(self) -> str:
+        """Who tries, in the words of the store; empty: nobody can say, and then nobody is locked for it."""
+        if self.phone:
+            return f"phone {text(self.phone, LONGEST_NUMBER)}"
+        is_number = self.is_vouched and self.ani not in ("", "anonymous")
+        return f"number {text(self.ani, LONGEST_NUMBER)}" if is_number else ""
+
+    @property
+    def access(self) -> str:
+        """The access number, as the store takes it."""
+        return text(self.access_number, LONGEST_WAY)
+
+    @property
+    def way(self) -> str:
+        """By which way it came: what is locked of somebody else's mailbox or card."""
+        return f"{text(self.gateway, LONGEST_WAY) or 'phones'} {self.access}"
 
 
 Channel = Literal["email", "sms"]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from billing_client.guessing import Guesses
-    from ivr.apps.selfcare.callback import RingBack
+    from ivr.apps.selfcare.desk import RingBack
     from ivr.leg import DialRequest
     from ivr.outbox import Depositor
     from ivr.runner import Application

@@ -43,6 +43,8 @@ class IvrCall:
         self._party = Party(leg, details.language)
         self._details = details
         self._spool = spool
+        self._number_only = details.account if details.vouched else None
+        """The account that the calling number alone says the caller to be."""
         self.spooled: list[str] = []
         """Names of the recordings that were written to disk."""
 
@@ -194,7 +196,12 @@ class IvrCall:
     ) -> DialResult:
         """Call somebody through the switch and connect both."""
         request = DialRequest(
-            destination=destination, account=account, caller=caller, caller_name=caller_name, diverted=diverted
+            destination=destination,
+            account=account,
+            caller=caller,
+            caller_name=caller_name,
+            diverted=diverted,
+            is_number_only=account == self._number_only,
         )
 
         async def meet(leg: Leg) -> bool:
@@ -227,6 +234,14 @@ class IvrCall:
         if result.answered:
             await self.hangup()
         return result
+
+    def known_by_number(self, account: str) -> None:
+        """Only the calling number says so."""
+        self._number_only = account
+
+    def prove(self) -> None:
+        """A PIN says so too."""
+        self._number_only = None
 
     async def sleep(self, seconds: float) -> None:
         """Silence."""

@@ -35,6 +35,8 @@ class DialRequest:
     """What the called party sees."""
     diverted: bool = False
     """On behalf of the account (sescase=orig-cdiv, RFC 8498) instead of by it."""
+    is_number_only: bool = False
+    """The calling number is all that the account is known by: the switch dials nothing dear for it."""
 
 
 class DialFailed(Exception):  # noqa: N818 (an event of the call)

@@ -167,6 +167,7 @@ def _request(house: House, wanted: DialRequest, origin: Origin, offer: bytes) ->
     caller = Uri("sip", wanted.caller or ANONYMOUS, domain)
     sender = NameAddr(wanted.caller_name, str(caller))
     case = "orig-cdiv" if wanted.diverted else "orig"
+    vouched = ";vouched=number" if wanted.is_number_only else ""
     lines: HeaderLines = [
         ("Max-Forwards", str(origin.max_forwards - 1)),
         ("From", str(sender.with_tag(core.agent.new_token()))),
@@ -174,7 +175,7 @@ def _request(house: House, wanted: DialRequest, origin: Origin, offer: bytes) ->
         ("Call-ID", core.agent.new_token() + core.agent.new_token()),
         ("CSeq", "1 INVITE"),
         ("P-Asserted-Identity", str(sender)),
-        ("P-Served-User", f"<{Uri('sip', wanted.account, domain)}>;sescase={case}"),
+        ("P-Served-User", f"<{Uri('sip', wanted.account, domain)}>;sescase={case}{vouched}"),
         *origin.history,
         ("Content-Type", "application/sdp"),
     ]

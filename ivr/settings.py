@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from billing_client.voicemail import DepositPace
 from billing_client.vouchers import VoucherSettings
 from ivr.apps.voicemail.settings import VoicemailSettings
 from media.settings import EngineSettings
@@ -33,6 +34,7 @@ class LoginSettings:
     per_call: int = 3
     lock_after: int = 9
     lock_seconds: int = 900
+    slow_after: int = 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,8 @@ class IvrSettings:
     """How long deleted messages can be taken back."""
     max_messages: int = 100
     """Of a mailbox that sets no limit of its own."""
+    pace: DepositPace = field(default_factory=DepositPace)
+    """How much callers may leave in one mailbox."""
     logins: LoginSettings = field(default_factory=LoginSettings)
     vouchers: VoucherSettings = field(default_factory=VoucherSettings)
 

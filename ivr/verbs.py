@@ -10,7 +10,7 @@ cancelled by a hang-up, so an operation on the store that is under way ends by i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -29,6 +29,8 @@ __all__ = [
 ]
 
 Answer = TypeVar("Answer")
+ORIGIN: Final = ("gateway", "identified", "vouched")
+"""Parameters by which the switch says how the caller is known."""
 
 
 class CallerHungUp(Exception):  # noqa: N818 (an event of the call)
@@ -66,6 +68,27 @@ class CallDetails:
     language: str = "en"
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Further URI parameters of the request, by lower-case name."""
+
+    @property
+    def gateway(self) -> str:
+        """The carrier that brought the call; empty: a phone of ours."""
+        return self.parameters.get("gateway", "")
+
+    @property
+    def is_identified(self) -> bool:
+        """Whether that carrier vouches for the calling number, be it somebody's of ours or not."""
+        return self.gateway != "" and self.parameters.get("identified") == "yes"
+
+    @property
+    def vouched(self) -> str:
+        """What `account` is known by where that is the calling number alone: "number", or "claimed" (by telephone, and
+        no call to it has proved that)."""
+        return self.parameters.get("vouched", "")
+
+    @property
+    def origin(self) -> Mapping[str, str]:
+        """The parameters that say how the caller is known: those that another application is told as well."""
+        return {name: self.parameters[name] for name in ORIGIN if name in self.parameters}
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +246,12 @@ class Ivr(Protocol):
 
     async def transfer(self, destination: str, *, account: str, caller: str, caller_name: str = "") -> DialResult:
         """Connect the caller to somebody else for good, as `dial` does; hangs up afterwards if that was answered."""
+
+    def known_by_number(self, account: str) -> None:
+        """The calling number is all that says that the caller is this account: what it dials must not be dear."""
+
+    def prove(self) -> None:
+        """The caller has given a PIN: it may dial whatever the account may."""
 
     async def sleep(self, seconds: float) -> None:
         """Silence."""

@@ -19,7 +19,7 @@ from ivr.apps.confirm import confirm
 from ivr.apps.echo import echo
 from ivr.apps.feature import feature
 from ivr.apps.menu import menu
-from ivr.apps.selfcare import Desk, balance, callback, calling_card, recharge
+from ivr.apps.selfcare import PROVE, Desk, balance, callback, calling_card, prove_phone, recharge
 from ivr.apps.voicemail import access, deposit
 from ivr.mail import deliver_forever, purge_forever
 from ivr.prompts import PromptLibrary
@@ -51,6 +51,8 @@ async def compose(settings: IvrSettings) -> Applications:
         max_seconds=settings.voicemail.max_seconds,
         lock_after=settings.logins.lock_after,
         lock_seconds=settings.logins.lock_seconds,
+        slow_after=settings.logins.slow_after,
+        pace=settings.pace,
     )
     answering = await StoreAnswering.connect(settings.store_dsn, node=settings.node)
     selfcare = await StoreSelfCare.connect(
@@ -58,6 +60,7 @@ async def compose(settings: IvrSettings) -> Applications:
         node=settings.node,
         lock_after=settings.logins.lock_after,
         lock_seconds=settings.logins.lock_seconds,
+        slow_after=settings.logins.slow_after,
     )
     vouchers = await open_vouchers(settings)
     sms = None if settings.open_sms is None else settings.open_sms()
@@ -143,17 +146,29 @@ class Applications:
             )
 
         self._menus = world.settings.menus
-        desk = Desk(selfcare=self._doors.selfcare, vouchers=self._doors.vouchers, settings=world.settings.cards)
+        desk = Desk(
+            selfcare=self._doors.selfcare,
+            vouchers=self._doors.vouchers,
+            settings=world.settings.cards,
+            ring_back=world.ring_back,
+        )
         self._found = {
             "announcement": announcement,
             "balance": partial(balance, desk=desk),
-            "callback": partial(callback, desk=desk, ring_back=world.ring_back),
+            "callback": partial(callback, desk=desk),
             "calling_card": partial(calling_card, desk=desk),
             "confirm": confirm,
             "echo": echo,
             "feature": partial(feature, answering=self._doors.answering),
             "recharge": partial(recharge, desk=desk),
-            "menu": partial(menu, menus=lambda: self._menus, applications=lambda: self._found, now=_now),
+            PROVE: partial(prove_phone, desk=desk),
+            "menu": partial(
+                menu,
+                menus=lambda: self._menus,
+                applications=lambda: self._found,
+                are_colleagues=self._doors.selfcare.are_colleagues,
+                now=_now,
+            ),
             "voicemail": mailbox(deposit),
             "voicemail-access": mailbox(access),
         }

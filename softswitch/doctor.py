@@ -49,6 +49,11 @@ MISNAMED = """
 SELECT name FROM billing_alias
  WHERE name = ANY(%s) OR name ~ '^[+*#]' OR name ~* '^urn:' OR name ^@ ANY(%s) ORDER BY name LIMIT %s"""
 MOST_MISNAMED = 20
+PINS_FOR_A_CARD = 1_000_000
+"""One guess in so many may hit a card (`billing.account_generation`)."""
+CARDS = """
+SELECT length(name) - length('@pin') AS digits, count(*) FROM billing_alias
+ WHERE name LIKE '%@pin' AND strpos(name, '#') = 0 GROUP BY 1 ORDER BY 1"""
 UTC_TIME_TAG = 0x17
 
 
@@ -151,6 +156,7 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
             middle = (before + time.time()) / 2
             version = connection.info.server_version
             locked, misnamed = _locked(connection), _misnamed(connection, configuration)
+            cards = _short_pins(connection)
     except (StoreError, psycopg.OperationalError) as error:
         yield Finding("store", Verdict.BAD, str(error).strip())
         return
@@ -167,6 +173,9 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
         yield Finding("guessing", Verdict.WARNING, text)
     for problem in misnamed:
         yield Finding("names", Verdict.WARNING, f"nobody reaches an account so: {problem}")
+    for digits, count in cards:
+        text = f"{count} cards have PINs of {digits} digits: one guess in {10**digits // count:,} is right, too many"
+        yield Finding("PINs", Verdict.WARNING, text)
 
 
 def _misnamed(connection: psycopg.Connection[tuple[Any, ...]], configuration: Configuration) -> list[str]:
@@ -187,6 +196,16 @@ def _locked(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
         row = connection.execute(LOCKED).fetchone()
         return row[0] if row else 0
     return 0
+
+
+def _short_pins(connection: psycopg.Connection[tuple[Any, ...]]) -> list[tuple[int, int]]:
+    """Lengths of PINs that are too short for the number of cards that have them, and that number."""
+    try:
+        with connection.transaction():
+            found = connection.execute(CARDS).fetchall()
+    except psycopg.errors.UndefinedTable:
+        return []
+    return [(digits, count) for digits, count in found if count * PINS_FOR_A_CARD > 10**digits]
 
 
 def _names(configuration: Configuration) -> Iterator[Finding]:

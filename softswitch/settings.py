@@ -12,6 +12,7 @@ import psutil
 
 from billing.names import Reserved
 from billing_client.numbering import as_address
+from billing_client.voicemail import DepositPace
 from ivr.apps.voicemail import KEY_MAPS, VoicemailSettings
 from ivr.handover import MailSettings
 from ivr.settings import IvrSettings, LoginSettings
@@ -126,6 +127,7 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
         ring_seconds=float(sip.ring_seconds),
         early_media_seconds=float(sip.early_media_seconds),
         max_unpaid_call_seconds=float(sip.max_unpaid_call_seconds),
+        number_price=security.number_max_price,
         emergency_numbers=sip.emergency_numbers,
         emergency_services=sip.emergency_services,
         media_server=_media_server(configuration),
@@ -199,6 +201,7 @@ def explain_conditions(configuration: Configuration) -> Conditions:
         domains=(*configuration.domains, *_own_addresses(configuration)),
         applications=applications,
         ring_seconds=float(configuration.sip.ring_seconds),
+        number_price=configuration.security.number_max_price,
     )
 
 
@@ -273,10 +276,20 @@ def ivr_settings(configuration: Configuration) -> IvrSettings:
             force_name=voicemail.force_name,
         ),
         max_messages=voicemail.max_messages,
+        pace=DepositPace(
+            from_one_caller=voicemail.max_from_one_caller,
+            messages_an_hour=voicemail.max_messages_an_hour,
+            emails_an_hour=voicemail.max_emails_an_hour,
+        ),
         mail=mail_settings(configuration),
         open_sms=None if sms is None else lambda: open_sms_gateway(sms),
         purge_hours=float(voicemail.purge_hours),
-        logins=LoginSettings(per_call=logins.per_call, lock_after=logins.lock_after, lock_seconds=logins.lock_seconds),
+        logins=LoginSettings(
+            per_call=logins.per_call,
+            lock_after=logins.lock_after,
+            lock_seconds=logins.lock_seconds,
+            slow_after=logins.slow_after,
+        ),
         vouchers=voucher_settings(configuration),
     )
 

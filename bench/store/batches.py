@@ -55,7 +55,7 @@ for line in sys.stdin:
     if "generate" in said:
         account_generation.generate(account_generation.AccountGeneration(
             customer="bench", batch=said["batch"], count=said["generate"], product="bench",
-            opening_balance=Decimal(5), pin_digits=10), quiet)
+            opening_balance=Decimal(5), pin_digits=12), quiet)
     elif "export" in said:
         account_batches.export(said["batch"], Path(said["export"]), quiet)
     else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from billing.models.batches import AuditLog, Batch
 from billing.models.calls import ActiveCall, Correction, Node, Spending, SpendingAlert, Xdr
 from billing.models.customers import Account, AccountUse, Alias, Customer, usual_calls_out
+from billing.models.known_numbers import NumberWay, RingBack
 from billing.models.money import Balance, LedgerEntry
 from billing.models.pricing import Product, Rate, Tariff
 from billing.models.registrations import Binding, Subscription
@@ -36,11 +37,13 @@ __all__ = [
     "LedgerEntry",
     "Mailbox",
     "Node",
+    "NumberWay",
     "PinFailure",
     "Product",
     "Rate",
     "Receipt",
     "Redemption",
+    "RingBack",
     "Spending",
     "SpendingAlert",
     "Subscription",

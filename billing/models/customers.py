@@ -119,6 +119,14 @@ class Account(Limited):
         CREDIT = "credit", "credit with its own limit"
         SUBORDINATE = "subordinate", "credit within the customer's limit"
 
+    class Ani(models.TextChoices):
+        """How far a number of the outside that is its alias identifies it."""
+
+        ENOUGH = "enough", "its number is enough"
+        ONCE = "once", "the PIN is asked once for each gateway"
+        PIN = "pin", "the PIN is always asked"
+        OFF = "off", "its numbers do not identify"
+
     number = Identifier(max_length=64, unique=True)
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="accounts")
     kind = models.CharField(max_length=11, choices=Kind.choices)
@@ -134,6 +142,8 @@ class Account(Limited):
     """Of the prompts and e-mails that its user gets; empty: the configured one."""
     sub_realm = models.CharField(max_length=64, blank=True, default="", db_default=Value(""))
     """Only vouchers of the same sub-realm recharge the account."""
+    ani = models.CharField(max_length=6, choices=Ani.choices, default="once", db_default=Value("once"))
+    """How far its numbers of the outside identify it (`billing_client.vouching`)."""
     state = state()
     activation_date = models.DateField(null=True, blank=True)
     """First day on which the account can be used, in the customer's time zone."""
@@ -157,6 +167,7 @@ class Account(Limited):
         constraints = (
             *Limited.Meta.constraints,
             models.CheckConstraint(name="account_kind", condition=Q(kind__in=("debit", "credit", "subordinate"))),
+            models.CheckConstraint(name="account_ani", condition=Q(ani__in=("enough", "once", "pin", "off"))),
             models.CheckConstraint(name="account_number_form", condition=Q(number__regex=r"^[^\s@]+$")),
             models.CheckConstraint(
                 name="account_answering_form", condition=Q(answering__mode__isnull=True) | Q(answering__mode__in=MODES)
@@ -210,6 +221,8 @@ class Alias(models.Model):
     allow_authentication = models.BooleanField(default=False, db_default=Value(False))
     """True: it registers and is rung by itself. False: it only leads calls to the account."""
     is_number = models.BooleanField(default=False, db_default=Value(False), editable=False)
+    claimed_at = models.DateTimeField(null=True, editable=False)
+    """When somebody claimed this number by telephone; null: it is known to be the account's."""
 
     class Meta:
         verbose_name_plural = "aliases"

@@ -32,6 +32,13 @@ class Gateway(models.Model):
         ORIGINAL = "original"
         FORWARDER = "forwarder"
 
+    class Identifies(models.TextChoices):
+        """Whether the numbers that it brings say who calls."""
+
+        NO = "no", "no"
+        YES = "yes", "yes"
+        ATTESTED = "attested", "where STIR attests them fully"
+
     name = Identifier(max_length=64, unique=True)
     host = models.CharField(max_length=255)
     port = models.PositiveIntegerField(default=5060, db_default=5060)
@@ -48,6 +55,7 @@ class Gateway(models.Model):
     forwarded_caller = models.CharField(
         max_length=9, choices=ForwardedCaller.choices, default="original", db_default=Value("original")
     )
+    identifies = models.CharField(max_length=8, choices=Identifies.choices, default="no", db_default=Value("no"))
 
     class Meta:
         constraints = (
@@ -56,6 +64,7 @@ class Gateway(models.Model):
             models.CheckConstraint(
                 name="gateway_forwarded_caller", condition=Q(forwarded_caller__in=("original", "forwarder"))
             ),
+            models.CheckConstraint(name="gateway_identifies", condition=Q(identifies__in=("no", "yes", "attested"))),
         )
 
     def __str__(self) -> str:

@@ -46,6 +46,8 @@ class Mailbox(models.Model):
         max_length=4, choices=Attachment.choices, default=Attachment.WAV, db_default=Value(Attachment.WAV)
     )
     delete_after_email = models.BooleanField(default=False, db_default=Value(False))
+    emails_until = models.DateTimeField(null=True, editable=False)
+    """So far its e-mails fill their pace (`pace_email`)."""
 
     class Meta:
         verbose_name_plural = "mailboxes"
@@ -115,10 +117,11 @@ class Greeting(models.Model):
 
 
 class PinFailure(models.Model):
-    """Wrong PINs in a row, of a mailbox or from a calling number, whatever call and node they came through."""
+    """Wrong PINs in a row, of a mailbox or of who tries, whatever call and node they came through."""
 
     subject = Identifier(max_length=128, primary_key=True)
-    """"mailbox NUMBER" or "source NUMBER"."""
+    """"mailbox NUMBER" (from its own phone and number), "mailbox NUMBER by GATEWAY ACCESS", "source phone NUMBER" or
+    "source number NUMBER"."""
     failures = models.IntegerField(db_default=0)
     """Since the last right one or the last lock."""
     locks = models.IntegerField(db_default=0)

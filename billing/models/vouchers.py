@@ -124,7 +124,7 @@ class Redemption(models.Model):
 
 
 class VoucherGuess(models.Model):
-    """Wrong codes of late: of a calling number, for an account, over an access number, of a prefix, of all."""
+    """Wrong codes of late: for an account, over an access number, of a prefix, of all; and PINs."""
 
     subject = Identifier(max_length=128, primary_key=True)
     weight = models.IntegerField()
@@ -133,6 +133,10 @@ class VoucherGuess(models.Model):
     since = models.DateTimeField(db_default=Now())
     at = models.DateTimeField(db_default=Now())
     locked_until = models.DateTimeField(null=True)
+    slots = ArrayField(models.CharField(max_length=64), default=list, db_default=Value([]))
+    """Guesses that are counted already, and not known to be wrong or right."""
+    next_at = models.DateTimeField(null=True)
+    """Of an access number: when the next PIN is taken from callers whom nobody vouches for."""
 
 
 class Receipt(models.Model):

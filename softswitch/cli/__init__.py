@@ -38,6 +38,7 @@ SECTIONS: dict[str, list[click.Command]] = {
         accounts.activate,
         accounts.block,
         accounts.unblock,
+        accounts.forget,
         accounts.suspend,
         accounts.close,
         batches.batches,

@@ -61,7 +61,12 @@ def _lines(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield (
         "aliases",
         ", ".join(
-            f"{name} (registers)" if name in row["authenticating_aliases"] else name for name in row["aliases"] or ()
+            f"{name} (registers)"
+            if name in row["authenticating_aliases"]
+            else f"{name} (claimed, not proven)"
+            if name in row["claimed_numbers"]
+            else name
+            for name in row["aliases"] or ()
         ),
     )
     yield "phones", str(row["registrations"])
@@ -117,6 +122,22 @@ def _move(shell: Shell, number: str, move: str, done: str) -> None:
     if after is None:
         raise click.ClickException(f"account {number} is {before}: it cannot be {done}")
     shell.done(f"account {number} is {after} (it was {before})")
+
+
+@click.command()
+@click.argument("number")
+@click.argument("known")
+@click.pass_obj
+def forget(shell: Shell, number: str, known: str) -> None:
+    """Forget a number by which an account is recognised: "forget 101 42073723123".
+
+    One that the account's document names comes back with the next apply.
+    """
+    with shell.operations() as operations:
+        forgotten = operations.forget_number(number, known)
+    if not forgotten:
+        raise click.ClickException(f"account {number} is not recognised by {known}")
+    shell.done(f"account {number} is not recognised by {known} any more")
 
 
 @click.command()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["guessing"]
 
-KINDS = ("ani", "account", "access", "prefix", "all")
+KINDS = ("ani", "phone", "account", "access", "prefix", "all")
 COLUMNS = (
     Column("what", "Guessed"),
     Column("counted_for", "Counted for", grows=True),
@@ -34,17 +34,18 @@ COLUMNS = (
 def guessing(context: click.Context, everything: bool, as_json: bool) -> None:
     """Who guesses codes of vouchers and PINs.
 
-    Wrong ones are counted for the calling number (ani), the account, the access number, the beginning of the
-    code (prefix) and all; the more there are the later come the answers.
+    Wrong ones are counted for whoever tries, where that is certain (a phone of ours; ani, a number that a gateway
+    vouches for), for the account by the way that they came, the access number, the beginning of the code
+    (prefix) and all; the more there are the later come the answers.
     """
     if context.invoked_subcommand is not None:
         return
     shell: Shell = context.obj
-    lock_after = shell.configuration().security.login_attempts.lock_after
+    attempts = shell.configuration().security.login_attempts
     with shell.operations():
         from billing.guessing import guessing as found
 
-        rows = found(lock_after=lock_after, everything=everything)
+        rows = found(lock_after=attempts.lock_after, slow_after=attempts.slow_after, everything=everything)
     shell.show(rows if as_json else [_told(row) for row in rows], COLUMNS, as_json=as_json, nothing="Nobody guesses.")
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeVar, get_args
 
-from billing.values import amount
 from billing_client.numbering import read
 from ivr.apps.selfcare.settings import BalanceMode, CardSettings, LowBalancePolicy, Registering, Translation
 from ivr.say import GRAMMARS
@@ -14,11 +13,10 @@ from softswitch.config import values
 from softswitch.config.document import WrongValueError
 from softswitch.config.menus import sound_beside
 from softswitch.config.model import SmsSettings
-from softswitch.config.values import boolean, choice, integer, number, text
+from softswitch.config.values import boolean, choice, integer, money, number, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from decimal import Decimal
 
     from billing_client.vouchers import Channel
     from softswitch.config.document import Document, Section
@@ -117,7 +115,7 @@ def _card(options: Section) -> CardSettings:
         announce_seconds=options.value("announce_seconds", boolean, plain.announce_seconds),
         announce_hours=options.value("announce_hours", boolean, plain.announce_hours),
         announce_price=options.value("announce_price", boolean, plain.announce_price),
-        low_balance=options.value("low_balance", _money, plain.low_balance),
+        low_balance=options.value("low_balance", money, plain.low_balance),
         low_balance_policy=options.value(
             "low_balance_policy", _one_of(get_args(LowBalancePolicy)), plain.low_balance_policy
         ),
@@ -128,6 +126,7 @@ def _card(options: Section) -> CardSettings:
         one_stage=options.value("one_stage", boolean, plain.one_stage),
         receipts=_receipts(options.section("receipts")),
         callback_seconds=options.value("callback_seconds", number(0, 600), plain.callback_seconds),
+        callback_an_hour=options.value("callback_an_hour", integer(1, 1000), plain.callback_an_hour),
         callback_ring_seconds=options.value("callback_ring_seconds", number(5, 600), plain.callback_ring_seconds),
     )
     if found.min_auth_code_length > found.max_auth_code_length:
@@ -184,13 +183,6 @@ def _registering(value: str) -> Registering:
 def _one_of(known: tuple[T, ...]) -> Callable[[str], T]:
     parse = choice(*map(str, known))
     return lambda value: next(one for one in known if one == parse(value))
-
-
-def _money(value: str) -> Decimal:
-    found = amount(text(value))
-    if found is None or found < 0:
-        raise WrongValueError(f'expected an amount such as "1.00", not "{value}"')
-    return found
 
 
 def _keys(value: str) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from softswitch.config.values import Endpoint
@@ -122,6 +123,7 @@ class LoginAttempts:
     per_call: int = 3
     lock_after: int = 9
     lock_seconds: int = 900
+    slow_after: int = 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +135,8 @@ class Security:
     md5_user_agents: tuple[str, ...] = ("baresip",)
     login_attempts: LoginAttempts = field(default_factory=LoginAttempts)
     messages: Messages = field(default_factory=Messages)
+    number_max_price: Decimal = Decimal("0.50")
+    """The most that a minute, or the answer, of a call may cost whose payer is known by the calling number alone."""
     nonce_secret: str | None = field(default=None, repr=False)
     """Signs digest nonces; None: a file in data_dir that the first start writes."""
 
@@ -215,6 +219,11 @@ class Voicemail:
     keys: str = "comedian"
     """Key map: comedian or freeswitch."""
     max_messages: int = 100
+    max_from_one_caller: int = 20
+    """Messages of one calling number in a mailbox."""
+    max_messages_an_hour: int = 30
+    max_emails_an_hour: int = 20
+    """Of one mailbox; what comes above that is told of later."""
     max_seconds: int = 180
     min_seconds: float = 3.0
     silence_seconds: float = 10.0

@@ -33,7 +33,7 @@ from softswitch.config.model import (
     Trace,
     Voicemail,
 )
-from softswitch.config.values import Endpoint, boolean, choice, integer, number, text
+from softswitch.config.values import Endpoint, boolean, choice, integer, money, number, text
 from softswitch.config.vouchers import read_vouchers
 
 if TYPE_CHECKING:
@@ -208,6 +208,7 @@ def _security(section: Section) -> Security:
                 per_call=login.value("per_call", integer(1, 20), plain.login_attempts.per_call),
                 lock_after=login.value("lock_after", integer(1, 1000), plain.login_attempts.lock_after),
                 lock_seconds=login.value("lock_seconds", integer(1, A_DAY), plain.login_attempts.lock_seconds),
+                slow_after=login.value("slow_after", integer(1, 100_000), plain.login_attempts.slow_after),
             )
         return Security(
             flood=limits,
@@ -215,6 +216,7 @@ def _security(section: Section) -> Security:
             md5_user_agents=section.values("md5_user_agents", text, plain.md5_user_agents),
             login_attempts=attempts,
             messages=messages,
+            number_max_price=section.value("number_max_price", money, plain.number_max_price),
             nonce_secret=section.value("nonce_secret", _secret, None),
         )
 
@@ -350,6 +352,9 @@ def _voicemail(section: Section) -> Voicemail:
         return Voicemail(
             keys=section.value("keys", choice("comedian", "freeswitch"), plain.keys),
             max_messages=section.value("max_messages", integer(1, 10_000), plain.max_messages),
+            max_from_one_caller=section.value("max_from_one_caller", integer(1, 10_000), plain.max_from_one_caller),
+            max_messages_an_hour=section.value("max_messages_an_hour", integer(1, 10_000), plain.max_messages_an_hour),
+            max_emails_an_hour=section.value("max_emails_an_hour", integer(1, 10_000), plain.max_emails_an_hour),
             max_seconds=section.value("max_seconds", integer(5, 3600), plain.max_seconds),
             min_seconds=section.value("min_seconds", number(1, 60), plain.min_seconds),
             silence_seconds=section.value("silence_seconds", number(1, 60), plain.silence_seconds),

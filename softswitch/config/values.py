@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import TYPE_CHECKING, TypeVar
 
+from billing.values import amount
 from billing_client.numbering import digits_of, read
 from softswitch.config.document import WrongValueError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from decimal import Decimal
 
 __all__ = [
     "Endpoint",
@@ -27,6 +29,7 @@ __all__ = [
     "integer",
     "ip_address",
     "ip_version",
+    "money",
     "name",
     "number",
     "port_range",
@@ -69,6 +72,14 @@ def telephone(value: str) -> str:
     if found.kind != "number":
         raise WrongValueError(f'"{value}" is no telephone number')
     return found.text
+
+
+def money(value: str) -> Decimal:
+    """An amount; which currency is said elsewhere."""
+    found = amount(text(value))
+    if found is None or found < 0:
+        raise WrongValueError(f'expected an amount such as "1.00", not "{value}"')
+    return found
 
 
 def name(value: str) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from billing_client.books import RouteBook
     from billing_client.store import Store
     from billing_client.types import Gateway, Party
+    from billing_client.vouching import Vouched
+    from switch.call.number import Identity
     from switch.call.services import Books
     from switch.call.trace import Trace
     from switch.doorkeeper import Doorkeeper
@@ -42,13 +45,16 @@ __all__ = [
     "address_caller",
     "carrier_caller",
     "chain_of",
+    "is_attested",
     "is_unproven",
     "known_carrier",
     "login_account",
     "name_to_show",
     "note_caller",
+    "vouches",
 ]
 
+_PASSED: Final = "TN-VALIDATION-PASSED"
 _NOBODY: Final = Parties(None, None, ())
 _TRUST_SECONDS: Final = 3600.0
 _A_NUMBER: Final = 5
@@ -121,7 +127,7 @@ class CallerCheck:
 
     async def _parties(self, *, caller: str | None, ani: str | None, dialled: str) -> Parties:
         """Both ends from the store, or from memory while that is away; raises StoreError."""
-        calling = caller or f"{ani}@pstn"
+        calling = caller or (f"{ani}@pstn" if ani else "")
         dialled = "" if is_credential(dialled) else dialled
         if not self._reach.is_away:
             changes = self._memory.changes
@@ -146,8 +152,10 @@ class CallerCheck:
         gateway = self.gateway(flow)
         if gateway is not None and not self._is_blocked(request, flow):
             sender = asserted(request)
-            parties = await self._parties(caller=None, ani=sender.number or None, dialled=dialled)
-            return parties, carrier_caller(gateway, sender.number, sender.display)
+            identifies = vouches(gateway, request, sender)
+            ani = sender.number if identifies and sender.number else None
+            parties = await self._parties(caller=None, ani=ani, dialled=dialled)
+            return carrier_caller(parties, gateway, sender.number, sender.display, identifies=identifies)
         credentials = self._credentials(request)
         if credentials is None:
             return await self._by_address(request, flow, dialled)
@@ -184,7 +192,7 @@ class CallerCheck:
         served, chain = _served_user(request), None if self.marks is None else self.marks.take(request)
         if served is None or chain is None:
             return _NOBODY, Verdict.REFUSED
-        number, is_diverted = served
+        number, is_diverted, vouched = served
         parties = await self._parties(caller=number, ani=None, dialled=dialled)
         sender = asserted(request)
         shown = sender.number or "anonymous"
@@ -194,7 +202,9 @@ class CallerCheck:
             forward = account.answering.forward_to(dialled)
             name, most = (forward.name, forward.max_calls) if forward else (dialled, DEFAULT_MAX_CALLS)
             forwarding = Forwarding(account.number, name, most, shown, sender.display, chain=chain)
-        return parties, Caller(shown, sender.display, None, forwarding, is_application=True, chain=chain)
+        return parties, Caller(
+            shown, sender.display, None, forwarding, is_application=True, chain=chain, vouched=vouched
+        )
 
 
 def known_carrier(routes: RouteBook, remote: tuple[str, int]) -> Gateway | None:
@@ -232,9 +242,36 @@ def name_to_show(wanted: str, account: Party) -> str:
     return wanted if is_name else account.display
 
 
-def carrier_caller(gateway: Gateway, ani: str, display: str = "") -> Caller:
-    """A call from a carrier; `ani` is the number that the carrier vouches for, or empty."""
-    return Caller(ani or "anonymous", display, gateway)
+def carrier_caller(
+    parties: Parties, gateway: Gateway, ani: str, display: str = "", *, identifies: bool
+) -> tuple[Parties, Caller]:
+    """A call from a carrier that shows the number `ani`, and whose call it is: an account's where the carrier vouches
+    for its numbers and the account lets that be enough, else nobody's of ours."""
+    account = parties.caller
+    trust = account.trust if account is not None and identifies else None
+    vouched: Vouched = "" if trust is None else trust.by(gateway.gateway_id)
+    caller = Caller(ani or "anonymous", display, gateway, vouched=vouched, is_identified=identifies)
+    return parties if vouched else replace(parties, caller=None), caller
+
+
+def vouches(gateway: Gateway, request: Request, sender: Identity) -> bool:
+    """Whether the number of a call from a carrier says who calls (`identifies` of the gateway)."""
+    return gateway.identifies == "yes" or (gateway.identifies == "attested" and is_attested(request, sender))
+
+
+def is_attested(request: Request, sender: Identity) -> bool:
+    """Whether the carrier says that it has verified the number, and that it was attested fully.
+
+    `verstat` of the number (3GPP TS 24.229 section 7.2A.20) must be TN-Validation-Passed; its level is the suffix of
+    that (`-A`), or Attestation-Info or P-Attestation-Indicator. Less than A, or no level at all, is not enough.
+    """
+    verstat = sender.verstat.upper()
+    result, level = verstat[: len(_PASSED)], verstat[len(_PASSED) :].removeprefix("-")
+    if result != _PASSED:
+        return False
+    told = [level, request.get("Attestation-Info"), request.get("P-Attestation-Indicator")]
+    levels = {one.strip().upper() for one in told if one}
+    return levels == {"A"}
 
 
 def chain_of(caller: Caller, account: Party | None, flow: Flow) -> Chain:
@@ -278,10 +315,15 @@ def note_caller(trace: Trace, caller: Caller, source: str) -> None:
         gateway=caller.gateway.name,
         source=source,
     )
+    if not caller.is_identified:
+        trace.add(
+            "caller", "nobody vouches for the number: by {gateway} it identifies nobody", gateway=caller.gateway.name
+        )
 
 
-def _served_user(request: Request) -> tuple[str, bool] | None:
-    """The account that a trusted peer says is served, and whether it forwards the call; None: it says nothing."""
+def _served_user(request: Request) -> tuple[str, bool, Vouched] | None:
+    """The account that a trusted peer says is served, whether it forwards the call, and what it is known by where that
+    is its number alone; None: it says nothing."""
     for value in request.values("P-Served-User"):
         try:
             user = NameAddr.parse(value)
@@ -289,5 +331,6 @@ def _served_user(request: Request) -> tuple[str, bool] | None:
         except ParseError:
             continue
         if number:
-            return number, (user.params.get("sescase") or "").lower() == "orig-cdiv"
+            vouched: Vouched = "number" if user.params.get("vouched") == "number" else ""
+            return number, (user.params.get("sescase") or "").lower() == "orig-cdiv", vouched
     return None

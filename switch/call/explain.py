@@ -88,6 +88,7 @@ class Conditions:
     domains: tuple[str, ...] = ()
     applications: Applications = field(default_factory=Applications)
     ring_seconds: float = 60.0
+    number_price: Decimal | None = None
 
     @classmethod
     def of(cls, settings: SwitchSettings) -> Conditions:
@@ -98,6 +99,7 @@ class Conditions:
             emergency_services=settings.emergency_services,
             domains=settings.domains,
             applications=Applications.of(settings),
+            number_price=settings.number_price,
             ring_seconds=settings.ring_seconds,
         )
 
@@ -161,7 +163,7 @@ class _Answering:
             return
         rated = parties.callee.number if parties.callee is not None else self._dialled
         rates = await self._inquiry.rates(account.tariff_id if account else None, rated)
-        dial_plan = DialPlan(rates, routes, conditions.emergency, conditions.applications)
+        dial_plan = DialPlan(rates, routes, conditions.emergency, conditions.applications, conditions.number_price)
         plan = plan_call(parties, self._dialled, caller, dial_plan, explanation.question.at, self._trace)
         self._note_rejections(account, rates, rated, routes, plan)
         if isinstance(plan, Refusal):
@@ -181,8 +183,10 @@ class _Answering:
         gateway = known_carrier(routes, _socket(question.source)) if question.source else None
         if gateway is not None:
             ani = calling_number(question.caller)
-            parties = await inquiry.parties(caller=None, ani=ani or None, dialled=self._dialled, at=self._at)
-            return parties, carrier_caller(gateway, ani)
+            identifies = gateway.identifies == "yes"  # nobody can say what a carrier would attest
+            calling = ani if identifies and ani else None
+            parties = await inquiry.parties(caller=None, ani=calling, dialled=self._dialled, at=self._at)
+            return carrier_caller(parties, gateway, ani, identifies=identifies)
         name = routes.account_at(_socket(question.source)[0]) if question.source else None
         if name is not None:
             parties = await inquiry.parties(caller=name, ani=None, dialled=self._dialled, at=self._at)

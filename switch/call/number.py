@@ -31,6 +31,8 @@ class Identity:
     number: str
     """A number or a name; empty: it is withheld, or nothing that anybody may be called."""
     display: str = ""
+    verstat: str = ""
+    """What the peer says of having verified the number (3GPP TS 24.229 section 7.2A.20)."""
 
 
 def number_of(uri: Uri) -> Number:
@@ -67,6 +69,15 @@ def asserted(request: Request) -> Identity:
     numbers = [(uri, number) for uri, number in known if number.kind == "number"]
     if numbers:
         # Of two numbers the tel value is the telephone number; the other may be an extension.
-        telephone = next((number for uri, number in numbers if uri.scheme == "tel"), numbers[0][1])
-        return Identity(telephone.text, display)
+        uri, telephone = next(((uri, number) for uri, number in numbers if uri.scheme == "tel"), numbers[0])
+        return Identity(telephone.text, display, _verstat(uri))
     return Identity(next((calling_number(uri.user) for uri, _ in known if uri.user), ""), display)
+
+
+def _verstat(uri: Uri) -> str:
+    """The parameter of the number, in the user part, or of the URI."""
+    for param in (uri.user or "").split(";")[1:]:
+        name, _, value = param.partition("=")
+        if name.lower() == "verstat":
+            return value
+    return uri.params.get("verstat") or ""

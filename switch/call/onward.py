@@ -12,16 +12,19 @@ from switch.call.diversion import diverted, is_loop
 from switch.call.forward import Forwarding, shown
 from switch.call.hunt import Branch, Invitation, Stage
 from switch.call.legs import phone_stage
-from switch.call.plan import Application, Refusal
+from switch.call.plan import CARD, Application, Refusal
 from switch.sip.flow import INNER_FLOW, Hop
 from switch.sip.status import q850_cause
 from switch.sip.uri import Uri
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from billing_client.incoming import Forward
     from billing_client.types import BindingRow, Party
     from switch.call.answering import ForwardTo, Step
     from switch.call.call import Call
+    from switch.call.plan import Caller
     from switch.sip.message import HeaderLines
 
 __all__ = ["Onward", "application_stage"]
@@ -121,8 +124,11 @@ def application_stage(call: Call, application: Application, step: Deposit | None
         first, last = diverted(
             call.own_request, application.target, settings.domains[0], target, cause=step.cause, reason=step.reason
         )
-    if account is not None and call.caller is not None and call.caller.is_own:
+    caller = call.caller
+    if account is not None and caller is not None and caller.is_own and _opens(caller, application):
         first = [*first, _served(account.number, settings.domains[0])]
+    if caller is not None:
+        application = replace(application, params=(*application.params, *_vouched(caller)))
     special = Invitation(name=application.name, asserts=True, first=first, last=last)
     return _application_stage(call, application, special)
 
@@ -152,6 +158,21 @@ def _application_stage(
         return Stage((), APPLICATION_RING_SECONDS)
     branch = Branch(uri, flow, invitation=special)
     return Stage((branch,), APPLICATION_RING_SECONDS, APPLICATION_RESPONSE_SECONDS, forwards=bool(special.last))
+
+
+def _opens(caller: Caller, application: Application) -> bool:
+    """A number that somebody has claimed by telephone dials on its card, and opens nothing else."""
+    return caller.vouched != "claimed" or application.name == CARD
+
+
+def _vouched(caller: Caller) -> Iterator[tuple[str, str]]:
+    """What the application is told of how the caller is known."""
+    if caller.gateway is not None:
+        yield "gateway", caller.gateway.name
+        if caller.is_identified:
+            yield "identified", "yes"
+    if caller.vouched:
+        yield "vouched", caller.vouched
 
 
 def _served(account: str, domain: str) -> tuple[str, str]:

@@ -15,10 +15,12 @@ from switch.sip.mark import NOBODY
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
     from datetime import datetime
+    from decimal import Decimal
 
     from billing_client.books import RateBook, RouteBook
     from billing_client.numbering import Emergency
     from billing_client.types import Direction, Gateway, Parties, Party, Rate, Route
+    from billing_client.vouching import Vouched
     from switch.call.forward import Forwarding
     from switch.call.trace import Trace
     from switch.settings import SwitchSettings
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from switch.sip.uri import Uri
 
 __all__ = [
+    "CARD",
     "Application",
     "Applications",
     "Called",
@@ -47,6 +50,7 @@ _PAID: Final = (
 )
 _FREE: Final = _MATCH + "free"
 _BLOCKED: Final = _MATCH + "blocked"
+CARD: Final = "calling_card"
 _VOICEMAIL_ACCESS: Final = "voicemail-access"
 _APPLICATIONS: Final = {"voicemail": _VOICEMAIL_ACCESS}
 """Applications that go by another name in the configuration."""
@@ -69,6 +73,10 @@ class Caller:
     """The account was known by the address that the call came from."""
     chain: Chain = NOBODY
     """What led here, where a forward or an application did."""
+    is_identified: bool = False
+    """Of a carrier's call: it vouches for the number, be that an account's or not."""
+    vouched: Vouched = ""
+    """The account is known by the calling number alone, and so much that shows."""
 
     @property
     def is_own(self) -> bool:
@@ -135,6 +143,15 @@ class DialPlan:
     routes: RouteBook
     emergency: Container[str] = ()
     applications: Applications = field(default_factory=Applications)
+    number_price: Decimal | None = None
+    """The most that a minute, or the answer, may cost where the payer is known by the calling number alone; None: any
+    price."""
+
+    def is_dear(self, rate: Rate) -> bool:
+        """Whether a call at this rate wants more than a number to say who pays."""
+        return self.number_price is not None and max(rate.connect_fee, rate.first_price, rate.next_price) > (
+            self.number_price
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +278,8 @@ def _to_application(
         return Refusal(403, 21, "an application does not call an application")
     if application.name == "feature" and (account is None or not caller.is_own or caller.gateway is not None):
         return Refusal(403, 21, "only an account's own phone uses star codes")
+    if caller.vouched == "claimed" and application.name != CARD:
+        account = None  # a number that was claimed by telephone dials on the card, and opens nothing else
     if account is not None and caller.is_own:
         # Who only forwards a call here, or calls through an application, has not shown to be the account.
         application = replace(application, target=account.number)
@@ -273,7 +292,7 @@ def _calls_own_second_number(account: Party | None, callee: Party, caller: Calle
     return (
         caller.gateway is not None
         and account is not None
-        and account.via == "ani"
+        and caller.vouched == "number"
         and account.account_id == callee.account_id
         and callee.answering.has_mailbox
     )
@@ -322,7 +341,7 @@ def _to_account(
         trace.add("rate", "a call from a carrier costs the callee nothing")
         return Plan(callee, None, "incoming", callee, ())
     # By its own number, whichever of its names was dialled: a dear line has no cheap alias.
-    rate = _rate(account, callee.number, dial_plan.rates, at, trace)
+    rate = _rate(account, callee.number, caller, dial_plan, at, trace)
     direction: Direction = "internal" if caller.forwarding is None else "forwarded"
     return rate if isinstance(rate, Refusal) else Plan(account, rate, direction, callee, ())
 
@@ -351,13 +370,15 @@ def _to_outside(
             number=route.number(dialled),
         )
     # Digits at somebody else's host are no telephone number: only a rate for everything prices them.
-    rate = _rate(account, "" if is_foreign else dialled, dial_plan.rates, at, trace)
+    rate = _rate(account, "" if is_foreign else dialled, caller, dial_plan, at, trace)
     direction: Direction = "forwarded" if is_forwarded else "outgoing"
     return rate if isinstance(rate, Refusal) else Plan(account, rate, direction, None, found)
 
 
-def _rate(account: Party, dialled: str, rates: RateBook, at: datetime, trace: Trace) -> Rate | Refusal:
-    rate = None if account.tariff_id is None else rates.rate_for(account.tariff_id, dialled, at)
+def _rate(
+    account: Party, dialled: str, caller: Caller, dial_plan: DialPlan, at: datetime, trace: Trace
+) -> Rate | Refusal:
+    rate = None if account.tariff_id is None else dial_plan.rates.rate_for(account.tariff_id, dialled, at)
     if rate is None:
         where = dialled or "addresses elsewhere"
         return Refusal(403, 21, f"the tariff of {account.number} has no rate for {where}", "ann-not-allowed")
@@ -376,4 +397,7 @@ def _rate(account: Party, dialled: str, rates: RateBook, at: datetime, trace: Tr
     )
     if rate.blocked:
         return Refusal(403, 21, f"calls to {rate.destination} are blocked", "ann-not-allowed")
+    if caller.vouched and dial_plan.is_dear(rate):
+        # 428 (RFC 8224 section 6.2.2): who calls must say so by more than a number; the media server asks the PIN.
+        return Refusal(428, 21, f"calls to {rate.destination} want the PIN: the calling number alone is not enough")
     return rate

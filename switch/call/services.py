@@ -83,4 +83,4 @@ class Services:
         """What calls are decided by at this moment."""
         settings, books = self.settings, self.books
         applications = Applications.of(settings)
-        return DialPlan(books.rates, books.routes, settings.emergency, applications)
+        return DialPlan(books.rates, books.routes, settings.emergency, applications, settings.number_price)

@@ -90,6 +90,12 @@ def tenant(accounts: list[Subscriber], network: str, port: int) -> dict[str, Any
                 "password": "of the carrier",
                 "routes": ["883"],
             },
-            {"name": "cards", "host": f"{network}.{CARDS_GATEWAY}", "port": port, "routes": ["88499"]},
+            {
+                "name": "cards",
+                "host": f"{network}.{CARDS_GATEWAY}",
+                "port": port,
+                "routes": ["88499"],
+                "identifies": "yes",
+            },
         ],
     }

@@ -67,6 +67,7 @@ def new_card(system: System) -> Callable[..., Card]:
             "product": "End-to-end product",
             "kind": "debit",
             "opening_balance": funds,
+            "ani": "enough",
             "aliases": [f"{pin}@pin", *more.pop("aliases", [])],
             **more,
         }
@@ -211,7 +212,9 @@ def test_a_missed_call_is_rung_back_and_both_legs_are_paid(
     assert rung.caller_number == CALLBACK
     rung.answer()
     rung.wait_answered()
-    at = EN.hears(rung, "balance-is")
+    at = EN.hears(rung, "callback-accept")
+    rung.send_digits("1")
+    at = EN.hears(rung, "balance-is", after=at)
     at = EN.hears(rung, "card-enter-destination", after=at)
     rung.send_digits(f"{friend.settings.number}##")
     incoming = friend.incoming(20)

@@ -42,6 +42,7 @@ TONE_HERTZ: Final = 700
 def john(system: System) -> Iterator[str]:
     """The second number of the demo tenant, its owner's calls carried by a gateway that the tests play."""
     gateway = {"name": "to the mobile network", "host": f"{system.network}.{GATEWAY}", "port": system.gateway_port}
+    gateway["identifies"] = "yes"
     follow = [{"name": "mobile", "to": MOBILE, "seconds": RING_SECONDS, "caller_id": "forwarder"}]
     apply(
         system,

@@ -75,6 +75,19 @@ def tongue(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @dataclass
+class RungBack:
+    """What the media server is asked to do."""
+
+    asked: list[tuple[DialRequest, CallDetails, float]] = field(default_factory=list)
+
+    def __call__(
+        self, request: DialRequest, details: CallDetails, *, after_seconds: float, ring_seconds: float
+    ) -> bool:
+        self.asked.append((request, details, after_seconds))
+        return True
+
+
+@dataclass
 class Cards:
     """Card 101 with ten dollars, which pay for five minutes to a friend."""
 
@@ -86,7 +99,10 @@ class Cards:
         self.selfcare.add(debit(), pin=PIN)
         self.selfcare.quotes[FRIEND] = Quote("ok", 300, Decimal(2), "USD")
         self.vouchers = MemoryVouchers(self.selfcare, worth={CODE: Decimal(5)})
-        self.desk = Desk(selfcare=self.selfcare, vouchers=self.vouchers, settings={NUMBER: self.settings})
+        self.rung = RungBack()
+        self.desk = Desk(
+            selfcare=self.selfcare, vouchers=self.vouchers, settings={NUMBER: self.settings}, ring_back=self.rung
+        )
         self.app = partial(calling_card, desk=self.desk)
 
     def set(self, status: AccountStatus) -> None:
@@ -105,16 +121,3 @@ def known(**details: Any) -> ScriptedCaller:
 def unknown(caller: str = ANI, **details: Any) -> ScriptedCaller:
     """Anybody else."""
     return ScriptedCaller(caller, language=TONGUE.language, **details).dials(NUMBER, app="calling_card")
-
-
-@dataclass
-class RungBack:
-    """What the media server is asked to do."""
-
-    asked: list[tuple[DialRequest, CallDetails, float]] = field(default_factory=list)
-
-    def __call__(
-        self, request: DialRequest, details: CallDetails, *, after_seconds: float, ring_seconds: float
-    ) -> bool:
-        self.asked.append((request, details, after_seconds))
-        return True

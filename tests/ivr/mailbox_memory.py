@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from billing_client.voicemail import DepositResult, Folder, GreetingKind
+    from billing_client.vouchers import GuessSource
     from ivr.verbs import CallDetails
 
 __all__ = ["MemoryMailboxes", "MemoryOutbox"]
@@ -112,7 +113,7 @@ class MemoryMailboxes:
             old_urgent=sum(one.urgent for one in old),
         )
 
-    async def check_pin(self, number: str, pin: str, source: str) -> PinVerdict:
+    async def check_pin(self, number: str, pin: str, source: GuessSource) -> PinVerdict:
         """See Mailboxes; sources are not counted here."""
         box = self._box("check_pin", number)
         if box is None or not box.pin:

@@ -10,12 +10,14 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from billing_client.selfcare import AccountStatus, Login, Quote
+from billing_client.selfcare import AccountStatus, KnownPhone, Login, Quote
 from billing_client.types import StoreUnavailable
 from billing_client.vouchers import Redeemed, VoucherRejected
 
 if TYPE_CHECKING:
+    from billing_client.selfcare import Claim
     from billing_client.vouchers import GuessSource, RejectedReason, WantedReceipts
+    from billing_client.vouching import Vouched
 
 __all__ = ["MemorySelfCare", "MemoryVouchers", "debit"]
 
@@ -46,6 +48,14 @@ class MemorySelfCare:
     """By destination; others are not known."""
     phones: dict[str, str] = field(default_factory=dict)
     """Account by calling number."""
+    claimed: set[str] = field(default_factory=set)
+    """Of these, numbers that no call has proved."""
+    ring_backs: dict[int, bool] = field(default_factory=dict)
+    """Whether each was used."""
+    rings: bool = True
+    """Whether numbers may be rung."""
+    colleagues: set[str] = field(default_factory=set)
+    """Extensions."""
     lock_after: int = 9
     is_late: bool = False
     """Whether wrong PINs make answers late."""
@@ -75,10 +85,11 @@ class MemorySelfCare:
         self._answer()
         return self.accounts.get(number)
 
-    async def by_phone(self, caller: str) -> str | None:
-        """See SelfCare."""
+    async def by_phone(self, caller: str, gateway: str) -> KnownPhone | None:
+        """See SelfCare; every gateway vouches."""
         self._answer()
-        return self.phones.get(caller)
+        vouched: Vouched = "claimed" if caller in self.claimed else "number"
+        return KnownPhone(self.phones[caller], vouched) if caller in self.phones and gateway else None
 
     async def log_in(
         self, pin: str, source: GuessSource, *, number: str = "", company: str = "", password: str | None = None
@@ -103,10 +114,40 @@ class MemorySelfCare:
             return Quote("funds", 0)
         return self.quotes.get(destination, Quote("unknown"))
 
-    async def know_phone(self, number: str, caller: str) -> bool:
+    async def claim_phone(self, number: str, caller: str, gateway: str) -> Claim:
         """See SelfCare."""
         self._answer()
-        return self.phones.setdefault(caller, number) == number
+        if caller not in self.phones:
+            self.phones[caller] = number
+            self.claimed.add(caller)
+        if self.phones[caller] != number:
+            return "taken"
+        return "claimed" if caller in self.claimed else "known"
+
+    async def phone_proven(self, number: str, caller: str) -> bool:
+        """See SelfCare."""
+        self._answer()
+        assert self.phones[caller] == number
+        self.claimed.discard(caller)
+        return True
+
+    async def are_colleagues(self, number: str, extension: str) -> bool:
+        """See SelfCare."""
+        self._answer()
+        return extension in self.colleagues
+
+    async def take_ring_back(self, number: str, caller: str, an_hour: int) -> int | None:
+        """See SelfCare."""
+        self._answer()
+        if not self.rings:
+            return None
+        self.ring_backs[len(self.ring_backs) + 1] = False
+        return len(self.ring_backs)
+
+    async def ring_back_used(self, ring_back: int) -> None:
+        """See SelfCare."""
+        self._answer()
+        self.ring_backs[ring_back] = True
 
 
 @dataclass

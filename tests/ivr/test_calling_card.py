@@ -22,7 +22,6 @@ from tests.ivr.card_stage import (
     OFFER,
     PIN,
     TONGUE,
-    RungBack,
     cards,
     known,
     tongue,
@@ -181,6 +180,7 @@ def test_this_phone_is_recognised_in_future_if_its_owner_wants() -> None:
     assert not desk.selfcare.phones
     logged_in(ANI).hears(*ask).presses("1").hears("card-phone-registered").run(desk.app)
     assert desk.selfcare.phones == {ANI: "101"}
+    assert desk.selfcare.claimed == {ANI}  # it dials; a call to it has to prove that it is his
     desk.selfcare.phones["42075553333"] = "102"
     logged_in("42075553333").hears(*ask).presses("1").hears("card-phone-taken").run(desk.app)
     logged_in("anonymous").hears("card-enter-destination").run(desk.app)
@@ -218,22 +218,24 @@ def test_a_recharge_from_the_menu_counts_its_attempts_on() -> None:
 
 # call-back ----------------------------------------------------------------------------------------------------------
 def test_a_missed_call_is_refused_unanswered_and_rung_back_on_the_callers_account() -> None:
-    rung, desk = RungBack(), cards(callback_seconds=5.0)
-    app = partial(callback, desk=desk.desk, ring_back=rung)
+    desk = cards(callback_seconds=5.0)
+    app = partial(callback, desk=desk.desk)
+    rung = desk.rung
     assert not known().is_hung_up_on(486).run(app).answered
     [(request, details, after)] = rung.asked
-    assert request == DialRequest(destination=ANI, account="101", caller=NUMBER)
+    assert request == DialRequest(destination=ANI, account="101", caller=NUMBER, is_number_only=True)
     assert (details.application, details.target, details.parameters, after) == (
         "calling_card",
         "101",
-        {"access": NUMBER},
+        {"access": NUMBER, "ring_back": "1"},
         5.0,
     )
 
 
 def test_nobody_of_ours_is_refused_and_not_rung_back() -> None:
-    rung = RungBack()
-    app = partial(callback, desk=cards().desk, ring_back=rung)
+    desk = cards()
+    rung = desk.rung
+    app = partial(callback, desk=desk.desk)
     unknown().is_hung_up_on(486).run(app)
     ScriptedCaller("anonymous", account="101", target="101").dials(NUMBER).is_hung_up_on(486).run(app)
     ScriptedCaller(ANI, account="101").dials(NUMBER).is_hung_up_on(486).run(app)  # 101 forwarded it

@@ -12,7 +12,7 @@ from billing_client.selfcare import Quote
 from ivr.apps.selfcare import balance, callback, recharge
 from ivr.apps.selfcare.settings import Translation
 from ivr.scripted import ScriptedCaller
-from tests.ivr.card_stage import ANI, FRIEND, MENU, NUMBER, PIN, Cards, RungBack, cards, known, tongue, unknown
+from tests.ivr.card_stage import ANI, FRIEND, MENU, NUMBER, PIN, Cards, cards, known, tongue, unknown
 from tests.ivr.selfcare_memory import debit
 
 __all__ = ["tongue"]
@@ -31,33 +31,40 @@ def company(**settings: int) -> Cards:
     return desk
 
 
+def carried(number: str) -> ScriptedCaller:
+    """Whom a carrier brings that vouches for its numbers."""
+    return unknown(number, parameters={"gateway": "carrier", "identified": "yes"})
+
+
 # translate_ani ------------------------------------------------------------------------------------------------------
 def test_a_calling_number_in_the_local_form_is_translated_and_then_known() -> None:
     desk = cards(translate_ani=UNITED_KINGDOM)
     desk.selfcare.phones["442071234567"] = "101"
     story = (
-        unknown("02071234567").hears("card-welcome", "balance-is", ...).answers_dial(FRIEND)
+        carried("02071234567").hears("card-welcome", "balance-is", ...).answers_dial(FRIEND)
         .until("card-enter-destination").presses(FRIEND + "#").talks_to(FRIEND).run(desk.app)
     )  # fmt: skip
     assert [(call.account, call.caller) for call in story.dialled] == [("101", "442071234567")]
-    unknown("002071234567").hears("card-welcome", "card-enter-pin").run(desk.app)
+    carried("002071234567").hears("card-welcome", "card-enter-pin").run(desk.app)
+    nobody_vouches = unknown("02071234567", parameters={"gateway": "another"})
+    nobody_vouches.hears("card-welcome", "card-enter-pin").run(desk.app)
     disregarding = cards(ani=False, translate_ani=UNITED_KINGDOM)
-    unknown("02071234567").hears("card-welcome", "card-enter-pin").run(disregarding.app)
+    carried("02071234567").hears("card-welcome", "card-enter-pin").run(disregarding.app)
 
 
 def test_rules_of_a_number_act_one_after_the_other() -> None:
     desk = cards(translate_ani=(Translation(re.compile("[^0-9]"), "", True), *UNITED_KINGDOM))
     desk.selfcare.phones["442071234567"] = "101"
-    unknown("(0)20-712-345-67").hears("card-welcome", "balance-is", ...).run(desk.app)
+    carried("(0)20-712-345-67").hears("card-welcome", "balance-is", ...).run(desk.app)
 
 
 def test_balance_recharge_and_call_back_know_a_translated_number_too() -> None:
-    desk, rung = cards(translate_ani=UNITED_KINGDOM), RungBack()
+    desk = cards(translate_ani=UNITED_KINGDOM)
     desk.selfcare.phones["442071234567"] = "101"
-    unknown("02071234567").hears("balance-is", ...).run(partial(balance, desk=desk.desk))
-    unknown("02071234567").hears("recharge-enter-code").run(partial(recharge, desk=desk.desk))
-    unknown("02071234567").is_hung_up_on(486).run(partial(callback, desk=desk.desk, ring_back=rung))
-    [(request, details, _)] = rung.asked
+    carried("02071234567").hears("balance-is", ...).run(partial(balance, desk=desk.desk))
+    carried("02071234567").hears("recharge-enter-code").run(partial(recharge, desk=desk.desk))
+    carried("02071234567").is_hung_up_on(486).run(partial(callback, desk=desk.desk))
+    [(request, details, _)] = desk.rung.asked
     assert (request.destination, details.account, details.target) == ("442071234567", "101", "101")
 
 
@@ -113,7 +120,7 @@ def test_after_the_pin_the_password_is_asked_and_a_wrong_one_sounds_like_a_wrong
 def test_a_number_is_for_the_accounts_of_some_customers_and_products(
     settings: dict[str, tuple[str, ...]], admitted: bool
 ) -> None:
-    desk, rung = cards(**settings), RungBack()
+    desk = cards(**settings)
     desk.selfcare.add(debit(customer="Acme", product="Gold"), pin=PIN)
     refused = ("not-allowed", "goodbye")
     card = known().hears("card-welcome", *(("balance-is", ...) if admitted else refused))
@@ -123,17 +130,18 @@ def test_a_number_is_for_the_accounts_of_some_customers_and_products(
     known().hears(*(("balance-is", ...) if admitted else refused)).run(partial(balance, desk=desk.desk))
     recharged = known().hears(*(("recharge-enter-code",) if admitted else refused))
     recharged.run(partial(recharge, desk=desk.desk))
-    known().is_hung_up_on(486).run(partial(callback, desk=desk.desk, ring_back=rung))
-    assert len(rung.asked) == admitted
+    known().is_hung_up_on(486).run(partial(callback, desk=desk.desk))
+    assert len(desk.rung.asked) == admitted
 
 
 # ask_register -------------------------------------------------------------------------------------------------------
 def test_a_phone_may_be_registered_without_a_question_in_the_form_of_the_rules() -> None:
     desk = cards(ask_register="always", translate_ani=UNITED_KINGDOM)
-    script = unknown("02071234567").hears(..., "card-enter-pin").presses(PIN + "#")
-    script.until("card-phone-registered", "card-enter-destination").run(desk.app)
+    script = carried("02071234567").hears(..., "card-enter-pin").presses(PIN + "#")
+    script.until("card-phone-registered", "card-phone-code").hears(..., "card-enter-destination").run(desk.app)
+    assert desk.rung.asked[0][0].destination == "442071234567"
     assert desk.selfcare.phones == {"442071234567": "101"}
-    unknown("02071234567").hears("card-welcome", "balance-is", ..., "card-enter-destination").run(desk.app)
+    carried("02071234567").hears("card-welcome", "card-enter-destination").run(desk.app)  # claimed: it dials
 
 
 # max_call_seconds, max_timeouts -------------------------------------------------------------------------------------

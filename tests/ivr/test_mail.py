@@ -28,6 +28,7 @@ from billing_client.mailboxes import StoreMailboxes
 from billing_client.receipts import Receipt
 from billing_client.types import StoreUnavailable
 from billing_client.voicemail import Deposit, Email, Sound
+from billing_client.vouchers import GuessSource
 from ivr import mail
 from ivr.handover import MailSettings, Refusals, hand_over, hand_over_apart
 from ivr.mail import deliver_forever, purge_forever
@@ -624,9 +625,9 @@ async def test_a_message_that_is_still_to_be_sent_outlives_its_deletion_by_a_day
 
 @pytest.mark.asyncio
 async def test_wrong_pins_that_count_no_more_are_forgotten(queue: StoreMailboxes, clock: Clock, dsn: str) -> None:
-    await queue.check_pin("101", "0000", "420")
+    await queue.check_pin("101", "0000", GuessSource("420"))
     await queue.purge(clock.now, 10)
-    assert ask(dsn, "SELECT count(*) FROM billing_pinfailure") == 2
+    assert ask(dsn, "SELECT count(*) FROM billing_pinfailure") == 1
     change(dsn, "UPDATE billing_pinfailure SET at = now() - interval '25 hours'")
     await queue.purge(clock.now, 10)
     assert ask(dsn, "SELECT count(*) FROM billing_pinfailure") == 0

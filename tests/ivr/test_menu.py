@@ -44,6 +44,11 @@ def caller(name: str = "reception", *, account: str | None = "300") -> ScriptedC
     return ScriptedCaller("42075553333", account=account, parameters={"name": name}).dials("100", app="menu")
 
 
+async def are_colleagues(account: str, extension: str) -> bool:
+    """100 and 300 have colleague 105; 1188 is a dear number elsewhere, 777 an account of another customer."""
+    return account in ("100", "300") and extension == "105"
+
+
 def run(
     script: ScriptedCaller,
     menus: dict[str, Menu] | None = None,
@@ -59,7 +64,9 @@ def run(
 
     applications = {name: application(name) for name in ("voicemail", "voicemail-access", "echo")}
     known = {"reception": RECEPTION, "sales": SALES} if menus is None else menus
-    started = partial(menu, menus=lambda: known, applications=lambda: applications, now=lambda: at)
+    started = partial(
+        menu, menus=lambda: known, applications=lambda: applications, are_colleagues=are_colleagues, now=lambda: at
+    )
     return script.run(started)
 
 
@@ -137,6 +144,27 @@ def test_an_extension_is_dialled_at_any_time_and_a_single_digit_is_a_key() -> No
     story = run(caller().answers_dial("900").hears("welcome").presses("1").talks_to("900"), menus)
     assert story.dialled[0].destination == "900"
     run(caller().hears("welcome").presses("12").hears("invalid-key").hangs_up(), menus)
+
+
+@pytest.mark.parametrize("account", [None, "300"])
+@pytest.mark.parametrize("typed", ["1188", "0777", "0042"])
+def test_what_a_caller_types_is_an_account_of_the_payers_customer_or_nothing(account: str | None, typed: str) -> None:
+    """Case L5: 1188 costs 5.00 a minute, and the menu's account would pay for it."""
+    menus = {"reception": Menu(account="100", extension_digits=4, keys={"9": Target(dial="1188")})}
+    script = caller(account=account).hears("welcome").presses(typed).hears("aa-no-such-extension", "welcome")
+    assert run(script.hangs_up(), menus).dialled == []
+    # As a written key it is what the administrator wants.
+    script = caller(account=account).answers_dial("1188").hears("welcome").presses("9").talks_to("1188")
+    assert run(script, menus).dialled[0].account == "100"
+
+
+def test_a_menu_without_an_account_lets_its_callers_type_extensions_of_their_own_only() -> None:
+    """Case L5, its neighbour."""
+    menus = {"reception": Menu(extension_digits=3)}
+    script = caller(account="300").answers_dial("105").hears("welcome").presses("105").talks_to("105")
+    assert run(script, menus).dialled[0].account == "300"
+    script = caller(account="900").hears("welcome").presses("105").hears("aa-no-such-extension")
+    assert run(script.hangs_up(), menus).dialled == []
 
 
 def test_a_menu_that_is_not_known_fails_without_an_answer() -> None:

@@ -71,7 +71,7 @@ def test_an_own_phone_recharges_and_hears_amount_new_balance_and_expiry(shop: Sh
     )
     owner(language).is_answered().hears(ASK).presses(CODE + "#").hears(*told).is_hung_up_on().run(shop.app)
     assert shop.balance == 15
-    assert shop.vouchers.asked == [(CODE, "101", "scripted-call 1", GuessSource("101", "*99"))]
+    assert shop.vouchers.asked == [(CODE, "101", "scripted-call 1", GuessSource("101", "*99", phone="101"))]
 
 
 def test_a_receipt_is_wanted_where_the_access_number_says_so_in_the_language_of_the_call() -> None:

@@ -49,8 +49,9 @@ async def call_back_server(
 
     options = {"callback_seconds": 0.1, "callback_ring_seconds": 5.0, **settings}
     selfcare = MemorySelfCare({"101": debit()})
-    desk = Desk(selfcare=selfcare, vouchers=None, settings={"*98": CardSettings(**options)})  # type: ignore[arg-type]
-    composed.apps |= {"callback": partial(callback, desk=desk, ring_back=ring_back), "calling_card": card}
+    cards = {"*98": CardSettings(**options)}  # type: ignore[arg-type]
+    desk = Desk(selfcare=selfcare, vouchers=None, settings=cards, ring_back=ring_back)
+    composed.apps |= {"callback": partial(callback, desk=desk), "calling_card": card}
     return await start(switch=switch.local, domain="sip.example.com")
 
 
@@ -67,7 +68,7 @@ async def test_a_missed_call_is_refused_and_rung_back_with_the_calling_card(comp
         phone.sip, phone.rtp = sip, rtp
         request = await phone.is_called()
         assert (request.uri.user, request.from_.uri.user) == (ANI, "*98")
-        assert request.get("P-Served-User") == "<sip:101@sip.example.com>;sescase=orig"
+        assert request.get("P-Served-User") == "<sip:101@sip.example.com>;sescase=orig;vouched=number"
         await phone.answer()
         await rtp.until_hears(700)
         assert len(process.server.calls) == 1

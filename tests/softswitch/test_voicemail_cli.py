@@ -16,6 +16,7 @@ import soundfile
 
 from billing_client.mailboxes import StoreMailboxes
 from billing_client.voicemail import Deposit, Sound
+from billing_client.vouchers import GuessSource
 from softswitch.config import load
 from softswitch.store import EmbeddedStore, store_dsn
 from tests.softswitch.support import command, softswitch, write_configuration
@@ -117,13 +118,13 @@ def test_a_message_is_deleted_and_still_listed_among_the_deleted(file: Path, mes
 def test_a_new_pin_is_printed_once_and_works(file: Path) -> None:
     pin = softswitch(file, "voicemail", "reset-pin", "101").stdout.strip()
     assert len(pin) == 6
-    verdict = ask(file, lambda mailboxes: mailboxes.check_pin("101", pin, "7"))
+    verdict = ask(file, lambda mailboxes: mailboxes.check_pin("101", pin, GuessSource("7")))
     assert verdict.verdict == "right"
 
 
 def test_a_locked_mailbox_is_unlocked(file: Path) -> None:
     async def wrong(mailboxes: StoreMailboxes) -> str:
-        return (await mailboxes.check_pin("101", "0000", "")).verdict
+        return (await mailboxes.check_pin("101", "0000", GuessSource(""))).verdict
 
     assert [ask(file, wrong) for _ in range(3)] == ["wrong", "wrong", "locked"]
     assert softswitch(file, "voicemail", "unlock", "101").stdout == "✓ 101: wrong PINs are forgotten\n"

@@ -12,6 +12,7 @@ import pytest
 
 from billing_client.types import StoreRefused
 from billing_client.voicemail import Deposit, Sound
+from billing_client.vouchers import GuessSource
 from tests.ivr.mailbox_memory import MemoryMailboxes
 
 if TYPE_CHECKING:
@@ -128,12 +129,12 @@ async def test_greetings_are_kept_by_kind(door: Mailboxes) -> None:
 
 
 async def test_wrong_pins_lock_the_mailbox_for_the_right_one_too(door: Mailboxes) -> None:
-    assert (await door.check_pin("101", "4829", "201")).verdict == "none"
+    assert (await door.check_pin("101", "4829", GuessSource("201"))).verdict == "none"
     await door.set_pin("101", "4829")
-    assert (await door.check_pin("101", "4829", "201")).verdict == "right"
+    assert (await door.check_pin("101", "4829", GuessSource("201"))).verdict == "right"
     for source in ("202", "203", "204"):
-        assert (await door.check_pin("101", "1111", source)).verdict == "wrong"
-    assert (await door.check_pin("101", "4829", "205")).verdict == "locked"
+        assert (await door.check_pin("101", "1111", GuessSource(source))).verdict == "wrong"
+    assert (await door.check_pin("101", "4829", GuessSource("205"))).verdict == "locked"
     with pytest.raises(StoreRefused):
         await door.set_pin("999", "4829")
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from billing_client.mailboxes import StoreMailboxes
 from billing_client.types import StoreEvent, StoreRefused
-from billing_client.voicemail import Deposit, MessageCounts, Sound
+from billing_client.voicemail import Deposit, DepositPace, MessageCounts, Sound
 
 if TYPE_CHECKING:
-    from billing_client.mailboxes import StoreMailboxes
     from billing_client.store import Store
     from billing_client.voicemail import Mailboxes
     from tests.store.conftest import Tenant
@@ -291,3 +291,43 @@ async def test_what_comes_from_the_wire_cannot_make_a_deposit_fail(mailboxes: St
 async def test_the_audit_finds_nothing(mailboxes: StoreMailboxes, tenant: Tenant) -> None:
     await mailboxes.deposit(message())
     assert await tenant.audit() == []
+
+
+async def left(mailboxes: StoreMailboxes, caller: str, mailbox: str = "101") -> str:
+    """What becomes of one more message."""
+    return await mailboxes.deposit(message(mailbox, caller=caller, received_at=datetime.now(UTC)))
+
+
+@pytest.mark.parametrize("caller", ["42075553333", "anonymous"])
+async def test_one_caller_has_a_share_of_a_mailbox_and_others_find_room(dsn: str, tenant: Tenant, caller: str) -> None:
+    """Case L22: a hundred messages of one stranger."""
+    mailboxes = await StoreMailboxes.connect(dsn, node="test", pace=DepositPace(from_one_caller=3))
+    ways = [caller, f"+{caller}"] if caller.isdigit() else [caller, ""]  # one number, however it is written
+    assert [await left(mailboxes, ways[turn % 2]) for turn in range(5)] == [*["stored"] * 3, "full", "full"]
+    assert await left(mailboxes, "42075554444") == "stored"
+    assert await left(mailboxes, caller, "301") == "stored"
+    await mailboxes.close()
+
+
+async def test_many_callers_at_once_leave_no_more_than_so_many_messages_an_hour(dsn: str, tenant: Tenant) -> None:
+    """Case L22, its neighbour: a new number each time."""
+    mailboxes = await StoreMailboxes.connect(dsn, node="test", pace=DepositPace(messages_an_hour=6))
+    outcomes = await asyncio.gather(*(left(mailboxes, f"4207555{turn:04}") for turn in range(15)))
+    assert sorted(outcomes) == ["full"] * 9 + ["stored"] * 6
+    await tenant.sql.execute("UPDATE billing_voicemessage SET received_at = received_at - interval '1 hour'")
+    assert await left(mailboxes, "42075559999") == "stored"
+    await mailboxes.close()
+
+
+async def test_e_mails_of_a_mailbox_go_out_at_a_pace(dsn: str, tenant: Tenant) -> None:
+    """Case L22: a flood is told of late, and a flood of e-mails never leaves."""
+    mailboxes = await StoreMailboxes.connect(dsn, node="test", pace=DepositPace(emails_an_hour=4))
+    await left(mailboxes, "42075553333")
+    await tenant.sql.execute("DELETE FROM billing_voiceemail")
+    await tenant.sql.execute("UPDATE billing_mailbox SET email = '{alice@example.com}'")
+    for turn in range(8):
+        await left(mailboxes, f"4207555{turn:04}")
+    due = await tenant.sql.fetch("SELECT due_at - now() AS late FROM billing_voiceemail ORDER BY due_at")
+    minutes = [round(row["late"].total_seconds() / 60) for row in due]
+    assert minutes == [0, 0, 0, 0, 15, 30, 45, 60]
+    await mailboxes.close()

@@ -198,7 +198,7 @@ async def test_a_card_is_quoted_the_price_of_the_line_and_not_of_its_alias(dsn: 
 async def test_a_phone_that_shall_be_recognised_has_a_number(dsn: str, tenant: Tenant, caller: str) -> None:
     """Case L24: the card's "register this phone" makes names too."""
     door = await StoreSelfCare.connect(dsn, node="test")
-    assert not await door.know_phone("101", caller)
+    assert await door.claim_phone("101", caller, "") == "unknown"
     await door.close()
     assert isinstance(tenant.sql, asyncpg.Connection)
     assert await tenant.sql.fetchval("SELECT count(*) FROM billing_alias WHERE name LIKE '%@pstn'") == 0

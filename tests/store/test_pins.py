@@ -11,6 +11,7 @@ import pytest
 
 from billing_client.pins import hash_pin, is_pin, new_pin, weak_pin
 from billing_client.types import StoreRefused
+from billing_client.vouchers import GuessSource
 
 if TYPE_CHECKING:
     from billing_client.mailboxes import StoreMailboxes
@@ -65,8 +66,18 @@ def test_comparing_takes_as_long_without_a_pin_as_with_one() -> None:
     assert 0.5 < without / with_one < 2
 
 
-async def tried(mailboxes: StoreMailboxes, number: str, *pins: str, source: str = "420600") -> list[str]:
-    return [(await mailboxes.check_pin(number, pin, source)).verdict for pin in pins]
+async def tried(
+    mailboxes: StoreMailboxes, number: str, *pins: str, source: str = "420600", vouched: bool = False
+) -> list[str]:
+    """What a caller by a carrier hears who shows this number; `vouched`: the carrier says that it is his."""
+    caller = GuessSource(source, "*98", gateway="carrier", is_vouched=vouched)
+    return [(await mailboxes.check_pin(number, pin, caller)).verdict for pin in pins]
+
+
+async def tried_at_home(mailboxes: StoreMailboxes, number: str, *pins: str, phone: str) -> list[str]:
+    """The same for a phone of ours."""
+    caller = GuessSource(phone, "*98", phone=phone)
+    return [(await mailboxes.check_pin(number, pin, caller)).verdict for pin in pins]
 
 
 @pytest.mark.asyncio
@@ -91,12 +102,36 @@ async def test_an_alias_opens_and_locks_the_same_mailbox(mailboxes: StoreMailbox
 
 
 @pytest.mark.asyncio
-async def test_wrong_pins_in_a_row_lock_the_mailbox_for_everybody(mailboxes: StoreMailboxes) -> None:
+async def test_wrong_pins_in_a_row_lock_the_mailbox_by_the_way_that_they_came(mailboxes: StoreMailboxes) -> None:
     await mailboxes.set_pin("101", RIGHT)
     assert await tried(mailboxes, "101", WRONG, WRONG, RIGHT, source="a") == ["wrong", "wrong", "right"]
     assert await tried(mailboxes, "101", WRONG, WRONG, source="b") == ["wrong"] * 2
     assert await tried(mailboxes, "101", WRONG, source="c") == ["wrong"]
     assert await tried(mailboxes, "101", RIGHT, source="42073723123") == ["locked"]
+    other = GuessSource("a", "*98", gateway="another carrier")
+    assert (await mailboxes.check_pin("101", RIGHT, other)).verdict == "right"
+
+
+@pytest.mark.asyncio
+async def test_who_guesses_under_the_owners_number_does_not_lock_the_owner_out(
+    mailboxes: StoreMailboxes, tenant: Tenant
+) -> None:
+    """Cases A9 and L18: the owner's own phone, and his number where a carrier vouches for it, still get in."""
+    await tenant.sql.execute("INSERT INTO billing_alias (name, account_id) VALUES ('42073723123@pstn', 1)")
+    await mailboxes.set_pin("101", RIGHT)
+    await tried(mailboxes, "101", *[WRONG] * 9, source="42073723123")
+    assert await tried(mailboxes, "101", RIGHT, source="42073723123") == ["locked"]
+    assert await tried_at_home(mailboxes, "101", RIGHT, phone="101") == ["right"]
+    assert await tried(mailboxes, "101", RIGHT, source="42073723123", vouched=True) == ["right"]
+
+
+@pytest.mark.asyncio
+async def test_a_phone_of_ours_that_guesses_is_locked_itself_and_the_owner_is_not(mailboxes: StoreMailboxes) -> None:
+    for number in ("101", "301"):
+        await mailboxes.set_pin(number, RIGHT)
+    assert await tried_at_home(mailboxes, "101", *[WRONG] * 3, RIGHT, phone="301") == [*["wrong"] * 3, "locked"]
+    assert await tried_at_home(mailboxes, "301", RIGHT, phone="301") == ["locked"]
+    assert await tried_at_home(mailboxes, "101", RIGHT, phone="101") == ["right"]
 
 
 @pytest.mark.asyncio
@@ -106,7 +141,7 @@ async def test_each_lock_is_twice_as_long_up_to_a_day(mailboxes: StoreMailboxes,
     for number in range(12):
         assert await tried(mailboxes, "101", *[WRONG] * 3, source=str(number)) == ["wrong"] * 3
         left = await tenant.sql.fetchval(
-            "SELECT locked_until - now() FROM billing_pinfailure WHERE subject = 'mailbox 101'"
+            "SELECT locked_until - now() FROM billing_pinfailure WHERE subject = 'mailbox 101 by carrier *98'"
         )
         lasted.append(round(left.total_seconds() / 10) * 10)
         await tenant.sql.execute(LATER, left)
@@ -120,31 +155,48 @@ async def test_each_lock_is_twice_as_long_up_to_a_day(mailboxes: StoreMailboxes,
 
 
 @pytest.mark.asyncio
-async def test_a_source_that_tries_one_mailbox_after_another_is_locked(mailboxes: StoreMailboxes) -> None:
+async def test_a_number_that_is_vouched_for_and_tries_one_mailbox_after_another_is_locked(
+    mailboxes: StoreMailboxes,
+) -> None:
     for number in ("101", "201", "301"):
         await mailboxes.set_pin(number, RIGHT)
-    assert [*await tried(mailboxes, "101", WRONG), *await tried(mailboxes, "201", WRONG)] == ["wrong", "wrong"]
+    assert await tried(mailboxes, "101", WRONG, vouched=True) == ["wrong"]
+    assert await tried(mailboxes, "201", WRONG, vouched=True) == ["wrong"]
     # Its own mailbox in between gains it nothing.
+    assert await tried(mailboxes, "301", RIGHT, vouched=True) == ["right"]
+    assert await tried(mailboxes, "unknown", WRONG, vouched=True) == ["none"]
+    assert await tried(mailboxes, "301", RIGHT, vouched=True) == ["locked"]
+    # The same number where nobody vouches for it is nobody's: it is not locked.
     assert await tried(mailboxes, "301", RIGHT) == ["right"]
-    assert await tried(mailboxes, "unknown", WRONG) == ["none"]
-    assert await tried(mailboxes, "301", RIGHT) == ["locked"]
-    assert await tried(mailboxes, "301", RIGHT, source="another") == ["right"]
 
 
 @pytest.mark.asyncio
 async def test_a_right_pin_as_the_last_attempt_lifts_the_lock_that_it_counted_for(mailboxes: StoreMailboxes) -> None:
     await mailboxes.set_pin("101", RIGHT)
-    assert await tried(mailboxes, "101", WRONG, WRONG, RIGHT, RIGHT) == ["wrong", "wrong", "right", "right"]
-    assert await tried(mailboxes, "201", WRONG) == ["none"]
-    assert await tried(mailboxes, "101", RIGHT) == ["locked"]  # three wrong ones from this source
+    tries = (WRONG, WRONG, RIGHT, RIGHT)
+    assert await tried(mailboxes, "101", *tries, vouched=True) == ["wrong", "wrong", "right", "right"]
+    assert await tried(mailboxes, "201", WRONG, vouched=True) == ["none"]
+    assert await tried(mailboxes, "101", RIGHT, vouched=True) == ["locked"]  # three wrong ones from this source
 
 
 @pytest.mark.asyncio
-async def test_callers_without_a_number_are_locked_much_later(mailboxes: StoreMailboxes) -> None:
-    for number in range(9):
-        assert await tried(mailboxes, f"x{number}", WRONG, WRONG, WRONG, source="anonymous") == ["none"] * 3
-    assert await tried(mailboxes, "y", *[WRONG] * 3, source="anonymous") == ["none"] * 3
-    assert await tried(mailboxes, "z", WRONG, source="") == ["locked"]
+async def test_callers_whom_nobody_vouches_for_stand_in_the_line_of_the_access_number(
+    mailboxes: StoreMailboxes, tenant: Tenant
+) -> None:
+    await mailboxes.set_pin("301", RIGHT)
+    found = [
+        verdict
+        for number in range(25)
+        for verdict in await tried(
+            mailboxes, f"x{number}", WRONG, WRONG, source=("anonymous", "", "420600")[number % 3]
+        )
+    ]
+    assert "locked" in found  # the line is longer than half a minute
+    assert found.count("none") < 45
+    await tenant.sql.execute("UPDATE billing_voucherguess SET next_at = now() + interval '7 seconds'")
+    answer = await mailboxes.check_pin("301", RIGHT, GuessSource("", "*98", gateway="carrier"))
+    assert (answer.verdict, answer.delay_seconds) == ("right", 7)
+    assert (await mailboxes.check_pin("301", RIGHT, GuessSource("301", "*98", phone="301"))).delay_seconds == 0
 
 
 @pytest.mark.asyncio
@@ -159,7 +211,9 @@ async def test_failures_are_forgotten_after_a_day(mailboxes: StoreMailboxes, ten
 @pytest.mark.asyncio
 async def test_many_calls_at_once_get_no_more_attempts_than_one(mailboxes: StoreMailboxes) -> None:
     await mailboxes.set_pin("101", RIGHT)
-    verdicts = await asyncio.gather(*(mailboxes.check_pin("101", WRONG, str(number)) for number in range(30)))
+    verdicts = await asyncio.gather(
+        *(mailboxes.check_pin("101", WRONG, GuessSource(str(number))) for number in range(30))
+    )
     assert sorted(found.verdict for found in verdicts) == ["locked"] * 27 + ["wrong"] * 3
 
 

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from billing_client.pins import hash_pin
-from billing_client.selfcare import Login, Quote, StoreSelfCare
+from billing_client.selfcare import KnownPhone, Login, Quote, StoreSelfCare
 from billing_client.vouchers import GuessSource
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ NOW = datetime(2027, 6, 1, 22, 30, tzinfo=UTC)
 CARD = "48291047"
 ANI = "42073723123"
 ACCESS = "18005550100"
-CALLER = GuessSource(ANI, ACCESS)
+CALLER = GuessSource(ANI, ACCESS, is_vouched=True)
 
 
 @pytest_asyncio.fixture
@@ -97,7 +97,9 @@ async def test_who_guesses_is_locked_across_calls_and_others_are_not(selfcare: S
     for guess, delay in (("11111111", 1), ("22222222", 2), ("33333333", 4)):
         assert await selfcare.log_in(guess, CALLER) == Login("wrong", delay_seconds=delay)
     assert await selfcare.log_in(CARD, CALLER) == Login("locked", delay_seconds=4)
-    assert await selfcare.log_in(CARD, GuessSource("42075553333")) == Login("right", "101")
+    assert await selfcare.log_in(CARD, GuessSource("42075553333", ACCESS, is_vouched=True)) == Login("right", "101")
+    # Under the same number where nobody vouches for it, nobody is locked.
+    assert await selfcare.log_in(CARD, GuessSource(ANI, ACCESS)) == Login("right", "101")
 
 
 async def test_no_more_pins_are_looked_at_however_many_calls_try_at_once(selfcare: StoreSelfCare) -> None:
@@ -109,16 +111,53 @@ async def test_guessed_pins_are_written_nowhere(selfcare: StoreSelfCare, tenant:
     await selfcare.log_in("55667788", CALLER)
     tables = "billing_pinfailure UNION ALL SELECT subject FROM billing_voucherguess"
     subjects = [row["subject"] for row in await tenant.sql.fetch(f"SELECT subject FROM {tables}")]
-    assert len(subjects) == 4
+    assert len(subjects) == 3
     assert not any("55667788" in subject for subject in subjects)
 
 
-async def test_a_phone_of_the_outside_is_known_by_its_number(selfcare: StoreSelfCare) -> None:
-    assert await selfcare.by_phone(ANI) is None
-    assert await selfcare.know_phone("101", ANI)
-    assert await selfcare.by_phone(ANI) == "101"
-    assert await selfcare.by_phone(CARD) is None
-    assert await selfcare.by_phone("\0" * 100) is None
+@pytest_asyncio.fixture
+async def carriers(tenant: Tenant) -> None:
+    """Two gateways that vouch for their numbers, and one that does not."""
+    await tenant.sql.execute(
+        "INSERT INTO billing_gateway (name, host, identifies) VALUES"
+        " ('good', '192.0.2.1', 'yes'), ('other', '192.0.2.2', 'yes'), ('plain', '192.0.2.3', 'no')"
+    )
+
+
+@pytest.mark.usefixtures("carriers")
+@pytest.mark.parametrize(
+    ("rule", "known_by"), [("enough", {"good", "other"}), ("once", set()), ("pin", set()), ("off", set())]
+)
+async def test_a_number_identifies_by_gateways_that_vouch_and_as_far_as_its_account_lets_it(
+    selfcare: StoreSelfCare, tenant: Tenant, rule: str, known_by: set[str]
+) -> None:
+    """Case L3."""
+    await tenant.sql.execute("INSERT INTO billing_alias (name, account_id) VALUES ($1, 1)", f"{ANI}@pstn")
+    await tenant.sql.execute("UPDATE billing_account SET ani = $1", rule)
+    for gateway in ("good", "other", "plain", "", "nobody"):
+        found = await selfcare.by_phone(ANI, gateway)
+        assert found == (KnownPhone("101", "number") if gateway in known_by else None)
+    assert await selfcare.by_phone(CARD, "good") is None
+    assert await selfcare.by_phone("\0" * 100, "good") is None
+
+
+@pytest.mark.usefixtures("carriers")
+async def test_after_the_right_pin_a_number_is_enough_by_that_gateway(selfcare: StoreSelfCare, tenant: Tenant) -> None:
+    """Case L3: the first call of a new carrier and number asks the PIN."""
+    await tenant.sql.execute("INSERT INTO billing_alias (name, account_id) VALUES ($1, 1)", f"{ANI}@pstn")
+    caller = GuessSource(ANI, ACCESS, gateway="good", is_vouched=True)
+    await selfcare.log_in("11111111", caller)
+    assert await selfcare.by_phone(ANI, "good") is None
+    assert (await selfcare.log_in(CARD, caller)).verdict == "right"
+    assert await selfcare.by_phone(ANI, "good") == KnownPhone("101", "number")
+    assert await selfcare.by_phone(ANI, "other") is None
+    # A number that nobody vouches for is not learnt, whatever PIN comes with it.
+    await selfcare.log_in(CARD, GuessSource(ANI, ACCESS, gateway="plain"))
+    assert await selfcare.by_phone(ANI, "plain") is None
+    # Nor is somebody else's number, by one's own PIN.
+    await tenant.sql.execute("INSERT INTO billing_alias (name, account_id) VALUES ('42075553333@pstn', 2)")
+    await selfcare.log_in(CARD, GuessSource("42075553333", ACCESS, gateway="good", is_vouched=True))
+    assert await selfcare.by_phone("42075553333", "good") is None
 
 
 async def test_a_status_says_whose_it_is_and_of_which_product(selfcare: StoreSelfCare) -> None:
@@ -162,10 +201,85 @@ async def test_a_quote_says_how_long_the_funds_last(selfcare: StoreSelfCare, ten
     assert (await selfcare.quote(status, "2012345")).verdict == "blocked"
 
 
-async def test_a_phone_is_known_from_then_on_once_and_by_one_account(selfcare: StoreSelfCare, tenant: Tenant) -> None:
-    assert await selfcare.know_phone("101", ANI)
-    assert await selfcare.know_phone("101", ANI)
-    assert not await selfcare.know_phone("201", ANI)
-    assert not await selfcare.know_phone("999", "42075553333")
+@pytest.mark.usefixtures("carriers")
+async def test_a_claimed_number_dials_only_until_a_call_to_it_has_proved_it(
+    selfcare: StoreSelfCare, tenant: Tenant
+) -> None:
+    """Case L4."""
+    assert await selfcare.claim_phone("101", ANI, "good") == "claimed"
+    assert await selfcare.claim_phone("101", ANI, "good") == "claimed"
+    assert await selfcare.by_phone(ANI, "good") == KnownPhone("101", "claimed")
+    assert await selfcare.claim_phone("201", ANI, "good") == "taken"
+    assert await selfcare.claim_phone("999", "42075553333", "good") == "unknown"
+    assert not await selfcare.phone_proven("201", ANI)
+    assert await selfcare.phone_proven("101", ANI)
+    assert await selfcare.by_phone(ANI, "good") == KnownPhone("101", "number")
+    assert await selfcare.claim_phone("101", ANI, "good") == "known"
     found = await tenant.sql.fetch("SELECT account_id FROM billing_alias WHERE name LIKE '%@pstn'")
     assert [row["account_id"] for row in found] == [1]
+
+
+@pytest.mark.usefixtures("carriers")
+async def test_an_account_claims_few_numbers_even_at_once(selfcare: StoreSelfCare) -> None:
+    """Case L4."""
+    numbers = [f"4206000000{turn:02}" for turn in range(10)]
+    outcomes = await asyncio.gather(*(selfcare.claim_phone("101", number, "good") for number in numbers))
+    assert sorted(outcomes) == ["claimed"] * 3 + ["full"] * 7
+    claimed = [number for number, outcome in zip(numbers, outcomes, strict=True) if outcome == "claimed"]
+    await selfcare.phone_proven("101", claimed[0])
+    assert await selfcare.claim_phone("101", "420600000099", "good") == "claimed"
+
+
+async def test_colleagues_are_accounts_of_one_customer(selfcare: StoreSelfCare, tenant: Tenant) -> None:
+    """Case L5."""
+    await tenant.sql.execute(
+        "INSERT INTO billing_customer (id, name, balance_id) VALUES (9, 'others', 3);"
+        "INSERT INTO billing_account (id, number, customer_id, kind, balance_id, password)"
+        " VALUES (9, '901', 9, 'subordinate', 3, 'x');"
+        "INSERT INTO billing_alias (name, account_id) VALUES ('902', 9), ('202', 2), ('420600@pstn', 2)"
+    )
+    for extension in ("101", "201", "202"):
+        assert await selfcare.are_colleagues("101", extension)
+    for extension in ("901", "902", "1188", "420600@pstn", f"{CARD}@pin", ""):
+        assert not await selfcare.are_colleagues("101", extension)
+
+
+async def test_a_number_is_rung_back_so_often_and_not_after_a_call_that_was_of_no_use(
+    selfcare: StoreSelfCare, tenant: Tenant
+) -> None:
+    """Case L13."""
+    first = await selfcare.take_ring_back("101", ANI, 3)
+    assert first is not None
+    assert await selfcare.take_ring_back("101", ANI, 3) is None  # nobody has pressed a key there
+    await selfcare.ring_back_used(first)
+    for _ in range(2):
+        again = await selfcare.take_ring_back("101", ANI, 3)
+        assert again is not None
+        await selfcare.ring_back_used(again)
+    assert await selfcare.take_ring_back("101", ANI, 3) is None  # three in this hour
+    await tenant.sql.execute("UPDATE billing_ringback SET at = at - interval '61 minutes'")
+    rests = []
+    for _ in range(4):
+        assert await selfcare.take_ring_back("101", ANI, 99) is not None
+        rest = 0
+        while not await rings(tenant):
+            await tenant.sql.execute("UPDATE billing_ringback SET at = at - interval '5 minutes 1 second'")
+            rest += 5
+        rests.append(rest)
+    assert rests == [10, 20, 40, 80]
+
+
+async def rings(tenant: Tenant) -> bool:
+    """Whether the number would be rung now."""
+    transaction = tenant.sql.transaction()
+    await transaction.start()
+    found = await tenant.sql.fetchval("SELECT ring_back_taken('101', $1, 99, 99)", ANI)
+    await transaction.rollback()
+    return found is not None
+
+
+async def test_all_numbers_of_an_account_together_are_rung_so_often(selfcare: StoreSelfCare) -> None:
+    """Case L13."""
+    taken = [await selfcare.take_ring_back("101", f"4206000{turn:05}", 2) for turn in range(12)]
+    assert sum(one is not None for one in taken) == 8
+    assert await selfcare.take_ring_back("999", ANI, 2) is None

@@ -13,6 +13,7 @@ import pytest
 from billing import operations
 from billing_client.mailboxes import StoreMailboxes
 from billing_client.voicemail import Deposit, Mailbox, Sound
+from billing_client.vouchers import GuessSource
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -103,7 +104,7 @@ def test_a_pin_is_set_changed_and_taken_away_without_being_shown(ops: Any, dsn: 
     assert changes(ops, voicemail={"pin": "4829"}) == ["mailbox 101: pin none -> ********"]
     assert changes(ops, voicemail={"pin": 902817}) == ["mailbox 101: pin ******** -> ********"]
     assert settings(ops)["has_pin"] is True
-    verdict = ask(dsn, lambda mailboxes: mailboxes.check_pin("101", "902817", "1"))
+    verdict = ask(dsn, lambda mailboxes: mailboxes.check_pin("101", "902817", GuessSource("1")))
     assert verdict.verdict == "right"
     assert changes(ops, voicemail={"pin": None}) == ["mailbox 101: pin ******** -> none"]
     assert changes(ops, voicemail={"pin": ""}) == []
@@ -188,15 +189,17 @@ def test_a_new_pin_lifts_the_lock(ops: Any, dsn: str) -> None:
     from billing import voicemail
 
     async def three_wrong(mailboxes: StoreMailboxes) -> list[str]:
-        return [(await mailboxes.check_pin("101", "0000", "420")).verdict for _ in range(4)]
+        return [
+            (await mailboxes.check_pin("101", "0000", GuessSource("420", is_vouched=True))).verdict for _ in range(4)
+        ]
 
     assert ask(dsn, three_wrong) == ["none", "none", "none", "locked"]
     pin = voicemail.reset_pin("42027777100")
-    verdict = ask(dsn, lambda mailboxes: mailboxes.check_pin("101", pin, "421"))
+    verdict = ask(dsn, lambda mailboxes: mailboxes.check_pin("101", pin, GuessSource("421")))
     assert verdict.verdict == "right"
-    verdict = ask(dsn, lambda mailboxes: mailboxes.check_pin("101", pin, "420"))
+    verdict = ask(dsn, lambda mailboxes: mailboxes.check_pin("101", pin, GuessSource("420", is_vouched=True)))
     assert verdict.verdict == "locked"
     assert voicemail.unlock("420") is True
     assert voicemail.unlock("420") is False
-    verdict = ask(dsn, lambda mailboxes: mailboxes.check_pin("101", pin, "420"))
+    verdict = ask(dsn, lambda mailboxes: mailboxes.check_pin("101", pin, GuessSource("420", is_vouched=True)))
     assert verdict.verdict == "right"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -189,12 +190,105 @@ async def test_wrong_codes_make_the_answers_late_and_then_lock(press: Press) -> 
         delays.append(answer.delay_seconds)
     assert delays == [1, 2, 4, 8, 16, 30, 30]
     assert outcome(await vouchers.redeem(code, "101", "call-8", SOURCE)) == "locked"
-    # Of the same calling number for another account, and for the same account from another number, too.
-    assert outcome(await vouchers.redeem(code, "301", "call-9", SOURCE)) == "locked"
     assert outcome(await vouchers.redeem(code, "101", "call-10", GuessSource("420600", "*99"))) == "locked"
-    answer = await vouchers.redeem(code, "301", "call-11", GuessSource("420600", "*99"))
+    answer = await vouchers.redeem(code, "301", "call-11", SOURCE)
     assert outcome(answer) == "ok"
     await vouchers.close()
+
+
+@pytest.mark.parametrize("guesses", [300, 10])
+async def test_no_more_codes_are_looked_at_than_may_be_wrong_however_many_calls_try_at_once(
+    press: Press, tenant: Tenant, guesses: int
+) -> None:
+    """Case A8."""
+    right = await press.print()
+    nodes = [await press.door(lock_after=9) for _ in range(2)]
+    codes = [f"{number:011}" for number in range(guesses)]
+    codes[-1] = right  # of the last one who tries
+    answers = await asyncio.gather(
+        *(nodes[turn % 2].redeem(code, "101", f"call-{turn}", SOURCE) for turn, code in enumerate(codes))
+    )
+    found = Counter(map(outcome, answers))
+    assert found["unknown"] == 9  # a right one gives its slot back
+    assert found["locked"] + found["ok"] == guesses - 9
+    alarms = await tenant.sql.fetch("SELECT subject FROM billing_auditlog WHERE action = 'vouchers.guessing'")
+    assert [row["subject"] for row in alarms if row["subject"].startswith("account")] == ["account 101"]
+    for node in nodes:
+        await node.close()
+
+
+async def test_codes_of_a_store_outside_are_counted_before_it_is_asked(press: Press) -> None:
+    """Case A8, its neighbour."""
+    outside = _Asked()
+    vouchers = await press.door(lock_after=9, stores=[outside])
+    answers = await asyncio.gather(
+        *(vouchers.redeem(f"999{turn:05}", "101", f"call-{turn}", SOURCE) for turn in range(60))
+    )
+    assert Counter(map(outcome, answers)) == {"unknown": 9, "locked": 51}
+    assert len(outside.checked) == 9
+    await vouchers.close()
+
+
+class _Asked:
+    """A store of vouchers outside that knows none."""
+
+    name = "outside"
+
+    def __init__(self) -> None:
+        self.checked: list[str] = []
+
+    async def check(self, code: str) -> None:
+        self.checked.append(code)
+        await asyncio.sleep(0.05)
+
+    async def deplete(self, code: str, key: str) -> bool:
+        raise AssertionError(code, key)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def test_right_codes_at_once_take_no_slots_from_each_other(press: Press, tenant: Tenant) -> None:
+    vouchers = await press.door(lock_after=2)
+    codes = [await press.print("1") for _ in range(12)]
+    answers = await asyncio.gather(*(vouchers.redeem(code, "101", code, SOURCE) for code in codes))
+    assert set(map(outcome, answers)) == {"ok"}
+    assert (
+        await tenant.sql.fetchval("SELECT max(failures) FROM billing_voucherguess WHERE subject LIKE 'account %'") == 0
+    )
+    await vouchers.close()
+
+
+async def test_the_same_guess_asked_again_under_its_key_is_no_further_one(
+    press: Press, vouchers: StoreVouchers
+) -> None:
+    for _ in range(6):  # as a call does whose store did not answer: the task is gone before the answer is
+        task = asyncio.create_task(vouchers.redeem("1234567890", "101", "call-1", SOURCE))
+        await asyncio.sleep(0.002)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert outcome(await vouchers.redeem(await press.print(), "101", "call-2", SOURCE)) == "ok"
+
+
+async def test_wrong_codes_under_somebody_elses_number_lock_nobody_else(press: Press, vouchers: StoreVouchers) -> None:
+    """Case A9: the attacker shows the number of the owner of 301, and only his own account pays for it."""
+    for number in range(5):
+        await vouchers.redeem("1234567890", "101", f"wrong-{number}", SOURCE)
+    answer = await vouchers.redeem(await press.print(), "301", "honest", SOURCE)
+    assert isinstance(answer, Redeemed)
+    assert answer.delay_seconds == 0
+
+
+async def test_an_account_that_a_number_alone_identified_is_locked_by_that_way_only(
+    press: Press, vouchers: StoreVouchers
+) -> None:
+    """Case A9, its neighbour: who guesses by a number that a carrier vouches for locks no phone of ours."""
+    by_number = GuessSource("42073723123", "*99", gateway="carrier", is_vouched=True)
+    for number in range(3):
+        await vouchers.redeem("1234567890", "101", f"wrong-{number}", by_number)
+    code = await press.print()
+    assert outcome(await vouchers.redeem(code, "101", "again", by_number)) == "locked"
+    assert outcome(await vouchers.redeem(code, "101", "own", GuessSource("101", "*99", phone="101"))) == "ok"
 
 
 async def test_locks_double_and_end(press: Press, vouchers: StoreVouchers, tenant: Tenant) -> None:
@@ -217,7 +311,7 @@ async def test_a_right_code_lowers_no_count(press: Press, vouchers: StoreVoucher
     right = await vouchers.redeem(await press.print(), "101", "right", SOURCE)
     assert isinstance(right, Redeemed)
     assert right.delay_seconds == 2
-    await vouchers.redeem("1234567890", "301", "wrong-3", SOURCE)
+    await vouchers.redeem("1234567890", "101", "wrong-3", SOURCE)
     assert outcome(await vouchers.redeem(await press.print(), "101", "right-2", SOURCE)) == "locked"
 
 
@@ -250,10 +344,13 @@ async def test_whoever_scans_a_prefix_from_many_numbers_raises_an_alarm(
     assert [tuple(row) for row in rows] == [("store", "vouchers.guessing", "prefix 8527544xxxx")] * 2
     await tenant.sql.execute("SELECT 1")
     assert "guessing:prefix 8527544xxxx" in heard
-    # The prefix is locked by now, whoever calls; others are not.
+    # Case A9: whoever has a voucher that begins alike hears nothing of it, however many were wrong.
     await tenant.sql.execute("DELETE FROM billing_voucherguess WHERE subject LIKE 'account %'")
-    answer = await vouchers.redeem(await press.print(), "101", "x", GuessSource("1", "2"))
-    assert outcome(answer) == "locked"
+    await tenant.sql.execute("UPDATE billing_voucherguess SET failures = 899 WHERE subject LIKE 'prefix %'")
+    await vouchers.redeem("85275440000", "101", "wrong", GuessSource("1", "2"))
+    answer = await vouchers.redeem(await press.print(), "301", "x", GuessSource("1", "2"))
+    assert isinstance(answer, Redeemed)
+    assert answer.delay_seconds == 0
 
 
 async def test_an_unknown_code_takes_as_long_as_a_known_one(press: Press) -> None:

@@ -449,6 +449,8 @@ async def test_its_owner_gets_to_his_mailbox(world: World, media: Phone) -> None
         invite = await media.ringing()
         uri = invite.request.uri
         assert (uri.user, uri.params["target"]) == ("voicemail-access", "sip%3A42027777100%40127.0.0.1")
+        known = {name: uri.params.get(name) for name in ("gateway", "identified", "vouched")}
+        assert known == {"gateway": "sample-carrier", "identified": "yes", "vouched": "number"}
         assert invite.request.to.uri.user == "42027777100"
         assert invite.request.get("P-Served-User") == "<sip:42027777100@127.0.0.1>;sescase=orig"
         media.perform(invite.accept(media.now(), body=sdp(41000)))
@@ -475,7 +477,12 @@ async def test_anybody_else_is_forwarded_and_then_leaves_a_message(world: World,
         forwarded = await carrier.ringing()
         assert (forwarded.request.uri.user, forwarded.request.from_.uri.user) == (MOBILE, "42027777100")
         invite = await media.ringing()
-        assert dict(invite.request.uri.params) == {"target": "sip%3A42027777100%40127.0.0.1", "cause": "302"}
+        assert dict(invite.request.uri.params) == {
+            "target": "sip%3A42027777100%40127.0.0.1",
+            "cause": "302",
+            "gateway": "sample-carrier",
+            "identified": "yes",
+        }
         assert Uri.parse(invite.request.values("P-Asserted-Identity")[0].strip("<>")).user == "42075553333"
         media.perform(invite.reject(486, media.now()))
         failed = await carrier.expect(Failed)

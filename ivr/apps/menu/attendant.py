@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from billing_client.numbering import digits_of
+from billing_client.types import StoreError
 from ivr.apps.menu.hours import opening_at
 from ivr.apps.menu.settings import Target
 
@@ -33,9 +34,13 @@ async def menu(
     *,
     menus: Callable[[], Mapping[str, Menu]],
     applications: Callable[[], Mapping[str, Callable[[Ivr], Awaitable[None]]]],
+    are_colleagues: Callable[[str, str], Awaitable[bool]],
     now: Callable[[], datetime],
 ) -> None:
     """Runs the attendant of parameter `name`, and where its keys lead.
+
+    Whoever calls types what he likes, and somebody else may pay for it: what is typed is an extension only if it is an
+    account of the payer's customer (`are_colleagues`). Numbers elsewhere are written as keys.
 
     `menus` and `applications` are asked at each step, so a reload acts on whoever is in a menu; a menu that is gone
     meanwhile ends the call politely.
@@ -52,8 +57,10 @@ async def menu(
             break
         if found.language:
             call.speak(found.language)
-        target = await _target(call, found, now())
-        if target.dial is not None:
+        target, is_typed = await _target(call, found, now())
+        if target.dial is not None and is_typed and not await _is_extension(call, found, target.dial, are_colleagues):
+            await call.play("aa-no-such-extension")
+        elif target.dial is not None:
             if await _dialled(call, found, target.dial, "vm-call-failed"):
                 return
         elif target.app is not None:
@@ -64,16 +71,26 @@ async def menu(
     await call.play("goodbye")
 
 
-async def _target(call: Ivr, found: Menu, now: datetime) -> Target:
-    """What the hour, or the caller, decides."""
+async def _is_extension(
+    call: Ivr, found: Menu, typed: str, are_colleagues: Callable[[str, str], Awaitable[bool]]
+) -> bool:
+    payer = found.account or call.details.account
+    try:
+        return payer is None or await are_colleagues(payer, typed)  # without a payer nothing is dialled at all
+    except StoreError:
+        return False
+
+
+async def _target(call: Ivr, found: Menu, now: datetime) -> tuple[Target, bool]:
+    """What the hour, or the caller, decides, and whether it is what the caller typed."""
     opening = "open" if found.hours is None else opening_at(found.hours, now)
     if opening == "open":
         return await _chosen(call, found)
     await call.play(found.closed.greeting or ("aa-holiday" if opening == "holiday" else "aa-closed"))
-    return found.closed.then
+    return found.closed.then, False
 
 
-async def _chosen(call: Ivr, found: Menu) -> Target:
+async def _chosen(call: Ivr, found: Menu) -> tuple[Target, bool]:
     """What the caller's keys mean; an extension that does not answer leads back here."""
     for _try in range(found.tries):
         await call.play(found.greeting, interrupt="any")
@@ -81,12 +98,12 @@ async def _chosen(call: Ivr, found: Menu) -> Target:
             max(found.extension_digits, 1), finish="", first_seconds=found.seconds, next_seconds=NEXT_SECONDS
         )
         if typed in found.keys:
-            return found.keys[typed]
+            return found.keys[typed], False
         typed = typed.rstrip("#")
         if digits_of(typed) and len(typed) == found.extension_digits:
-            return Target(dial=typed)
+            return Target(dial=typed), True
         await call.play("invalid-key" if typed else "no-entry")
-    return found.otherwise
+    return found.otherwise, False
 
 
 async def _dialled(call: Ivr, found: Menu, number: str, failed: str) -> bool:
@@ -122,7 +139,9 @@ async def _run(call: Ivr, applications: Mapping[str, Callable[[Ivr], Awaitable[N
     if application is None:
         await call.play("service-unavailable")
         return
-    details = replace(call.details, application=name or "", target=target.mailbox, cause=NOT_FOUND, parameters={})
+    details = replace(
+        call.details, application=name or "", target=target.mailbox, cause=NOT_FOUND, parameters=call.details.origin
+    )
     await application(cast("Ivr", _Handed(call, details)))
 
 

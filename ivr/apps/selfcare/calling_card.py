@@ -10,20 +10,23 @@ call as it does all others; what is told of its length beforehand is what its fu
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from billing_client.types import StoreError
+from ivr.apps.guessing import PIN_WANTED
 from ivr.apps.selfcare.desk import (
     FIRST_SECONDS,
     NEXT_SECONDS,
-    calling_account,
+    RING_BACK,
     calling_number,
+    calling_phone,
     is_admitted,
     log_in,
     log_in_by_code,
+    prove,
 )
+from ivr.apps.selfcare.phones import NUMBER, register_phone
 from ivr.apps.selfcare.recharge import top_up
 from ivr.apps.selfcare.telling import tell_balance, tell_expiry, tell_limit, tell_price, tell_time
 from ivr.verbs import DialResult, TooManyTries
@@ -38,7 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = ["calling_card"]
 
-NUMBER: Final = re.compile(r"[0-9]{3,32}")
 MOST_DIGITS: Final = 32
 SETTLING_SECONDS: Final = 1.0
 """What a call that has just ended held of the funds is free again after so long."""
@@ -68,6 +70,8 @@ class _Session:
     status: AccountStatus = field(init=False)
     attempts: int = 0
     """Codes of vouchers that may have been tried."""
+    is_claimed: bool = False
+    """The caller is known by a number that somebody has merely claimed for the card: it dials, and no more."""
 
     @property
     def is_empty(self) -> bool:
@@ -85,8 +89,16 @@ class _Session:
         """Offer choices, as often as the settings allow; raises TooManyTries."""
         return await self.call.menu(prompts, keys, tries=self.settings.max_timeouts)
 
+    async def is_proven(self) -> bool:
+        """Whether the caller may do more than dial; who is known by a claimed number is asked for the PIN."""
+        if self.is_claimed and await prove(self.call, self.desk, self.status.number):
+            self.is_claimed = False
+        return not self.is_claimed
+
     async def recharge(self) -> bool:
         """Take a voucher; whether there was one."""
+        if not await self.is_proven():
+            return False
         first = self.attempts + 1
         self.attempts += self.settings.max_recharge_attempts
         done = await top_up(self.call, self.desk, self.status.number, first_attempt=first)
@@ -99,6 +111,8 @@ async def calling_card(call: Ivr, *, desk: Desk) -> None:
     session = _Session(call, desk, desk.of(call.details))
     await call.answer()
     try:
+        if RING_BACK in call.details.parameters:
+            await _accept(session, int(call.details.parameters[RING_BACK]))
         await _serve(session)
     except _End:
         pass
@@ -109,9 +123,17 @@ async def calling_card(call: Ivr, *, desk: Desk) -> None:
     await call.play("goodbye")
 
 
+async def _accept(session: _Session, ring_back: int) -> None:
+    """Who was rung presses a key: it may have been somebody else who showed his number to us."""
+    await session.menu(("callback-accept", "press-1"), {"1": True})
+    await session.desk.selfcare.ring_back_used(ring_back)
+
+
 async def _serve(session: _Session) -> None:
     call, settings = session.call, session.settings
-    known = await calling_account(call, session.desk) if settings.ani else None
+    phone = await calling_phone(call, session.desk) if settings.ani else None
+    known = None if phone is None else phone.number
+    session.is_claimed = phone is not None and phone.vouched == "claimed"
     await _welcome(session)
     await session.refresh(await _identify(session, known))
     if not is_admitted(session.status, settings):
@@ -121,10 +143,10 @@ async def _serve(session: _Session) -> None:
         call.speak(session.status.language)
     await _check_usable(session)
     told = await _check_funds(session)
-    if settings.announce_balance and not told:
+    if settings.announce_balance and not told and not session.is_claimed:
         await _tell(session)
     if known is None and settings.ask_register != "off":
-        await _register(session)
+        await register_phone(call, session.desk, session.status.number)
     await _calls(session)
 
 
@@ -220,20 +242,6 @@ async def _tell(session: _Session) -> None:
     await session.call.play(*told, interrupt="any")
 
 
-async def _register(session: _Session) -> None:
-    """Recognise this phone in future, if its owner wants so; who withholds his number is not asked."""
-    call = session.call
-    caller = calling_number(call.details, session.settings)
-    if not NUMBER.fullmatch(caller):
-        return
-    wanted = session.settings.ask_register == "always" or await session.menu(
-        ("card-to-register-phone", "press-1", "vm-to-continue", "press-2"), {"1": True, "2": False}
-    )
-    if wanted:
-        known = await session.desk.selfcare.know_phone(session.status.number, caller)
-        await call.play("card-phone-registered" if known else "card-phone-taken", interrupt="any")
-
-
 # calls --------------------------------------------------------------------------------------------------------------
 async def _calls(session: _Session) -> None:
     """Destinations until the caller hangs up; ends where none comes, or too many are wrong."""
@@ -290,13 +298,21 @@ async def _connect(session: _Session, destination: str) -> DialResult | None:
     if quote.verdict == "ok" and settings.announce_time:
         told += tell_time(quote, call.language, settings)
     await call.play(*told, interrupt="#")
-    caller = calling_number(call.details, settings)
-    return await call.dial(
+    result = await _dial(session, destination)
+    if result.status == PIN_WANTED and await prove(call, session.desk, session.status.number):
+        session.is_claimed = False
+        return await _dial(session, destination)
+    return None if result.status == PIN_WANTED else result
+
+
+async def _dial(session: _Session, destination: str) -> DialResult:
+    caller = calling_number(session.call.details, session.settings)
+    return await session.call.dial(
         destination,
         account=session.status.number,
         caller=caller if NUMBER.fullmatch(caller) else session.status.number,
-        hangup_key=settings.hangup_key,
-        most_seconds=settings.max_call_seconds or None,
+        hangup_key=session.settings.hangup_key,
+        most_seconds=session.settings.max_call_seconds or None,
     )
 
 
@@ -322,6 +338,7 @@ async def _menu(session: _Session) -> None:
             return
         if choice == "balance":
             await session.refresh(session.status.number)
-            await _tell(session)
+            if await session.is_proven():
+                await _tell(session)
         else:
             await session.recharge()

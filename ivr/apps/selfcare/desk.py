@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from billing_client.vouchers import GuessSource, WantedReceipts
+from billing_client.selfcare import KnownPhone
+from billing_client.vouchers import WantedReceipts
+from ivr.apps.guessing import access_number, guess_source, wait
 from ivr.apps.selfcare.settings import CardSettings
 
 if TYPE_CHECKING:
@@ -14,30 +16,45 @@ if TYPE_CHECKING:
 
     from billing_client.selfcare import AccountStatus, SelfCare
     from billing_client.vouchers import Vouchers
+    from ivr.leg import DialRequest
     from ivr.verbs import CallDetails, Ivr
 
 __all__ = [
     "FIRST_SECONDS",
     "MOST_DIGITS",
     "NEXT_SECONDS",
+    "RING_BACK",
     "Desk",
+    "RingBack",
     "access_number",
     "calling_account",
     "calling_number",
+    "calling_phone",
     "guess_source",
     "is_admitted",
     "log_in",
     "log_in_by_code",
+    "prove",
     "wait",
     "wanted_receipts",
 ]
 
 MOST_DIGITS: Final = 32
+RING_BACK: Final = "ring_back"
+"""The parameter of a call of our own that says how it is counted."""
 FIRST_SECONDS: Final = 10.0
 NEXT_SECONDS: Final = 6.0
 """Between two digits: they are read from a card, or from an address book."""
-WAIT_AGAIN_SECONDS: Final = 10.0
-"""A caller who waits is told so again after so long."""
+
+
+class RingBack(Protocol):
+    """Makes a call of the media server's own (`ivr.server.IvrServer.ring_back`)."""
+
+    def __call__(
+        self, request: DialRequest, details: CallDetails, *, after_seconds: float, ring_seconds: float
+    ) -> bool:
+        """Soon, if that number is not about to be rung already; returns at once. Whoever answers gets the application
+        of `details`. False: not now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,22 +64,14 @@ class Desk:
     selfcare: SelfCare
     vouchers: Vouchers | None
     """None: this installation has no vouchers."""
+    ring_back: RingBack | None = None
+    """Calls of our own; None: there are none."""
     settings: Mapping[str, CardSettings] = field(default_factory=dict)
     """Of access numbers; one that is not here has the defaults."""
 
     def of(self, details: CallDetails) -> CardSettings:
         """The settings of the number that was dialled."""
         return self.settings.get(access_number(details)) or CardSettings()
-
-
-def access_number(details: CallDetails) -> str:
-    """The number that leads to the application; with one-stage dialling the switch says where it ends."""
-    return details.parameters.get("access", "") or details.dialled.removeprefix("+")
-
-
-def guess_source(details: CallDetails) -> GuessSource:
-    """What wrong codes and PINs of this call are counted for."""
-    return GuessSource(details.caller, access_number(details))
 
 
 def calling_number(details: CallDetails, settings: CardSettings) -> str:
@@ -78,19 +87,30 @@ def wanted_receipts(call: Ivr, settings: CardSettings) -> WantedReceipts:
     return WantedReceipts(settings.receipts, call.language, calling_number(call.details, settings))
 
 
-async def calling_account(call: Ivr, desk: Desk) -> str | None:
-    """The account that calls by its own phone or number; None: it must say who it is. Raises StoreError.
+async def calling_phone(call: Ivr, desk: Desk) -> KnownPhone | None:
+    """The account that calls by its own phone or number, and what a number shows; None: it must say who it is. Raises
+    StoreError.
 
     `account` alone may be one that merely forwarded the call to us: the switch names it as `target` too where it is the
-    caller itself. It looked for the number as it came; here it is looked for as the rules translate it.
+    caller itself. It looked for the number as it came; here it is looked for as the rules translate it, where the
+    carrier vouches for it.
     """
     details, settings = call.details, desk.of(call.details)
     if details.account is not None and details.account == details.target:
-        return details.account
+        return KnownPhone(details.account, "claimed" if details.vouched == "claimed" else "number")
     number = calling_number(details, settings)
-    if number == details.caller.removeprefix("+"):
+    if number == details.caller.removeprefix("+") or not details.is_identified:
         return None
-    return await desk.selfcare.by_phone(number)
+    found = await desk.selfcare.by_phone(number, details.gateway)
+    if found is not None:
+        call.known_by_number(found.number)
+    return found
+
+
+async def calling_account(call: Ivr, desk: Desk) -> str | None:
+    """The same where what is done needs more than a number that somebody has merely claimed."""
+    found = await calling_phone(call, desk)
+    return None if found is None or found.vouched == "claimed" else found.number
 
 
 def is_admitted(status: AccountStatus, settings: CardSettings) -> bool:
@@ -120,10 +140,25 @@ async def log_in(call: Ivr, desk: Desk, *, by_number: bool) -> str | None:
             login = await desk.selfcare.log_in(pin, guess_source(call.details), number=number, password=password)
             await wait(call, login.delay_seconds)
             if login.verdict == "right":
+                call.prove()
                 return login.number
         await call.play("card-wrong-login", interrupt="any")
     await call.play("too-many-attempts")
     return None
+
+
+async def prove(call: Ivr, desk: Desk, account: str) -> bool:
+    """Ask who is known by his number alone for a PIN of the account; whether it was right. Raises StoreError."""
+    for _try in range(desk.of(call.details).max_login_attempts):
+        pin = await _digits(call, "card-enter-pin", secret=True)
+        if pin:
+            login = await desk.selfcare.log_in(pin, guess_source(call.details), number=account)
+            await wait(call, login.delay_seconds)
+            if login.verdict == "right":
+                call.prove()
+                return True
+        await call.play("card-wrong-login", interrupt="any")
+    return False
 
 
 async def log_in_by_code(call: Ivr, desk: Desk, company: str) -> str | None:
@@ -136,6 +171,7 @@ async def log_in_by_code(call: Ivr, desk: Desk, company: str) -> str | None:
             login = await desk.selfcare.log_in(code, guess_source(call.details), company=company)
             await wait(call, login.delay_seconds)
             if login.verdict == "right":
+                call.prove()
                 return login.number
         await call.play("card-wrong-code", interrupt="any")
     await call.play("too-many-attempts")
@@ -147,11 +183,3 @@ async def _digits(call: Ivr, prompt: str, *, most: int = MOST_DIGITS, secret: bo
     return await call.ask(
         prompt, digits=most, first_seconds=FIRST_SECONDS, next_seconds=NEXT_SECONDS, tries=1, secret=secret
     )
-
-
-async def wait(call: Ivr, seconds: float) -> None:
-    """Answers come late after wrong codes and PINs, right ones too."""
-    while seconds > 0:
-        await call.play("one-moment")
-        await call.sleep(min(seconds, WAIT_AGAIN_SECONDS))
-        seconds -= WAIT_AGAIN_SECONDS

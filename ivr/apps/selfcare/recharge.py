@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 from billing_client.types import StoreError, StoreUnavailable
 from billing_client.vouchers import Redeemed
+from ivr.apps.guessing import guess_source, wait
 from ivr.apps.selfcare.desk import (
     FIRST_SECONDS,
     NEXT_SECONDS,
     calling_account,
-    guess_source,
     is_admitted,
     log_in,
-    wait,
     wanted_receipts,
 )
 from ivr.apps.selfcare.telling import tell_balance, tell_expiry
@@ -73,6 +72,8 @@ async def top_up(call: Ivr, desk: Desk, account: str, *, first_attempt: int = 1)
     if desk.vouchers is None:
         await call.play("service-unavailable")
         return False
+    if call.details.vouched:  # who is known by his number alone hears whose account the money goes to
+        await call.play("recharge-account", grammar(call.language).digits(account), interrupt="any")
     tries = desk.of(call.details).max_recharge_attempts
     for attempt in range(first_attempt, first_attempt + tries):
         code = await enter_code(call)

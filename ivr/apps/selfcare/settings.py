@@ -91,3 +91,5 @@ class CardSettings:
     callback_seconds: float = 3.0
     """How long after a missed call the caller is rung back."""
     callback_ring_seconds: float = 45.0
+    callback_an_hour: int = 6
+    """So often one number is rung; all numbers of an account four times as often."""

@@ -6,12 +6,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from billing_client.numbering import read
+from ivr.apps.guessing import PIN_WANTED
 from ivr.apps.voicemail import spoken
+from ivr.apps.voicemail.pins import right_pin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ivr.apps.voicemail.visit import Visit
+    from ivr.verbs import DialResult
 
 __all__ = ["HANGUP_KEY", "call_back", "dial_out", "operator"]
 
@@ -55,12 +58,18 @@ async def operator(owner: Visit) -> None:
 
 
 async def _dial(owner: Visit, number: str) -> None:
-    result = await owner.desk.call.dial(
+    result = await _call(owner, number)
+    if result.status == PIN_WANTED and await right_pin(owner.desk, owner.mailbox.number):
+        result = await _call(owner, number)
+    if not result.answered:
+        await owner.say(FAILED.get(result.status, "vm-call-failed"))
+
+
+async def _call(owner: Visit, number: str) -> DialResult:
+    return await owner.desk.call.dial(
         number,
         account=owner.mailbox.number,
         caller=owner.mailbox.number,
         caller_name=owner.mailbox.display,
         hangup_key=HANGUP_KEY,
     )
-    if not result.answered:
-        await owner.say(FAILED.get(result.status, "vm-call-failed"))

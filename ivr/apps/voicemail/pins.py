@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from billing_client.pins import weak_pin
+from ivr.apps.guessing import guess_source, wait
 
 if TYPE_CHECKING:
     from ivr.apps.voicemail.desk import Desk
@@ -49,7 +50,10 @@ async def _is_right(desk: Desk, number: str, pin: str) -> bool:
     """An empty PIN, or none, is a failure that is not counted: nobody guesses like that."""
     if not number or not pin:
         return False
-    answer = await desk.mailboxes.check_pin(number, pin, desk.call.details.caller)
+    answer = await desk.mailboxes.check_pin(number, pin, guess_source(desk.call.details))
+    await wait(desk.call, answer.delay_seconds)
+    if answer.verdict == "right":
+        desk.call.prove()
     return answer.verdict == "right"
 
 
