@@ -13,6 +13,8 @@ from billing.batch_error import BatchError
 from billing.models import Account, Batch, Customer
 from billing.private_file import check_fits, private_table
 from billing.query import rows
+from billing.settings import passwords
+from billing_client.keyring import KeyRingError
 from billing_client.numbering import digits_of
 
 if TYPE_CHECKING:
@@ -111,4 +113,8 @@ def export(name: str, file: Path, on_progress: Callable[[int, int], None], *, fi
 
 
 def _piece(batch: Batch, after: int, last: int) -> list[dict[str, Any]]:
-    return rows(EXPORT, batch=batch.pk, after=after, last=last, limit=AT_A_TIME)
+    piece = rows(EXPORT, batch=batch.pk, after=after, last=last, limit=AT_A_TIME)
+    try:
+        return [{**row, "password": passwords().open(row["password"])} for row in piece]
+    except KeyRingError as error:
+        raise BatchError(str(error)) from error

@@ -18,6 +18,7 @@ from billing.audit_log import log_action
 from billing.batch_error import BatchError
 from billing.models import Account, Batch, Customer, Product, usual_calls_out
 from billing.names import FREE, Reserved
+from billing.settings import passwords as sealing
 from billing.voucher_generation import draw, escaped, random_digits
 from billing_client.check_digit import check_digit
 
@@ -181,13 +182,14 @@ class _Maker:
             numbers = self._numbers(cursor, present, count)
             ids = _next_ids(cursor, "billing_account", count)
             balances = self._balances(cursor, count)
+            secrets = map(sealing().seal, self._passwords(count))
             tail = [self.customer.pk, self.asked.kind, self.batch.pk, *self.columns.values()]
             _copy(
                 cursor,
                 "billing_account",
                 ("id", "number", "balance_id", "password", "control_number", "customer_id", "kind", "batch_id",
                  *self.columns),
-                ([*row, *tail] for row in zip(ids, numbers, balances, self._passwords(count),
+                ([*row, *tail] for row in zip(ids, numbers, balances, secrets,
                                               range(present + 1, present + count + 1), strict=True)),
             )  # fmt: skip
             self._open(cursor, numbers, balances)

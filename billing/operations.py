@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from billing.settings import configure
+from billing_client.keyring import KeyRingError
+from billing_client.passwords import Passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -39,6 +41,7 @@ __all__ = [
     "move",
     "registrations",
     "request_disconnect",
+    "seal_passwords",
     "setup",
     "topup",
     "trace",
@@ -49,19 +52,37 @@ __all__ = [
 ]
 
 
-def setup(dsn: str) -> None:
-    """Start Django on this store."""
-    configure(dsn)
+def setup(dsn: str, keys: KeyFile | None = None) -> None:
+    """Start Django on this store. `keys` seal and open passwords; None: those that are written are not sealed."""
+    configure(dsn, sealing=Passwords(keys))
 
 
-def migrate() -> int:
-    """Bring the schema up to date; returns how many migrations that took."""
+def migrate(keys: KeyFile | None = None) -> int:
+    """Bring the schema up to date and seal the passwords that are in clear; returns how many migrations that took.
+
+    Raises KeyRingError when the file of keys is missing or cannot be used.
+    """
     from django.core.management import call_command
 
     pending = len(_pending())
     if pending:
         call_command("migrate", interactive=False, verbosity=0)
+    if keys is not None:
+        seal_passwords(keys)
     return pending
+
+
+def seal_passwords(keys: KeyFile) -> int:
+    """Seal the passwords that are in clear; how many. Raises KeyRingError."""
+    from billing.sealing import seal_clear
+    from billing.voucher_generation import VoucherError
+    from billing.vouchers import key_file_for_sealing
+
+    try:
+        key_file_for_sealing(keys)
+    except VoucherError as error:
+        raise KeyRingError(str(error)) from error
+    return seal_clear(Passwords(keys))
 
 
 def is_migrated() -> bool:

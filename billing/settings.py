@@ -13,7 +13,9 @@ import django
 from django.conf import settings
 from psycopg.conninfo import conninfo_to_dict
 
-__all__ = ["configure"]
+from billing_client.passwords import Passwords
+
+__all__ = ["configure", "passwords"]
 
 INSTALLED_APPS = ["django.contrib.contenttypes", "billing.apps.BillingConfig"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -22,8 +24,10 @@ USE_TZ = True
 USE_I18N = False
 
 
-def configure(dsn: str, *, connect_timeout: float = 10.0) -> None:
+def configure(dsn: str, *, sealing: Passwords | None = None, connect_timeout: float = 10.0) -> None:
     """Point Django at a store; `dsn` is anything that libpq understands, several hosts included.
+
+    `sealing` seals and opens the passwords of accounts and gateways; None: they are written in clear, as benchmarks do.
 
     Called again, it turns this process to another store.
     """
@@ -36,14 +40,22 @@ def configure(dsn: str, *, connect_timeout: float = 10.0) -> None:
             TIME_ZONE=TIME_ZONE,
             USE_TZ=USE_TZ,
             USE_I18N=USE_I18N,
+            PASSWORDS=sealing or Passwords(),
         )
         django.setup()
         return
     from django.db import connections
 
+    settings.PASSWORDS = sealing or Passwords()
     connections["default"].close()
     del connections["default"]
     connections.settings = connections.configure_settings(databases)
+
+
+def passwords() -> Passwords:
+    """What seals and opens passwords of accounts and gateways."""
+    found: Passwords = settings.PASSWORDS  # type: ignore[misc]  # given to `configure`, and no name of this module
+    return found
 
 
 def _database(dsn: str, connect_timeout: float) -> dict[str, Any]:

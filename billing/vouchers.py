@@ -12,8 +12,10 @@ from billing.audit_log import log_action
 from billing.models import Batch
 from billing.private_file import check_fits, private_table
 from billing.query import rows
+from billing.sealing import keys_of_passwords, passwords_of_others, reseal_passwords
 from billing.voucher_generation import VoucherError
 from billing_client.keyring import KeyRing, KeyRingError
+from billing_client.passwords import Passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,6 +72,10 @@ SET_STATE = """
 UPDATE billing_voucher SET state = %s
  WHERE batch_id = %s AND control_number BETWEEN %s AND %s AND state = ANY(%s) AND used_at IS NULL
 """
+ANYTHING_SEALED = """
+SELECT EXISTS (SELECT FROM billing_voucher WHERE key_id IS NOT NULL)
+    OR EXISTS (SELECT FROM billing_account WHERE starts_with(password, '$sealed$'))
+    OR EXISTS (SELECT FROM billing_gateway WHERE starts_with(password, '$sealed$'))"""
 SEALED = """
 SELECT id, key_id, sealed FROM billing_voucher WHERE id > %s AND key_id <> %s ORDER BY id LIMIT %s FOR NO KEY UPDATE
 """
@@ -152,9 +158,11 @@ def key_file_for_sealing(keys: KeyFile) -> KeyRing:
         if keys.exists():
             return keys.ring()
         with connection.cursor() as cursor:
-            cursor.execute("SELECT EXISTS (SELECT FROM billing_voucher WHERE key_id IS NOT NULL)")
+            cursor.execute(ANYTHING_SEALED)
             if cursor.fetchone()[0]:
-                raise VoucherError(f"{keys.path} is missing, and there are vouchers that it sealed: put it back")
+                raise VoucherError(
+                    f"{keys.path} is missing, and there are vouchers or passwords that it sealed: put it back"
+                )
         keys.write(KeyRing.make())
         return keys.ring()
     except KeyRingError as error:
@@ -191,6 +199,10 @@ def rotate(keys: KeyFile, on_progress: Callable[[int, int], None], *, drop_old: 
             break
         done += count
         on_progress(done, left)
+    try:
+        done += reseal_passwords(Passwords(keys), ring)
+    except KeyRingError as error:
+        raise VoucherError(str(error)) from error
     if drop_old:
         keys.write(ring.only(_keys_in_use()))
     return Rotation(ring.newest, done, was_resumed)
@@ -258,7 +270,7 @@ def _reseal(ring: KeyRing, after: str) -> tuple[int, str]:
 def _sealed_by_others(key: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM billing_voucher WHERE key_id <> %s", [key])
-        return int(cursor.fetchone()[0])
+        return int(cursor.fetchone()[0]) + passwords_of_others(key)
 
 
 def _keys_in_use() -> set[int]:
@@ -268,4 +280,4 @@ def _keys_in_use() -> set[int]:
             "SELECT DISTINCT key_id FROM billing_voucher WHERE key_id IS NOT NULL"
             " UNION SELECT key_id FROM billing_redemption WHERE key_id IS NOT NULL"
         )
-        return {row[0] for row in cursor.fetchall()}
+        return {row[0] for row in cursor.fetchall()} | keys_of_passwords()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keys that seal vouchers' passwords: a file outside the store, so that a copy of the store is no list of vouchers.
+"""The keys that seal passwords of vouchers, accounts and gateways: a file outside the store, so that a copy of the
+store is no list of vouchers, nor of passwords.
 
 A line is a number and 32 octets in hexadecimal; the highest number seals, all of them open. `digest` is the key of the
 digests by which codes of external stores are told apart; it never changes. What is sealed is bound to what it belongs
@@ -28,8 +29,9 @@ __all__ = ["KeyFile", "KeyRing", "KeyRingError"]
 KEY_OCTETS: Final = 32
 NONCE_OCTETS: Final = 12
 HEADER: Final = (
-    "# Keys of the vouchers' passwords. Keep a copy apart from those of the store: without this file nobody can\n"
-    "# redeem a voucher any more. Every node needs the same one. `softswitch vouchers rotate-key` adds a key.\n"
+    "# Keys of the passwords in the store. Keep a copy apart from those of the store: without this file nobody can\n"
+    "# redeem a voucher or register a phone any more. Every node needs the same one. `softswitch vouchers rotate-key`\n"
+    "# adds a key.\n"
 )
 
 
@@ -82,7 +84,7 @@ class KeyRing:
             raise KeyRingError(f"key {number} is not in the ring")
         try:
             return cipher.decrypt(sealed[:NONCE_OCTETS], sealed[NONCE_OCTETS:], about.encode()).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise KeyRingError(f"what key {number} sealed was changed, or it is another key") from None
 
     def digest(self, code: str) -> bytes:
@@ -163,7 +165,7 @@ class KeyFile:
                 raise KeyRingError(f"{self.path}: others than its owner may read it (chmod 600)")
             return KeyRing.parse(self.path.read_text(encoding="ascii"))
         except FileNotFoundError:
-            raise KeyRingError(f"{self.path}: there is no such file, so no sealed voucher can be redeemed") from None
+            raise KeyRingError(f"{self.path}: there is no such file, so nothing that is sealed can be opened") from None
         except (OSError, UnicodeDecodeError) as error:
             raise KeyRingError(f"{self.path}: it cannot be read") from error
         except KeyRingError as error:

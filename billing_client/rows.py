@@ -18,7 +18,7 @@ from billing_client.types import BindingRow, Parties, Party, Subscriber
 from billing_client.vouching import NumberTrust
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from asyncpg import Record
 
@@ -52,9 +52,8 @@ MOST_BIGINT = 2**63 - 1
 _PARTY = itemgetter(
     "account_id", "number", "name", "display", "customer_id", "customer_name", "kind",
 )  # fmt: skip
-_PARTY_MEANS = itemgetter(
-    "tariff_id", "balance_id", "currency", "available", "password", "via", "may_call",
-)  # fmt: skip
+_PARTY_MEANS = itemgetter("tariff_id", "balance_id", "currency", "available")
+_PARTY_MAY = itemgetter("via", "may_call")
 
 
 def text(value: str, most: int) -> str:
@@ -129,31 +128,36 @@ def binding_columns(rows: Iterable[BindingRow]) -> list[list[Any]]:
     return columns
 
 
-def subscriber(asked: str, rows: Sequence[Record], now: datetime) -> Subscriber | None:
-    """The answer of the function `subscriber`, as it is `now`."""
+def subscriber(
+    asked: str, rows: Sequence[Record], now: datetime, opened: Callable[[str], str] = str
+) -> Subscriber | None:
+    """The answer of the function `subscriber`, as it is `now`; `opened` opens its password."""
     if not rows:
         return None
     row = rows[0]
     life = LifeTerms.parse(row["terms"])
     usable = refusal(life, now) if row["may_register"] else f"alias {asked} does not authenticate"
-    return Subscriber(asked, row["account_id"], row["number"], row["password"], usable, _bindings(rows), life)
+    return Subscriber(asked, row["account_id"], row["number"], opened(row["password"]), usable, _bindings(rows), life)
 
 
-def parties(calling: str, called: str, rows: Sequence[Record], now: datetime) -> Parties:
-    """The answer of the function `parties`, as it is `now`."""
+def parties(
+    calling: str, called: str, rows: Sequence[Record], now: datetime, opened: Callable[[str], str] = str
+) -> Parties:
+    """The answer of the function `parties`, as it is `now`; `opened` opens their passwords."""
     caller = [row for row in rows if row["asked"] == calling]
     callee = [row for row in rows if row["asked"] == called]
     return Parties(
-        _party(caller[0], now) if caller else None,
-        _party(callee[0], now) if callee else None,
+        _party(caller[0], now, opened) if caller else None,
+        _party(callee[0], now, opened) if callee else None,
         _bindings(callee),
     )
 
 
-def _party(row: Record, now: datetime) -> Party:
+def _party(row: Record, now: datetime, opened: Callable[[str], str]) -> Party:
     life = LifeTerms.parse(row["terms"])
     values: tuple[Any, ...] = (
-        *_PARTY(row), refusal(life, now), *_PARTY_MEANS(row), read_rules(row["answering"]), life,
+        *_PARTY(row), refusal(life, now), *_PARTY_MEANS(row), opened(row["password"]), *_PARTY_MAY(row),
+        read_rules(row["answering"]), life,
         NumberTrust.parse(row["trust"]),
     )  # fmt: skip
     return Party(*values)

@@ -16,6 +16,7 @@ from billing_client.books import TariffTable, prefixed
 from billing_client.guessing import LoginDoor
 from billing_client.lifecycle import LifeTerms, expiry, refusal, zone_of
 from billing_client.numbering import Number, read
+from billing_client.passwords import Passwords
 from billing_client.pins import DEFAULT_SLOW_AFTER, is_pin
 from billing_client.pool import Pool
 from billing_client.rating import seconds_covered
@@ -178,8 +179,11 @@ class SelfCare(Protocol):
 class StoreSelfCare:
     """`SelfCare` on the billing store; make one by `connect`."""
 
-    def __init__(self, pool: Pool, logins: LoginDoor, *, utc: Callable[[], datetime]) -> None:
+    def __init__(
+        self, pool: Pool, logins: LoginDoor, *, utc: Callable[[], datetime], passwords: Passwords | None = None
+    ) -> None:
         """The pool is closed by `close`."""
+        self._opened = (passwords or Passwords()).open_or_none
         self._pool = pool
         self._logins = logins
         self._utc = utc
@@ -198,12 +202,13 @@ class StoreSelfCare:
         lock_seconds: int = 900,
         slow_after: int = DEFAULT_SLOW_AFTER,
         utc: Callable[[], datetime] = lambda: datetime.now(UTC),
+        passwords: Passwords | None = None,
     ) -> StoreSelfCare:
         """Open connections of its own; raises StoreUnavailable. PINs are locked as those of mailboxes are."""
         name = f"softswitch {node} selfcare"
         pool = Pool(dsn, name=name, size=connections, timeout_seconds=timeout_seconds, prepare=(STATUS,))
         await pool.open()
-        return cls(pool, LoginDoor(pool, lock_after, lock_seconds, slow_after), utc=utc)
+        return cls(pool, LoginDoor(pool, lock_after, lock_seconds, slow_after), utc=utc, passwords=passwords)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -231,7 +236,7 @@ class StoreSelfCare:
         if attempt["is_locked"]:
             return Login("locked", delay_seconds=attempt["delay"])
         owner = await self._owner(card, number, pin, attempt["hash"])
-        if owner is None or not _is_password(password, owner["password"]):
+        if owner is None or not _is_password(password, self._opened(owner["password"])):
             return Login("wrong", delay_seconds=await self._logins.wrong(asked, source, attempt))
         await self._logins.right(asked, source)
         if source.is_vouched:

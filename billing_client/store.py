@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from billing_client import rows, statements
 from billing_client.books import RateBook, RouteBook, TariffTable
 from billing_client.gathering import Gathering
 from billing_client.listener import Listener
+from billing_client.passwords import Passwords
 from billing_client.pool import Pool
 from billing_client.subscriptions import (
     RESUME_SUBSCRIPTIONS,
@@ -57,9 +59,17 @@ class Store:
     """The door to the billing store; make one by `connect`."""
 
     def __init__(
-        self, dsn: str, *, node: str, connections: int, timeout_seconds: float, utc: Callable[[], datetime]
+        self,
+        dsn: str,
+        *,
+        node: str,
+        connections: int,
+        timeout_seconds: float,
+        utc: Callable[[], datetime],
+        passwords: Passwords,
     ) -> None:
         """Use `connect`, which also opens the connections."""
+        self._opened = passwords.open_or_none
         self._utc = utc
         self._dsn = dsn
         self._node = node
@@ -86,13 +96,21 @@ class Store:
         connections: int = 4,
         timeout_seconds: float = 2.0,
         utc: Callable[[], datetime] = partial(datetime.now, UTC),  # noqa: B008 (a function)
+        passwords: Passwords | None = None,
     ) -> Store:
         """Open the connections and begin a life of `node`, a name that no other process uses meanwhile.
 
-        `timeout_seconds` bounds every wait for the store; `utc` tells what day it is in the life of accounts. Raises
-        StoreUnavailable.
+        `timeout_seconds` bounds every wait for the store; `utc` tells what day it is in the life of accounts,
+        `passwords` opens those that are sealed. Raises StoreUnavailable.
         """
-        store = cls(dsn, node=node, connections=connections, timeout_seconds=timeout_seconds, utc=utc)
+        store = cls(
+            dsn,
+            node=node,
+            connections=connections,
+            timeout_seconds=timeout_seconds,
+            utc=utc,
+            passwords=passwords or Passwords(),
+        )
         await store._pool.open()
         try:
             await store._begin_life()
@@ -132,13 +150,14 @@ class Store:
     async def subscriber(self, name: str) -> Subscriber | None:
         """Who authenticates under `name` (account number or alias), and where they are registered."""
         found = await self._pool.fetch(statements.SUBSCRIBER, rows.asked_name(name))
-        return rows.subscriber(name, found, self._utc())
+        return rows.subscriber(name, found, self._utc(), self._opened)
 
     async def parties(self, *, caller: str | None, ani: str | None, dialled: str) -> Parties:
         """Both ends of a call: the caller by SIP name, or else by `<ani>@pstn`; the callee by number or alias."""
         calling = rows.name(caller if caller is not None or ani is None else f"{ani}@pstn")
         called = rows.asked_name(dialled)
-        return rows.parties(calling, called, await self._pool.fetch(statements.PARTIES, calling, called), self._utc())
+        found = await self._pool.fetch(statements.PARTIES, calling, called)
+        return rows.parties(calling, called, found, self._utc(), self._opened)
 
     # Calls
 
@@ -344,12 +363,16 @@ class Store:
     async def load_routes(self) -> RouteBook:
         """All gateways, routes and addresses of accounts as of one instant."""
         async with self._pool.transaction() as connection:
-            gateways = {row["id"]: Gateway(*row) for row in await connection.fetch(statements.GATEWAYS)}
+            found = [Gateway(*row) for row in await connection.fetch(statements.GATEWAYS)]
+            gateways = {one.gateway_id: self._with_password(one) for one in found}
             routes = [
                 Route(gateways[row[0]], *row[1:]) for row in map(tuple, await connection.fetch(statements.ROUTES))
             ]
             addresses = [row["name"] for row in await connection.fetch(statements.ADDRESSES)]
         return RouteBook(gateways.values(), routes, addresses)
+
+    def _with_password(self, gateway: Gateway) -> Gateway:
+        return replace(gateway, password=self._opened(gateway.password)) if gateway.password else gateway
 
     async def listen(self, on_event: Callable[[StoreEvent], None]) -> None:
         """Call `on_event` for each change that the store announces; "resync" after a gap."""

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from billing_client.answering import StoreAnswering
+from billing_client.keyring import KeyFile
 from billing_client.mailboxes import StoreMailboxes
+from billing_client.passwords import Passwords
 from billing_client.receipts import StoreReceipts
 from billing_client.selfcare import StoreSelfCare
 from ivr.apps.announcement import announcement
@@ -58,6 +60,7 @@ async def compose(settings: IvrSettings) -> Applications:
     selfcare = await StoreSelfCare.connect(
         settings.store_dsn,
         node=settings.node,
+        passwords=Passwords(KeyFile(settings.vouchers.keys_file)),
         lock_after=settings.logins.lock_after,
         lock_seconds=settings.logins.lock_seconds,
         slow_after=settings.logins.slow_after,

@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from billing import operations
-from billing_client.keyring import KeyFile
+from billing_client.keyring import KeyFile, KeyRingError
+from softswitch.store import StoreError
 from softswitch.vouchers import keys_file
 
 if TYPE_CHECKING:
@@ -22,10 +23,15 @@ DEMO_CUSTOMER = "Demo company"
 
 def prepare_store(configuration: Configuration, dsn: str, tell: Callable[[str], None]) -> DemoSummary | None:
     """Migrates, loads the demo tenant into a store that holds no account yet, and tells about it."""
-    operations.setup(dsn)
+    keys = KeyFile(keys_file(configuration))
+    operations.setup(dsn, keys)
     if not operations.is_migrated():
         tell("Bringing the store's tables up to date ...")
         operations.migrate()
+    try:
+        operations.seal_passwords(keys)
+    except KeyRingError as error:
+        raise StoreError(str(error)) from error
     if not configuration.demo.enabled:
         return None
     if not operations.accounts(limit=1):

@@ -21,12 +21,15 @@ import dns.resolver
 import psycopg
 
 from billing.names import alias_problem
+from billing_client.keyring import KeyFile, KeyRingError
 from billing_client.numbering import digits_of
+from billing_client.passwords import MARK, Passwords
 from softswitch.ports import taken_ports
 from softswitch.runfiles import running_pid
 from softswitch.settings import reachable_at, recordings, reserved_names
 from softswitch.store import EmbeddedStore, StoreError, open_store
 from softswitch.supervise import up_file
+from softswitch.vouchers import keys_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +45,11 @@ EXPIRY_DAYS = 21
 DNS_SECONDS = 3.0
 OPTIONS_SECONDS = 2.0
 VERSION_TAG = 0xA0
+# one of each key, and under the empty name one in clear
+SEALED_PASSWORDS = """
+SELECT CASE WHEN starts_with(password, %s) THEN split_part(password, '$', 3) ELSE '' END AS key, min(password)
+  FROM (SELECT password FROM billing_account UNION ALL SELECT password FROM billing_gateway) AS kept
+ WHERE password <> '' GROUP BY 1"""
 LOCKED = """
 SELECT (SELECT count(*) FROM billing_voucherguess WHERE locked_until > now())
      + (SELECT count(*) FROM billing_pinfailure WHERE locked_until > now() AND subject NOT LIKE 'mailbox card %')"""
@@ -157,6 +165,7 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
             version = connection.info.server_version
             locked, misnamed = _locked(connection), _misnamed(connection, configuration)
             cards = _short_pins(connection)
+            keys = _keys(configuration, connection)
     except (StoreError, psycopg.OperationalError) as error:
         yield Finding("store", Verdict.BAD, str(error).strip())
         return
@@ -165,6 +174,7 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
         yield Finding("store", Verdict.BAD, f"{shown}: 15 or newer is needed")
     else:
         yield Finding("store", Verdict.GOOD, shown)
+    yield from keys
     apart = abs(row[0] - middle) if row else 0.0
     verdict = Verdict.GOOD if apart < CLOCK_SECONDS else Verdict.BAD
     yield Finding("clock", verdict, f"{apart:.1f} s apart from the store's clock")
@@ -187,6 +197,23 @@ def _misnamed(connection: psycopg.Connection[tuple[Any, ...]], configuration: Co
         names = [name for (name,) in found.fetchall()]
         problems = ((alias_problem(name, reserved) or reserved.address_problem(name, gateways)) for name in names)
         return [problem for problem in problems if problem is not None]
+    return []
+
+
+def _keys(configuration: Configuration, connection: psycopg.Connection[tuple[Any, ...]]) -> list[Finding]:
+    """Whether the passwords in the store are sealed, and our keys open them."""
+    passwords, path = Passwords(KeyFile(keys_file(configuration))), keys_file(configuration)
+    with suppress(psycopg.errors.UndefinedTable):  # a store that no table was made in yet
+        found = dict(connection.execute(SEALED_PASSWORDS, [MARK]).fetchall())
+        if found.get(""):
+            text = f'there are passwords in clear in the store: "softswitch migrate" seals them with {path}'
+            return [Finding("keys", Verdict.WARNING, text)]
+        try:
+            for kept in found.values():
+                passwords.open(kept)
+        except KeyRingError as error:
+            return [Finding("keys", Verdict.BAD, f"passwords of accounts and gateways cannot be opened: {error}")]
+        return [Finding("keys", Verdict.GOOD, f"{path} opens the passwords in the store")] if found else []
     return []
 
 

@@ -20,7 +20,7 @@ from media.settings import EngineSettings, MediaSettings
 from softswitch.adapters import open_sms_gateway
 from softswitch.runfiles import kept_secret
 from softswitch.store import store_dsn
-from softswitch.vouchers import voucher_settings
+from softswitch.vouchers import keys_file, voucher_settings
 from switch.call.explain import Conditions
 from switch.call.plan import Applications
 from switch.settings import (
@@ -139,6 +139,7 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
         http=_listen(metrics) if metrics else None,
         drain_seconds=float(sip.drain_seconds),
         questions=questions_socket(configuration),
+        keys_file=keys_file(configuration),
         journal_dir=configuration.data_dir / "journal",
     )
 

@@ -12,6 +12,8 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from billing_client.keyring import KeyFile
+from billing_client.passwords import Passwords
 from billing_client.store import Store
 from billing_client.types import CallFinish, CallStart, Rate, StoreError
 from switch import collector
@@ -105,7 +107,12 @@ class Switch:
 
     async def _start(self) -> None:
         settings = self.settings
-        self.store = await Store.connect(settings.store_dsn, node=settings.node, connections=_STORE_CONNECTIONS)
+        self.store = await Store.connect(
+            settings.store_dsn,
+            node=settings.node,
+            connections=_STORE_CONNECTIONS,
+            passwords=Passwords(KeyFile(settings.keys_file) if settings.keys_file else None),
+        )
         self._stack.push_async_callback(self.store.close)
         self.reach = StoreReach(self.store)
         self._stack.push_async_callback(self.reach.close)

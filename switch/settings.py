@@ -172,6 +172,8 @@ class SwitchSettings:
     """How long SIGTERM waits for running calls."""
     questions: Path | None = None
     """The unix socket where questions about calls that are not made are answered; None: nowhere."""
+    keys_file: Path | None = None
+    """The keys that open passwords of accounts and gateways; None: none is sealed."""
     journal_dir: Path | None = None
     """Where finished calls wait while the store is away, and a killed switch finds the calls that it lost; None: in
     memory only."""

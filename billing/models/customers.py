@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.db.models import Q, Value
 
-from billing.models.fields import Identifier, created_at, money
+from billing.models.fields import Identifier, SealedPassword, created_at, money
 from billing.models.money import Balance
 from billing.models.pricing import Product
 from billing_client.incoming import MODES
@@ -133,8 +133,8 @@ class Account(Limited):
     balance = models.ForeignKey(Balance, on_delete=models.PROTECT, related_name="accounts")
     """Its own, or its customer's if it is subordinate (a trigger sees to it)."""
     product = models.ForeignKey(Product, on_delete=models.PROTECT, null=True, blank=True, related_name="accounts")
-    password = models.CharField(max_length=128)
-    """SIP password, in clear (docs/adr/0009-store.md says why)."""
+    password = SealedPassword()
+    """SIP password, clear in Python and sealed in the store (docs/adr/0022-passwords-sealed.md)."""
     display = models.CharField(max_length=120, blank=True, db_default=Value(""))
     timezone = models.CharField(max_length=64, blank=True, default="", db_default=Value(""))
     """IANA name; empty: the customer's."""

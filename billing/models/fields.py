@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from django.db import models
 from django.db.models.functions import Now
 
+from billing.settings import passwords
+from billing_client.keyring import KeyRingError
+
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 else:
     TextField = models.CharField
 
-__all__ = ["Identifier", "created_at", "currency", "money"]
+__all__ = ["Identifier", "SealedPassword", "created_at", "currency", "money"]
 
 
 class Identifier(TextField):
@@ -29,6 +32,37 @@ class Identifier(TextField):
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
         """The column's type."""
         return f'character varying({self.max_length}) COLLATE "C"'
+
+
+class SealedPassword(TextField):
+    """A password that is sealed in the store and clear in Python.
+
+    What cannot be opened stays as it is, and is written as it is: only who needs the clear text opens it again, and is
+    told why that fails. `billing.settings.configure` was given the keys.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"max_length": 1024, **options})
+
+    def deconstruct(self) -> Any:
+        """To migrations it is text."""
+        name, _, arguments, options = super().deconstruct()
+        return name, "django.db.models.CharField", arguments, options
+
+    def from_db_value(self, value: str | None, *_: object) -> str | None:
+        """Opened."""
+        if value is None:
+            return None
+        try:
+            opened: str = passwords().open(value)
+        except KeyRingError:
+            return value
+        return opened
+
+    def get_prep_value(self, value: Any) -> Any:
+        """Sealed. Raises KeyRingError."""
+        prepared = super().get_prep_value(value)
+        return prepared if prepared is None else passwords().seal(prepared)
 
 
 def money(*, null: bool = False, default: Decimal | int | None = None) -> models.DecimalField[Any, Any]:

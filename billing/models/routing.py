@@ -6,7 +6,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q, Value
 
-from billing.models.fields import Identifier
+from billing.models.fields import Identifier, SealedPassword
 
 __all__ = ["Gateway", "GatewayRoute"]
 
@@ -48,7 +48,8 @@ class Gateway(models.Model):
     outbound = models.BooleanField(default=True, db_default=Value(True))
     any_port = models.BooleanField(default=True, db_default=Value(True))
     username = models.CharField(max_length=64, null=True, blank=True)
-    password = models.CharField(max_length=128, null=True, blank=True)
+    password = SealedPassword(null=True, blank=True)  # type: ignore[misc]  # one type for both columns
+    """Clear in Python, sealed in the store."""
     number_format = models.CharField(
         max_length=6, choices=NumberFormat.choices, default="digits", db_default=Value("digits")
     )

@@ -95,10 +95,14 @@ class Shell:
             )
 
             from billing import operations
+            from billing_client.keyring import KeyFile, KeyRingError
+            from softswitch.vouchers import keys_file
 
-            operations.setup(dsn)
+            operations.setup(dsn, KeyFile(keys_file(self.configuration())))
             try:
                 yield operations
+            except KeyRingError as error:
+                raise StoreError(str(error)) from error
             except OperationalError as error:
                 raise StoreError(f"the store cannot be reached: {str(error).strip()}") from error
             except (DataError, UnicodeEncodeError) as error:

@@ -85,8 +85,11 @@ def disconnect(shell: Shell, call: str, reason: str, block: bool) -> None:
 @click.pass_obj
 def migrate(shell: Shell) -> None:
     """Bring the store's tables up to this release ("up" does it itself)."""
+    from billing_client.keyring import KeyFile
+    from softswitch.vouchers import keys_file
+
     with shell.operations(make=True) as operations, shell.err.status("Migrating ..."):
-        steps = operations.migrate()
+        steps = operations.migrate(KeyFile(keys_file(shell.configuration())))
     shell.done(f"the store is up to date ({steps} migrations made)" if steps else "the store was up to date")
 
 
