@@ -92,6 +92,8 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
         store_dsn=store_dsn(configuration),
         nonce_secret=nonce_secret(configuration),
         advertise=sip.advertise,
+        own_addresses=_machine_addresses(),
+        trusted_proxies=sip.trusted_proxies,
         md5_user_agents=security.md5_user_agents,
         registration=RegistrationSettings(
             min_expires=sip.registration.min_expires,
@@ -338,15 +340,20 @@ def reachable_at(host: str) -> tuple[str, ...]:
     address = ipaddress.ip_address(host)
     if not address.is_unspecified:
         return (host,)
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    found = [
-        ipaddress.ip_address(entry.address.partition("%")[0])
+    found = map(ipaddress.ip_address, _machine_addresses())
+    usable = [one for one in found if one.version == address.version and not one.is_link_local]
+    return tuple(str(candidate) for candidate in sorted(usable, key=lambda candidate: candidate.is_loopback))
+
+
+def _machine_addresses() -> tuple[str, ...]:
+    """Every address of this machine, without the zone of those that have one."""
+    families = (socket.AF_INET, socket.AF_INET6)
+    return tuple(
+        entry.address.partition("%")[0]
         for entries in psutil.net_if_addrs().values()
         for entry in entries
-        if entry.family == family
-    ]
-    usable = [candidate for candidate in found if not candidate.is_link_local]
-    return tuple(str(candidate) for candidate in sorted(usable, key=lambda candidate: candidate.is_loopback))
+        if entry.family in families
+    )
 
 
 def _own_addresses(configuration: Configuration) -> Iterator[str]:

@@ -34,6 +34,7 @@ from switch.location import Location
 from switch.metrics import metrics_page
 from switch.ng import NgRelay, NoRelay
 from switch.pace import Pace
+from switch.places import Places
 from switch.questions import Questions
 from switch.reach import PartyMemory, StoreReach, learn_registered
 from switch.recorder import Recorder
@@ -125,6 +126,7 @@ class Switch:
         self._compose()
         self._stack.push_async_callback(self.recorder.flush)
         await self.transport.start()
+        self.places.changed()
         self._stack.push_async_callback(self.transport.close)
         self._stack.callback(self.core.close)
         self._stack.push_async_callback(self.core.settle)
@@ -147,6 +149,7 @@ class Switch:
             self.live.run(),
             learn_registered(self.memory, self.store, self.reach, self.location.names),
             self._refresh_books(),
+            self.places.run(),
             self.recorder.run(),
         ):
             self._tasks.append(asyncio.create_task(work))
@@ -216,11 +219,13 @@ class Switch:
             md5_user_agents=settings.md5_user_agents,
         )
         self.resolver = Resolver()
+        self.places = Places(self.core, self.books, self.resolver, lambda: self.settings, lambda: self.transport.bound)
         self.location = Location(
             self.store,
             self.transport,
             node=settings.node,
             on_source=self._reloaded,
+            destinations=lambda: self.core.destinations,
         )
         self.guesses = Guesses(is_registered=self.location.is_registered_from)
         doorkeeper = Doorkeeper(digest, self.flood, self.guesses)
@@ -300,6 +305,7 @@ class Switch:
             try:
                 self.books.rates = await self.store.load_rates(self.books.rates)
                 self.books.routes = await self.store.load_routes()
+                self.places.changed()
             except StoreError as error:
                 log.warning("tariffs and routes stay as they were", extra={"reason": str(error)})
                 await asyncio.sleep(1.0)
@@ -318,6 +324,7 @@ class Switch:
         if changed:
             log.warning("these settings count from the next start", extra={"settings": changed})
         self.settings = self.services.settings = settings
+        self.places.changed()
         self.registrar.limits = settings.registration
         self.recorder.settings = settings.trace
         self.core.agent.use_session_timer(settings.session_timer.expires, settings.session_timer.min_se)

@@ -11,6 +11,7 @@ import logging
 import secrets
 from typing import TYPE_CHECKING, Final, Protocol
 
+from switch.sip.destination import Destinations
 from switch.sip.session import (
     Acknowledged,
     Answered,
@@ -80,6 +81,10 @@ class Core:
         self._timer_at = 0.0
         self.on_sent: Callable[[bytes, Flow], None] | None = None
         """Told of every message that goes out."""
+        self.destinations = Destinations()
+        """Where requests may go; a new one takes its place when routes or settings change."""
+        self.faults = 0
+        """Requests that were not sent because they may not go where somebody sent them."""
         self.agent = UserAgent(
             sent_by=lambda flow: self.transport.sent_by(flow),
             contact=self.contact,
@@ -90,6 +95,7 @@ class Core:
             ),
             session_expires=session_expires,
             session_min_se=session_min_se,
+            ways=lambda: self.destinations,
         )
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -136,12 +142,31 @@ class Core:
         """Carry out effects in order."""
         for effect in outcome:
             if type(effect) is Send:
+                if self.destinations.place(*effect.flow.remote) is not None and self._is_fault(effect):
+                    continue
                 if self.on_sent is not None:
                     self.on_sent(effect.data, effect.flow)
                 self.transport.send(effect.data, effect.flow)
             else:
                 self._tell(effect)
         self._arm()
+
+    def _is_fault(self, send: Send) -> bool:
+        """The last wall: whether a message to a carrier, the media server or ourselves must not leave. It has failed
+        then, as if it could not be sent."""
+        if send.data.startswith(b"SIP/2.0 "):
+            return False  # responses go back to where requests came from
+        client = send.transaction
+        request = None if client is None else client.request
+        method = "ACK" if request is None else request.method
+        opens = request is not None and request.to_tag is None
+        why = self.destinations.fault(send.flow, method, None if client is None else client.permit, opens=opens)
+        if why is None:
+            return False
+        self.faults += 1
+        log.error("a request was not sent", extra={"destination": send.flow.remote, "reason": why})
+        self._loop.call_soon(self.sending_failed, send.flow, send.data)
+        return True
 
     def _tell(self, effect: object) -> None:
         match effect:

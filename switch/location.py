@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Final
 
 from billing_client.types import BindingRow, StoreError, StoreUnavailable
 from switch.sip.address import NameAddr
+from switch.sip.destination import Destinations
 from switch.sip.errors import ParseError
 from switch.sip.flow import Flow, Hop
-from switch.sip.registrar import Binding, Registration, is_literal
+from switch.sip.registrar import Binding, Registration, binding_refusal, is_literal
 from switch.sip.uri import Uri
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ class Location:
     """The location service of one node.
 
     `clock` is Unix time. `on_source` is told, at the start, of hosts with reloaded bindings and how long those last.
+    `destinations` gives who is where: a binding is asked about at each look-up too, whoever wrote its row, and whatever
+    has become of the address since.
     """
 
     def __init__(
@@ -92,12 +95,14 @@ class Location:
         node: str,
         clock: Callable[[], float] = time.time,
         on_source: Callable[[str, float], None] = _ignore_source,
+        destinations: Callable[[], Destinations] = Destinations,
     ) -> None:
         self._store = store
         self._transport = transport
         self._node = node
         self._clock = clock
         self._on_source = on_source
+        self._destinations = destinations
         self._entries: dict[str, tuple[_Entry, ...]] = {}
         self._count = 0
         self._unwritten: dict[tuple[str, str], None] = {}
@@ -141,6 +146,11 @@ class Location:
     def __len__(self) -> int:
         """Bindings held in memory."""
         return self._count
+
+    @property
+    def destinations(self) -> Destinations:
+        """Where bindings may lead at this moment."""
+        return self._destinations()
 
     @property
     def unwritten(self) -> int:
@@ -231,7 +241,17 @@ class Location:
         return (aor, key) in self._unwritten or (aor, key) in self._writing
 
     def _flow_to(self, entry: _Entry) -> Flow | None:
-        """The way to a binding; None when there is none any more, or another node has it."""
+        """The way to a binding; None when there is none any more, another node has it, or it may not be taken."""
+        flow = self._way(entry)
+        if flow is None:
+            return None
+        refusal = binding_refusal(entry.binding, flow, self._destinations())
+        if refusal is not None:
+            log.warning("a binding leads astray", extra={"contact": entry.binding.contact, "reason": refusal})
+            return None
+        return flow
+
+    def _way(self, entry: _Entry) -> Flow | None:
         binding, flow, transport = entry.binding, entry.flow, self._transport
         try:
             if binding.received is None:
@@ -310,8 +330,10 @@ class Location:
         forget_at = 0.0
         while True:
             now = self._clock()
+            destinations = self._destinations()
             for flow in self._pings.due(now):
-                self._transport.send(_PING, flow)
+                if destinations.place(*flow.remote) is None:
+                    self._transport.send(_PING, flow)
             if now >= forget_at:
                 self._forget_expired(now)
                 forget_at = now + _EXPIRY_SPAN_SECONDS
@@ -396,8 +418,8 @@ def _hop(binding: Binding) -> Hop | None:
     if binding.received is not None:
         return Hop(*_parse_socket(binding.received))
     uri = NameAddr.parse(_bracketed(binding.path[0])).uri if binding.path else Uri.parse(binding.contact)
-    host = uri.params.get("maddr") or uri.address
-    if uri.scheme == "sips" or not is_literal(host):
+    host = uri.address
+    if uri.scheme == "sips" or not is_literal(host) or "maddr" in uri.params:
         return None
     return Hop(uri.transport or "udp", host, uri.port or 5060)
 

@@ -50,6 +50,11 @@ class _SwitchCollector(Collector):
         yield CounterMetricFamily("softswitch_emergency_alarms", text, services.emergencies.alarms)
         yield GaugeMetricFamily("softswitch_dialogs", "SIP dialogs held", self._core.agent.session_count)
         yield GaugeMetricFamily("softswitch_transactions", "SIP transactions held", len(self._core.agent.layer))
+        yield CounterMetricFamily(
+            "softswitch_gateway_faults",
+            "Requests that were not sent: to a carrier without a call in the store, or to ourselves",
+            self._core.faults,
+        )
         for field in dataclasses.fields(self._core.agent.layer.counters):
             value = getattr(self._core.agent.layer.counters, field.name)
             yield CounterMetricFamily(f"softswitch_sip_{field.name}", f"SIP: {field.name.replace('_', ' ')}", value)

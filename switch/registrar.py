@@ -187,7 +187,12 @@ class Registrar:
             log.info("registration refused", extra={"account": subscriber.number, "reason": subscriber.usable})
             return request.response(403, to_tag=_tag())
         current = self._location.bindings(subscriber.name)
-        registration = register(request, flow, current, self.limits, time.time(), _tag())
+        registration = register(request, flow, current, self.limits, time.time(), _tag(), self._location.destinations)
+        if registration.refusal is not None:
+            source, reason = flow.remote[0], registration.refusal
+            log.warning(
+                "a binding is refused", extra={"account": subscriber.number, "source": source, "reason": reason}
+            )
         self._location.update(subscriber.name, registration, flow)
         self.accepted += 1
         if registration.upserts:

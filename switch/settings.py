@@ -132,6 +132,10 @@ class SwitchSettings:
     """Beginnings of User-Agent of phones that are challenged with MD5 alone: SHA-256 beside it confuses them."""
     advertise: str | None = None
     """Address put into Via and Contact when we sit behind 1:1 NAT."""
+    own_addresses: tuple[str, ...] = ()
+    """Of this machine, beside loopback: what is bound to any address is at each of them."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and names of proxies in front of us, whose Path and Record-Route are believed."""
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)
     subscription: SubscriptionSettings = field(default_factory=SubscriptionSettings)
     mailbox_numbers: tuple[str, ...] = ("*97", "*98")

@@ -86,6 +86,7 @@ class Sip:
     listen: tuple[Endpoint, ...] = (Endpoint("udp", "0.0.0.0", 5060), Endpoint("tcp", "0.0.0.0", 5060))
     advertise: str | None = None
     tls: Tls = field(default_factory=Tls)
+    trusted_proxies: tuple[str, ...] = ()
     registration: Registration = field(default_factory=Registration)
     subscription: Subscription = field(default_factory=Subscription)
     session_timer: SessionTimer = field(default_factory=SessionTimer)

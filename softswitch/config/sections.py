@@ -113,6 +113,7 @@ def _sip(section: Section) -> Sip:
             listen=section.values("listen", sip_endpoint, plain.listen),
             advertise=section.value("advertise", values.public_address(), None),
             tls=files,
+            trusted_proxies=section.values("trusted_proxies", values.host, plain.trusted_proxies),
             registration=_registration(section.section("registration")),
             subscription=_subscription(section.section("subscription")),
             session_timer=_session_timer(section.section("session_timer")),

@@ -65,6 +65,8 @@ class Branch:
     invitation: Invitation | None = None
     route: Route | None = None
     """Of a gateway: by which it is asked."""
+    is_server: bool = False
+    """It leads to the media server, as we mean it to."""
 
     def identity(self, number: str) -> str:
         """A number of a party as the other side wants it."""

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 from switch.call.crossing import Side, extensions, invitation_lines
 from switch.call.hunt import Branch, Stage
 from switch.sip.address import NameAddr
+from switch.sip.destination import House
 from switch.sip.digest import answer_challenge, choose_challenge
+from switch.sip.errors import LocalProtocolError
 from switch.sip.message import Request
 from switch.sip.uri import Uri
 from switch.sip.wire import MAX_MESSAGE_BYTES
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from switch.call.call import Call
     from switch.call.plan import Plan
     from switch.call.services import Services
+    from switch.call.trace import Trace
+    from switch.sip.destination import Permit
     from switch.sip.flow import Flow
     from switch.sip.message import HeaderLines, Response
 
@@ -31,6 +35,7 @@ __all__ = [
     "gateway_stages",
     "is_private",
     "outgoing_request",
+    "permit_of",
     "phone_stage",
 ]
 
@@ -49,16 +54,37 @@ async def gateway_stages(services: Services, plan: Plan, dialled: str) -> list[S
     return [stage for route in plan.routes for stage in await _gateway_stages(services, route, dialled)]
 
 
-async def foreign_stages(services: Services, uri: str) -> list[Stage]:
-    """The addresses of a SIP URI of somebody else, as stages."""
+async def foreign_stages(services: Services, uri: str, trace: Trace) -> list[Stage]:
+    """The addresses of a SIP URI of somebody else, as stages; none of a carrier, of ours, or of this machine."""
     found: list[Stage] = []
-    for hop in (await services.resolver.resolve(Uri.parse(uri)))[:MAX_ADDRESSES]:
+    target, destinations = Uri.parse(uri), services.core.destinations
+    refusal = destinations.forward_refusal(target)
+    hops = [] if refusal is not None else (await services.resolver.resolve(target))[:MAX_ADDRESSES]
+    for hop in hops:
+        refusal = destinations.elsewhere_refusal(hop.host, hop.port)
+        if refusal is not None:
+            continue
         try:
             branch = Branch(uri, services.core.transport.flow_to(hop))
         except LookupError:
             continue
         found.append(Stage((branch,), GATEWAY_RING_SECONDS, GATEWAY_RESPONSE_SECONDS))
+    if refusal is not None:
+        trace.add("route", "{uri} is not called: {why}", uri=uri, why=refusal)
     return found
+
+
+def permit_of(call: Call, branch: Branch) -> Permit | None:
+    """What the INVITE of a branch shows at the way out."""
+    if branch.is_server:
+        return House.SERVER
+    if branch.gateway is None:
+        return None
+    warrant = call.payment.warrant
+    if warrant is None:
+        call.services.core.faults += 1
+        raise LocalProtocolError(f"an INVITE to {branch.gateway.name} belongs to no call in the store")
+    return warrant
 
 
 def phone_stage(services: Services, callee: Party, bindings: Sequence[BindingRow], seconds: float) -> Stage:
@@ -76,6 +102,8 @@ async def _gateway_stages(services: Services, route: Route, dialled: str) -> lis
     uri = Uri("sip", route.number(dialled), host, gateway.port, params)
     found = []
     for hop in (await services.resolver.resolve(uri))[:MAX_ADDRESSES]:
+        if services.core.destinations.carrier_refusal(hop.host, hop.port) is not None:
+            continue
         try:
             flow = services.core.transport.flow_to(hop)
         except LookupError:

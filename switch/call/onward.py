@@ -109,6 +109,7 @@ class Onward:
             stage.branches[0].flow,
             ring_seconds=forward.seconds + CONFIRM_SECONDS,
             invitation=special,
+            is_server=True,
         )
 
 
@@ -156,7 +157,7 @@ def _application_stage(
         flow = call.services.core.transport.flow_to(Hop("udp", host, port))
     except LookupError:
         return Stage((), APPLICATION_RING_SECONDS)
-    branch = Branch(uri, flow, invitation=special)
+    branch = Branch(uri, flow, invitation=special, is_server=True)
     return Stage((branch,), APPLICATION_RING_SECONDS, APPLICATION_RESPONSE_SECONDS, forwards=bool(special.last))
 
 

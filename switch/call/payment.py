@@ -11,6 +11,7 @@ from switch.call.credit import Credit
 from switch.call.funds import FundsWatch, note_grant
 from switch.call.settlement import call_finish
 from switch.call.start import call_start, refused
+from switch.sip.destination import Warrant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,7 @@ __all__ = ["Payment"]
 class Payment:
     """What a call's payer pays; nothing of it where nobody of ours does."""
 
-    __slots__ = ("_bound", "_is_emergency", "_is_taken", "_services", "_watch", "credit", "unstarted")
+    __slots__ = ("_bound", "_is_emergency", "_is_taken", "_services", "_watch", "credit", "unstarted", "warrant")
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -35,6 +36,8 @@ class Payment:
         self._bound: asyncio.TimerHandle | None = None
         self._is_emergency = False
         self.credit: Credit | None = None
+        self.warrant: Warrant | None = None
+        """What INVITEs to carriers show: given when the store has the call, or is to be told of it; until its end."""
         self.unstarted: CallStart | None = None
         """What the store has not been told, because it was away."""
 
@@ -70,6 +73,7 @@ class Payment:
             return refusal
         self._is_taken, self.credit = True, credit
         self._is_emergency = plan.is_emergency
+        self.warrant = Warrant(call.call_id)
         credit.granted(grant.locked)
         self._watch = FundsWatch(call.call_id, credit, services.store, call.trace, on_end, on_warn)
         note_grant(call.trace, credit, plan.payer)
@@ -91,6 +95,7 @@ class Payment:
 
     def ended(self) -> None:
         """The paid time is over."""
+        self.warrant = None
         if self._bound is not None:
             self._bound.cancel()
             self._bound = None

@@ -18,6 +18,7 @@ from switch.call.legs import (
     foreign_stages,
     gateway_stages,
     outgoing_request,
+    permit_of,
 )
 from switch.call.onward import Onward, application_stage
 from switch.call.plan import Application
@@ -69,7 +70,7 @@ class Ringing:
         elif plan.routes:
             self._hunt.stages = await gateway_stages(call.services, plan, call.dialled)
         else:
-            self._hunt.stages = await foreign_stages(call.services, call.invite.request.uri_text)
+            self._hunt.stages = await foreign_stages(call.services, call.invite.request.uri_text, call.trace)
         stage = self._hunt.next_stage()
         return stage is not None and bool(stage.branches)
 
@@ -116,7 +117,8 @@ class Ringing:
         for branch in branches:
             request = outgoing_request(call, branch, body)
             flow = flow_for(services, branch, request)
-            attempt = services.core.agent.invite(request, flow, natted=branch.natted, owner=call)
+            permit = permit_of(call, branch)
+            attempt = services.core.agent.invite(request, flow, natted=branch.natted, owner=call, permit=permit)
             self._attempts[attempt] = branch
             forwarding = branch.invitation.forwarding if branch.invitation is not None else None
             if forwarding is not None:

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from switch.call.state import CallState
+from switch.sip.destination import House
 from switch.sip.flow import Hop
 from switch.sip.message import Request
 
@@ -87,7 +88,7 @@ class ServerWatch:
         ]
         question = _Question()
         transaction, effects = core.agent.layer.send_request(
-            Request("OPTIONS", f"sip:{place}", lines, b""), flow, core.now()
+            Request("OPTIONS", f"sip:{place}", lines, b""), flow, core.now(), permit=House.SERVER
         )
         transaction.user = question
         core.perform(effects)

@@ -81,6 +81,7 @@ class Lamp:
             watch=core.agent.watch,
             sleep=core.agent.forget,
             content_type=CONTENT_TYPE,
+            ways=lambda: core.destinations,
         )
         self._resumed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -256,8 +257,8 @@ class Lamp:
 
     def _resume(self, row: SubscriptionRow, ends_at: float) -> None:
         try:
-            dialog = resumed_dialog(row)
-        except ValueError:
+            dialog = resumed_dialog(row, lambda: self._core.destinations)
+        except (ValueError, ParseError):
             log.warning("a subscription cannot be read", extra={"tag": row.tag})
             return
         if dialog.id in self._subscriptions:

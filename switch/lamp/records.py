@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from billing_client.subscriptions import SubscriptionRow
 from billing_client.types import StoreError, StoreUnavailable
+from switch.sip.destination import anywhere
 from switch.sip.dialog import Dialog
 from switch.sip.flow import Flow
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Protocol
 
+    from switch.sip.destination import Ways
     from switch.sip.subscription import Subscription
 
     class SubscriptionStore(Protocol):
@@ -146,10 +148,10 @@ class Records:
         )
 
 
-def resumed_dialog(row: SubscriptionRow) -> Dialog:
+def resumed_dialog(row: SubscriptionRow, ways: Callable[[], Ways] = anywhere) -> Dialog:
     """The dialog of a subscription, as the store remembers it; raises ValueError."""
     transport, remote = _parse_socket(row.source)
-    connection = 0 if transport == "udp" else _CLOSED
+    flow = Flow(transport, _parse_socket(row.socket)[1], remote, 0 if transport == "udp" else _CLOSED)
     return Dialog(
         call_id=row.call_id,
         local=row.local,
@@ -159,9 +161,10 @@ def resumed_dialog(row: SubscriptionRow) -> Dialog:
         local_cseq=row.local_cseq,
         remote_cseq=row.remote_cseq,
         remote_target=row.target,
-        route_set=list(row.routes),
-        flow=Flow(transport, _parse_socket(row.socket)[1], remote, connection),
+        route_set=ways().route_set(row.routes, flow),
+        flow=flow,
         natted=row.natted,
+        ways=ways,
     )
 
 

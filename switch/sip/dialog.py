@@ -8,37 +8,24 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from switch.sip.address import NameAddr
+from switch.sip.destination import anywhere
 from switch.sip.errors import ParseError
 from switch.sip.flow import Flow
 from switch.sip.message import Request
 from switch.sip.uri import Uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from switch.sip.destination import Ways
     from switch.sip.message import Message, Response
 
-__all__ = ["Dialog", "DialogId", "check_target", "literal_flow"]
+__all__ = ["Dialog", "DialogId", "check_target"]
 
 DialogId = tuple[str, str, str]
 """Call-ID, our tag, the peer's tag."""
 
 _DEFAULT_PORT: Final = 5060
-
-
-def literal_flow(uri: Uri, flow: Flow) -> Flow:
-    """The flow to a URI whose host is an IP address, over the socket of `flow`; `flow` itself for any other URI.
-
-    A name in a Contact is not resolved: the peer's own messages came over `flow`, so it leads there. Neither can the
-    socket reach another transport or address family.
-    """
-    if not uri.is_sip or (uri.transport or flow.transport) != flow.transport:
-        return flow
-    host = uri.params.get("maddr") or uri.address
-    if _address(host) is None or (":" in host) != (":" in flow.remote[0]):
-        return flow
-    remote = (host, uri.port or _DEFAULT_PORT)
-    return flow if remote == flow.remote else Flow(flow.transport, flow.local, remote)
 
 
 @lru_cache(maxsize=4096)
@@ -84,6 +71,7 @@ class Dialog:
         "remote_cseq",
         "remote_tag",
         "remote_target",
+        "ways",
     )
 
     def __init__(
@@ -100,6 +88,7 @@ class Dialog:
         route_set: list[str],
         flow: Flow,
         natted: bool,
+        ways: Callable[[], Ways] = anywhere,
     ) -> None:
         self.call_id = call_id
         self.local = local
@@ -115,13 +104,15 @@ class Dialog:
         """Where the peer's last target refresh came from, or where our first request went."""
         self.natted = natted
         """The peer sits behind NAT: only `flow` reaches it, whatever its Contact says."""
+        self.ways = ways
+        """Gives what decides how much of what the peer writes is believed."""
         self._routes = route_set
         self._next_flow: Flow | None = None
 
     @classmethod
-    def of_server(cls, request: Request, local_tag: str, flow: Flow) -> Dialog:
+    def of_server(cls, request: Request, local_tag: str, flow: Flow, ways: Callable[[], Ways] = anywhere) -> Dialog:
         """The dialog of a request that we answer (RFC 3261 section 12.1.1); raises ParseError."""
-        contact = check_target(request)
+        contact = check_target(request, flow, ways())
         local = request.get("To") or ""
         return cls(
             call_id=request.call_id,
@@ -132,13 +123,16 @@ class Dialog:
             local_cseq=0,
             remote_cseq=request.cseq,
             remote_target=contact.uri_text,
-            route_set=request.values("Record-Route") if request.get("Record-Route") is not None else [],
+            route_set=ways().route_set(_recorded(request), flow),
             flow=flow,
             natted=_is_natted(request, contact.uri, flow),
+            ways=ways,
         )
 
     @classmethod
-    def of_client(cls, request: Request, response: Response, flow: Flow, *, natted: bool) -> Dialog:
+    def of_client(
+        cls, request: Request, response: Response, flow: Flow, *, natted: bool, ways: Callable[[], Ways] = anywhere
+    ) -> Dialog:
         """The dialog that a response with a To tag makes of our request (RFC 3261 section 12.1.2).
 
         A response must not be lost because its Contact or Record-Route is malformed: without them the peer is reached
@@ -152,10 +146,11 @@ class Dialog:
             remote_tag=response.to_tag or "",
             local_cseq=request.cseq,
             remote_cseq=None,
-            remote_target=_target(response) or request.uri_text,
-            route_set=_route_set(response),
+            remote_target=_target(response, flow, ways()) or request.uri_text,
+            route_set=_route_set(response, flow, ways()),
             flow=flow,
             natted=natted,
+            ways=ways,
         )
 
     @property
@@ -196,7 +191,7 @@ class Dialog:
         if self.flow.is_reliable or self.natted:
             return self.flow
         if self._next_flow is None:
-            self._next_flow = self._literal_flow()
+            self._next_flow = self._asked()
         return self._next_flow
 
     def reconnect(self) -> bool:
@@ -207,15 +202,16 @@ class Dialog:
         if self.natted or not self.flow.connection:
             return False
         self.flow = Flow(self.flow.transport, self.flow.local, self.flow.remote)
-        self.flow = self._literal_flow()
+        self.flow = self._asked()
         return True
 
-    def _literal_flow(self) -> Flow:
+    def _asked(self) -> Flow:
+        """What is believed of where the peer says it is."""
         try:
             uri = NameAddr.parse(self._routes[0]).uri if self._routes else Uri.parse(self.remote_target)
         except ParseError:
             return self.flow
-        return literal_flow(uri, self.flow)
+        return self.ways().next_hop(uri, self.flow)
 
     def accepts_cseq(self, request: Request) -> bool:
         """Whether the peer's request is in order (RFC 3261 section 12.2.2); remembers its number if so."""
@@ -229,37 +225,48 @@ class Dialog:
 
         `flow` is where a request of the peer came from; a changed one is how a peer behind NAT moves.
         """
-        self.remote_target = _target(message) or self.remote_target
-        self.flow = flow or self.flow
+        ways = self.ways()
+        self.remote_target = _target(message, flow or self.flow, ways) or self.remote_target
+        if flow is not None and ways.follows(self.flow, flow):
+            self.flow = flow
         self._next_flow = None
 
     def confirm(self, response: Response) -> None:
         """Take over what the 2xx says of the peer's whereabouts (RFC 3261 section 13.2.2.4)."""
-        self._routes = _route_set(response)
+        self._routes = _route_set(response, self.flow, self.ways())
         self.refresh_target(response)
 
 
-def check_target(request: Request) -> NameAddr:
-    """The Contact of a request that is to make a dialog; raises ParseError when a dialog cannot be made of it."""
+def check_target(request: Request, flow: Flow, ways: Ways) -> NameAddr:
+    """The Contact of a request that is to make a dialog; raises ParseError when a dialog cannot be made of it.
+
+    A From without tag makes none (RFC 3261 section 8.1.1.3): what we send in it would be a request outside dialogs.
+    """
+    if not request.from_tag:
+        raise ParseError("missing From tag")
     contact = request.contact
     if contact is None:
         raise ParseError("missing Contact")
-    _ = contact.uri
-    if request.get("Record-Route") is not None:
-        _checked(request.values("Record-Route"))
+    refusal = ways.target_refusal(contact.uri, flow)
+    if refusal is not None:
+        raise ParseError("Contact leads to a forbidden place", 403)
+    _checked(_recorded(request))
     return contact
 
 
-def _target(message: Message) -> str | None:
+def _target(message: Message, flow: Flow, ways: Ways) -> str | None:
     """The URI of Contact; None when there is none that could be used."""
     try:
         contact = message.contact
-        if contact is None:
+        if contact is None or ways.target_refusal(contact.uri, flow) is not None:
             return None
-        _ = contact.uri
     except ParseError:
         return None
     return contact.uri_text
+
+
+def _recorded(message: Message) -> list[str]:
+    return message.values("Record-Route") if message.get("Record-Route") is not None else []
 
 
 def _checked(routes: list[str]) -> list[str]:
@@ -269,11 +276,9 @@ def _checked(routes: list[str]) -> list[str]:
     return routes
 
 
-def _route_set(response: Response) -> list[str]:
+def _route_set(response: Response, flow: Flow, ways: Ways) -> list[str]:
     """The route set that a response gives its client: Record-Route in reverse order; empty if it cannot be used."""
-    if response.get("Record-Route") is None:
-        return []
     try:
-        return _checked(response.values("Record-Route")[::-1])
+        return ways.route_set(_checked(_recorded(response)[::-1]), flow)
     except ParseError:
         return []

@@ -14,20 +14,30 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol
 
 from switch.sip.address import NameAddr
+from switch.sip.destination import Destinations
 from switch.sip.errors import ParseError
+from switch.sip.flow import Flow
 from switch.sip.grammar import quote, unquote
 from switch.sip.uri import Uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from switch.sip.flow import Flow
     from switch.sip.message import HeaderLines, Request, Response
 
-__all__ = ["Binding", "Registration", "RegistrationLimits", "binding_key", "is_literal", "register"]
+__all__ = [
+    "Binding",
+    "Registration",
+    "RegistrationLimits",
+    "binding_key",
+    "binding_refusal",
+    "is_literal",
+    "register",
+]
 
 _MALFORMED_EXPIRES: Final = 3600
 """RFC 3261 20.10 and 20.19: what a malformed expires counts as."""
+_DEFAULT_PORT: Final = 5060
 _MAX_CONTACT: Final = 1024
 _MAX_KEY: Final = 400
 """Longer keys, and such that no index would like, are hashed."""
@@ -88,6 +98,8 @@ class Registration:
     upserts: tuple[Binding, ...] = ()
     removals: tuple[str, ...] = ()
     """Keys."""
+    refusal: str | None = None
+    """Why a binding was refused that would have led astray, for the log: it names who is there."""
 
 
 class _RefusedError(Exception):
@@ -100,10 +112,23 @@ class _RefusedError(Exception):
         self.headers = headers
 
 
+class _AstrayError(Exception):
+    """A binding would lead where it must not."""
+
+
 def register(
-    request: Request, flow: Flow, current: Sequence[Binding], limits: RegistrationLimits, now: float, to_tag: str
+    request: Request,
+    flow: Flow,
+    current: Sequence[Binding],
+    limits: RegistrationLimits,
+    now: float,
+    to_tag: str,
+    destinations: Destinations | None = None,
 ) -> Registration:
-    """Process an authenticated REGISTER; `current` are the bindings of its address of record, expired ones included."""
+    """Process an authenticated REGISTER; `current` are the bindings of its address of record, expired ones included.
+
+    `destinations` says where bindings may lead; without it no proxy is known, and nobody special.
+    """
     live = {binding.key: binding for binding in current if binding.expires_at > now}
     try:
         contacts = request.values("Contact")
@@ -111,6 +136,7 @@ def register(
             _check_remove_all(request, contacts, live)
             return _accepted(request, {}, (), tuple(live), now, to_tag)
         wanted = _wanted(request, contacts, flow, live, limits, now)
+        _check_destinations(wanted, flow, destinations or Destinations(), now)
         removals = [key for key, binding in wanted.items() if binding.expires_at <= now and key in live]
         upserts = {key: binding for key, binding in wanted.items() if binding.expires_at > now}
         after = {key: binding for key, binding in {**live, **upserts}.items() if key not in removals}
@@ -118,6 +144,8 @@ def register(
         removals += _give_way(after, added, limits.max_contacts)
     except ParseError as error:
         return Registration(request.response(error.status, error.reason, to_tag=to_tag), tuple(live.values()))
+    except _AstrayError as astray:
+        return Registration(request.response(403, to_tag=to_tag), tuple(live.values()), refusal=str(astray))
     except _RefusedError as refused:
         response = request.response(refused.status, refused.reason, to_tag=to_tag, headers=refused.headers)
         return Registration(response, tuple(live.values()))
@@ -163,6 +191,24 @@ def _wanted(
     if len(wanted) > 1 and any(binding.reg_id is not None for binding in wanted.values()):
         raise _RefusedError(400, "One Contact Per Flow")  # RFC 5626 section 6
     return wanted
+
+
+def _check_destinations(wanted: dict[str, Binding], flow: Flow, destinations: Destinations, now: float) -> None:
+    """A binding leads to who registered it, or to a proxy in front of us, and on to nobody special."""
+    for binding in wanted.values():
+        if binding.expires_at > now:
+            refusal = binding_refusal(binding, flow, destinations)
+            if refusal is not None:
+                raise _AstrayError(refusal)
+
+
+def binding_refusal(binding: Binding, flow: Flow, destinations: Destinations) -> str | None:
+    """Why a binding may not be used; `flow` leads to it, or is what its REGISTER came on. None: it may."""
+    contact = Uri.parse(binding.contact)
+    if binding.received is None and not binding.path:
+        place = (contact.address, contact.port or _DEFAULT_PORT)
+        flow = Flow(flow.transport, flow.local, place)
+    return destinations.binding_refusal(contact, binding.path, flow)
 
 
 def _known(binding: Binding, live: dict[str, Binding]) -> Binding | None:
@@ -294,7 +340,7 @@ class _BindingMaker:
             way_back = NameAddr.parse(self._path[0] if "<" in self._path[0] else f"<{self._path[0]}>").uri.address
             if is_literal(way_back):
                 return None
-        elif not self._flow.is_reliable and (uri.params.get("maddr") or uri.address).lower() == host:
+        elif not self._flow.is_reliable and uri.address.lower() == host and "maddr" not in uri.params:
             return None
         return f"{self._flow.transport}:{host}:{port}"
 

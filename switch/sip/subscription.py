@@ -13,6 +13,7 @@ from enum import Enum
 from math import ceil
 from typing import TYPE_CHECKING, Final, Protocol
 
+from switch.sip.destination import anywhere
 from switch.sip.dialog import Dialog, check_target
 from switch.sip.errors import ParseError
 from switch.sip.grammar import parse_params
@@ -20,6 +21,7 @@ from switch.sip.grammar import parse_params
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from switch.sip.destination import Ways
     from switch.sip.flow import Flow
     from switch.sip.message import Request, Response
     from switch.sip.session import Outcome
@@ -90,7 +92,7 @@ def _accepts(request: Request, content_type: str) -> bool:
 class Notifier:
     """What all subscriptions of one event package share."""
 
-    __slots__ = ("contact", "content_type", "headers", "layer", "route", "sleep", "watch")
+    __slots__ = ("contact", "content_type", "headers", "layer", "route", "sleep", "watch", "ways")
 
     def __init__(
         self,
@@ -102,6 +104,7 @@ class Notifier:
         sleep: Callable[[Subscription], None],
         content_type: str,
         headers: Sequence[tuple[str, str]] = (),
+        ways: Callable[[], Ways] = anywhere,
     ) -> None:
         self.layer = layer
         self.contact = contact
@@ -115,6 +118,8 @@ class Notifier:
         self.content_type = content_type
         self.headers = headers
         """Header lines of every NOTIFY."""
+        self.ways = ways
+        """Gives what dialogs ask before they believe a subscriber."""
 
 
 class State(Enum):
@@ -191,7 +196,7 @@ class Subscription:
         subject: str,
     ) -> Subscription:
         """The subscription that a SUBSCRIBE outside dialogs makes (section 4.2.1); raises ParseError."""
-        dialog = Dialog.of_server(request, tag, flow)
+        dialog = Dialog.of_server(request, tag, flow, notifier.ways)
         new = cls(notifier, dialog, wanted.event, now + wanted.expires, owner=owner, subject=subject)
         if not wanted.expires:
             new._end("timeout", now)
@@ -224,9 +229,9 @@ class Subscription:
         if not self.dialog.accepts_cseq(request):
             return 500  # RFC 3261 12.2.2
         if request.contact is not None:
-            check_target(request)
+            check_target(request, flow, self.dialog.ways())
             self.dialog.refresh_target(request, flow)
-            self.dialog.natted = Dialog.of_server(request, self.dialog.local_tag, flow).natted
+            self.dialog.natted = Dialog.of_server(request, self.dialog.local_tag, flow, self.dialog.ways).natted
         self._is_due = True
         self._failed = None
         if wanted.expires:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from switch.sip.destination import anywhere
 from switch.sip.dialog import check_target
 from switch.sip.errors import ParseError
 from switch.sip.session import Context, IncomingInvite, OutgoingInvite, Session
@@ -35,6 +36,7 @@ from switch.sip.via import MAGIC_COOKIE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from switch.sip.destination import Permit, Ways
     from switch.sip.dialog import DialogId
     from switch.sip.flow import Flow
     from switch.sip.message import Request, Response
@@ -85,7 +87,9 @@ class UserAgent:
         headers: Sequence[tuple[str, str]] = (),
         session_expires: int = 1800,
         session_min_se: int = 90,
+        ways: Callable[[], Ways] = anywhere,
     ) -> None:
+        """`ways` gives what dialogs ask before they believe their peers; it is asked anew each time."""
         timers = timers or Timers()
         self.layer = TransactionLayer(sent_by=sent_by, new_branch=lambda: MAGIC_COOKIE + new_token(), timers=timers)
         self._sessions: dict[DialogId, Session] = {}
@@ -104,6 +108,7 @@ class UserAgent:
             headers=headers,
             session_expires=session_expires,
             session_min_se=session_min_se,
+            ways=ways,
         )
 
     def use_session_timer(self, expires: int, min_se: int) -> None:
@@ -132,9 +137,11 @@ class UserAgent:
         """A fresh random token: a tag, or a part of a Call-ID."""
         return self._new_token()
 
-    def invite(self, request: Request, flow: Flow, *, natted: bool, owner: object) -> OutgoingInvite:
-        """Prepare an INVITE of ours; its `start` sends it."""
-        return OutgoingInvite(self._context, request, flow, natted=natted, owner=owner)
+    def invite(
+        self, request: Request, flow: Flow, *, natted: bool, owner: object, permit: Permit | None = None
+    ) -> OutgoingInvite:
+        """Prepare an INVITE of ours; its `start` sends it. `permit` lets it go to a carrier or the media server."""
+        return OutgoingInvite(self._context, request, flow, natted=natted, owner=owner, permit=permit)
 
     def watch(self, sleeper: Sleeper) -> None:
         """Serve the timers of something else; those of sessions and INVITEs are seen to by their verbs."""
@@ -214,11 +221,12 @@ class UserAgent:
         self, request: Request, flow: Flow, transaction: InviteServerTransaction, now: float
     ) -> Iterable[Effect | Invited]:
         try:
-            check_target(request)
+            check_target(request, flow, self._context.ways())
             if too_small(request, self._min_se):
                 return self._refuse(transaction, 422, ("Min-SE", str(self._min_se)))
         except ParseError as error:
-            return self._refuse(transaction, error.status, reason=f"Bad Request - {error.reason}")
+            reason = f"Bad Request - {error.reason}" if error.status == 400 else None
+            return self._refuse(transaction, error.status, reason=reason)
         invite = IncomingInvite(self._context, request, flow, transaction)
         transaction.user = invite
         return [Invited(invite)]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from switch.sip.dialog import Dialog, literal_flow
+from switch.sip.destination import ANYWHERE, literal_flow
+from switch.sip.dialog import Dialog
 from switch.sip.errors import ParseError
 from switch.sip.flow import Flow
 from switch.sip.message import Request
@@ -74,11 +75,13 @@ def test_the_first_number_of_a_callee_may_be_any() -> None:
     assert dialog.accepts_cseq(received_request("INFO", cseq=0))
 
 
-def test_a_peer_without_tags_makes_a_dialog_too() -> None:
-    # RFC 2543 did not demand tags
+@pytest.mark.parametrize("sender", ["<sip:alice@example.com>", "<sip:alice@example.com>;tag="])
+def test_a_peer_without_a_tag_makes_no_dialog(sender: str) -> None:
+    # RFC 2543 did not demand tags; what we sent in such a dialog would have none in To, and open a call elsewhere
     request = received_request()
-    request.set("From", "<sip:alice@example.com>")
-    assert Dialog.of_server(request, "us", UDP).id == ("call-1", "us", "")
+    request.set("From", sender)
+    with pytest.raises(ParseError, match="From tag"):
+        Dialog.of_server(request, "us", UDP)
 
 
 # the route set --------------------------------------------------------------------------------------------------
@@ -234,8 +237,8 @@ def test_an_address_that_the_socket_cannot_reach_is_left_to_the_flow(uri: str) -
     assert literal_flow(Uri.parse(uri), flow) is flow
 
 
-def test_maddr_is_obeyed() -> None:
-    assert literal_flow(Uri.parse("sip:bob@example.com;maddr=198.51.100.9"), udp("198.51.100.7")).remote == (
+def test_a_user_agent_that_believes_its_peers_obeys_maddr() -> None:
+    assert ANYWHERE.next_hop(Uri.parse("sip:bob@example.com;maddr=198.51.100.9"), udp("198.51.100.7")).remote == (
         "198.51.100.9",
         5060,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from switch.sip.destination import Destinations
 from switch.sip.flow import Flow
 from switch.sip.message import Request, Response, parse_message
 from switch.sip.registrar import Binding, Registration, register
@@ -23,6 +24,9 @@ class Limits:
     default_expires: int = 300
     max_expires: int = 3600
     max_contacts: int = 3
+
+
+BEHIND_PROXIES = Destinations(proxies=("192.0.2.10", "192.0.2.1", "192.0.2.2", "edge.example.com"))
 
 
 class Desk:
@@ -53,7 +57,7 @@ class Desk:
         )
         request = parse_message(text.encode())
         assert isinstance(request, Request)
-        self.last = register(request, flow, self.bindings, self.limits, self.now, "tag")
+        self.last = register(request, flow, self.bindings, self.limits, self.now, "tag", BEHIND_PROXIES)
         if self.last.response.status == 200:
             assert {b.key for b in self.last.upserts} <= {b.key for b in self.last.bindings}
             assert not {b.key for b in self.last.bindings} & set(self.last.removals)
@@ -226,7 +230,7 @@ def test_q_is_between_0_and_1(desk: Desk, q: str, value: float) -> None:
         ("<sip:1@192.0.2.10:5062>", UDP, None),
         ("<sip:1@10.0.0.5:5062>", UDP, "udp:192.0.2.10:5060"),
         ("<sip:1@phone.lan>", UDP, "udp:192.0.2.10:5060"),
-        ("<sip:1@10.0.0.5;maddr=192.0.2.10>", UDP, None),
+        ("<sip:1@10.0.0.5;maddr=192.0.2.10>", UDP, "udp:192.0.2.10:5060"),
         ("<sip:1@192.0.2.10:5062;transport=tcp>", TCP, "tcp:192.0.2.10:43210"),
         ("<sip:1@[2001:DB8::5]>", Flow("udp", ("::", 5060), ("2001:db8::5", 5060)), None),
         ("<sip:1@[fd00::5]>", Flow("udp", ("::", 5060), ("2001:db8::5", 5060)), "udp:2001:db8::5:5060"),

@@ -49,13 +49,15 @@ class Phone(asyncio.DatagramProtocol):
         self.events: asyncio.Queue[object] = asyncio.Queue()
         self.received: list[Request | Response] = []
         self.sent: list[Request | Response] = []
+        self.contact = ""
+        """What it says of where it is, in place of the truth."""
         self.lose = 0
         """How many of the next messages to this phone are lost."""
         self._timer: asyncio.TimerHandle | None = None
         self._replies: dict[int, asyncio.Future[Response]] = {}
         self.agent = UserAgent(
             sent_by=lambda _: self.address,
-            contact=lambda _: f"<{Uri('sip', self.user, *self.local)}>",
+            contact=lambda _: self.contact or f"<{Uri('sip', self.user, *self.local)}>",
             new_token=lambda: secrets.token_hex(6),
             headers=(("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO"),),
             session_expires=session_expires,

@@ -6,12 +6,13 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from billing_client.types import StoreRefused, StoreUnavailable
 from switch.location import Location
+from switch.sip.destination import Carrier, Destinations
 from switch.sip.flow import Flow
 from switch.sip.message import Response
 from switch.sip.registrar import Binding, Registration
@@ -48,6 +49,7 @@ class Site:
         self.store = FakeStore()
         self.transport = FakeTransport()
         self.sources: dict[str, float] = {}
+        self.destinations = Destinations(proxies=("192.0.2.1", "192.0.2.2"))
         self.location = self.node("sw1")
 
     def node(self, name: str) -> Location:
@@ -57,6 +59,7 @@ class Site:
             node=name,
             clock=self.clock,
             on_source=self.sources.__setitem__,
+            destinations=lambda: self.destinations,
         )
 
     def binding(self, contact: str = "sip:1@192.0.2.10", **fields: object) -> Binding:
@@ -249,7 +252,7 @@ async def test_best_q_comes_first(site: Site) -> None:
         ("sip:1@10.0.0.5:5070", {"received": NATTED}, UDP, UDP),
         ("sip:1@192.0.2.10;transport=tcp", {}, UDP, Flow("tcp", LOCAL, ("192.0.2.10", 5060))),
         ("sip:1@[2001:db8::5]", {}, UDP, Flow("udp", LOCAL, ("2001:db8::5", 5060))),
-        ("sip:1@x;maddr=192.0.2.99", {}, UDP, Flow("udp", LOCAL, ("192.0.2.99", 5060))),
+        ("sip:1@x;maddr=192.0.2.99", {}, UDP, None),
         ("sip:1@10.0.0.5", {"received": "tcp:192.0.2.10:41000"}, TCP, TCP),
         ("sip:1@10.0.0.5", {"path": ("<sip:192.0.2.1:5080;lr>",)}, UDP, Flow("udp", LOCAL, ("192.0.2.1", 5080))),
         ("sip:1@10.0.0.5", {"path": ("sip:192.0.2.1;lr",)}, UDP, Flow("udp", LOCAL, ("192.0.2.1", 5060))),
@@ -270,6 +273,53 @@ async def test_path_becomes_the_route(site: Site) -> None:
     site.register(site.binding(path=("<sip:192.0.2.1;lr>", "sip:192.0.2.2;lr")))
     (target,) = site.location.lookup("101", [])
     assert target.routes == ("<sip:192.0.2.1;lr>", "<sip:192.0.2.2;lr>")
+
+
+@pytest.mark.parametrize(
+    ("contact", "fields", "why"),
+    [
+        ("sip:1@203.0.113.9", {}, "a carrier"),
+        ("sip:1@203.0.113.9:5071", {}, "a carrier at any of its ports"),
+        ("sip:1@[::ffff:203.0.113.9]", {}, "the same, spelled as IPv6"),
+        ("sip:1@127.0.0.1:5080", {}, "the media server"),
+        ("sip:1@198.51.100.1:5060", {}, "ourselves"),
+        ("sip:1@0.0.0.0:5080", {}, "no machine"),
+        ("sip:1@239.1.2.3", {}, "many machines"),
+        ("sip:1@192.0.2.10", {"received": "udp:203.0.113.9:5060"}, "registered from there"),
+        ("sip:1@10.0.0.5", {"path": ("<sip:192.0.2.3;lr>",)}, "by a proxy that is not ours"),
+        ("sip:1@10.0.0.5", {"path": ("<sip:192.0.2.1;lr>", "<sip:203.0.113.9;lr>")}, "behind ours"),
+        ("sip:1@203.0.113.9", {"path": ("<sip:192.0.2.1;lr>",)}, "by ours to a carrier"),
+        ("sip:1@10.0.0.5;maddr=203.0.113.9", {"path": ("<sip:192.0.2.1;lr>",)}, "by ours and maddr"),
+    ],
+)
+async def test_rows_that_lead_astray_ring_nobody_whoever_wrote_them(
+    site: Site, contact: str, fields: dict[str, Any], why: str
+) -> None:
+    """Case A3, A4."""
+    site.destinations = Destinations(
+        proxies=("192.0.2.1",),
+        carriers=(Carrier(1, "carrier", "203.0.113.9", 5060),),
+        server=("127.0.0.1", 5080),
+        listeners=(("198.51.100.1", 5060),),
+    )
+    site.store.rows["101", "k"] = site.store.row("101", contact, node="sw2", expires_at=NOW + 100, **fields)
+    assert site.found() == [], why
+
+
+async def test_a_phone_is_pinged_no_more_once_its_address_is_a_carriers(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("switch.location._TICK_SECONDS", 0.0)
+    monkeypatch.setattr("switch.location._PING_SLOTS", 1)
+    site.location = site.node("sw1")
+    site.register(site.binding("sip:1@10.0.0.5", received=NATTED))
+    async with running(site.location):
+        await until(lambda: bool(site.transport.sent))
+        site.destinations = Destinations(carriers=(Carrier(1, "carrier", UDP.remote[0], 5060),))
+        await asyncio.sleep(0.01)
+        count = len(site.transport.sent)
+        await asyncio.sleep(0.02)
+        assert len(site.transport.sent) == count
 
 
 async def test_a_dead_connection_is_not_tried_unless_the_phone_can_be_connected_to(site: Site) -> None:

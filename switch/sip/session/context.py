@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from switch.sip.destination import Ways
     from switch.sip.flow import Flow
     from switch.sip.message import Request
     from switch.sip.session.events import SessionEvent
@@ -70,6 +71,7 @@ class Context:
         "timers",
         "unregister",
         "watch",
+        "ways",
     )
 
     def __init__(
@@ -86,6 +88,7 @@ class Context:
         headers: Sequence[tuple[str, str]],
         session_expires: int,
         session_min_se: int,
+        ways: Callable[[], Ways],
     ) -> None:
         self.layer = layer
         self.timers = timers
@@ -107,6 +110,8 @@ class Context:
         self.session_expires = session_expires
         """The interval of session timers that we ask for, in seconds; 0: we ask for none."""
         self.session_min_se = session_min_se
+        self.ways = ways
+        """Gives what dialogs ask before they believe their peers."""
 
 
 def _without_100rel(line: tuple[str, str]) -> tuple[str, str]:

@@ -118,7 +118,8 @@ class IncomingInvite:
     def _fork(self, name: Hashable) -> _Fork:
         fork = self._forks.get(name)
         if fork is None:
-            dialog = Dialog.of_server(self.request, self._context.new_tag() if self._forks else self.tag, self.flow)
+            tag = self._context.new_tag() if self._forks else self.tag
+            dialog = Dialog.of_server(self.request, tag, self.flow, self._context.ways)
             session = Session(self._context, dialog, self.owner, self)
             session.note_peer(self.request)
             session.in_flight.offers.receive_first(self.request.sdp)

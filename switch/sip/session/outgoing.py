@@ -13,6 +13,7 @@ from switch.sip.session.timer import min_se, offered_interval
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from switch.sip.destination import Permit
     from switch.sip.flow import Flow
     from switch.sip.message import Request, Response
     from switch.sip.session.context import Context, Outcome
@@ -22,6 +23,8 @@ __all__ = ["OutgoingInvite"]
 
 _MOST_FORKS: Final = 64
 """Early dialogs of one INVITE; a callee that makes more is not believed."""
+_BAD_GATEWAY: Final = 502
+"""How an answer counts that makes no dialog."""
 
 
 class OutgoingInvite:
@@ -38,17 +41,29 @@ class OutgoingInvite:
         "flow",
         "natted",
         "owner",
+        "permit",
         "request",
         "transaction",
     )
 
-    def __init__(self, context: Context, request: Request, flow: Flow, *, natted: bool, owner: object) -> None:
+    def __init__(
+        self,
+        context: Context,
+        request: Request,
+        flow: Flow,
+        *,
+        natted: bool,
+        owner: object,
+        permit: Permit | None = None,
+    ) -> None:
         self._context = context
         self.request = request
         """Without Via; has From with tag, To, Call-ID, CSeq; Contact and session timer are added here."""
         self.flow = flow
         self.natted = natted
         self.owner = owner
+        self.permit = permit
+        """What lets it go to a carrier or to the media server."""
         self.transaction: InviteClientTransaction | None = None
         self.answered: Session | None = None
         self.cancelled = False
@@ -71,7 +86,7 @@ class OutgoingInvite:
         return self._transmit(now)
 
     def _transmit(self, now: float) -> Outcome:
-        transaction, effects = self._context.layer.send_request(self.request.copy(), self.flow, now)
+        transaction, effects = self._context.layer.send_request(self.request.copy(), self.flow, now, permit=self.permit)
         transaction.user = self
         self.transaction = transaction  # type: ignore[assignment]  # the layer makes an INVITE transaction of an INVITE
         return [*effects]
@@ -148,13 +163,18 @@ class OutgoingInvite:
         tag = response.to_tag or ""
         session = self._sessions.get(tag)
         if session is None:
-            dialog = Dialog.of_client(self.request, response, self.flow, natted=self.natted)
+            dialog = self._dialog(response)
             session = self._sessions[tag] = Session(self._context, dialog, self.owner, self)
             session.in_flight.offers.send_first(self.request.sdp)
         session.note_peer(response)
         return session
 
+    def _dialog(self, response: Response) -> Dialog:
+        return Dialog.of_client(self.request, response, self.flow, natted=self.natted, ways=self._context.ways)
+
     def _success(self, response: Response, now: float) -> Outcome:
+        if not response.to_tag:
+            return self._untagged(response, now)
         session = self._session(response)
         if session.is_accepted:
             return session.repeat_ack(response)
@@ -163,6 +183,19 @@ class OutgoingInvite:
             return self._drop_fork(session, now)
         self.finished, self.answered = True, session
         return [*self._close_others(session, now), Answered(self, session, response)]
+
+    def _untagged(self, response: Response, now: float) -> Outcome:
+        """A 2xx without To tag makes no dialog (RFC 3261 section 12.1.2): who answered is let go, the INVITE failed.
+
+        What comes again after that is left to its sender's patience: BYE was sent until it was answered.
+        """
+        if self.finished:
+            return []
+        layer, dialog = self._context.layer, self._dialog(response)
+        outcome: Outcome = [*layer.send_ack(dialog.request("ACK", cseq=self.request.cseq), dialog.next_flow())]
+        outcome += layer.send_request(dialog.request("BYE"), dialog.next_flow(), now)[1]
+        status = 487 if self.cancelled else _BAD_GATEWAY
+        return outcome + self._over(self.request.response(status), now, local=self.cancelled)
 
     def _drop_fork(self, session: Session, now: float) -> Outcome:
         """Another fork was faster, or the caller gave up: answer and hang up (RFC 3261 section 13.2.2.4)."""

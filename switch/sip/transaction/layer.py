@@ -26,6 +26,7 @@ from switch.sip.validate import is_misrouted, stateless_tag
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from switch.sip.destination import Permit
     from switch.sip.flow import Flow
     from switch.sip.message import Response
     from switch.sip.transaction.effects import Effect
@@ -123,11 +124,16 @@ class TransactionLayer:
 
     # from the transaction user ------------------------------------------------------------------------------------
     def send_request(
-        self, request: Request, flow: Flow, now: float, *, branch_suffix: str = ""
+        self, request: Request, flow: Flow, now: float, *, branch_suffix: str = "", permit: Permit | None = None
     ) -> tuple[ClientTransaction, list[Effect]]:
-        """Send a request other than ACK and CANCEL. It gets our Via and belongs to the transaction from now on."""
+        """Send a request other than ACK and CANCEL. It gets our Via and belongs to the transaction from now on.
+
+        `permit` is for whoever guards the way out.
+        """
         branch = self._push_via(request, flow, branch_suffix)
-        return self._new_client(request, flow, branch, now)
+        transaction, effects = self._new_client(request, flow, branch, now)
+        transaction.permit = permit
+        return transaction, effects
 
     def send_ack(self, ack: Request, flow: Flow) -> list[Effect]:
         """Send the ACK to a 2xx, which has a branch of its own and no transaction (13.2.2.4)."""

@@ -22,6 +22,7 @@ from switch.sip.transaction.effects import Ended, TransportFailed
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from switch.sip.destination import Permit
     from switch.sip.flow import Flow
     from switch.sip.timers import Timers
     from switch.sip.transaction.effects import Effect
@@ -118,6 +119,7 @@ class Machine:
         "entry",
         "flow",
         "key",
+        "permit",
         "state",
         "user",
     )
@@ -134,6 +136,8 @@ class Machine:
     """Where the request went, or where it came from."""
     user: Any
     """A place for the transaction user to hang its own object on."""
+    permit: Permit | None
+    """What lets its request go to a carrier or to the media server."""
     entry: int
     """Of the layer that owns the transaction: its place in the queue of deadlines."""
 
@@ -146,6 +150,7 @@ class Machine:
         self.key = key
         self.flow = flow
         self.user: Any = None
+        self.permit = None
         self.entry = 0
         self._timers = timers
         self._counters = counters
