@@ -26,14 +26,15 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
+from billing.forward_targets import forward_problem
 from billing.reader import Reader, read_list, shown
 from billing_client.incoming import CALLER_IDS, DAYS, MODES, ORDERS, TRIGGERS
 from billing_client.numbering import read
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["merge_answering", "read_answering"]
+__all__ = ["forwards_of", "merge_answering", "read_answering"]
 
 MOST_ENTRIES: Final = 20
 MOST_SECONDS: Final = 180
@@ -66,6 +67,15 @@ def merge_answering(present: Mapping[str, Any], change: Mapping[str, Any]) -> di
     if change.get("forward") is not None:
         merged["forward"] = _without_nulls({**present.get("forward", {}), **change["forward"]})
     return _without_nulls(merged)
+
+
+def forwards_of(answering: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(path, destination) of each forward that `read_answering` has read."""
+    for trigger, forward in (answering.get("forward") or {}).items():
+        if forward:
+            yield f"answering.forward.{trigger}.to", forward["to"]
+    for index, entry in enumerate((answering.get("follow_me") or {}).get("entries", ())):
+        yield f"answering.follow_me.entries[{index}].to", entry["to"]
 
 
 def _without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,6 +129,8 @@ def _entry(fields: Reader) -> dict[str, Any]:
         fields.problem("to", f"{to!r} is neither a number nor a SIP URI")
     elif to and read(_user(to)).refusal:
         fields.problem("to", f"{to!r} is nothing that can be dialled")
+    elif (problem := forward_problem(to)) is not None:
+        fields.problem("to", f"{to!r} {problem}")
     given = {
         "seconds": fields.integer("seconds", least=1, most=MOST_SECONDS),
         "caller_id": fields.choice("caller_id", CALLER_IDS),

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 
 from billing.account_apply import apply_accounts
+from billing.answering_document import forwards_of
 from billing.applying import ApplyError, Applying, at, needed, same_currency
 from billing.change import Change
 from billing.document import read_document
+from billing.forward_targets import GatewayPlace, at_gateway
 from billing.gateway_names import address_problems
 from billing.models import Balance, Customer, Gateway, GatewayRoute, Product, Tariff
 from billing.names import FREE
@@ -49,6 +51,20 @@ def apply(
     return changes
 
 
+def _check_forwards(document: Document) -> None:
+    """No forward leads to a gateway by its address: it would leave unrated. Raises ApplyError."""
+    named = [spec for spec in document.accounts if spec.answering]
+    gateways = [GatewayPlace(*row) for row in Gateway.objects.values_list("name", "host", "port", "any_port")]
+    problems = [
+        f"{spec.path}.{path}: {to!r} is at gateway {name}: write the number alone"
+        for spec in named
+        for path, to in forwards_of(spec.answering or {})
+        if (name := at_gateway(to, gateways)) is not None
+    ]
+    if problems:
+        raise ApplyError(problems)
+
+
 class _Application:
     """One run over a document."""
 
@@ -69,6 +85,7 @@ class _Application:
         for gateway in document.gateways:
             with at(gateway.path):
                 self._gateway(gateway)
+        _check_forwards(document)
         return self.run.changes
 
     def _customer(self, spec: Named) -> None:

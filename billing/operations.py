@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from pathlib import Path
 
+    from billing.carrier_records import CarrierRecord
     from billing.change import Change
     from billing.demo import DemoSummary
     from billing.ledger import Receipt
@@ -31,6 +32,7 @@ __all__ = [
     "accounts",
     "apply",
     "audit",
+    "audit_carrier",
     "block",
     "calls",
     "forget_number",
@@ -172,6 +174,15 @@ def audit() -> list[Row]:
     from billing import reports
 
     return reports.audit()
+
+
+def audit_carrier(
+    records: Sequence[CarrierRecord], *, gateway: str | None, tolerance: Decimal, window: float
+) -> list[Row]:
+    """A carrier's call records beside ours of its gateway; see `billing.carrier_audit`."""
+    from billing.carrier_audit import audit_carrier
+
+    return audit_carrier(records, gateway=gateway, tolerance=tolerance, window=window)
 
 
 def traces(

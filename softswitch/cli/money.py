@@ -14,6 +14,7 @@ import click
 from billing import values
 from billing.line_error import LineError
 from billing_client.currencies import amount_text as amount
+from softswitch.cli.carrier_audit import CARRIER_AUDIT, ZoneName, carrier_rows
 from softswitch.cli.context import FAILED, Column
 from softswitch.cli.look import json_option
 from softswitch.config import describe
@@ -22,6 +23,7 @@ from softswitch.settings import reserved_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from zoneinfo import ZoneInfo
 
     from billing.change import Change
     from softswitch.cli.context import Shell
@@ -149,14 +151,49 @@ def _count(number: int, noun: str) -> str:
 
 
 @click.command()
+@click.option(
+    "--carrier",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Compare a carrier's call records (CSV) with ours of its gateway instead.",
+)
+@click.option("--gateway", help="Whose records these are.  [default: the only gateway]")
+@click.option(
+    "--tolerance",
+    default=2.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Seconds that durations may differ.",
+)
+@click.option(
+    "--within",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Seconds that beginnings may differ.",
+)
+@click.option(
+    "--timezone", "zone", default="UTC", show_default=True, type=ZoneName(), help="Of times that name no zone."
+)
 @json_option
 @click.pass_context
-def audit(context: click.Context, as_json: bool) -> None:
-    """Compare ledger, balances, locks and call records.
+def audit(
+    context: click.Context,
+    carrier: Path | None,
+    gateway: str | None,
+    tolerance: float,
+    within: float,
+    zone: ZoneInfo,
+    as_json: bool,
+) -> None:
+    """Compare ledger, balances, locks and call records; or a carrier's records with ours.
 
     Exit status 1 when they differ.
     """
     shell: Shell = context.obj
+    if carrier is not None:
+        differences = carrier_rows(shell, carrier, gateway=gateway, tolerance=tolerance, within=within, zone=zone)
+        shell.show(differences, CARRIER_AUDIT, as_json=as_json, nothing="The carrier's records and ours agree.")
+        context.exit(FAILED if differences else 0)
     with shell.operations() as operations:
         rows = operations.audit()
     shell.show(

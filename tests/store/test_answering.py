@@ -109,6 +109,47 @@ def test_mistakes_are_named_by_their_path(ops: Any) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("to", "wrong"),
+    [
+        ("sip:906123456@192.0.2.9", "is at gateway first"),
+        ("sip:906123456@192.0.2.9:5090", "is at gateway first"),
+        ("sips:906123456@[::ffff:192.0.2.9]", "is at gateway first"),
+        ("sip:906123456@SIP.Carrier.example.;transport=tcp", "is at gateway named"),
+        ("sip:906123456@192.0.2.10:5070", "is at gateway exact"),
+        ("sip:x@example.com;maddr=127.0.0.1", "has maddr"),
+        ("sip:x@example.com;MADDR=127.0.0.1", "has maddr"),
+        ("sip:x@0.0.0.0:5080", "no single machine"),
+        ("sip:x@[::]:5080", "no single machine"),
+        ("sip:x@224.0.0.1", "no single machine"),
+        ("sip:x@169.254.169.254", "no single machine"),
+        ("sip:x@127.1:5080", "in disguise"),
+        ("sip:x@0x7f000001", "in disguise"),
+        ("sip:x@2130706433", "in disguise"),
+        ("sip:906", "neither a number nor a SIP URI|no SIP URI"),
+    ],
+)
+def test_a_forward_to_a_gateways_address_or_to_no_machine_is_refused_when_it_is_set(
+    ops: Any, to: str, wrong: str
+) -> None:
+    """Case L12."""
+    from billing.apply import ApplyError
+
+    gateways = [
+        {"name": "first", "host": "192.0.2.9"},
+        {"name": "named", "host": "sip.carrier.example"},
+        {"name": "exact", "host": "192.0.2.10", "port": 5070, "any_port": False},
+    ]
+    for answering in ({"forward": {"busy": to}}, {"follow_me": [{"to": to}]}):
+        with pytest.raises(ApplyError, match=wrong) as caught:
+            ops.apply(with_answering(**answering) | {"gateways": gateways})
+        assert caught.value.problems[0].startswith("accounts[0].answering.f")
+    ops.apply({"gateways": gateways})
+    with pytest.raises(ApplyError, match=wrong):
+        ops.apply(with_answering(forward={"busy": to}))
+    ops.apply(with_answering(forward={"busy": "sip:desk@192.0.2.10:5071"}))
+
+
 async def rules_of(dsn: str, number: str) -> AnsweringRules:
     """What the switch is told of how an account answers."""
     store = await Store.connect(dsn, node="test")
