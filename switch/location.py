@@ -24,6 +24,7 @@ from switch.sip.errors import ParseError
 from switch.sip.flow import Flow, Hop
 from switch.sip.registrar import Binding, Registration, binding_refusal, is_literal
 from switch.sip.uri import Uri
+from switch.upkeep import EXPIRY_SPAN_SECONDS, Expiries, PingRing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -43,11 +44,7 @@ _MAX_UNWRITTEN_REMOVALS: Final = 200_000
 _SETTLED_SECONDS: Final = 10.0
 """After so long a binding of ours that the store does not have was removed there."""
 _TICK_SECONDS: Final = 0.25
-_PING_SLOTS: Final = 100
-"""25 s between two pings, below the 30 s after which many NATs forget a UDP flow (RFC 5626 section 4.4.2)."""
 _PING: Final = b"\r\n\r\n"
-_EXPIRY_SPAN_SECONDS: Final = 8
-"""Expired bindings are forgotten this late; nobody sees them meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +106,8 @@ class Location:
         """(aor, key) of what the store does not have yet, oldest first: entries to write, others to remove."""
         self._writing: frozenset[tuple[str, str]] = frozenset()
         self._changed = asyncio.Event()
-        self._expiries = _Expiries()
-        self._pings = _PingRing()
+        self._expiries = Expiries()
+        self._pings = PingRing()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -336,7 +333,7 @@ class Location:
                     self._transport.send(_PING, flow)
             if now >= forget_at:
                 self._forget_expired(now)
-                forget_at = now + _EXPIRY_SPAN_SECONDS
+                forget_at = now + EXPIRY_SPAN_SECONDS
             await asyncio.sleep(_TICK_SECONDS)
 
     # writing ----------------------------------------------------------------------------------------------------
@@ -427,51 +424,6 @@ def _hop(binding: Binding) -> Hop | None:
 def _source(binding: Binding) -> str:
     """The address that a phone is registered from, without port."""
     return _parse_socket(binding.received)[1] if binding.received else Uri.parse(binding.contact).address
-
-
-class _Expiries:
-    """Addresses of record by the time at which something of them expires, in spans, so that nothing is searched."""
-
-    def __init__(self) -> None:
-        self._spans: dict[int, set[str]] = {}
-
-    def add(self, aor: str, expires_at: float) -> None:
-        """Look at this address of record again after that time."""
-        self._spans.setdefault(int(expires_at // _EXPIRY_SPAN_SECONDS), set()).add(aor)
-
-    def due(self, now: float) -> list[str]:
-        """Take out what is to be looked at."""
-        before = int(now // _EXPIRY_SPAN_SECONDS)
-        spans = [span for span in self._spans if span < before]
-        return [aor for span in spans for aor in self._spans.pop(span)]
-
-
-class _PingRing:
-    """UDP flows to ping, each in the slot of one tick; accounts on the same flow share its ping."""
-
-    def __init__(self) -> None:
-        self._slots: list[dict[Flow, float]] = [{} for _ in range(_PING_SLOTS)]
-        self._slot_of: dict[Flow, int] = {}
-        self._next_slot = 0
-        self._now_slot = 0
-
-    def add(self, flow: Flow, until: float) -> None:
-        """Ping a flow until then."""
-        slot = self._slot_of.get(flow)
-        if slot is None:
-            slot = self._slot_of[flow] = self._next_slot
-            self._next_slot = (slot + 1) % _PING_SLOTS
-        slots = self._slots[slot]
-        slots[flow] = max(until, slots.get(flow, 0.0))
-
-    def due(self, now: float) -> list[Flow]:
-        """The flows of this tick."""
-        slot = self._slots[self._now_slot]
-        self._now_slot = (self._now_slot + 1) % _PING_SLOTS
-        over = [flow for flow, until in slot.items() if until <= now]
-        for flow in over:
-            del slot[flow], self._slot_of[flow]
-        return list(slot)
 
 
 def _bracketed(path: str) -> str:

@@ -310,7 +310,7 @@ async def test_a_phone_is_pinged_no_more_once_its_address_is_a_carriers(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("switch.location._TICK_SECONDS", 0.0)
-    monkeypatch.setattr("switch.location._PING_SLOTS", 1)
+    monkeypatch.setattr("switch.upkeep._PING_SLOTS", 1)
     site.location = site.node("sw1")
     site.register(site.binding("sip:1@10.0.0.5", received=NATTED))
     async with running(site.location):
