@@ -24,6 +24,7 @@ store: {dsn: embedded}
 sip:
   listen: [udp:0.0.0.0:5060, tcp:0.0.0.0:5060]
   advertise: null
+  trusted_proxies: [192.0.2.1, "2001:db8::1", edge.example.com]
   tls: {certificate: null, key: null}
   registration: {min_expires: 60, default_expires: 300, max_expires: 3600, max_contacts: 5}
   session_timer: {expires: 1800, min_se: 90}
