@@ -118,7 +118,7 @@ def transactions(world: World) -> int:
         ("BYE", (), 481),
         ("CANCEL", (), 481),
         ("PUBLISH", (), 489),
-        ("OPTIONS", (), 407),
+        ("OPTIONS", (), 200),
         ("NONSENSE", (), 501),
     ],
 )
@@ -134,7 +134,8 @@ async def test_who_has_not_shown_who_he_is_gets_one_small_answer_and_leaves_noth
     message = parse_message(answer)
     assert isinstance(message, Response)
     assert message.status == status
-    assert len(answer) <= 1.6 * len(data)
+    # what we can do is what OPTIONS asks for
+    assert len(answer) <= (2.0 if method == "OPTIONS" else 1.6) * len(data)
     assert asked == []
     assert transactions(world) == 0
     assert not world.switch.control.calls
