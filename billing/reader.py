@@ -123,7 +123,7 @@ class Reader:
         if found is None or found < 0:
             self.problem(field, f"{shown(value)} is not an amount of at most {MONEY_DECIMALS} decimals, 0 or more")
             return None
-        return found
+        return found.quantize(Decimal(1).scaleb(-MONEY_DECIMALS))
 
     def currency(self, field: str) -> str | None:
         """An ISO 4217 code."""

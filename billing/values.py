@@ -37,7 +37,7 @@ def amount(written: str) -> Decimal | None:
     sign, whole, decimals = match[1], match[2].lstrip("0"), (match[3] or "").rstrip("0")
     if not (match[2] or match[3]) or len(whole) > _WHOLE_DIGITS or len(decimals) > MONEY_DECIMALS:
         return None
-    return Decimal(f"{sign}{whole or 0}.{decimals.ljust(MONEY_DECIMALS, '0')}")
+    return Decimal(f"{sign}{whole or 0}.{decimals}" if decimals else f"{sign}{whole or 0}")
 
 
 def whole_number(written: str) -> int | None:

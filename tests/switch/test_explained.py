@@ -15,6 +15,8 @@ from switch.call.call import CallState
 from switch.call.explain import Conditions, Question, explain
 from switch.recorder import read_record
 from switch.settings import CreditSettings
+from switch.sip.digest import answer_challenge, choose_challenge
+from switch.sip.message import parse_message
 from switch.sip.session import Acknowledged, Ended, Failed
 from switch.sip.user_agent import Invited
 from tests.switch.test_gateways import carriers
@@ -142,18 +144,28 @@ async def test_failover_is_told_with_every_leg_and_rejection(world: World) -> No
         assert rungs[-1] == "ACK"
 
 
+def over_tcp(cseq: int, *more: str) -> bytes:
+    """101 calls 102, who is not registered."""
+    lines = (
+        "INVITE sip:102@127.0.0.1 SIP/2.0", f"Via: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bKtcp{cseq}", "Max-Forwards: 70",
+        "From: <sip:101@127.0.0.1>;tag=1", "To: <sip:102@127.0.0.1>", "Call-ID: by-tcp", f"CSeq: {cseq} INVITE",
+        "Contact: <sip:101@127.0.0.1:9>", *more, "Content-Length: 0", "", "",
+    )  # fmt: skip
+    return "\r\n".join(lines).encode()
+
+
 async def test_calls_over_tcp_are_kept_too(world: World) -> None:
     host, port = next((host, port) for kind, host, port in world.switch.transport.bound if kind == "tcp")
     reader, writer = await asyncio.open_connection(host, port)
     try:
-        credentials = 'Digest username="101", realm="127.0.0.1", nonce="wrong", uri="sip:102@127.0.0.1", response="0"'
-        lines = (
-            "INVITE sip:102@127.0.0.1 SIP/2.0", "Via: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bKtcp", "Max-Forwards: 70",
-            "From: <sip:101@127.0.0.1>;tag=1", "To: <sip:102@127.0.0.1>", "Call-ID: by-tcp", "CSeq: 1 INVITE",
-            "Contact: <sip:101@127.0.0.1:9>", f"Proxy-Authorization: {credentials}", "Content-Length: 0", "", "",
-        )  # fmt: skip
-        writer.write("\r\n".join(lines).encode())
-        await asyncio.wait_for(reader.readuntil(b"SIP/2.0 407"), 5)
+        writer.write(over_tcp(1))
+        challenge = parse_message(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5))
+        chosen = choose_challenge(challenge.all("Proxy-Authenticate"))
+        assert chosen is not None
+        uri, password = "sip:102@127.0.0.1", world.passwords["101"]
+        credentials = answer_challenge(chosen, "INVITE", uri, "101", password, cnonce="c")
+        writer.write(over_tcp(2, f"Proxy-Authorization: {credentials}"))
+        await asyncio.wait_for(reader.readuntil(b"SIP/2.0 480"), 5)
         await world.settled()
     finally:
         writer.close()
