@@ -7,6 +7,7 @@ One system serves all tests of a module: each takes accounts that no other uses.
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from media.g711 import ulaw
 from softswitch.config import load
 from softswitch.settings import ivr_settings
 from softswitch.store import store_dsn
+from switch.sip.mark import Chain, Marks
 from switch.sip.session import Ended
 from tests.e2e.hearing import find, resampled
 from tests.ivr.rtp_phone import RtpPhone
@@ -197,6 +199,8 @@ async def test_a_kill_in_the_middle_of_a_message_keeps_what_was_said(running: Ru
     async with Phone("switch", "", server) as phone, RtpPhone() as rtp:
         uri = f"sip:voicemail@{server[0]}:{server[1]};target=sip%3A103%40sip.example.com;cause=408"
         request = phone.make("INVITE", uri, ("Content-Type", "application/sdp"), body=rtp.sdp)
+        marks = Marks(running.settings.secret, "switch", wall=time.time, clock=time.monotonic)
+        marks.put(request, Chain(1, "account:101"))
         phone.perform(phone.agent.invite(request, phone.flow, natted=False, owner=phone).start(phone.now()))
         answered = await phone.connected()
         assert answered.response.sdp is not None
