@@ -6,14 +6,15 @@ The models load with Django, which `setup` starts; that is why the functions imp
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
 
 from billing.settings import configure
 from billing_client.keyring import KeyRingError
 from billing_client.passwords import Passwords
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
     from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "account",
     "accounts",
+    "alone",
     "apply",
     "audit",
     "audit_carrier",
@@ -53,24 +55,49 @@ __all__ = [
     "xdrs",
 ]
 
+PREPARING: Final = 0x50F75
+"""The advisory lock of whoever brings the store up to date."""
+
 
 def setup(dsn: str, keys: KeyFile | None = None) -> None:
     """Start Django on this store. `keys` seal and open passwords; None: those that are written are not sealed."""
     configure(dsn, sealing=Passwords(keys))
 
 
+@contextmanager
+def alone(waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Holds this store's preparation for the time of the block: of nodes that start at once, one prepares it.
+
+    `waiting` is called where another has it, before we wait. May be nested.
+    """
+    from django.db import Error, connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [PREPARING])
+        if not cursor.fetchone()[0]:
+            waiting()
+            cursor.execute("SELECT pg_advisory_lock(%s)", [PREPARING])
+    try:
+        yield
+    finally:
+        # A connection that was lost has let go of it already.
+        with suppress(Error), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [PREPARING])
+
+
 def migrate(keys: KeyFile | None = None) -> int:
     """Bring the schema up to date and seal the passwords that are in clear; returns how many migrations that took.
 
-    Raises KeyRingError when the file of keys is missing or cannot be used.
+    Two at once wait for each other. Raises KeyRingError when the file of keys is missing or cannot be used.
     """
     from django.core.management import call_command
 
-    pending = len(_pending())
-    if pending:
-        call_command("migrate", interactive=False, verbosity=0)
-    if keys is not None:
-        seal_passwords(keys)
+    with alone():
+        pending = len(_pending())
+        if pending:
+            call_command("migrate", interactive=False, verbosity=0)
+        if keys is not None:
+            seal_passwords(keys)
     return pending
 
 

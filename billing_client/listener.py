@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from typing import TYPE_CHECKING, Any
 
 from billing_client.pool import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, UNREACHABLE, connect
@@ -51,15 +52,20 @@ class Listener:
     async def _run(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
         try:
             while True:
-                await self._until_lost(connection)
+                next_one = await self._until_lost(connection)
                 connection.terminate()
-                connection = await self._reconnect()
+                connection = next_one or await self._reconnect()
                 self._on_event(StoreEvent("resync"))
         finally:
             connection.terminate()
 
-    async def _until_lost(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
-        """Return once the connection is of no use; a probe finds out where TCP alone would stay silent."""
+    async def _until_lost(
+        self, connection: asyncpg.Connection[asyncpg.Record]
+    ) -> asyncpg.Connection[asyncpg.Record] | None:
+        """Return once the connection is of no use, with another if there is one already.
+
+        A probe finds out where TCP alone would stay silent.
+        """
         closed = asyncio.Event()
         connection.add_termination_listener(lambda _: closed.set())
         while not connection.is_closed():
@@ -67,9 +73,35 @@ class Listener:
                 await asyncio.wait_for(closed.wait(), PROBE_SECONDS)
             except TimeoutError:
                 try:
-                    await connection.execute("SELECT 1", timeout=self._timeout_seconds)
+                    next_one = await self._probe(connection)
                 except UNREACHABLE:
-                    return
+                    return None
+                if next_one is not None:
+                    return next_one
+        return None
+
+    async def _probe(self, connection: asyncpg.Connection[asyncpg.Record]) -> asyncpg.Connection[asyncpg.Record] | None:
+        """None: it answers. What is late may be starved or cut: then whoever answers first, it or another, listens on.
+
+        So a store that is slow costs no "resync", with which everything known by heart goes.
+        """
+        asked = asyncio.ensure_future(connection.execute("SELECT 1"))
+        other: asyncio.Task[asyncpg.Connection[asyncpg.Record]] | None = None
+        try:
+            done, _ = await asyncio.wait({asked}, timeout=self._timeout_seconds)
+            if not done:
+                other = asyncio.get_running_loop().create_task(self._reconnect())
+                await asyncio.wait({asked, other}, return_when=asyncio.FIRST_COMPLETED)
+            if asked.done() and (other is None or not other.done()):
+                asked.result()
+                return None
+            assert other is not None
+            return other.result()
+        finally:
+            for task in (asked, other):
+                if task is not None and not task.done():
+                    task.cancel()
+            await asyncio.gather(*filter(None, (asked, other)), return_exceptions=True)
 
     async def _reconnect(self) -> asyncpg.Connection[asyncpg.Record]:
         pause = FIRST_PAUSE_SECONDS
@@ -77,7 +109,7 @@ class Listener:
             try:
                 return await self._connect()
             except UNREACHABLE:
-                await asyncio.sleep(pause)
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:

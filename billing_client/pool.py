@@ -4,19 +4,26 @@
 asyncpg's own pool resets a connection at every release, which doubles the round trips; here nothing is ever left to
 reset, because each operation is a single statement in a transaction of its own.
 
-A lost connection is replaced in the background, with growing pauses. Operations carry idempotency keys, so one that
-was cut is sent again over another connection; when none can be had in time the caller gets `StoreUnavailable`.
+A lost connection is replaced in the background, one at a time, with growing pauses. Operations carry idempotency keys,
+so one that was cut is sent again over another connection; when none can be had in time the caller gets
+`StoreUnavailable`.
+
+A store that is starved (of processor, of disk) is not a lost one: who asks waits no longer than he can, but the
+connection stays and its late answer makes it free again. So the store is well again as soon as it can answer, and does
+not first have to let everybody in anew (adr/0010).
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+from asyncpg.protocol import NO_TIMEOUT
 
 from billing_client.types import StoreRefused, StoreUnavailable
 
@@ -49,14 +56,27 @@ AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 ATTEMPTS = 3
 FIRST_PAUSE_SECONDS = 0.05
-LONGEST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 1.0
+SILENT_SECONDS = 30.0
+"""An answer that is so late will not come: the connection is given up."""
+SURPLUS = 2
+"""So many connections beyond the pool's size may be opened while others are late: they may be cut without a word."""
+KEEP_ALIVE = {
+    "SO_KEEPALIVE": 1,
+    "TCP_KEEPIDLE": 15,  # seconds: less than any firewall's memory of a connection
+    "TCP_KEEPINTVL": 5,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 10_000,  # milliseconds; a stopped process still acknowledges, a dead machine does not
+}
+"""What tells a starved store from one that is gone."""
 
 
 async def connect(dsn: str, *, name: str, timeout_seconds: float) -> asyncpg.Connection[asyncpg.Record]:
     """Open a connection; several hosts and target_session_attrs in the DSN work as libpq's do."""
-    return await asyncpg.connect(
+    connection = await asyncpg.connect(
         dsn,
         timeout=timeout_seconds,
+        command_timeout=SILENT_SECONDS,
         server_settings={
             "application_name": name,
             "statement_timeout": str(round(timeout_seconds * 1000)),
@@ -68,6 +88,19 @@ async def connect(dsn: str, *, name: str, timeout_seconds: float) -> asyncpg.Con
             "jit": "off",
         },
     )
+    _keep_alive(connection)
+    return connection
+
+
+def _keep_alive(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    transport: asyncio.Transport | None = getattr(connection, "_transport", None)  # asyncpg has no other way to it
+    wire: socket.socket | None = transport.get_extra_info("socket") if transport is not None else None
+    if wire is None or wire.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    for name, value in KEEP_ALIVE.items():
+        level = socket.SOL_SOCKET if name.startswith("SO_") else socket.IPPROTO_TCP
+        if hasattr(socket, name):
+            wire.setsockopt(level, getattr(socket, name), value)
 
 
 class Link:
@@ -76,6 +109,10 @@ class Link:
     def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
         """Take over an open connection."""
         self.connection = connection
+        self.used_at = 0.0
+        """When it was last given out."""
+        self.task: asyncio.Task[None] | None = None
+        """What runs on it."""
         self._prepared: dict[str, PreparedStatement[asyncpg.Record]] = {}
 
     async def prepare(self, statements: Iterable[str]) -> None:
@@ -84,7 +121,7 @@ class Link:
             if sql not in self._prepared:
                 self._prepared[sql] = await self.connection.prepare(sql)
 
-    async def fetch(self, sql: str, args: Sequence[Any], timeout_seconds: float) -> list[asyncpg.Record]:
+    async def fetch(self, sql: str, args: Sequence[Any], timeout_seconds: Any) -> list[asyncpg.Record]:
         """Run a statement."""
         prepared = self._prepared.get(sql)
         if prepared is None:
@@ -104,33 +141,37 @@ class Pool:
         self._timeout_seconds = timeout_seconds
         self._prepare = prepare
         self._links: set[Link] = set()
+        self._late: set[Link] = set()
+        """Those of them whose answer nobody waits for any more."""
         self._idle: list[Link] = []
         self._waiting: deque[asyncio.Future[Link]] = deque()
-        self._repairs: set[asyncio.Task[None]] = set()
+        self._mending: asyncio.Task[None] | None = None
         self._down_at = 0.0
         self._closed = False
 
     @property
     def is_connected(self) -> bool:
-        """True if at least one link is open."""
-        return bool(self._links)
+        """True if at least one link is open and not late."""
+        return len(self._links) > len(self._late)
 
     async def open(self) -> None:
-        """Open every link, or raise StoreUnavailable."""
+        """Open every link, or raise StoreUnavailable; where the store lets only some in, the others come later."""
         try:
             for _ in range(self._size):
                 self._release(await self._connect())
         except UNREACHABLE as error:
+            if self._links:
+                self._mend_soon()
+                return
             await self.close()
             raise StoreUnavailable(f"cannot connect to the store: {error}") from error
 
     async def close(self) -> None:
         """Close every link; operations that wait for one fail."""
         self._closed = True
-        repairs = tuple(self._repairs)
-        for task in repairs:
-            task.cancel()
-        await asyncio.gather(*repairs, return_exceptions=True)
+        if self._mending is not None:
+            self._mending.cancel()
+            await asyncio.gather(self._mending, return_exceptions=True)
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_exception(StoreUnavailable("the store is closed"))
@@ -138,42 +179,81 @@ class Pool:
         self._idle.clear()
         for link in links:
             await _close(link.connection, self._timeout_seconds)
+        await asyncio.gather(*(link.task for link in links if link.task is not None), return_exceptions=True)
 
     async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
         """Run one statement; StoreUnavailable if it cannot be, StoreRefused if the store objects."""
         lost: BaseException | None = None
         for _ in range(ATTEMPTS):
-            link = self._idle.pop() if self._idle else await self._wait()
+            link = self._pop_idle() or await self._wait()
             try:
-                rows = await link.fetch(sql, args, self._timeout_seconds)
-            except (TimeoutError, asyncpg.QueryCanceledError) as error:  # before LOST: it is an OSError
-                self._discard(link)
+                return await self._ask(link, sql, args)
+            except asyncpg.QueryCanceledError as error:
                 raise StoreUnavailable("the store does not answer in time") from error
-            except LOST as error:
-                self._discard(link)
-                lost = error
-            except AGAIN as error:
-                self._release(link)
+            except (*LOST, *AGAIN) as error:
                 lost = error
             except asyncpg.PostgresError as error:
-                self._release(link)
                 raise StoreRefused(f"{type(error).__name__}: {error}") from error
-            except BaseException:
-                self._discard(link)  # cancelled with an answer on its way: nobody else may read it
-                raise
-            else:
-                self._release(link)
-                return rows
         raise StoreUnavailable(f"{ATTEMPTS} attempts failed: {lost}") from lost
+
+    async def _ask(self, link: Link, sql: str, args: Sequence[Any]) -> list[asyncpg.Record]:
+        """Wait for an answer as long as we can. What runs on the link runs on, whatever becomes of who asked."""
+        loop = asyncio.get_running_loop()
+        link.used_at = loop.time()
+        answer: asyncio.Future[list[asyncpg.Record]] = loop.create_future()
+        link.task = loop.create_task(self._run(link, sql, args, answer))
+        timer = loop.call_later(self._timeout_seconds, self._too_late, link, answer)
+        try:
+            return await answer
+        finally:
+            timer.cancel()
+
+    async def _run(
+        self, link: Link, sql: str, args: Sequence[Any], answer: asyncio.Future[list[asyncpg.Record]]
+    ) -> None:
+        """A statement to its end, and what becomes of the link then: only one that is of no use any more is closed."""
+        try:
+            rows = await link.fetch(sql, args, NO_TIMEOUT)  # our own timer does, which costs half of asyncpg's
+        except BaseException as error:
+            if isinstance(error, asyncpg.PostgresError) and not isinstance(error, LOST):
+                self._release(link)
+            else:
+                self._discard(link)
+            if not isinstance(error, Exception):
+                answer.cancel()
+                raise
+            if not answer.done():
+                answer.set_exception(error)
+        else:
+            self._release(link)
+            if not answer.done():
+                answer.set_result(rows)
+
+    def _too_late(self, link: Link, answer: asyncio.Future[list[asyncpg.Record]]) -> None:
+        if answer.done():
+            return
+        answer.set_exception(StoreUnavailable("the store does not answer in time"))
+        if link in self._links:
+            self._late.add(link)
+            asyncio.get_running_loop().call_later(SILENT_SECONDS, self._too_silent, link, link.task)
+            self._note_down()
+            self._mend_soon()
+
+    def _too_silent(self, link: Link, task: asyncio.Task[None] | None) -> None:
+        if link in self._late and link.task is task:
+            self._discard(link)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
         """A connection in a read-only transaction that sees one state of the store, for long reads."""
-        link = self._idle.pop() if self._idle else await self._wait()
+        link = self._pop_idle() or await self._wait()
         try:
             async with link.connection.transaction(isolation="repeatable_read", readonly=True):
                 yield link.connection
-        except (*LOST, TimeoutError, asyncpg.QueryCanceledError) as error:
+        except asyncpg.QueryCanceledError as error:
+            self._release(link)  # rolled back
+            raise StoreUnavailable("the store does not answer in time") from error
+        except (*LOST, TimeoutError) as error:
             self._discard(link)
             raise StoreUnavailable(f"the store was lost: {error}") from error
         except BaseException:
@@ -187,7 +267,7 @@ class Pool:
         if self._closed:
             raise StoreUnavailable("the store is closed")
         loop = asyncio.get_running_loop()
-        if not self._links and loop.time() - self._down_at > self._timeout_seconds:
+        if not self.is_connected and loop.time() - self._down_at > self._timeout_seconds:
             raise StoreUnavailable("the store cannot be reached")
         waiter: asyncio.Future[Link] = loop.create_future()
         self._waiting.append(waiter)
@@ -200,38 +280,83 @@ class Pool:
                 self._release(waiter.result())
             raise
 
+    def _pop_idle(self) -> Link | None:
+        """The link used last, of those that the other side has not closed meanwhile."""
+        while self._idle:
+            link = self._idle.pop()
+            if not link.connection.is_closed():
+                return link
+            self._discard(link)
+        return None
+
     def _release(self, link: Link) -> None:
+        self._late.discard(link)
+        if link not in self._links:
+            return
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
                 waiter.set_result(link)
                 return
-        self._idle.append(link)
+        if len(self._links) > self._most_links:
+            self._discard(link)
+        else:
+            self._idle.append(link)
 
     def _discard(self, link: Link) -> None:
-        """Drop a broken link and have it replaced; idle ones that broke with it go the same way when next used."""
+        """Drop a link that is of no use and have it replaced."""
         link.connection.terminate()
+        self._late.discard(link)
         if self._closed or link not in self._links:
             return
         self._links.discard(link)
-        loop = asyncio.get_running_loop()
-        if not self._links:
-            self._down_at = loop.time()
-        repair = loop.create_task(self._repair(), name="store repair")
-        self._repairs.add(repair)
-        repair.add_done_callback(self._repairs.discard)
+        self._note_down()
+        self._mend_soon()
 
-    async def _repair(self) -> None:
+    def _note_down(self) -> None:
+        if not self.is_connected:
+            self._down_at = asyncio.get_running_loop().time()
+
+    def _mend_soon(self) -> None:
+        if self._mending is None and not self._closed and self._wants_links():
+            self._mending = asyncio.get_running_loop().create_task(self._mend(), name="store repair")
+
+    def _wants_links(self) -> bool:
+        return len(self._links) < self._most_links
+
+    @property
+    def _most_links(self) -> int:
+        return self._size + min(len(self._late), SURPLUS)
+
+    async def _mend(self) -> None:
+        """Open what is missing, one after the other, so that a store that comes back is not run over by everybody."""
         pause = FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                link = await self._connect()
-            except UNREACHABLE:
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # spreads the nodes
-                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-            else:
+        try:
+            while self._wants_links():
+                began = asyncio.get_running_loop().time()
+                try:
+                    link = await self._connect()
+                except UNREACHABLE:
+                    await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # spreads the nodes
+                    pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                    continue
+                pause = FIRST_PAUSE_SECONDS
+                self._ask_idle(began)
                 self._release(link)
-                return
+        finally:
+            self._mending = None
+
+    def _ask_idle(self, since: float) -> None:
+        """The store lets in: links that nobody has used since answer at once, or are cut and then nobody takes them."""
+        loop = asyncio.get_running_loop()
+        doubtful = [link for link in self._idle if link.used_at < since]
+        self._idle = [link for link in self._idle if link.used_at >= since]
+        for link in doubtful:
+            link.used_at = loop.time()
+            answer: asyncio.Future[list[asyncpg.Record]] = loop.create_future()
+            answer.add_done_callback(_nobody_asked)
+            link.task = loop.create_task(self._run(link, "SELECT 1", (), answer))
+            loop.call_later(self._timeout_seconds, self._too_late, link, answer)
 
     async def _connect(self) -> Link:
         connection = await connect(self._dsn, name=self._name, timeout_seconds=self._timeout_seconds)
@@ -243,8 +368,15 @@ class Pool:
         except BaseException:
             connection.terminate()
             raise
+        link.used_at = asyncio.get_running_loop().time()
         self._links.add(link)
         return link
+
+
+def _nobody_asked(answer: asyncio.Future[list[asyncpg.Record]]) -> None:
+    """What became of the link is all that matters."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 async def _close(connection: asyncpg.Connection[asyncpg.Record], timeout_seconds: float) -> None:

@@ -146,6 +146,9 @@ class Child:
         except ChildFailedError as error:
             log.error("%s", error)
             return False
+        except Exception as error:  # one process that cannot be started is no reason to end the others
+            log.error("%s: %s", self.name, error)
+            return False
         return True
 
     def send_signal(self, number: signal.Signals) -> None:

@@ -25,6 +25,11 @@ def prepare_store(configuration: Configuration, dsn: str, tell: Callable[[str], 
     """Migrates, loads the demo tenant into a store that holds no account yet, and tells about it."""
     keys = KeyFile(keys_file(configuration))
     operations.setup(dsn, keys)
+    with operations.alone(waiting=lambda: tell("Waiting for another node that prepares the store ...")):
+        return _prepare(configuration, keys, tell)
+
+
+def _prepare(configuration: Configuration, keys: KeyFile, tell: Callable[[str], None]) -> DemoSummary | None:
     if not operations.is_migrated():
         tell("Bringing the store's tables up to date ...")
         operations.migrate()

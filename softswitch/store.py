@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import logging
 import os
 import pwd
 import shutil
@@ -17,15 +18,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import psutil
 import psycopg
 
+from softswitch.leftover import end_leftover, forget_dead
 from softswitch.runfiles import AlreadyRunningError, hold
 
 if TYPE_CHECKING:
@@ -39,8 +40,11 @@ USER = "softswitch"
 """Both the database role and the system user that root's server runs as."""
 DATABASE = "softswitch"
 SOCKET_PATH_MOST = 107 - len("/.s.PGSQL.5432")  # unix(7): sun_path
-START_SECONDS = 60.0
+TELL_SECONDS = 10.0
+"""How often it is told that the server is still starting: a long recovery after a crash is no failure."""
 STOP_SECONDS = 30.0
+LOG_END = 8192
+"""So many bytes of its log are looked at for its last words."""
 NEWEST = "18"
 PROGRAMS = {"16": "pginstall", "18": "pginstall18"}
 """Where the package keeps each major version; an existing cluster keeps the version that made it."""
@@ -52,6 +56,8 @@ SETTINGS = {
     "log_parameter_max_length": "0",  # they hold what callers type
     "log_line_prefix": "%m [%p] ",
 }
+
+log = logging.getLogger("softswitch")
 
 
 class StoreError(Exception):
@@ -107,12 +113,18 @@ class EmbeddedStore:
             self._own(self.socket_dir, owner)
         except PermissionError as error:
             raise StoreError(f"data_dir: {error.filename} cannot be written: {error.strerror}") from error
-        self._end_leftover()
+        left = end_leftover(self.cluster)
+        if left is not None:
+            raise StoreError(f"an earlier PostgreSQL (process {left}) on {self.cluster} does not end")
         if not self.exists:
             self._initialise()
 
     def command(self, parent: int | None = None) -> list[str]:
-        """The command line of the server, which ends when the process `parent` (this one by default) ends."""
+        """The command line of the server, which ends when the process `parent` (this one by default) ends.
+
+        What still names an earlier server that is dead goes first; the caller holds our lock.
+        """
+        forget_dead(self.cluster, self.socket_dir)
         return self._as_owner(
             parent or os.getpid(), "postgres", "-D", str(self.cluster), "-h", "", "-k", str(self.socket_dir)
         )
@@ -126,18 +138,31 @@ class EmbeddedStore:
         return True
 
     def wait_ready(self, is_alive: Callable[[], bool]) -> None:
-        """Waits for the server and makes the database where it is missing."""
-        deadline = time.monotonic() + START_SECONDS
-        while not self.is_ready():
+        """Waits for the server, as long as it lives, and makes the database where it is missing.
+
+        After a crash it recovers first, which takes as long as it takes; what it says meanwhile is in our log now and
+        then. Raises `StoreError` where it ends instead.
+        """
+        began = told = time.monotonic()
+        while not self._takes_database():
             if not is_alive():
                 raise StoreError(f"PostgreSQL ended at its start:\n{self._end_of_log()}")
-            if time.monotonic() > deadline:
-                raise StoreError(f"PostgreSQL is not ready after {START_SECONDS:.0f} s:\n{self._end_of_log()}")
+            now = time.monotonic()
+            if now - told > TELL_SECONDS:
+                told = now
+                log.warning("waiting for PostgreSQL for %.0f s; it says: %s", now - began, self._end_of_log(lines=1))
             time.sleep(0.05)
-        with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
-            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
-            if not found:
-                connection.execute(f"CREATE DATABASE {DATABASE}")
+
+    def _takes_database(self) -> bool:
+        """Whether the server takes connections and has our database now."""
+        try:
+            with psycopg.connect(self._dsn("postgres"), autocommit=True, connect_timeout=5) as connection:
+                found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
+                if not found:
+                    connection.execute(f"CREATE DATABASE {DATABASE}")
+        except psycopg.OperationalError:
+            return False
+        return True
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -207,32 +232,12 @@ class EmbeddedStore:
             raise StoreError(f"{self.cluster} is of PostgreSQL {version}; this release runs {', '.join(PROGRAMS)}")
         return Path(spec.submodule_search_locations[0]) / PROGRAMS[version] / "bin"
 
-    def _end_leftover(self) -> None:
-        """Ends the server of an `up` that was killed; removes the pid file that a power cut left.
-
-        The caller holds the lock of this data directory, so no other start can be meant by what is found.
-        """
-        pid_file = self.cluster / "postmaster.pid"
-        try:
-            pid = int(pid_file.read_text(encoding="utf-8").split("\n", 1)[0])
-            process = psutil.Process(pid)
-            is_ours = process.name() == "postgres" and str(self.cluster) in process.cmdline()
-        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
-            is_ours = False
-        if not is_ours:
-            pid_file.unlink(missing_ok=True)
-            return
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(signal.SIGINT)
-        try:
-            process.wait(STOP_SECONDS)
-        except psutil.TimeoutExpired:
-            raise StoreError(f"an earlier PostgreSQL (process {pid}) on {self.cluster} does not end") from None
-
-    def _end_of_log(self) -> str:
+    def _end_of_log(self, lines: int = 8) -> str:
         if not self.log_file.exists():
             return "(no log)"
-        return "\n".join(self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
+        with self.log_file.open("rb") as log_file:  # it may be long
+            log_file.seek(max(0, self.log_file.stat().st_size - LOG_END))
+            return "\n".join(log_file.read().decode("utf-8", "replace").splitlines()[-lines:])
 
 
 def store_dsn(configuration: Configuration) -> str:

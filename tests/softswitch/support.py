@@ -133,6 +133,10 @@ class Up:
         assert found, f"no {name} among {self.processes()}"
         return found[0]
 
+    def servers(self) -> list[psutil.Process]:
+        """The PostgreSQL that runs now, if one does."""
+        return [one for one in self.processes() if _is(one, "postgres")]
+
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 

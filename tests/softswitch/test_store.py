@@ -78,6 +78,87 @@ def test_a_killed_server_starts_again_although_its_pid_file_names_a_living_proce
         assert store.is_ready()
 
 
+LOCKS = ("pg/postmaster.pid", "run/pg/.s.PGSQL.5432.lock")
+
+
+@pytest.mark.parametrize(
+    ("where", "what"), [(LOCKS, "of the same user"), (LOCKS[1:], "of the same user"), (LOCKS, "empty")]
+)
+def test_a_power_cut_leaves_files_that_stop_no_start(tmp_path: Path, where: tuple[str, ...], what: str) -> None:
+    """Case I1: their process number is another program's of the same user by now, or they were never synced."""
+    store = EmbeddedStore(tmp_path / "var")
+    with store.running():
+        pass
+    owner = store.cluster.stat()
+    other = subprocess.Popen(["/bin/sleep", "60"], user=owner.st_uid if os.geteuid() == 0 else None)
+    try:
+        written = {"of the same user": f"{other.pid}\n{store.cluster}\n1\n5432\n{store.socket_dir}\n".encode()}
+        for name in where:
+            file = store.data_dir / name
+            file.write_bytes(written.get(what, b""))
+            os.chown(file, owner.st_uid, owner.st_gid)
+        with store.running(), psycopg.connect(store.dsn) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        assert other.poll() is None, "a program that has the number now goes on"
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_what_a_killed_server_left_at_work_makes_room_for_the_next(tmp_path: Path) -> None:
+    """Case I1, a neighbour: a session that works hard does not see that its server died; it holds the memory."""
+    store = EmbeddedStore(tmp_path / "var")
+    store.prepare()
+    with store.log_file.open("ab") as log:
+        first = subprocess.Popen(store.command(), stdout=log, stderr=log)
+    store.wait_ready(lambda: first.poll() is None)
+    connection = psycopg.connect(store.dsn)
+    busy = psutil.Process(connection.info.backend_pid)
+    connection.pgconn.send_query(b"SELECT count(*) FROM generate_series(1, 100000000000) WHERE random() < 0")
+    first.kill()
+    first.wait()
+    with store.running():
+        assert not busy.is_running()
+        assert store.is_ready()
+    connection.close()
+
+
+def test_the_files_of_a_living_server_stay(tmp_path: Path) -> None:
+    """Case I1: what a second start would read as a leftover is the server's own."""
+    store = EmbeddedStore(tmp_path / "var")
+    with store.running():
+        store.command()
+        assert (store.cluster / "postmaster.pid").exists()
+        assert (store.socket_dir / ".s.PGSQL.5432.lock").exists()
+        assert store.is_ready()
+
+
+def test_a_recovery_may_take_as_long_as_it_takes_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Case H1: after a crash PostgreSQL may need more than a minute, and lives meanwhile."""
+    store = EmbeddedStore(tmp_path / "var")
+    with store.running():
+        pass
+    store.log_file.write_text("LOG:  redo in progress, elapsed time: 90.00 s\n", encoding="utf-8")
+    clock = [0.0]
+
+    class Time:
+        monotonic = staticmethod(lambda: clock[0])
+
+        @staticmethod
+        def sleep(_seconds: float) -> None:
+            clock[0] += 7.0
+
+    monkeypatch.setattr("softswitch.store.time", Time)
+    with pytest.raises(StoreError, match="ended at its start"):
+        store.wait_ready(lambda: clock[0] < 200)
+    assert clock[0] >= 200
+    told = [record.getMessage() for record in caplog.records]
+    assert told[0] == ("waiting for PostgreSQL for 14 s; it says: LOG:  redo in progress, elapsed time: 90.00 s")
+    assert len(told) == 14
+
+
 def test_it_does_not_start_for_a_parent_that_has_ended(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path / "var")
     store.prepare()

@@ -77,6 +77,20 @@ def test_what_dies_is_started_again_and_the_log_says_so(tmp_path: Path) -> None:
         assert softswitch(up.file, "accounts").returncode == 0
 
 
+def test_a_store_that_dies_again_while_it_recovers_is_tried_until_it_runs(tmp_path: Path) -> None:
+    """Case H1."""
+    with Up(write_configuration(tmp_path)) as up:
+        up.wait_for("Ctrl-C ends everything")
+        for number in range(1, 4):
+            died = up.child("postgres")
+            died.kill()
+            up.wait_until(lambda: up.output.count("store ended by SIGKILL") >= number, f"the end number {number}")  # noqa: B023
+            up.wait_until(lambda: any(one.pid != died.pid for one in up.servers()), "the next server")  # noqa: B023
+        up.wait_for("store runs again")
+        assert softswitch(up.file, "accounts").returncode == 0
+        assert up.child("switch").is_running()
+
+
 def test_a_second_start_after_a_kill_takes_the_data_over(tmp_path: Path) -> None:
     file = write_configuration(tmp_path)
     with Up(file) as first:

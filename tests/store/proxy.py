@@ -25,6 +25,7 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._pumps: set[asyncio.Task[None]] = set()
+        self._forgotten: set[asyncio.StreamWriter] = set()
         self._flow = asyncio.Event()
         self._flow.set()
         self.port = 0
@@ -54,6 +55,10 @@ class Proxy:
         for writer in self._writers:
             writer.transport.abort()
 
+    def forget(self) -> None:
+        """Let nothing through of what is connected now, for ever, as a firewall does that forgets connections."""
+        self._forgotten |= self._writers
+
     def freeze(self) -> None:
         """Let nothing through, without closing anything."""
         self._flow.clear()
@@ -77,7 +82,8 @@ class Proxy:
         try:
             while chunk := await source.read(65536):
                 await self._flow.wait()
-                target.write(chunk)
+                if target not in self._forgotten:
+                    target.write(chunk)
         except OSError:
             pass
         finally:
