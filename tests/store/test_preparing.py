@@ -8,11 +8,14 @@ import sys
 from typing import TYPE_CHECKING
 
 import psycopg
+import pytest
 
 from tests.conftest import database_dsn
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.timeout(180)
 
 PREPARE = """
 import sys
@@ -41,17 +44,22 @@ def at_once(count: int, program: str, *arguments: str) -> list[str]:
         )
         for _ in range(count)
     ]
-    ended = [one.communicate(timeout=120) for one in running]
+    try:
+        ended = [one.communicate(timeout=150) for one in running]
+    finally:
+        for one in running:
+            one.kill()
+            one.wait()
     assert [one.returncode for one in running] == [0] * count, ended
     return [printed for printed, _ in ended]
 
 
 def test_two_migrations_at_once_wait_for_each_other(store_server: str) -> None:
     """Case I2."""
-    printed = at_once(3, MIGRATE, new_store(store_server, "preparing_tables"))
+    printed = at_once(2, MIGRATE, new_store(store_server, "preparing_tables"))
     steps = sorted(int(one) for one in printed)
-    assert steps[:2] == [0, 0]
-    assert steps[2] > 10
+    assert steps[0] == 0
+    assert steps[1] > 10
 
 
 def test_two_nodes_that_start_at_once_load_one_demo_tenant(store_server: str, tmp_path: Path) -> None:
