@@ -172,7 +172,7 @@ class Relay:
                 self._check_family(call, index, side, media)
                 if media.relayed and call.streams[index] is None:
                     call.streams[index] = self._open_stream(index, media, now)
-            body = self._apply(call, side, session, signal, now)
+            body = self._apply(call, side, session, signal, now, is_offer=True)
         self.calls[signal.call_id] = call
         return body
 
@@ -193,7 +193,7 @@ class Relay:
                 self._check_family(call, index, 1 - offerer, media)
             call.add_tag(1 - offerer, signal.to_tag)
             call.has_answer = True
-            body = self._apply(call, 1 - offerer, session, signal, now)
+            body = self._apply(call, 1 - offerer, session, signal, now, is_offer=False)
         for index, media in enumerate(session.media):
             stream = call.streams[index]
             if stream is not None and not media.relayed:  # refused, or ended by agreement
@@ -404,7 +404,9 @@ class Relay:
                 side.tend(now, self.settings.relearn_seconds)
             self._close_stream(stream, now)
 
-    def _apply(self, call: Call, side: int, session: SessionDescription, signal: Signal, now: float) -> bytes:
+    def _apply(
+        self, call: Call, side: int, session: SessionDescription, signal: Signal, now: float, *, is_offer: bool
+    ) -> bytes:
         """Tell the streams what `side` signalled; the body for the other side."""
         pairs = zip(call.streams, session.media, strict=False)
         streams = [stream if media.relayed else None for stream, media in pairs]
@@ -416,7 +418,9 @@ class Relay:
         trusted = signal.sip_host if signal.trusts_sip_host else None
         for stream, media in zip(streams, session.media, strict=True):
             if stream is not None:
-                stream.sides[side].signal(media, trusted, signal.sip_host)
+                stream.sides[side].signal(media, trusted, signal.sip_host, is_offer=is_offer)
+                if not is_offer:
+                    stream.sides[1 - side].sources.confirm()
         call.signalled_at = now
         if signal.watched:
             call.watched_at = now

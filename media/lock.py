@@ -9,8 +9,8 @@ the whole rule of who may take over from whom:
 * A known host (the one signalled, the one that SIP came from) takes over from all but the signalled address and another
   port of a known host, with two packets in sequence; from those too, once they are silent: a NAT that gave out a new
   port.
-* The former source, after an offer or answer that named a new address, passes for a while, without drawing sound, and
-  is kept only if nothing comes from the new one.
+* The former source, after an offer or answer that named a new address, passes for a while, draws sound no longer than
+  until the answer, and is kept only if nothing comes from the new one.
 * A stranger is learnt after the final answer alone, only as long as nothing better was ever heard at this address,
   with two packets in sequence; it is forgotten when it is silent.
 
@@ -79,6 +79,7 @@ class SourceLock:
         "_former",
         "_hosts",
         "_opened_at",
+        "_pending",
         "_probation",
         "_rank",
         "_settle_seconds",
@@ -103,6 +104,8 @@ class SourceLock:
         self._silent = False
         self._answered = False
         self._better_heard = False
+        self._pending = False
+        """Whether the signalled address is only offered: until the answer, sound goes where it went."""
         self._opened_at: float | None = None
         self._unheard_since: float | None = None
         self._candidates: dict[Rank, tuple[Source, int, int]] = {}
@@ -120,30 +123,34 @@ class SourceLock:
     @property
     def target(self) -> Source | None:
         """Where packets for this side go."""
-        return self.source or self.signalled
+        return self.source or (self._former if self._pending else None) or self.signalled
 
     def destination(self, now: float, also_heard: str | None = None) -> Source | None:
         """Where a packet may go at this moment: `target`, unless that is a third party that has sent nothing for long.
 
         `also_heard`: a host that was heard on the other port of the pair.
         """
-        target = self.source
-        if target is not None:
+        target = self.target
+        if target is None or target != self.signalled or self.source is not None:
             return target
-        target = self.signalled
-        if target is None or target[0] in self._vouched or target[0] == also_heard:
+        if target[0] in self._vouched or target[0] == also_heard:
             return target
         if self._unheard_since is None:
             self._unheard_since = now
         return target if now - self._unheard_since < UNHEARD_SECONDS else None
 
     def signal(
-        self, signalled: Source | None, sip_hosts: frozenset[str], trusted: frozenset[str] = frozenset()
+        self,
+        signalled: Source | None,
+        sip_hosts: frozenset[str],
+        trusted: frozenset[str] = frozenset(),
+        *,
+        confirmed: bool = True,
     ) -> bool:
         """An offer or answer named an address. Returns whether that opened the lock.
 
         `sip_hosts`: hosts that this party signals from; they are known. There, and to `trusted` ones, sound may go
-        unasked.
+        unasked. Not `confirmed`: it is an offer, which may be refused; `confirm` when its answer came.
         """
         if signalled is None:
             return False  # held in the manner of RFC 2543: what was learnt stays
@@ -158,10 +165,15 @@ class SourceLock:
             return False
         self._former = self.source if self.source is not None and self._rank is not Rank.STRANGER else None
         self.source = None
+        self._pending = not confirmed
         self._silent = self._better_heard = False
         self._opened_at = None
         self._candidates.clear()
         return True
+
+    def confirm(self) -> None:
+        """The answer to the offer that named the address came: sound goes there."""
+        self._pending = False
 
     def answer(self) -> None:
         """The final answer came: strangers may be learnt; what was learnt so far but the signalled address shows anew
@@ -265,13 +277,20 @@ class Sources:
         rtcp: Source | None,
         sip_hosts: frozenset[str],
         trusted: frozenset[str] = frozenset(),
+        *,
+        confirmed: bool = True,
     ) -> bool:
         """As `SourceLock.signal`; returns whether the lock of RTP was opened."""
-        opened = self.rtp.signal(rtp, sip_hosts, trusted)
-        self.rtcp.signal(rtcp, sip_hosts, trusted)
-        if opened:
+        opened = self.rtp.signal(rtp, sip_hosts, trusted, confirmed=confirmed)
+        self.rtcp.signal(rtcp, sip_hosts, trusted, confirmed=confirmed)
+        if opened and confirmed:
             self.rtcp.forget()
         return opened
+
+    def confirm(self) -> None:
+        """The answer to the offer that named the addresses came."""
+        self.rtp.confirm()
+        self.rtcp.confirm()
 
     def answer(self, *, answered: bool) -> None:
         """The final answer came, or the call is not answered after all."""

@@ -92,7 +92,9 @@ class StreamSide:
         self._pump.watch(self.pair.rtp, self.receive)
         self._pump.watch(self.pair.rtcp, self.receive_rtcp)
 
-    def signal(self, media: MediaDescription, signalled_host: str | None, sip_host: str | None) -> None:
+    def signal(
+        self, media: MediaDescription, signalled_host: str | None, sip_host: str | None, *, is_offer: bool = False
+    ) -> None:
         """The phone named its address in an offer or answer; `signalled_host` overrides the one in the SDP."""
         self.media = media
         self.held = media.held
@@ -100,7 +102,8 @@ class StreamSide:
         host = signalled_host or str(media.address)
         rtcp_host = signalled_host or str(media.rtcp_address or media.address)
         rtp, rtcp = (None, None) if self._muted else ((host, media.port), (rtcp_host, media.rtcp_port))
-        if self.sources.signal(rtp, rtcp, frozenset() if sip_host is None else frozenset({sip_host})):
+        hosts = frozenset[str]() if sip_host is None else frozenset({sip_host})
+        if self.sources.signal(rtp, rtcp, hosts, confirmed=not is_offer):
             self._disconnect()
         elif self.lock.final and self._connects and not self._connected:
             self._connect()

@@ -17,7 +17,7 @@ from tests.e2e.programs import need_program
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-__all__ = ["RELAYS", "builtin", "free_port", "rtpengine", "running"]
+__all__ = ["RELAYS", "builtin", "free_port", "rtpengine"]
 
 RELAYS: Final = ("builtin", "rtpengine")
 _PORTS: Final = 400
@@ -29,17 +29,6 @@ def free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@asynccontextmanager
-async def running(kind: str) -> AsyncIterator[tuple[str, int]]:
-    """A relay of a kind; yields where it takes commands."""
-    if kind == "builtin":
-        async with builtin() as ng:
-            yield ng
-    else:
-        with rtpengine() as ng:
-            yield ng
 
 
 @asynccontextmanager

@@ -299,12 +299,18 @@ class Bridge:
         if not isinstance(relayed, _Relayed):
             return
         session, transaction = relayed.session, relayed.transaction
-        body = b""
-        if response.sdp is not None and response.status < 300:
-            if request.sdp is not None:
-                body = await self._answer(session, event.session, response.sdp)
-            else:
-                body = await self._offer(event.session, response.sdp)
+        try:
+            body = await self._reply_body(session, event)
+        except NgError as error:
+            # What a relay refuses ends this transaction; the session stays as it was (RFC 3261 section 14.1).
+            log.info("a description is refused", extra={"call": self._call_id, "reason": str(error)})
+            if request.method == "INVITE":
+                kept = b"" if request.sdp is not None else event.session.local_sdp or b""
+                self._core.perform(event.session.ack(request, self._core.now(), kept))
+            self._respond(session, transaction, 503 if isinstance(error, RelayUnavailable) else 488)
+            if request.method == "PRACK":
+                self._flush()
+            return
         if request.method == "INVITE" and response.status < 300:
             if request.sdp is not None or response.sdp is None or session.state is State.ENDED:
                 self._core.perform(event.session.ack(request, self._core.now()))
@@ -315,12 +321,25 @@ class Bridge:
         if request.method == "PRACK":
             self._flush()
 
+    async def _reply_body(self, session: Session, event: Replied) -> bytes:
+        response = event.response
+        if response.sdp is None or response.status >= 300:
+            return b""
+        if event.request.sdp is not None:
+            return await self._answer(session, event.session, response.sdp)
+        return await self._offer(event.session, response.sdp)
+
     async def acknowledged(self, event: Acknowledged) -> None:
         """An ACK, which may bring the answer to the other side's offer, or be what a request waits for."""
         waiting = self._awaiting_ack.pop(event.session, None)
         if waiting is not None:
             peer, request = waiting
-            body = await self._answer(peer, event.session, event.request.sdp)
+            try:
+                body = await self._answer(peer, event.session, event.request.sdp)
+            except NgError:
+                if request.to_tag is None:
+                    raise  # the first one: nothing was agreed on that could go on
+                body = peer.local_sdp or b""
             self._core.perform(peer.ack(request, self._core.now(), body))
         for parked in self._parked.pop(event.session, ()):
             if parked.transaction in parked.session.in_flight.peers:

@@ -408,3 +408,25 @@ def test_the_media_servers_rtcp_goes_to_no_stranger(studio: Studio) -> None:
     studio.pass_time(12)
     assert stranger.rtcp == []
     assert caller.rtcp
+
+
+def test_an_offer_that_is_refused_leaves_the_sound_where_it_went(desk: Desk, caller: Phone, callee: Phone) -> None:
+    """Case C2: a re-INVITE with another port (to fax, say) that the other side refuses."""
+    offer(desk, caller, callee)
+    answer(desk, caller, callee)
+    talk(desk, caller, callee)
+    caller.heard()
+    moved = audio(caller).replace(f" {caller.address[1]} ", " 9 ").replace("a=rtcp:", "a=x-rtcp:")
+    desk.signal("offer", moved, to_tag="b", received_from=from_host(caller))
+    for _ in range(5):
+        talk(desk, caller, callee)
+        for phone in (caller, callee):
+            phone.send_rtcp()
+        desk.flow()
+        desk.advance(1)
+    assert (len(caller.heard()), len(callee.heard())) == (15, 18)
+    assert len(caller.heard_rtcp()) == 5
+    offer(desk, caller, callee, to_tag="b")
+    answer(desk, caller, callee)
+    talk(desk, caller, callee)
+    assert desk.side(0).lock.final

@@ -20,6 +20,7 @@ import pytest_asyncio
 from switch.app import Switch
 from switch.settings import FloodSettings, Listen, SwitchSettings
 from tests.conftest import database_dsn
+from tests.relays import RELAYS, builtin, rtpengine
 from tests.switch.phone import Phone
 
 if TYPE_CHECKING:
@@ -130,3 +131,20 @@ async def world(settings: SwitchSettings, demo_template: tuple[str, dict[str, st
         await sql.close()
         await switch.control.drain(0.1)
         await switch.close()
+
+
+@pytest.fixture(scope="session")
+def rtpengine_relay() -> Iterator[tuple[str, int]]:
+    """An rtpengine for all tests of a worker; yields where it takes commands."""
+    with rtpengine() as ng:
+        yield ng
+
+
+@pytest_asyncio.fixture(params=RELAYS)
+async def relay(request: pytest.FixtureRequest) -> AsyncIterator[tuple[str, int]]:
+    """Each of the media relays; yields where it takes commands."""
+    if request.param == "rtpengine":
+        yield request.getfixturevalue("rtpengine_relay")
+    else:
+        async with builtin() as ng:
+            yield ng

@@ -10,16 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
-import pytest_asyncio
 
 from media.rtp import HEADER
 from switch.settings import RelaySettings, SwitchSettings
 from switch.sip.session import Acknowledged, Ended, Failed, Progressed, Replied, Requested
-from tests.relays import RELAYS, running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from switch.ng import NgRelay
     from switch.sip.session import IncomingInvite, OutgoingInvite
     from tests.switch.conftest import World
@@ -28,13 +24,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio
 
 RELIABLE = ("Supported", "100rel")
-
-
-@pytest_asyncio.fixture(params=RELAYS)
-async def relay(request: pytest.FixtureRequest) -> AsyncIterator[tuple[str, int]]:
-    """Each of the relays; yields where it takes commands."""
-    async with running(request.param) as ng:
-        yield ng
 
 
 @pytest.fixture
