@@ -125,6 +125,10 @@ class IvrServer:
             log.warning("no ports for a call", extra={"call": details.call_id, "reason": str(error)})
             self._refuse(invite, 503)
             return
+        except Exception:  # a bug of ours: who calls is not left without an answer
+            log.exception("a call cannot be taken", extra={"call": details.call_id})
+            self._refuse(invite, 500)
+            return
         self._house.core.perform(invite.progress(100, self._house.core.now()))
         self._start(leg, details)
 
@@ -168,7 +172,7 @@ class IvrServer:
         media: MediaSession = self._house.engine.open(family=4 if offer is None else family_of(offer))
         try:
             return IncomingLeg(self._house, media, invite, chain)
-        except (SdpError, NoCodecError):
+        except BaseException:  # whatever a description contains, the ports go back
             media.close()
             raise
 

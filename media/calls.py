@@ -268,12 +268,12 @@ class Relay:
         except UnplayableError as error:
             raise RelayError(str(error)) from error
         seconds = 0.0
-        for side, kind in zip(sides, kinds, strict=True):
-            pieces = payloads(samples, kind)
+        for side, (number, encoding) in zip(sides, kinds, strict=True):
+            pieces = payloads(samples, encoding)
             if side.outlet is None:
                 ssrc, sequence, timestamp = map(self._random.getrandbits, (32, 16, 32))
                 side.outlet = Outlet(ssrc, sequence, timestamp, now)
-            side.play(Player(side.outlet, kind, pieces, times, now), alone=alone)
+            side.play(Player(side.outlet, number, pieces, times, now), alone=alone)
             self._playing.add(side)
             seconds = times * len(pieces) * PACKET_SECONDS
         if self.on_play is not None:

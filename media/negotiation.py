@@ -23,6 +23,8 @@ OFFERED_EVENTS: Final = {8000: 101, 48000: 102}
 """Payload types of telephone events that we offer, by clock rate."""
 PROFILES: Final = frozenset({"RTP/AVP", "RTP/AVPF"})
 PTIME: Final = 20
+FIRST_DYNAMIC: Final = 96
+"""Payload types from here on stand for nothing by themselves (RFC 3551 section 3)."""
 
 
 class NoCodecError(ValueError):
@@ -46,9 +48,13 @@ class Agreement:
 
     codec: Codec
     payload_type: int
-    """In both directions."""
+    """What we send it as: the other side's number."""
     event_type: int | None
-    """Payload type of telephone events; none: keys come as tones."""
+    """Payload type that we send telephone events as; none: keys come as tones."""
+    sounds: dict[int, Codec]
+    """What is understood when received: both sides' numbers, for a phone may use either (RFC 3264 section 5.1)."""
+    events: frozenset[int]
+    """The same of telephone events."""
     event_clock_rate: int
     remote: tuple[str, int] | None
     """Where the phone wants RTP; none while it is on hold in the manner of RFC 2543."""
@@ -70,7 +76,7 @@ def answer_to(body: bytes, ground: Ground) -> tuple[bytes, Agreement]:
     index = next((i for i, media in enumerate(offer.media) if _choice(offer, i, ground.codecs)), None)
     if index is None:
         raise NoCodecError(_why_not(offer))
-    agreement = _agreement(offer, index, ground.codecs)
+    agreement = _agreement(offer, index, ground.codecs, {})
     lines = _session_lines(ground)
     for number, media in enumerate(offer.media):
         if number == index:
@@ -100,7 +106,8 @@ def agree(body: bytes, codecs: Sequence[Codec]) -> Agreement:
         raise SdpError("the answer has no m= section")
     if _choice(answer, 0, codecs, answers=True) is None:
         raise NoCodecError(_why_not(answer))
-    return _agreement(answer, 0, codecs, answers=True)
+    ours = {codec.payload_type: codec for codec in codecs}
+    return _agreement(answer, 0, codecs, ours, answers=True)
 
 
 def family_of(body: bytes) -> int:
@@ -127,7 +134,15 @@ def _choice(
     return next(((codec, offered[codec]) for codec in preferred if codec in offered), None)
 
 
-def _agreement(session: SessionDescription, index: int, codecs: Sequence[Codec], *, answers: bool = False) -> Agreement:
+def _agreement(
+    session: SessionDescription,
+    index: int,
+    codecs: Sequence[Codec],
+    offered: dict[int, Codec],
+    *,
+    answers: bool = False,
+) -> Agreement:
+    """`offered`: what our own offer named."""
     media = session.media[index]
     choice = _choice(session, index, codecs, answers=answers)
     assert choice is not None
@@ -138,16 +153,43 @@ def _agreement(session: SessionDescription, index: int, codecs: Sequence[Codec],
     rate, event_type = events[0] if events else (codec.clock_rate, None)
     nowhere = media.address is None or media.address.is_unspecified
     rtcp_address = media.rtcp_address or media.address
+    event_numbers = {number for event_rate, number in events if event_rate == rate}
+    if answers and event_type is not None and rate in OFFERED_EVENTS:
+        event_numbers.add(OFFERED_EVENTS[rate])
     return Agreement(
         codec=codec,
         payload_type=payload_type,
         event_type=event_type,
         event_clock_rate=rate,
+        sounds=_sounds(media, codecs, offered, codec, payload_type),
+        events=frozenset(event_numbers - offered.keys()),
         remote=None if nowhere else (str(media.address), media.port),
         remote_rtcp=None if nowhere else (str(rtcp_address), media.rtcp_port),
         sends=not nowhere and media.direction in ("sendrecv", "recvonly"),
         receives=not nowhere and media.direction in ("sendrecv", "sendonly"),
     )
+
+
+def _sounds(
+    media: MediaDescription, codecs: Sequence[Codec], offered: dict[int, Codec], codec: Codec, payload_type: int
+) -> dict[int, Codec]:
+    """Which numbers stand for which codec when they are received.
+
+    Our own numbers count before the other side's, where one stands for two things. Of an answer every codec may be
+    used; a phone that we answered has one to use, by its number or by the static one.
+    """
+    if not offered:
+        foreign = {number for number, _, _ in media.encodings if number != payload_type}
+        static = {codec.payload_type} if codec.payload_type < FIRST_DYNAMIC else set[int]()
+        return dict.fromkeys(static - foreign, codec) | {payload_type: codec}
+    known = {
+        number: CODECS[name.lower()]
+        for number, name, rate in media.encodings
+        if name.lower() in CODECS and CODECS[name.lower()].clock_rate == rate and CODECS[name.lower()] in codecs
+    }
+    agreed = set(known.values())
+    theirs = {number: each for number, each in known.items() if number not in OFFERED_EVENTS.values()}
+    return {**theirs, **{number: each for number, each in offered.items() if each in agreed}}
 
 
 def _session_lines(ground: Ground) -> list[str]:

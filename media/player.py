@@ -7,7 +7,7 @@ import io
 import sys
 import wave
 from array import array
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from media.g711 import alaw, ulaw
 from media.rtp import HEADER
@@ -22,8 +22,8 @@ __all__ = ["PACKET_SECONDS", "Outlet", "Player", "UnplayableError", "payload_typ
 
 PACKET_SECONDS: Final = 0.02
 PACKET_SAMPLES: Final = round(SAMPLE_RATE * PACKET_SECONDS)
-ENCODERS: Final = {0: ulaw, 8: alaw}
-"""By static payload type (RFC 3551 section 6): PCMU and PCMA."""
+ENCODERS: Final = {("pcmu", 8000): ulaw, ("pcma", 8000): alaw}
+"""By encoding name in lower case and clock rate."""
 MARKER: Final = 0x80
 BEHIND_SECONDS: Final = 0.2
 """What is later than this is left out: a burst would not be heard as it was meant."""
@@ -51,23 +51,32 @@ def read_wav(blob: bytes) -> array[int]:
     return samples
 
 
-def payload_type_for(receiver: MediaDescription, sender: MediaDescription | None) -> int:
-    """The payload type that a phone hears sound in: the first of those that were agreed on. Raises UnplayableError."""
+Encoding: TypeAlias = tuple[str, int]
+"""Encoding name in lower case and clock rate."""
+
+
+def payload_type_for(receiver: MediaDescription, sender: MediaDescription | None) -> tuple[int, Encoding]:
+    """The payload type that a phone hears sound in, and what it stands for: the first one that was agreed on.
+
+    Numbers are the phone's own; the other one may call the same encoding by another. Raises UnplayableError.
+    """
     if "SAVP" in receiver.protocol.upper():
         raise UnplayableError("Nothing can be played into an encrypted stream")
     if receiver.direction in ("sendonly", "inactive") or receiver.address is None or receiver.address.is_unspecified:
         raise UnplayableError("The stream is on hold")
-    agreed = [name for name in receiver.formats if sender is None or name in sender.formats]
-    for name in agreed:
-        if name.isdecimal() and int(name) in ENCODERS:
-            return int(name)
-    raise UnplayableError(f"Only PCMU and PCMA can be played, not payload types {' '.join(agreed) or 'none'}")
+    known = None if sender is None else {(name.lower(), rate) for _, name, rate in sender.encodings}
+    agreed = [(number, (name.lower(), rate)) for number, name, rate in receiver.encodings]
+    agreed = [each for each in agreed if known is None or each[1] in known]
+    for each in agreed:
+        if each[1] in ENCODERS:
+            return each
+    raise UnplayableError(f"Only PCMU and PCMA can be played, not payload types {' '.join(receiver.formats)}")
 
 
-def payloads(samples: Sequence[int], payload_type: int) -> list[bytes]:
+def payloads(samples: Sequence[int], encoding: Encoding) -> list[bytes]:
     """The samples, encoded and cut into packets; the last one is filled up with silence."""
-    octets = ENCODERS[payload_type](samples)
-    silence = ENCODERS[payload_type]([0])
+    octets = ENCODERS[encoding](samples)
+    silence = ENCODERS[encoding]([0])
     octets += silence * (-len(octets) % PACKET_SAMPLES)
     return [octets[start : start + PACKET_SAMPLES] for start in range(0, len(octets), PACKET_SAMPLES)]
 

@@ -8,6 +8,7 @@ passes as it came, so codecs, crypto and attributes that nobody here has heard o
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
@@ -187,7 +188,8 @@ def _media(texts: list[bytes], session: list[bytes], session_direction: str) -> 
             raise SdpError(f"m={kind} has no c= line, and the session has none")
         for text in texts:
             if text.startswith(b"a=rtcp:"):
-                rtcp_port, rtcp_address = _rtcp(text)
+                with contextlib.suppress(SdpError):  # one that says nothing is none
+                    rtcp_port, rtcp_address = _rtcp(text)
     return MediaDescription(
         kind=kind,
         port=port,

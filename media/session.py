@@ -23,6 +23,7 @@ from media.rtp import HEADER, HEADER_SIZE, Reception
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from media.codec import Codec
     from media.engine import MediaEngine
     from media.ports import PortPair
     from media.recording import Recorder
@@ -35,8 +36,8 @@ SAMPLE_MASK: Final = 15
 """Loss and jitter look at every 16th packet."""
 TICKS_OF_A_LOOK: Final = 10
 """Every 200 ms: recording, sources, silence, reports."""
-NO_AGREEMENT: Final = 255
-"""No payload type."""
+SWITCH_SECONDS: Final = 0.2
+"""A phone that changes between agreed codecs more often than this is not followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,11 @@ class MediaSession:
         """Packets of RTP."""
         self.received_octets = 0
         self._reception = Reception()
-        self._payload_type = NO_AGREEMENT
-        self._event_type = NO_AGREEMENT
+        self._sounds: dict[int, Codec] = {}
+        self._event_types: frozenset[int] = frozenset()
+        self._codec: Codec | None = None
+        """What the phone speaks: what was agreed on first, until it uses another one of those agreed on."""
+        self._switched_at = float("-inf")
         self._events = EventReceiver()
         self._listens = False
         """Whether anybody looks into the packets of sound."""
@@ -151,19 +155,18 @@ class MediaSession:
         if agreement.remote is not None and (":" in agreement.remote[0]) != (self.pair.family == 6):
             raise NoCodecError(f"the phone's address {agreement.remote[0]} is not of the family of this session")
         before, self.agreement = self.agreement, agreement
-        numbers = {agreement.payload_type}
-        numbers |= {agreement.event_type} if agreement.event_type is not None else set()
-        self._path.signal(agreement.remote, agreement.remote_rtcp, frozenset(numbers), signaller)
+        numbers = agreement.events | agreement.sounds.keys()
+        self._path.signal(agreement.remote, agreement.remote_rtcp, numbers, signaller)
         self._outgoing.agree(agreement.codec, agreement.payload_type, agreement.event_type, agreement.event_clock_rate)
         self._sends = agreement.sends
         self._outgoing.on_hold = not agreement.sends
-        self._payload_type = agreement.payload_type
-        self._event_type = NO_AGREEMENT if agreement.event_type is None else agreement.event_type
+        self._sounds, self._event_types = agreement.sounds, agreement.events
+        spoken, self._codec = self._codec, agreement.codec
         if before is None or before.event_clock_rate != agreement.event_clock_rate:
             self._events = EventReceiver(agreement.event_clock_rate)
         self._heard_at = self._engine.clock()
         self._told_silent = False
-        if (before is None or before.codec is not agreement.codec) and self._recorder is not None:
+        if spoken is not agreement.codec and self._recorder is not None:
             self._recorder.begin(agreement.codec, self._heard_at)
         if self._other is not None:
             self._connect()
@@ -221,8 +224,8 @@ class MediaSession:
     def record(self, recorder: Recorder) -> None:
         """Give what the phone says to `recorder` from now on."""
         self._recorder = recorder
-        if self.agreement is not None:
-            recorder.begin(self.agreement.codec, self._pump.now)
+        if self._codec is not None:
+            recorder.begin(self._codec, self._pump.now)
         self._listen_anew()
 
     def stop_recording(self) -> None:
@@ -241,15 +244,29 @@ class MediaSession:
         self.received += 1
         self.received_octets += size
         number = BUFFER[1] & 0x7F
-        if number == self._payload_type:
+        codec = self._sounds.get(number)
+        if codec is not None and (codec is self._codec or self._switch(codec)):
             if self._listens:
                 self._receive_sound(size)
             if self.received & SAMPLE_MASK == 1:
                 self._sample()
-        elif number == self._event_type:
+        elif number in self._event_types:
             self._receive_event(size)
         elif self._listens:
             self._keep_order()  # comfort noise, say
+
+    def _switch(self, codec: Codec) -> bool:
+        """The phone speaks another codec of those agreed on. Returns whether it is followed."""
+        now = self._pump.now
+        if now - self._switched_at < SWITCH_SECONDS:
+            return False
+        self._switched_at, self._codec = now, codec
+        if self._recorder is not None:
+            self._recorder.begin(codec, now)
+        if self._other is not None:
+            self._connect()
+        self._listen_anew()
+        return True
 
     def _receive_sound(self, size: int) -> None:
         _, second, sequence, timestamp, ssrc = HEADER.unpack_from(BUFFER)
@@ -292,13 +309,13 @@ class MediaSession:
             self.on_digit(digit)
 
     def _sample(self) -> None:
-        assert self.agreement is not None
-        self._reception.sample(BUFFER, self.received, self._pump.now, self.agreement.codec.clock_rate)
+        assert self._codec is not None
+        self._reception.sample(BUFFER, self.received, self._pump.now, self._codec.clock_rate)
 
     def _listen_anew(self) -> None:
         """Look into packets only where somebody wants to know."""
-        if self.agreement is not None:
-            codec = self.agreement.codec
+        if self.agreement is not None and self._codec is not None:
+            codec = self._codec
             needs_tones = self.agreement.event_type is None
             if self._tones is None and needs_tones:
                 self._tones = ToneDetector(codec.sample_rate)
@@ -343,9 +360,9 @@ class MediaSession:
         """Choose how what comes here goes out of the other session."""
         self._disconnect()
         other = self._other
-        if other is None or self.agreement is None or other.agreement is None:
+        if other is None or self._codec is None or other.agreement is None:
             return
-        source, destination = self.agreement.codec, other.agreement.codec
+        source, destination = self._codec, other.agreement.codec
         if can_pass(source, destination):
             self._passage = Passage(source, other._outgoing, destination)
         else:

@@ -374,6 +374,45 @@ async def test_an_offer_without_a_codec_of_ours_gets_488(composed: Composed, sta
     assert not process.engine.sessions
 
 
+@pytest.mark.parametrize(
+    "old_and_new",
+    [
+        (b"RTP/AVP 8", b"RTP/AVP 8 " + b"9" * 4400),
+        (b"RTP/AVP 8", b"RTP/AVP 8 99999"),
+        (b" RTP/AVP", b"\tRTP/AVP"),
+        (b"m=audio 4000", b"m=audio " + b"4" * 4400),
+        (b"m=audio 4000", b"m=audio 4000/" + b"4" * 4400),
+        (b"c=IN IP4 127.0.0.1", b"c=IN IP4 " + b"1" * 4000),
+        (b"v=0", b"\xff"),
+    ],
+)
+async def test_an_offer_that_makes_no_sense_gets_488_and_leaves_neither_session_nor_ports(
+    composed: Composed, start: Starter, old_and_new: tuple[bytes, bytes]
+) -> None:
+    """Case D5: no answer, and a session and two ports leaked each time."""
+    composed.apps["app"] = lambda call: call.answer()
+    process = await start()
+    async with Caller(process) as caller:
+        await caller.invite("app", body=sdp(4000, codec="8").replace(*old_and_new, 1))
+        assert await caller.failed() == 488
+    assert not process.engine.sessions
+
+
+async def test_a_bug_in_taking_a_call_is_500_and_leaves_neither_session_nor_ports(
+    composed: Composed, start: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    composed.apps["app"] = lambda call: call.answer()
+    process = await start()
+    monkeypatch.setattr("media.session.MediaSession.answer", fail)
+    async with Caller(process) as caller:
+        await caller.invite("app", body=sdp(4000, codec="8"))
+        assert await caller.failed() == 500
+    assert not process.engine.sessions
+
+
 async def test_a_caller_on_hold_hears_nothing_and_then_the_prompt_again(composed: Composed, start: Starter) -> None:
     async def app(call: Ivr) -> None:
         await call.answer()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from ipaddress import ip_address
 
 import pytest
@@ -170,3 +171,82 @@ def test_any_lines_are_answered_or_refused(lines: list[str]) -> None:
     except (SdpError, NoCodecError):
         return
     assert agree(answer, OURS).codec is PCMU
+
+
+# Own and foreign payload numbers (RFC 3264 section 5.1)
+
+
+@pytest.mark.parametrize(
+    ("media", "sends", "sounds", "events"),
+    [
+        ("m=audio 4000 RTP/AVP 0 96\r\na=rtpmap:96 telephone-event/8000\r\n", (0, 96), {0}, {96, 101}),
+        ("m=audio 4000 RTP/AVP 97\r\na=rtpmap:97 PCMU/8000\r\n", (97, None), {0, 97}, set()),
+        ("m=audio 4000 RTP/AVP 97 0\r\na=rtpmap:97 PCMU/8000\r\n", (97, None), {0, 97}, set()),
+        ("m=audio 4000 RTP/AVP 8 0\r\n", (8, None), {0, 8}, set()),
+        ("m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\n", (96, None), {96, 111}, set()),
+        (
+            "m=audio 4000 RTP/AVP 96 97\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:97 telephone-event/48000\r\n",
+            (96, 97),
+            {96, 111},
+            {97, 102},
+        ),
+        # what our numbers stand for counts before what theirs do
+        ("m=audio 4000 RTP/AVP 8\r\na=rtpmap:8 PCMU/8000\r\n", (8, None), {0, 8}, set()),
+        ("m=audio 4000 RTP/AVP 101\r\na=rtpmap:101 PCMU/8000\r\n", (101, None), {0}, set()),
+    ],
+)
+def test_of_an_answer_both_sides_numbers_are_understood(
+    media: str, sends: tuple[int, int | None], sounds: set[int], events: set[int]
+) -> None:
+    """Cases C4, C5."""
+    agreement = agree(offer(media), OURS)
+    assert (agreement.payload_type, agreement.event_type) == sends
+    assert agreement.sounds.keys() == sounds
+    assert agreement.events == events
+
+
+def test_of_an_offer_the_static_number_is_understood_unless_it_stands_for_something_else() -> None:
+    """Case C5, where the phone offers."""
+    _, agreement = answer_to(offer("m=audio 4000 RTP/AVP 97\r\na=rtpmap:97 PCMU/8000\r\n"), GROUND)
+    assert agreement.sounds == {97: PCMU, 0: PCMU}
+    media = "m=audio 4000 RTP/AVP 97 0\r\na=rtpmap:97 PCMU/8000\r\na=rtpmap:0 G729/8000\r\n"
+    assert answer_to(offer(media), GROUND)[1].sounds == {97: PCMU}
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "m=video 0 RTP/AVP 255",
+        "m=image 0 udptl t38",
+        "m=application 50000 TCP/BFCP *",
+        "m=application 50000 UDP/BFCP *",
+        "m=message 9 TCP/MSRP *",
+        "m=video 0/2 RTP/AVP 31",
+    ],
+)
+@pytest.mark.parametrize("first", [False, True])
+def test_every_section_is_answered_whatever_its_port_or_protocol(section: str, first: bool) -> None:
+    """Case C1."""
+    media = ["m=audio 4000 RTP/AVP 0\r\n", f"{section}\r\n"]
+    lines = [line for line in answered(*(media[::-1] if first else media)) if line.startswith("m=")]
+    kind, _, rest = section.split(" ", 2)
+    refused = f"{kind} 0 {rest}"
+    assert lines == ([refused, "m=audio 20000 RTP/AVP 0"] if first else ["m=audio 20000 RTP/AVP 0", refused])
+
+
+def test_of_several_ports_the_first_is_taken() -> None:
+    """Case C3."""
+    body, agreement = answer_to(offer("m=audio 40314/2 RTP/AVP 8\r\n"), GROUND)
+    assert agreement.remote == ("192.0.2.9", 40314)
+    assert b"m=audio 20000 RTP/AVP 8\r\n" in body
+
+
+@pytest.mark.parametrize("number", ["9" * 4400, "1000", "\u0665" * 5, "1" * 3000])
+@pytest.mark.parametrize("place", ["RTP/AVP 0 {}", "RTP/AVP {}", "RTP/AVP 0\r\na=rtpmap:{} PCMU/8000"])
+def test_huge_numbers_are_refused_or_passed_over(number: str, place: str) -> None:
+    """Case D5."""
+    media = f"m=audio 4000 {place.format(number)}\r\n"
+    with contextlib.suppress(SdpError, NoCodecError):
+        assert answer_to(offer(media), GROUND)[1].codec is PCMU
+    with contextlib.suppress(SdpError, NoCodecError):
+        assert agree(offer(media), OURS).codec is PCMU

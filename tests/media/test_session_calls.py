@@ -127,6 +127,76 @@ def test_we_can_offer_and_take_the_answer(studio: Studio) -> None:
         session.accept(description(caller).replace(b"m=audio %d" % caller.port, b"m=audio 0"))
 
 
+def answered_as(studio: Studio, caller: Caller, audio: str) -> MediaSession:
+    """A session whose offer the caller answered with these lines, its port in the place of PORT."""
+    session = studio.engine.open()
+    caller.learn(session.offer())
+    lines = ("v=0", "o=phone 1 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0", audio)
+    session.accept("".join(f"{line}\r\n" for line in lines).replace("PORT", str(caller.port)).encode())
+    return session
+
+
+def test_keys_are_understood_under_our_number_where_the_phone_wants_another_one(studio: Studio) -> None:
+    """Case C4: our offer has telephone-event 101, the phone answers 96 and sends keys as 101."""
+    caller = studio.caller()
+    session = answered_as(studio, caller, "m=audio PORT RTP/AVP 0 96\r\na=rtpmap:96 telephone-event/8000")
+    digits: list[str] = []
+    session.on_digit = digits.append
+    caller.press("42#", studio)
+    assert digits == ["4", "2", "#"]
+    session.send_digits("7")
+    caller.heard.clear()
+    studio.pass_time(1)
+    assert {packet.payload_type for packet in caller.heard} == {0, 96}, "it hears them under its own"
+
+
+@pytest.mark.parametrize("number", [0, 97])
+def test_sound_is_recorded_under_our_number_where_the_phone_wants_another_one(studio: Studio, number: int) -> None:
+    """Case C5: our offer has PCMU 0, the phone answers `97 PCMU/8000` and sends 0."""
+    caller = studio.caller()
+    session = answered_as(studio, caller, "m=audio PORT RTP/AVP 97\r\na=rtpmap:97 PCMU/8000")
+    chunks: list[bytes] = []
+    session.record(Recorder(chunks.append))
+    for payload in tone(1000, 1).payloads(PCMU)[:50]:
+        assert isinstance(payload, bytes)
+        caller.send(payload, payload_type=number)
+        studio.pass_time(0.02)
+    session.stop_recording()
+    samples = np.frombuffer(b"".join(chunks), dtype="<i2")
+    assert len(samples) / 8000 == pytest.approx(1.0, abs=0.1)
+    assert pitch_of(samples, 8000) == 1000
+    assert {packet.payload_type for packet in caller.heard} == {97}
+
+
+def test_a_phone_may_change_between_the_codecs_that_it_answered(studio: Studio) -> None:
+    """A neighbour of C5: an answer of two codecs means either."""
+    caller = studio.caller()
+    session = answered_as(studio, caller, "m=audio PORT RTP/AVP 8 0")
+    chunks: list[bytes] = []
+    session.record(Recorder(chunks.append))
+    for codec in (PCMU, PCMA, PCMU):
+        for payload in tone(1000, 1).payloads(codec)[:50]:
+            assert isinstance(payload, bytes)
+            caller.send(payload, payload_type=codec.payload_type)
+            studio.pass_time(0.02)
+    session.stop_recording()
+    samples = np.frombuffer(b"".join(chunks), dtype="<i2")
+    assert len(samples) / 8000 == pytest.approx(3.0, abs=0.2)
+    for start in range(0, 24_000 - 8000, 4000):
+        assert pitch_of(samples[start : start + 4000], 8000) == pytest.approx(1000, abs=5)
+
+
+def test_a_phone_that_changes_its_codec_with_every_packet_does_no_harm(studio: Studio) -> None:
+    caller = studio.caller()
+    session = answered_as(studio, caller, "m=audio PORT RTP/AVP 8 0 9 111\r\na=rtpmap:111 opus/48000/2")
+    session.record(Recorder(lambda _: None))
+    for number in range(200):
+        caller.send(bytes(160), payload_type=(0, 8, 9, 111)[number % 4])
+        studio.pass_time(0.02)
+    session.stop_recording()
+    assert session.received == 200
+
+
 def test_ipv6_works_as_ipv4_does(studio: Studio) -> None:
     caller = studio.caller(host="::1")
     session = studio.session(caller)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 from time import process_time
 from typing import TYPE_CHECKING
@@ -12,9 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from media import sdp
+from media.codec import CODECS
+from media.negotiation import Ground, NoCodecError, answer_to
+from media.sdp import Endpoint, SdpError
 from switch.call.headers import reason_cause
 from switch.call.number import asserted, number_of
-from switch.sip import sdp
 from switch.sip.address import NameAddr
 from switch.sip.digest import DigestServer, Verdict
 from switch.sip.errors import LocalProtocolError, ParseError
@@ -67,6 +71,21 @@ MARKS = [
 ]
 
 
+OURS = Endpoint(ip_address("192.0.2.1"), 20000, 20001)
+GROUND = Ground(address=OURS.address, port=20000, codecs=tuple(CODECS.values()), session_id=1, version=0)
+
+
+def describes(body: bytes) -> None:
+    """What relay and media server do with a session description: read it and write it anew, answer it, or refuse it."""
+    with suppress(SdpError):
+        session = sdp.parse(body)
+        again = sdp.rewrite(session, [OURS if media.relayed else None for media in session.media], replace_origin=True)
+        assert len(sdp.parse(again).media) == len(session.media)
+    with suppress(SdpError, NoCodecError):
+        answer, _ = answer_to(body, GROUND)
+        assert len(sdp.parse(answer).media) == len(session.media)
+
+
 def survives(data: bytes) -> None:
     """The invariant, over everything that looks at bytes from the wire."""
     try:
@@ -91,10 +110,10 @@ def survives(data: bytes) -> None:
             message.response(200, to_tag="x").to_bytes()
         reason_cause(message)
         assert parse_message(message.to_bytes()).body == message.body
+        describes(message.body)
     with suppress(ParseError):
         list(StreamFramer().feed(data))
-    with suppress(ParseError):
-        sdp.parse(data)
+    describes(data)
     answer_binding(data, ("192.0.2.1", 5060))
 
 

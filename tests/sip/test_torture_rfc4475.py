@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from switch.sip import sdp
+from media import sdp
 from switch.sip.address import NameAddr
 from switch.sip.errors import ParseError
 from switch.sip.framing import StreamFramer
@@ -99,7 +99,7 @@ def test_wsinv_is_read_through_all_its_white_space() -> None:
         'Quoted string ""', "sip:jdrosen@example.com", {"newparam": "newvalue", "secondparam": None, "q": "0.33"}
     )
     assert len(invite.body) == 150
-    assert [media.kind for media in sdp.parse(invite.body).medias] == ["audio", "video"]
+    assert [media.kind for media in sdp.parse(invite.body).media] == ["audio", "video"]
 
 
 def test_intmeth_keeps_every_character() -> None:
@@ -299,4 +299,4 @@ def test_regescrt_keeps_the_headers_of_the_contact() -> None:
 def test_inv2543_has_neither_tag_nor_branch_nor_length() -> None:
     invite = request(RFC, "inv2543")
     assert (invite.from_tag, invite.via.branch, invite.max_forwards) == (None, "", None)
-    assert sdp.parse(invite.body).medias[0].port == 49217
+    assert sdp.parse(invite.body).media[0].port == 49217

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from switch.sip import sdp
+from media import sdp
 from switch.sip.via import Via
 from tests.sip.torture_messages import answer, names, read, request
 
@@ -60,20 +60,19 @@ def test_addresses_of_both_families_stand_side_by_side() -> None:
 
 def test_sdp_has_addresses_without_brackets() -> None:
     description = sdp.parse(request(RFC, "ipv6-in-sdp").body)
-    assert (description.origin.address, description.connection) == ("2001:db8::20", "2001:db8::20")
-    assert [codec.name for media in description.medias for codec in sdp.codecs(media)] == ["G726-32", "H263-1998"]
+    assert [str(media.address) for media in description.media] == ["2001:db8::20"] * 2
+    assert [name for media in description.media for _, name, _ in media.encodings] == ["G726-32", "H263-1998"]
 
 
 def test_sdp_has_an_address_for_each_media() -> None:
     description = sdp.parse(request(RFC, "mult-ip-in-sdp").body)
-    assert description.connection is None
-    assert [media.connection for media in description.medias] == ["192.0.2.1", "2001:db8::1"]
+    assert [str(media.address) for media in description.media] == ["192.0.2.1", "2001:db8::1"]
 
 
 def test_ipv4_mapped_addresses_are_addresses() -> None:
     invite = request(RFC, "ipv4-mapped-ipv6")
     assert (invite.via.host, invite.via.port) == ("[::ffff:192.0.2.10]", 19823)
-    assert sdp.parse(invite.body).connection == "::ffff:192.0.2.2"
+    assert {media.address for media in sdp.parse(invite.body).media} == {ip_address("::ffff:192.0.2.2")}
 
 
 @pytest.mark.parametrize("name", ["ipv6-bug-abnf-3-colons", "ipv6-correct-abnf-2-colons"])
