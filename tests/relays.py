@@ -10,6 +10,8 @@ import time
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final
 
+import pytest
+
 from media.app import run
 from media.settings import MediaSettings
 from tests.e2e.programs import need_program
@@ -17,9 +19,11 @@ from tests.e2e.programs import need_program
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-__all__ = ["RELAYS", "builtin", "free_port", "rtpengine"]
+__all__ = ["RELAYS", "builtin", "free_port", "rtpengine", "through_both"]
 
 RELAYS: Final = ("builtin", "rtpengine")
+through_both: Final = pytest.mark.parametrize("system", RELAYS, indirect=True)
+"""For end-to-end tests: each of them with either relay."""
 _PORTS: Final = 400
 """For the media of one rtpengine."""
 

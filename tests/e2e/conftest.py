@@ -12,6 +12,7 @@ from softswitch.phone import Phone, PhoneSettings, ladder
 from tests.e2e.baresip import Baresip
 from tests.e2e.programs import need_phone
 from tests.e2e.system import DOMAIN, System
+from tests.relays import rtpengine
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -26,7 +27,17 @@ LOG_START = pytest.StashKey[int]()
 @pytest.fixture(scope="session")
 def running_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """The system that all tests of a worker share; its books must be right when they are done."""
-    system = System(tmp_path_factory.mktemp("softswitch"))
+    yield from _running(System(tmp_path_factory.mktemp("softswitch")))
+
+
+@pytest.fixture(scope="session")
+def rtpengine_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The same with rtpengine in the place of our relay."""
+    with rtpengine() as (host, port):
+        yield from _running(System(tmp_path_factory.mktemp("rtpengine"), relay=f"[udp:{host}:{port}]"))
+
+
+def _running(system: System) -> Iterator[System]:
     try:
         system.start()
         system.load_tenant()
@@ -52,10 +63,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture
-def system(running_system: System, request: pytest.FixtureRequest) -> System:
-    """The shared system, for one test."""
-    request.node.stash[LOG_START] = len(running_system.log)
-    return running_system
+def system(request: pytest.FixtureRequest) -> System:
+    """A shared system, for one test: with our relay, or with the one that the test's parameter names."""
+    name = "rtpengine_system" if getattr(request, "param", "builtin") == "rtpengine" else "running_system"
+    system = request.getfixturevalue(name)
+    assert isinstance(system, System)
+    request.node.stash[LOG_START] = len(system.log)
+    return system
 
 
 class Phones:

@@ -48,6 +48,7 @@ security: {{flood: {{requests: 0}}}}
 media:
   server: {{listen: "udp:127.0.0.1:{ivr}"}}
   control: udp:127.0.0.1:{control}
+  relay: {relay}
   listen: 127.0.0.1
   rtp_ports: {first_rtp}-{last_rtp}
 ivr:
@@ -68,7 +69,10 @@ demo: {{enabled: true, carriers: [udp:127.0.0.1:{carrier_a}, udp:127.0.0.1:{carr
 class System:
     """The system under test; `close` leaves no process behind."""
 
-    def __init__(self, directory: Path, *, ring_seconds: int = 5, drain_seconds: int = 15) -> None:
+    def __init__(
+        self, directory: Path, *, ring_seconds: int = 5, drain_seconds: int = 15, relay: str = "builtin"
+    ) -> None:
+        """`relay`: as in config.yaml."""
         self.sip_port, self.http_port = free_port(), free_port()
         self.network = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}"
         """Addresses of this machine that no other run uses: gateways are known by their address."""
@@ -81,6 +85,7 @@ class System:
                 sip=self.sip_port,
                 metrics=self.http_port,
                 control=free_port(),
+                relay=relay,
                 ivr=free_port(),
                 ivr_metrics=free_port(),
                 slice_seconds=SLICE_SECONDS,

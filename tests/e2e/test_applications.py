@@ -14,6 +14,7 @@ from tests.e2e.baresip import Baresip
 from tests.e2e.conversation import assert_both_hear
 from tests.e2e.hearing import Ears
 from tests.e2e.system import DOMAIN
+from tests.relays import through_both
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tests.e2e.system import System
     from tests.e2e.tenant import Subscriber
 
-pytestmark = [pytest.mark.phones, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.phones, pytest.mark.timeout(120), through_both]
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.baresip import Baresip
 from tests.e2e.system import DOMAIN
+from tests.relays import through_both
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Phones
     from tests.e2e.system import System
 
-pytestmark = pytest.mark.phones
+pytestmark = [pytest.mark.phones, through_both]
 BARESIP_HERTZ, PJSUA_HERTZ = 440, 880
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.conversation import assert_both_hear
+from tests.relays import through_both
 
 if TYPE_CHECKING:
     from softswitch.phone import Call, Phone
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from tests.e2e.system import System
     from tests.e2e.tenant import Subscriber
 
-pytestmark = pytest.mark.phones
+pytestmark = [pytest.mark.phones, through_both]
 
 
 def answer_by(system: System, account: Subscriber, **answering: Any) -> None:

@@ -12,13 +12,14 @@ import pytest
 
 from tests.e2e.script import Script, audio, fax
 from tests.e2e.sipp import Sipp
+from tests.relays import through_both
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.e2e.system import System
 
-pytestmark = pytest.mark.phones
+pytestmark = [pytest.mark.phones, through_both]
 PCMU, PCMA = 0, 8
 
 

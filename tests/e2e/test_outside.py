@@ -9,12 +9,13 @@ import pytest
 
 from softswitch.phone import CallFailedError
 from tests.e2e.conversation import assert_both_hear
+from tests.relays import through_both
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Phones
     from tests.e2e.system import System
 
-pytestmark = pytest.mark.phones
+pytestmark = [pytest.mark.phones, through_both]
 OUTSIDE = "420600000"
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.conversation import assert_both_hear, connect
+from tests.relays import through_both
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Phones
     from tests.e2e.system import System
 
-pytestmark = pytest.mark.phones
+pytestmark = [pytest.mark.phones, through_both]
 
 
 def test_two_phones_register_and_talk_and_each_hears_the_others_tone(phones: Phones) -> None:
@@ -107,16 +108,6 @@ def test_reliable_ringing_is_acknowledged_through_the_switch(phones: Phones) -> 
     assert any(message.method == "PRACK" and message.is_sent for message in call.phone.messages)
     assert any(message.method == "PRACK" and not message.is_sent for message in incoming.phone.messages)
     assert_both_hear(call, incoming)
-
-
-@pytest.mark.parametrize("way", ["rfc4733", "info"])
-def test_digits_arrive_both_ways(phones: Phones, way: str) -> None:
-    call, incoming = connect(phones)
-    call.send_digits("159#", way=way)
-    incoming.wait_digits("159#")
-    incoming.send_digits("*0", way=way)
-    call.wait_digits("*0")
-    assert {found for _, found in call.digits + incoming.digits} == {way}
 
 
 def test_a_phone_on_tcp_talks_to_one_on_udp_in_both_directions(phones: Phones) -> None:
