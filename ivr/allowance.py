@@ -19,7 +19,7 @@ class Allowance:
     def __init__(self, seconds: float, on_end: Callable[[], None]) -> None:
         """`on_end` is called once, when they are over."""
         self._left = seconds
-        self._on_end = on_end
+        self._on_end: Callable[[], None] | None = on_end
         self._loop = asyncio.get_running_loop()
         self._since = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -27,17 +27,22 @@ class Allowance:
 
     def _run(self) -> None:
         self._since = self._loop.time()
-        self._timer = self._loop.call_later(max(0.0, self._left), self._on_end)
+        if self._on_end is not None:
+            self._timer = self._loop.call_later(max(0.0, self._left), self._on_end)
 
     def close(self) -> None:
-        """Count no more."""
+        """Count no more, for good."""
+        self._stop()
+        self._on_end = None
+
+    def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
             self._left -= self._loop.time() - self._since
 
     def __enter__(self) -> None:
-        self.close()
+        self._stop()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._run()

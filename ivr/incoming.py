@@ -10,12 +10,14 @@ from ivr.sip_leg import SipLeg, q850, reason
 from switch.sip.session import Acknowledged, Cancelled
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ivr.house import House
     from ivr.leg import DialRequest
     from media.session import MediaSession
     from switch.sip.mark import Chain
     from switch.sip.message import Request
-    from switch.sip.session import IncomingInvite, SessionEvent
+    from switch.sip.session import IncomingInvite, Session, SessionEvent
 
 __all__ = ["IncomingLeg"]
 
@@ -46,6 +48,11 @@ class IncomingLeg(SipLeg):
     def call_id(self) -> str:
         """See Leg."""
         return self._invite.request.call_id
+
+    @property
+    def dialogs(self) -> Sequence[IncomingInvite | Session]:
+        """See SipLeg."""
+        return (self._invite, *self._invite.sessions)
 
     @property
     def request(self) -> Request:

@@ -20,6 +20,8 @@ from switch.sip.session import Answered, Failed, Progressed
 from switch.sip.uri import Uri
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ivr.house import House
     from ivr.leg import DialRequest
     from media.session import MediaSession
@@ -84,6 +86,11 @@ class OutgoingLeg(SipLeg):
     def call_id(self) -> str:
         """See Leg."""
         return self._invite.request.call_id
+
+    @property
+    def dialogs(self) -> Sequence[OutgoingInvite | Session]:
+        """See SipLeg."""
+        return (self._invite, *self._invite.sessions)
 
     # verbs ----------------------------------------------------------------------------------------------------------
     def ring(self) -> None:

@@ -33,7 +33,8 @@ class Party:
         self.is_over = False
         """It has had that."""
         self._waiter: asyncio.Future[None] | None = None
-        leg.listener = self
+        if not leg.is_gone:  # else nobody would tell it that this ended
+            leg.listener = self
 
     # listener ---------------------------------------------------------------------------------------------------
     def digit(self, key: str) -> None:

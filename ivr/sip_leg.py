@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ivr.verbs import Playable
     from media.session import MediaSession
     from switch.sip.message import Message, Request
-    from switch.sip.session import Outcome, Session, SessionEvent
+    from switch.sip.session import IncomingInvite, Outcome, OutgoingInvite, Session, SessionEvent
 
 __all__ = ["SipLeg", "SipTake", "q850", "reason"]
 
@@ -123,7 +123,6 @@ class SipLeg(ABC):
         self.media = media
         self.session: Session | None = None
         """The dialog, once there is one that lasts."""
-        self.on_gone: Callable[[], None] = lambda: None
         self._bridged: SipLeg | None = None
         self._decoding: asyncio.Task[None] | None = None
         self._unheard: asyncio.TimerHandle | None = None
@@ -172,13 +171,27 @@ class SipLeg(ABC):
         self.unbridge()
         self.tell()
         self.media.close()
-        self.on_gone()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Cut what leads back here: the call's memory goes at once, not with its transactions or the next collection.
+
+        What the dialog still has to do, such as BYE and CANCEL, it does by itself.
+        """
+        self.listener = None
+        for one in self.dialogs:
+            one.owner = None
 
     # what subclasses know -------------------------------------------------------------------------------------------
     @property
     @abstractmethod
     def call_id(self) -> str:
         """See Leg."""
+
+    @property
+    @abstractmethod
+    def dialogs(self) -> Sequence[IncomingInvite | OutgoingInvite | Session]:
+        """The INVITE, and the dialogs that it made."""
 
     @abstractmethod
     def hang_up(self, status: int = 480, cause: int = 16) -> None:

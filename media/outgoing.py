@@ -42,6 +42,7 @@ class Outgoing:
         "_marker",
         "_queue",
         "_silence",
+        "_sound",
         "_step",
         "_tones",
         "event_type",
@@ -76,6 +77,7 @@ class Outgoing:
         self._live: Callable[[bytes], bytes] | None = None
         self._marker = MARKER
         self._queue: deque[Sound] = deque()
+        self._sound: Sound | None = None
         self._encoding: Encoding | None = None
         self._frames: list[bytes] = []
         self._index = 0
@@ -102,8 +104,8 @@ class Outgoing:
             self._marker = MARKER
             self._tones.clear()
             self._fed.clear()
-            if self._encoding is not None:
-                self._encoding = self._encoding.sound.encoding(codec)
+            if self._sound is not None:
+                self._encoding = self._sound.encoding(codec)
                 self._frames = self._encoding.frames
         self.payload_type = payload_type
         self.event_type = event_type
@@ -117,7 +119,7 @@ class Outgoing:
     def stop_playing(self) -> None:
         """Forget what is played and queued."""
         self._queue.clear()
-        self._encoding = None
+        self._sound = self._encoding = None
         self._frames = []
         self._index = 0
         self.played = False
@@ -187,12 +189,13 @@ class Outgoing:
                 if self._index < len(encoding.frames):
                     self._index += 1
                     return encoding.frames[self._index - 1]
-                self._encoding = None
+                self._sound = self._encoding = None
                 self.played = not self._queue
             self._frames, self._index = [], 0
             if not self._queue:
                 break
-            self._encoding = self._queue.popleft().encoding(self._codec)
+            self._sound = self._queue.popleft()
+            self._encoding = self._sound.encoding(self._codec)
             self._frames = self._encoding.frames
         if not self._is_fed:
             return self._silence

@@ -122,9 +122,13 @@ class Path:
                 self.pair.rtcp.sendto(packet, target)
 
     def close(self) -> None:
-        """Watch the sockets no longer. The caller gives the pair back."""
+        """Watch the sockets no longer. The caller gives the pair back.
+
+        Nothing leads back to the session, nor from here to here: both go with their last use.
+        """
         self._pump.forget(self.pair.rtp)
         self._pump.forget(self.pair.rtcp)
+        self.send = self._on_rtp = self._on_rtcp = _nobody
 
     def _send_to_target(self, packet: bytes) -> None:
         target = self.sources.destination(self._pump.now)
@@ -223,3 +227,7 @@ class Path:
                 self.errors += 1
 
         return receive
+
+
+def _nobody(_: object) -> None:
+    """Nothing goes out of a path that is closed, and nobody is told what comes."""

@@ -141,10 +141,16 @@ class Recorder:
             self._check_end()
 
     def finish(self) -> None:
-        """The recording is over: the rest goes out, without the silence and the key's tone at its end."""
-        if self._jitter is None:
-            return
-        self._frames += self._jitter.flush()
+        """The recording is over: the rest goes out, without the silence and the key's tone at its end.
+
+        Whoever was told of samples and of the end is let go.
+        """
+        if self._jitter is not None:
+            self._finish(self._jitter)
+        self._on_chunk, self._on_end = _nobody, None
+
+    def _finish(self, jitter: JitterBuffer) -> None:
+        self._frames += jitter.flush()
         self._work_off()
         self._jitter = None
         samples = np.concatenate([*self._held, self._rest]) if self._held else self._rest
@@ -212,6 +218,10 @@ class Recorder:
         self._ended = True
         if self._on_end is not None:
             self._on_end(ending)
+
+
+def _nobody(_: bytes) -> None:
+    """What comes after the end."""
 
 
 def wav_header(octets: int, rate: int) -> bytes:

@@ -474,6 +474,9 @@ class MediaSession:
             self._path.send_rtcp(self._report() + self._reporting.bye())
         self._path.close()
         self._engine.forget(self)
+        # Nothing leads back here: the session goes with its last use, not with the next collection.
+        self.on_digit = self.on_played = self.on_silent = None
+        self._hearing = None
 
 
 def _payload(size: int) -> bytes:

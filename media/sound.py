@@ -35,15 +35,17 @@ class Encoding:
     Several threads may use it.
     """
 
-    __slots__ = ("_encoder", "_left", "_lock", "_position", "_resampler", "frames", "sound")
+    __slots__ = ("_encoder", "_left", "_lock", "_position", "_rate", "_resampler", "_samples", "frames")
 
-    def __init__(self, sound: Sound, codec: Codec) -> None:
+    def __init__(self, samples: Samples, rate: int, codec: Codec) -> None:
+        """It knows the samples, not the `Sound` that keeps it: a message that was played goes with its last use."""
         self.frames: list[bytes] = []
         """What is encoded by now; 20 ms each."""
-        self.sound = sound
+        self._samples = samples
+        self._rate = rate
         self._encoder: Encoder | None = codec.encoder()
-        self._resampler = Resampler(sound.rate, codec.encoded_rate) if sound.rate != codec.encoded_rate else None
-        self._left = round(len(sound.samples) * codec.encoded_rate / sound.rate)
+        self._resampler = Resampler(rate, codec.encoded_rate) if rate != codec.encoded_rate else None
+        self._left = round(len(samples) * codec.encoded_rate / rate)
         """Samples of the new rate that are still to be encoded."""
         self._position = 0
         self._lock = Lock()
@@ -53,8 +55,7 @@ class Encoding:
         with self._lock:
             if self._encoder is None:
                 return False
-            sound = self.sound
-            piece = sound.samples[self._position : self._position + round(sound.rate * PIECE_SECONDS)]
+            piece = self._samples[self._position : self._position + round(self._rate * PIECE_SECONDS)]
             self._position += len(piece)
             if self._resampler is not None:
                 piece = self._resampler.convert(piece) if len(piece) else self._resampler.finish()
@@ -106,7 +107,7 @@ class Sound:
         """The sound in frames of 20 ms, as far as they were made; the last one is filled up with silence."""
         encoding = self._encodings.get(codec)
         if encoding is None:
-            encoding = self._encodings.setdefault(codec, Encoding(self, codec))
+            encoding = self._encodings.setdefault(codec, Encoding(self.samples, self.rate, codec))
         return encoding
 
     def frames(self, codec: Codec) -> Sequence[bytes]:

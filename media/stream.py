@@ -155,10 +155,13 @@ class StreamSide:
         return max((at for at in (heard_at, rtcp_at) if at is not None), default=None)
 
     def close(self) -> None:
-        """Watch the sockets no longer. The caller gives the pair back."""
+        """Watch the sockets no longer. The caller gives the pair back, and closes the other side too.
+
+        The two sides no longer know each other, so both go with their last use.
+        """
         self._pump.forget(self.pair.rtp)
         self._pump.forget(self.pair.rtcp)
-        self._other = self
+        del self._other
 
     # Packets
 

@@ -155,6 +155,10 @@ class CarrierCall:
         """Lets go of everything that the call holds."""
         for timer in self._timers:
             timer.cancel()
+        self._timers.clear()
+        self._invite.owner = None  # nothing leads back here: the call goes with its last use
+        for session in self._invite.sessions:
+            session.owner = None
         if self._answering is not None:
             self._answering.cancel()
         if self._echo is not None:

@@ -82,7 +82,7 @@ class NameAddr:
         return replace(self, params={**self.params, "tag": tag})
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def _parse(text: str) -> NameAddr:
     match = _NAME_ADDR.fullmatch(text)
     if match is None:

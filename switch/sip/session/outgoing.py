@@ -73,6 +73,11 @@ class OutgoingInvite:
         self._sessions: dict[str, Session] = {}
         self._rseqs: dict[str, int] = {}
 
+    @property
+    def sessions(self) -> list[Session]:
+        """The dialogs that answers have made so far."""
+        return list(self._sessions.values())
+
     # verbs ------------------------------------------------------------------------------------------------------
     def start(self, now: float) -> Outcome:
         """Send it."""
