@@ -39,12 +39,16 @@ if TYPE_CHECKING:
     from switch.sip.destination import Permit, Ways
     from switch.sip.dialog import DialogId
     from switch.sip.flow import Flow
+    from switch.sip.login import Login
     from switch.sip.message import Request, Response
     from switch.sip.session import Outcome, SessionEvent, Sleeper
     from switch.sip.transaction import ClientTransaction, Effect, ServerTransaction
 
 __all__ = ["Arrived", "Invited", "ResponseReceiver", "UserAgent"]
 
+_LATE_SECONDS: Final = 300.0
+"""How long after we gave an INVITE up its answer may come: a phone that our CANCEL never reached rings no longer."""
+_MOST_LATE: Final = 1000
 _DIALOG_ONLY: Final = frozenset({"INVITE", "BYE", "PRACK", "UPDATE", "INFO"})
 """Methods that mean nothing without a dialog that we know; INVITE where its To has a tag."""
 
@@ -94,6 +98,8 @@ class UserAgent:
         self.layer = TransactionLayer(sent_by=sent_by, new_branch=lambda: MAGIC_COOKIE + new_token(), timers=timers)
         self._sessions: dict[DialogId, Session] = {}
         self._timed: TimerQueue[Sleeper] = TimerQueue()
+        self._late: dict[str, tuple[float, OutgoingInvite]] = {}
+        """By branch: until when the answer is waited for, oldest first."""
         self._new_token = new_token
         self._min_se = session_min_se
         self._context = Context(
@@ -103,6 +109,7 @@ class UserAgent:
             new_tag=new_token,
             register=self._register,
             unregister=self._unregister,
+            remember=self._remember,
             watch=self._timed.update,
             sleep=self._timed.discard,
             headers=headers,
@@ -124,6 +131,16 @@ class UserAgent:
         self._sessions.pop(session.dialog.id, None)
         self._timed.discard(session)
 
+    def _remember(self, branch: str, invite: OutgoingInvite, now: float) -> None:
+        self._forget_late(now)
+        if len(self._late) >= _MOST_LATE:
+            del self._late[next(iter(self._late))]
+        self._late[branch] = (now + _LATE_SECONDS, invite)
+
+    def _forget_late(self, now: float) -> None:
+        while self._late and (oldest := next(iter(self._late))) and self._late[oldest][0] <= now:
+            del self._late[oldest]
+
     def session(self, dialog_id: DialogId) -> Session | None:
         """The session of a dialog."""
         return self._sessions.get(dialog_id)
@@ -138,10 +155,20 @@ class UserAgent:
         return self._new_token()
 
     def invite(
-        self, request: Request, flow: Flow, *, natted: bool, owner: object, permit: Permit | None = None
+        self,
+        request: Request,
+        flow: Flow,
+        *,
+        natted: bool,
+        owner: object,
+        permit: Permit | None = None,
+        login: Login | None = None,
     ) -> OutgoingInvite:
-        """Prepare an INVITE of ours; its `start` sends it. `permit` lets it go to a carrier or the media server."""
-        return OutgoingInvite(self._context, request, flow, natted=natted, owner=owner, permit=permit)
+        """Prepare an INVITE of ours; its `start` sends it.
+
+        `permit` lets it go to a carrier or the media server, `login` answers challenges there.
+        """
+        return OutgoingInvite(self._context, request, flow, natted=natted, owner=owner, permit=permit, login=login)
 
     def watch(self, sleeper: Sleeper) -> None:
         """Serve the timers of something else; those of sessions and INVITEs are seen to by their verbs."""
@@ -251,15 +278,24 @@ class UserAgent:
         response, transaction = effect.response, effect.transaction
         try:
             if transaction is None:
-                session = self._sessions.get((response.call_id, response.from_tag or "", response.to_tag or ""))
-                is_success = response.cseq_method == "INVITE" and 200 <= response.status < 300
-                return session.repeat_ack(response) if session and is_success else []
+                return self._stray(response, now)
             receiver: ResponseReceiver | None = transaction.user
             if receiver is None:
                 return []
             return receiver.receive_response(transaction, response, now, local=False)
         except ParseError:
             return []  # RFC 3261 16.7 has no answer to a malformed response: as if it had been lost
+
+    def _stray(self, response: Response, now: float) -> Outcome:
+        """A response without transaction: a 2xx may be repeated, or late for an INVITE that we have given up."""
+        if response.cseq_method != "INVITE" or not 200 <= response.status < 300:
+            return []
+        session = self._sessions.get((response.call_id, response.from_tag or "", response.to_tag or ""))
+        if session is not None:
+            return session.repeat_ack(response)
+        self._forget_late(now)
+        late = self._late.get(response.via.branch or "")
+        return [] if late is None else late[1].receive_late(response, now)
 
     def _failed(self, effect: TimedOut | TransportFailed, now: float) -> Outcome:
         transaction = effect.transaction

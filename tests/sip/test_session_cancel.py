@@ -3,8 +3,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import pytest
+
+from switch.sip.transaction import Send
 from tests.sip.agents import Line, Solo
 from tests.sip.harness import received_response
+
+if TYPE_CHECKING:
+    from switch.sip.message import Request
 
 OK = [("Contact", "<sip:bob@192.0.2.2>")]
 
@@ -218,3 +226,86 @@ def test_losses_do_not_keep_a_cancel_from_its_aim() -> None:
     line.alice.hears_all("Progressed 180", "Failed 487")
     line.bob.hears_all("Invited", "Cancelled")
     line.assert_over()
+
+
+# the answer that comes when all is over -----------------------------------------------------------------------------
+def given_up(alice: Solo, *, status: int | None = 180) -> Request:
+    """A call that Alice has cancelled and that has no final response after 36 seconds."""
+    call = alice.calls()
+    invite: Request = alice.sends("INVITE")
+    if status is not None:
+        alice.arrives(received_response(invite, status))
+        if status != 100:
+            alice.hears(f"Progressed {status}")
+    alice.does(call.cancel(alice.now))
+    if status is not None:
+        alice.sends("CANCEL")
+    alice.advance(36)
+    alice.outcome = [effect for effect in alice.outcome if not isinstance(effect, Send)]
+    assert alice.hears("Failed 408").local
+    return invite
+
+
+@pytest.mark.parametrize("status", [180, 183, 100, None])
+@pytest.mark.parametrize("later", [0.0, 4.0, 200.0])
+def test_an_answer_after_the_end_of_all_patience_is_acknowledged_and_ended(status: int | None, later: float) -> None:
+    """Case J8: 36 s after the CANCEL, which the carrier never heeded."""
+    alice = Solo()
+    invite = given_up(alice, status=status)
+    alice.advance(later)
+    ok = received_response(invite, 200, headers=OK)
+    alice.arrives(ok)
+    ack, bye = alice.sends("ACK"), alice.sends("BYE")
+    assert (ack.cseq, bye.cseq) == (1, 2)
+    assert ack.uri_text == "sip:bob@192.0.2.2"
+    alice.arrives(received_response(bye, 200))
+    alice.arrives(ok)  # the ACK was lost
+    alice.sends("ACK")
+    assert alice.is_quiet()
+    alice.arrives(received_response(invite, 200, headers=OK, to_tag="another"))
+    assert alice.sends("ACK").to_tag == "another"
+    assert alice.sends("BYE").to_tag == "another"
+    alice.advance(70)
+    assert len(alice.agent.layer) == 0
+    assert alice.agent.session_count == 0
+
+
+def test_the_bye_of_a_late_answer_goes_on_where_the_early_dialog_stood() -> None:
+    alice = Solo()
+    call = alice.calls()
+    invite = alice.sends("INVITE")
+    reliable = [*OK, ("Require", "100rel"), ("RSeq", "1")]
+    alice.arrives(received_response(invite, 183, headers=reliable))
+    progressed = alice.hears("Progressed 183")
+    alice.does(progressed.session.prack(progressed.response, alice.now))
+    assert alice.sends("PRACK").cseq == 2
+    alice.does(call.cancel(alice.now))
+    alice.advance(36)
+    alice.outcome.clear()
+    alice.arrives(received_response(invite, 200, headers=OK))
+    assert alice.sends("ACK").cseq == 1
+    assert alice.sends("BYE").cseq == 3
+
+
+def test_a_late_answer_to_nothing_of_ours_is_ignored() -> None:
+    alice = Solo()
+    invite = given_up(alice)
+    foreign = received_response(invite, 200, headers=OK)
+    foreign.set("Via", "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK-other")
+    alice.arrives(foreign)
+    assert alice.is_quiet()
+    alice.advance(400)
+    alice.arrives(received_response(invite, 200, headers=OK))
+    assert alice.is_quiet()  # nobody repeats an answer for so long
+
+
+def test_what_is_kept_of_calls_that_were_given_up_is_bounded() -> None:
+    alice = Solo()
+    with_answer = []
+    for number in range(1100):
+        call = alice.calls(call_id=f"call-{number}", offer=b"v=0")
+        with_answer.append(call)
+    alice.advance(40)
+    assert len(alice.agent._late) == 1000
+    assert all(left.request.body == b"" and left.owner is None for _, left in alice.agent._late.values())
+    assert len(alice.agent.layer) == 0

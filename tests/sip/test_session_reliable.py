@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from switch.sip.session import Progressed
-from tests.sip.agents import ANSWER, OFFER, Line, Solo
+from switch.sip.session import Progressed, Replied
+from tests.sip.agents import ANSWER, OFFER, Line, Solo, event_label
 from tests.sip.harness import received_request, received_response
 
 
@@ -342,3 +342,91 @@ def test_a_callee_who_answers_and_hangs_up_before_the_prack_has_declined() -> No
     line.alice.hears_all("Progressed 183", "Failed 480")
     line.advance(10)
     line.assert_over()
+
+
+# answers that do not come, reliability that only we provide ----------------------------------------------------------
+def talking_before_the_answer(line: Line, method: str, body: bytes) -> Any:
+    """Bob's 183 is acknowledged, or Alice sent an UPDATE after it; Bob's side has no answer to that."""
+    line.alice.pracks = False
+    line.bob.replies = None
+    line.alice.calls()
+    line.bob.rings(183, reliable=True, body=ANSWER)
+    event = line.alice.hears("Progressed 183")
+    if method == "PRACK":
+        line.alice.does(event.session.prack(event.response, line.now, body=body))
+    else:
+        line.alice.does(event.session.prack(event.response, line.now))
+        line.bob.responds(200)
+        line.forget()
+        line.alice.does(event.session.send(method, line.now, body=body))
+    return event
+
+
+def test_the_answer_counts_although_the_prack_before_it_was_never_answered() -> None:
+    """Case J7: whoever answers has no more need of the PRACK."""
+    line = Line()
+    talking_before_the_answer(line, "PRACK", b"")
+    began = line.now
+    line.bob.answers(body=b"")
+    assert line.alice.is_talking
+    assert line.now - began < 0.5
+    assert [str(event.response.status) for event in line.alice.heard if isinstance(event, Replied)] == ["200"]
+
+
+@pytest.mark.parametrize("method", ["PRACK", "UPDATE"])
+def test_an_offer_before_the_answer_that_nobody_answers_is_refused_and_the_answer_counts(method: str) -> None:
+    line = Line()
+    talking_before_the_answer(line, method, OFFER)
+    line.bob.answers(body=b"")
+    assert not line.count("200", line.bob)
+    line.advance(1.2)
+    assert line.alice.is_talking
+    assert f"Replied {method} 504" in [event_label(event) for event in line.alice.heard]
+    assert line.alice.dialog.local_sdp == OFFER
+    line.bob.responds(200, body=ANSWER)  # too late
+    line.alice.sends("INVITE", body=OFFER)
+    line.bob.responds(200, body=ANSWER)
+    assert line.alice.is_talking
+
+
+def test_an_info_that_nobody_answers_does_not_hold_the_answer_up() -> None:
+    line = Line()
+    talking_before_the_answer(line, "INFO", b"")
+    line.bob.answers(body=b"")
+    assert line.alice.is_talking
+
+
+def test_of_a_call_that_was_given_up_no_answer_waits() -> None:
+    line = Line()
+    talking_before_the_answer(line, "UPDATE", OFFER)
+    line.bob.answers(body=b"", settle=False)
+    line.alice.gives_up()
+    line.advance(40)
+    line.assert_over()
+
+
+def test_the_prack_of_what_only_we_sent_reliably_relates_to_nothing() -> None:
+    """Case J6: the callee's plain 180 and its reliable 183 are told apart when the caller acknowledges them."""
+    bob = Solo()
+    bob.arrives(received_request("INVITE", headers=[("Require", "100rel")]))
+    invite = bob.hears("Invited").invite
+    bob.does(invite.progress(180, bob.now))
+    bob.does(invite.progress(183, bob.now, relates_to="the 183"))
+    told = []
+    for rseq in (1, 2):
+        sent = bob.sends("180" if rseq == 1 else "183")
+        assert (sent.get("RSeq"), sent.get("Require")) == (str(rseq), "100rel")
+        prack = received_request(
+            "PRACK",
+            cseq=1 + rseq,
+            to_tag=sent.to_tag,
+            headers=[("RAck", f"{rseq} 1 INVITE")],
+            via=f"SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK-p{rseq};rport",
+        )
+        bob.arrives(prack)
+        event = bob.hears("Requested PRACK")
+        told.append(invite.acknowledged(event.session))
+        bob.does(event.session.respond(event.transaction, 200, bob.now))
+        bob.sends("200")
+    assert told == [None, "the 183"]
+    assert invite.acknowledged(invite.session()) is None

@@ -10,8 +10,10 @@ if TYPE_CHECKING:
 
     from switch.sip.destination import Ways
     from switch.sip.flow import Flow
+    from switch.sip.login import Login
     from switch.sip.message import Request
     from switch.sip.session.events import SessionEvent
+    from switch.sip.session.outgoing import OutgoingInvite
     from switch.sip.session.session import Session
     from switch.sip.timers import Timers
     from switch.sip.transaction import Effect, TransactionLayer
@@ -37,6 +39,9 @@ class Sleeper(Protocol):
 
 class PendingInvite(Protocol):
     """The INVITE that made an early dialog, ours or the peer's, while it has no final response."""
+
+    login: Login | None
+    """What answers challenges of the peer; None: nothing."""
 
     @property
     def glare_status(self) -> int:
@@ -65,6 +70,7 @@ class Context:
         "modify_headers",
         "new_tag",
         "register",
+        "remember",
         "session_expires",
         "session_min_se",
         "sleep",
@@ -83,6 +89,7 @@ class Context:
         new_tag: Callable[[], str],
         register: Callable[[Session], None],
         unregister: Callable[[Session], None],
+        remember: Callable[[str, OutgoingInvite, float], None],
         watch: Callable[[Sleeper], None],
         sleep: Callable[[Sleeper], None],
         headers: Sequence[tuple[str, str]],
@@ -99,6 +106,8 @@ class Context:
         """Makes in-dialog requests find the session."""
         self.unregister = unregister
         """Forgets the session and its timers."""
+        self.remember = remember
+        """Keeps, by its branch, what is left of an INVITE that never had a final response."""
         self.watch = watch
         """Notes that a deadline may have become earlier."""
         self.sleep = sleep

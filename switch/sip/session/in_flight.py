@@ -52,6 +52,13 @@ class InFlight:
         """Whether a request of the peer with this method is open."""
         return any(transaction.request.method == method for transaction in self.peers)
 
+    @property
+    def owing(self) -> ServerTransaction | None:
+        """The request of the peer with an offer whose answer is due in its response."""
+        if not self.offers.owes_answer:
+            return None
+        return next((transaction for transaction in self.peers if transaction is self._offer_in), None)
+
     # rules --------------------------------------------------------------------------------------------------------
     def may_send(self, method: str, first: PendingInvite | None, *, is_offer: bool) -> bool:
         """Whether such a request may be sent now; `first` is the INVITE of an early dialog."""

@@ -15,36 +15,39 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
     from switch.sip.flow import Flow
+    from switch.sip.login import Login
     from switch.sip.message import HeaderLines, Request, Response
     from switch.sip.session.context import Context, Outcome
     from switch.sip.transaction import InviteServerTransaction
 
 __all__ = ["IncomingInvite"]
 
+_LATE_ANSWER_SECONDS: Final = 1.0
+"""How long a 2xx waits for the answer to an offer that the caller has sent meanwhile: the callee may have sent it, and
+it come after the 2xx."""
 _REPEAT_SECONDS: Final = 60.0  # RFC 3261 13.3.1.1: keeps proxies from giving up
 
 
 class _Fork:
     """An early dialog and its reliable responses, of which one at a time waits for its PRACK."""
 
-    __slots__ = ("description", "queue", "rseq", "session", "waiting")
+    __slots__ = ("description", "queue", "rseq", "session", "told", "waiting")
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.rseq = 0
         self.waiting: Retransmission | None = None
-        self.queue: list[Response] = []
+        self.queue: list[tuple[Response, object]] = []
+        self.told: object = None
+        """What the reliable response that was sent last relates to."""
         self.description = b""
         """What an unreliable response said of us last: the 2xx must say it again (RFC 3261 section 13.2.1)."""
 
     @property
     def holds_back_2xx(self) -> bool:
-        """RFC 3262 section 3: not before a description in a provisional response is acknowledged.
-
-        Nor while a PRACK or UPDATE of the peer is open: an answer in its response must not come after the 2xx.
-        """
-        unacknowledged = [self.waiting.response, *self.queue] if self.waiting is not None else self.queue
-        return bool(self.session.in_flight.peers) or any(response.sdp is not None for response in unacknowledged)
+        """RFC 3262 section 3: not before a description in a provisional response is acknowledged."""
+        waits = self.waiting is not None and self.waiting.response.sdp is not None
+        return waits or any(response.sdp is not None for response, _ in self.queue)
 
     @property
     def rack(self) -> str | None:
@@ -64,6 +67,7 @@ class IncomingInvite:
         "_context",
         "_forks",
         "_last",
+        "_late_at",
         "_repeat_at",
         "_tag",
         "ack_seconds",
@@ -71,6 +75,7 @@ class IncomingInvite:
         "cancelled",
         "entry",
         "flow",
+        "login",
         "owner",
         "request",
         "transaction",
@@ -82,6 +87,8 @@ class IncomingInvite:
         self.flow = flow
         self.transaction = transaction
         self.owner: object = None
+        self.login: Login | None = None
+        """What answers challenges of the caller to requests of ours: that is for carriers."""
         self.answered = False
         """A final response was sent."""
         self.cancelled = False
@@ -91,7 +98,9 @@ class IncomingInvite:
         self._tag: str | None = None
         self._forks: dict[Hashable, _Fork] = {}
         self._accepted: tuple[_Fork, HeaderLines, bytes] | None = None
-        """The 2xx that waits for a PRACK."""
+        """The 2xx that waits: for a PRACK, or for the answer to an offer of the caller."""
+        self._late_at: float | None = None
+        """Until when it waits for such an answer."""
         self._last: Response | None = None
         self._repeat_at: float | None = None
 
@@ -142,11 +151,12 @@ class IncomingInvite:
         headers: Iterable[tuple[str, str]] = (),
         body: bytes = b"",
         reliable: bool = False,
+        relates_to: object = None,
     ) -> Outcome:
         """Send a provisional response; a reliable one is repeated until its PRACK, one at a time.
 
-        It is sent reliably where the caller requires that, and unreliably where the caller does not know how. 199 ends
-        the early dialog (RFC 6228).
+        What it `relates_to` is given by `acknowledged` when its PRACK has come. It is sent reliably where the caller
+        requires that, and unreliably where the caller does not know how. 199 ends the early dialog (RFC 6228).
         """
         if self.answered:
             return []
@@ -163,7 +173,7 @@ class IncomingInvite:
         tag = early.session.dialog.local_tag
         response = self.request.response(status, reason, to_tag=tag, headers=lines, body=body)
         if (reliable and self.accepts_reliable) or self._requires_reliable:
-            early.queue.append(response)
+            early.queue.append((response, relates_to))
             return self._send_next(early, now)
         early.description = body or early.description
         return self._send(response, now)
@@ -176,7 +186,7 @@ class IncomingInvite:
     def _send_next(self, fork: _Fork, now: float) -> Outcome:
         if fork.waiting is not None or not fork.queue:
             return []
-        response = fork.queue.pop(0)
+        response, fork.told = fork.queue.pop(0)
         fork.rseq += 1
         response.add("Require", "100rel")
         response.add("RSeq", str(fork.rseq))
@@ -200,10 +210,18 @@ class IncomingInvite:
         if fork.holds_back_2xx:
             self._accepted = fork, headers, body
             return []
+        # the answer of a callee counts, whatever he says or does not say to requests that came before it
+        outcome = session.finish_pracks(now)
+        if session.in_flight.owing is not None:
+            if self._late_at is None:
+                self._late_at = now + _LATE_ANSWER_SECONDS
+                self._context.watch(self)
+            self._accepted = fork, headers, body
+            return outcome
         if not body and not session.in_flight.offers.settled:
             body = fork.description
         session.late_rack = fork.rack
-        outcome = self._finish(now, keep=session)
+        outcome += self._finish(now, keep=session)
         outcome += session.accept(self.transaction, now, headers, body)
         if self.ack_seconds is not None and session.in_flight.accepting is not None:
             session.in_flight.accepting.give_up_after(self.ack_seconds, now)
@@ -241,7 +259,7 @@ class IncomingInvite:
 
     def _finish(self, now: float, keep: Session | None = None) -> Outcome:
         self.answered = True
-        self._repeat_at = self._last = self._accepted = None
+        self._repeat_at = self._last = self._accepted = self._late_at = None
         self._context.sleep(self)
         outcome: Outcome = []
         for fork in self._forks.values():
@@ -298,6 +316,13 @@ class IncomingInvite:
         self.cancelled = True
         return [*self.reject(487, now), Cancelled(self, request)]
 
+    def _refuse_late_answer(self, now: float) -> Outcome:
+        """The answer to the caller's offer did not come: what was agreed before stays, and the 2xx goes."""
+        self._late_at = None
+        session = None if self._accepted is None else self._accepted[0].session
+        owing = None if session is None else session.in_flight.owing
+        return [] if session is None or owing is None else session.respond(owing, 504, now)
+
     def receive_prack(self, session: Session, request: Request) -> bool:
         """Whether a PRACK acknowledges the reliable response that waits in its dialog (RFC 3262 section 3)."""
         fork = next((fork for fork in self._forks.values() if fork.session is session), None)
@@ -306,18 +331,27 @@ class IncomingInvite:
         fork.waiting = None
         return True
 
+    def acknowledged(self, session: Session) -> object:
+        """What the reliable response that a PRACK has acknowledged related to; once."""
+        for fork in self._forks.values():
+            if fork.session is session:
+                told, fork.told = fork.told, None
+                return told
+        return None
+
     # time -------------------------------------------------------------------------------------------------------
     @property
     def next_deadline(self) -> float | None:
         """When to call `handle_timer`."""
         deadlines = [fork.waiting.next_deadline for fork in self._forks.values() if fork.waiting is not None]
-        if self._repeat_at is not None:
-            deadlines.append(self._repeat_at)
+        deadlines += [at for at in (self._repeat_at, self._late_at) if at is not None]
         return min(deadlines, default=None)
 
     def handle_timer(self, now: float) -> Outcome:
         """Repeat reliable responses until their PRACK, and the last response once a minute."""
         outcome: Outcome = []
+        if self._late_at is not None and now >= self._late_at:
+            outcome += self._refuse_late_answer(now)
         for fork in self._forks.values():
             waiting = fork.waiting
             if waiting is None:

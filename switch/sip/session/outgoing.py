@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from switch.sip.destination import Permit
     from switch.sip.flow import Flow
+    from switch.sip.login import Login
     from switch.sip.message import Request, Response
     from switch.sip.session.context import Context, Outcome
     from switch.sip.transaction import ClientTransaction, InviteClientTransaction
@@ -39,10 +40,12 @@ class OutgoingInvite:
         "cancelled",
         "finished",
         "flow",
+        "login",
         "natted",
         "owner",
         "permit",
         "request",
+        "rounds",
         "transaction",
     )
 
@@ -55,6 +58,7 @@ class OutgoingInvite:
         natted: bool,
         owner: object,
         permit: Permit | None = None,
+        login: Login | None = None,
     ) -> None:
         self._context = context
         self.request = request
@@ -64,6 +68,10 @@ class OutgoingInvite:
         self.owner = owner
         self.permit = permit
         """What lets it go to a carrier or to the media server."""
+        self.login = login
+        """What answers challenges to it, and to requests in its dialogs."""
+        self.rounds = 0
+        """How often it was sent again."""
         self.transaction: InviteClientTransaction | None = None
         self.answered: Session | None = None
         self.cancelled = False
@@ -106,8 +114,11 @@ class OutgoingInvite:
         self.finished = False
         self._sessions.clear()
         self._rseqs.clear()
+        for name in {name for name, _ in headers}:
+            self.request.remove(name)
         for name, value in headers:
-            self.request.set(name, value)
+            self.request.add(name, value)
+        self.rounds += 1
         self.request.set("CSeq", f"{self.request.cseq + 1} INVITE")
         return self._transmit(now)
 
@@ -221,7 +232,26 @@ class OutgoingInvite:
 
     def _over(self, response: Response, now: float, *, local: bool) -> Outcome:
         self.finished = True
-        return [*self._close_others(None, now), Failed(self, response, local)]
+        closing = self._close_others(None, now)
+        if local and response.status == 408 and self.transaction is not None:
+            self._context.remember(self.transaction.request.via.branch, self._remains(), now)
+        return [*closing, Failed(self, response, local)]
+
+    def _remains(self) -> OutgoingInvite:
+        """What is kept of an INVITE that never had a final response, as one may come yet: nothing of whose it was."""
+        request = self.request.copy()
+        request.body = b""
+        left = OutgoingInvite(self._context, request, self.flow, natted=self.natted, owner=None, login=self.login)
+        left.finished = left.cancelled = True
+        left._cancel_headers = self._cancel_headers
+        left._sessions = dict(self._sessions)
+        for session in left._sessions.values():
+            session.owner = None
+        return left
+
+    def receive_late(self, response: Response, now: float) -> Outcome:
+        """A 2xx to what has been given up for good: whoever answered is acknowledged and let go (13.2.2.4)."""
+        return self._success(response, now)
 
     def _close_others(self, winner: Session | None, now: float) -> Outcome:
         outcome: Outcome = []

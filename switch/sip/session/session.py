@@ -59,6 +59,7 @@ class Session:
         "in_flight",
         "invite",
         "late_rack",
+        "login",
         "owner",
         "state",
         "timer",
@@ -75,6 +76,7 @@ class Session:
         """The INVITE that made it, while that has no final response."""
         self.late_rack: str | None = None
         """The RAck of a PRACK that may still come although the INVITE is answered (RFC 3262 section 3)."""
+        self.login = invite.login
         self.entry = 0
         self.in_flight = InFlight()
         self._bye_headers: Sequence[tuple[str, str]] = ()
@@ -87,6 +89,11 @@ class Session:
     def local_sdp(self) -> bytes | None:
         """Our session description that is in force."""
         return self.in_flight.offers.local
+
+    @property
+    def is_over(self) -> bool:
+        """It has ended; a BYE of ours may still be on its way."""
+        return self.state is State.ENDED
 
     # requests of ours -------------------------------------------------------------------------------------------
     def send(
@@ -124,15 +131,21 @@ class Session:
             return 491  # it could arrive before our 2xx, in a dialog that the peer does not know yet
         return None if self.in_flight.may_send(method, self.invite, is_offer=is_offer) else 491
 
-    def _transmit(self, request: Request, relates_to: object, now: float) -> Outcome:
+    def _transmit(self, request: Request, relates_to: object, now: float, rounds: int = 0) -> Outcome:
         self.dialog.local_cseq = request.cseq
         transaction, effects = self._context.layer.send_request(request, self.dialog.next_flow(), now)
-        transaction.user = Exchange(self, relates_to)
+        transaction.user = Exchange(self, relates_to, rounds)
         self.in_flight.sent(transaction)
         return [*effects]
 
     def resend(
-        self, request: Request, headers: Sequence[tuple[str, str]], now: float, *, relates_to: object = None
+        self,
+        request: Request,
+        headers: Sequence[tuple[str, str]],
+        now: float,
+        *,
+        relates_to: object = None,
+        rounds: int = 0,
     ) -> Outcome:
         """Send a request of ours again that was refused with 401, 407 or 422, with these header lines.
 
@@ -144,7 +157,7 @@ class Session:
         again = type(request)(request.method, request.uri_text, lines, request.body)
         if self.state is State.ENDED and request.method != "BYE":
             return [Replied(self, again, again.response(481), relates_to)]
-        return self._transmit(again, relates_to, now)
+        return self._transmit(again, relates_to, now, rounds)
 
     def prack(self, response: Response, now: float, *, body: bytes = b"", relates_to: object = None) -> Outcome:
         """Acknowledge a reliable provisional response to our INVITE (RFC 3262 section 4)."""
@@ -211,6 +224,12 @@ class Session:
             self.in_flight.accepting = None
             self.timer = SessionTimer()
             self._context.unregister(self)
+
+    def finish_pracks(self, now: float) -> Outcome:
+        """Answer PRACKs that wait for somebody else to answer: all but one with an offer have done their work."""
+        owing = self.in_flight.owing
+        pracks = [one for one in self.in_flight.peers if one.request.method == "PRACK" and one is not owing]
+        return [effect for transaction in pracks for effect in self._reply(transaction, 200, now)]
 
     def reject_open_requests(self, now: float) -> Outcome:
         """Answer what the peer still waits for with 487, as the session is over (RFC 3261 section 15.1.2)."""
@@ -389,16 +408,6 @@ class Session:
             outcome += self.hang_up(now, [("Reason", f'SIP;cause={status};text="Dialog lost"')])
             outcome += [] if told else [Ended(self, "failed")]
         return outcome
-
-    def connection_lost(
-        self, transaction: ClientTransaction, response: Response, relates_to: object, now: float
-    ) -> Outcome:
-        """A request, or the ACK to its failure, could not be sent: send a request again over a new connection."""
-        is_open = transaction.request.method != "INVITE" or transaction is self.in_flight.inviting
-        if not is_open or not self.dialog.reconnect():
-            return self.receive_response(transaction, response, relates_to, now)
-        self.in_flight.concluded(transaction, response)
-        return self.resend(transaction.request, (), now, relates_to=relates_to)
 
     def _is_lost(self, method: str, status: int) -> bool:
         """RFC 3261 section 12.2.1.2: the dialog is gone, or the peer is."""
