@@ -29,7 +29,7 @@ class GatewayPlace:
 
     name: str
     host: str
-    port: int
+    port: int | None
     any_port: bool
 
 
@@ -58,7 +58,11 @@ def at_gateway(to: str, gateways: Iterable[GatewayPlace]) -> str | None:
     if match is None:
         return None
     host, port = _spelling(match[1]), int(match[2] or DEFAULT_PORT)
-    found = (one.name for one in gateways if _spelling(one.host) == host and (one.any_port or one.port == port))
+    found = (
+        one.name
+        for one in gateways
+        if _spelling(one.host) == host and (one.any_port or (one.port or DEFAULT_PORT) == port)
+    )
     return next(found, None)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["RateBook", "RouteBook", "TariffTable", "Terms", "prefixed"]
 
 MAX_PREFIX_DIGITS = 18
+DEFAULT_PORT = 5060
 
 
 class Terms(NamedTuple):
@@ -150,7 +151,7 @@ class RouteBook:
         self.gateways = {gateway.gateway_id: gateway for gateway in gateways}
         enabled = [gateway for gateway in self.gateways.values() if gateway.enabled]
         inbound = [gateway for gateway in enabled if gateway.inbound]
-        self._by_address = {(gateway.host, gateway.port): gateway for gateway in inbound}
+        self._by_address = {(gateway.host, gateway.port or DEFAULT_PORT): gateway for gateway in inbound}
         self._by_host = {gateway.host: gateway for gateway in inbound if gateway.any_port}
         self._by_prefix: dict[str, list[Route]] = {}
         self._closed: list[Route] = []

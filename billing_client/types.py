@@ -195,7 +195,8 @@ class Gateway:
     gateway_id: int
     name: str
     host: str
-    port: int
+    port: int | None
+    """None: the usual one of an address; of a name whatever the DNS says (RFC 3263)."""
     transport: str
     enabled: bool = True
     inbound: bool = True
@@ -215,7 +216,12 @@ class Gateway:
 
     def __repr__(self) -> str:
         """Without the credentials, so that they cannot reach a log."""
-        return f"Gateway({self.name!r}, {self.transport}:{self.host}:{self.port})"
+        return f"Gateway({self.name!r}, {self.transport}:{self.place})"
+
+    @property
+    def place(self) -> str:
+        """Host and port, as far as they are set."""
+        return self.host if self.port is None else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import json
 import logging
 import secrets
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -18,11 +19,11 @@ from billing_client.store import Store
 from billing_client.types import CallFinish, CallStart, Rate, StoreError
 from switch import collector
 from switch.authentication import Subscribers
-from switch.call.caller import CallerCheck
+from switch.call.caller import CallerCheck, known_carrier
 from switch.call.control import CallControl
 from switch.call.live import LiveCalls
 from switch.call.server_watch import ServerWatch
-from switch.call.services import Books, Services
+from switch.call.services import Books, NodeKnowledge, Services
 from switch.call.settlement import Settlement, Volatile
 from switch.call.standing import StandingCalls
 from switch.core import Core
@@ -34,7 +35,7 @@ from switch.location import Location
 from switch.metrics import metrics_page
 from switch.ng import NgRelay, NoRelay
 from switch.pace import Pace
-from switch.places import Places
+from switch.places import PhoneSources, Places
 from switch.questions import Questions
 from switch.reach import PartyMemory, StoreReach, learn_registered
 from switch.recorder import Recorder
@@ -154,7 +155,7 @@ class Switch:
         ):
             self._tasks.append(asyncio.create_task(work))
         if settings.questions is not None:
-            questions = Questions(lambda: self.settings, self.books)
+            questions = Questions(lambda: self.settings, self.books, NodeKnowledge(self.services))
             self._tasks.append(asyncio.create_task(questions.run(settings.questions)))
         collector.settle()
 
@@ -219,13 +220,20 @@ class Switch:
             md5_user_agents=settings.md5_user_agents,
         )
         self.resolver = Resolver()
-        self.places = Places(self.core, self.books, self.resolver, lambda: self.settings, lambda: self.transport.bound)
         self.location = Location(
             self.store,
             self.transport,
             node=settings.node,
             on_source=self._reloaded,
             destinations=lambda: self.core.destinations,
+        )
+        self.places = Places(
+            self.core,
+            self.books,
+            self.resolver,
+            lambda: self.settings,
+            lambda: self.transport.bound,
+            PhoneSources(self.flood, self.location),
         )
         self.guesses = Guesses(is_registered=self.location.is_registered_from)
         doorkeeper = Doorkeeper(digest, self.flood, self.guesses)
@@ -242,6 +250,7 @@ class Switch:
             forwards,
             marks=_marks(settings),
             clock=time.time,
+            destinations=lambda: self.core.destinations,
         )
         self.services = Services(
             core=self.core,
@@ -275,7 +284,7 @@ class Switch:
         server = self.settings.media_server
         routes = self.books.routes
         return (
-            routes.gateway_at(host, 0) is not None
+            known_carrier(routes, (host, 0), self.core.destinations) is not None
             or routes.account_at(host) is not None
             or (server is not None and server[0] == host)
         )
@@ -372,6 +381,7 @@ class Switch:
             "transactions": self.core.agent.layer.dump(),
             "subscriptions": self.lamp.dump(),
             "slowed_logins": self.guesses.slowed(time.monotonic()),
+            "resting_carriers": [asdict(rest) for rest in self.services.rests.all(self.core.now())],
             "unanswered": self.flood.unanswered,
             "calls": [
                 {"call": call.call_id, "state": call.state.value, "dialled": call.dialled, "trace": list(call.trace)}

@@ -173,6 +173,15 @@ class Location:
             for entry in self._entries.get(aor, ())
         )
 
+    def is_reached_at(self, host: str, port: int) -> bool:
+        """Whether any phone is registered from exactly there, as far as this node knows; looks at all of them."""
+        now = self._clock()
+        return any(
+            entry.flow is not None and entry.flow.remote[:2] == (host, port) and entry.binding.expires_at > now
+            for entries in self._entries.values()
+            for entry in entries
+        )
+
     def update(self, aor: str, registration: Registration, flow: Flow) -> None:
         """Take over what a REGISTER that came on `flow` changed."""
         if not registration.upserts and not registration.removals:

@@ -48,6 +48,15 @@ class _SwitchCollector(Collector):
         yield CounterMetricFamily("softswitch_long_unanswered_sounds", text, services.unanswered.count)
         text = "Emergency calls of who makes many of them"
         yield CounterMetricFamily("softswitch_emergency_alarms", text, services.emergencies.alarms)
+        resting = GaugeMetricFamily(
+            "softswitch_carrier_rest_seconds",
+            "How much longer an address of a carrier is asked last",
+            labels=["gateway", "address"],
+        )
+        now = self._core.now()
+        for rest in services.rests.all(now):
+            resting.add_metric([rest.gateway, rest.address], rest.until - now)
+        yield resting
         yield GaugeMetricFamily("softswitch_dialogs", "SIP dialogs held", self._core.agent.session_count)
         yield GaugeMetricFamily("softswitch_transactions", "SIP transactions held", len(self._core.agent.layer))
         yield CounterMetricFamily(

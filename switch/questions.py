@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from billing_client.books import RateBook, RouteBook
-    from switch.call.explain import Explanation
+    from switch.call.explain import Explanation, Node
     from switch.call.services import Books
     from switch.settings import SwitchSettings
 
@@ -56,9 +56,10 @@ class SwitchInquiry(Inquiry):
 class Questions:
     """Answers them one after the other, on a connection to the store that is kept warm."""
 
-    def __init__(self, settings: Callable[[], SwitchSettings], books: Books) -> None:
+    def __init__(self, settings: Callable[[], SwitchSettings], books: Books, node: Node | None = None) -> None:
         self._settings = settings
         self._books = books
+        self._node = node
         self._inquiry: SwitchInquiry | None = None
         self._turn = asyncio.Lock()
 
@@ -115,7 +116,7 @@ class Questions:
             if self._inquiry is None:
                 return {"error": "the store cannot be reached"}
             try:
-                found = await explain(self._inquiry, question, Conditions.of(settings))
+                found = await explain(self._inquiry, question, Conditions.of(settings, self._node))
             except StoreError as error:
                 await self._hang_up()
                 return {"error": str(error)}

@@ -79,9 +79,13 @@ class Resolver:
         self._resolver: dns.asyncresolver.Resolver | None = None
         self._kept: dict[Question, _Kept] = {}
         self._asking: dict[Question, asyncio.Task[_Kept]] = {}
+        self._finding: set[asyncio.Task[list[Hop]]] = set()
 
-    def resolve_now(self, uri: Uri) -> list[Hop] | None:
-        """The next hops if no name server need be asked: of an IP address, or of a name that is known; else None."""
+    def resolve_now(self, uri: Uri, *, stale: bool = False) -> list[Hop] | None:
+        """The next hops if no name server need be asked: of an IP address, or of a name that is known; else None.
+
+        `stale`: what was known is good enough, though its time has run out (RFC 8767).
+        """
         try:
             plan = self._plan(uri)
             answers: list[tuple[Record, ...]] | None = None
@@ -89,7 +93,7 @@ class Resolver:
                 questions = plan.send(answers) if answers is not None else next(plan)
                 answers = []
                 for question in questions:
-                    records = self._known(question)
+                    records = self._known(question, stale=stale)
                     if records is None:
                         return None
                     answers.append(records)
@@ -100,31 +104,59 @@ class Resolver:
             log.warning("no way to %s: %s", uri, error)
             return []
 
-    async def resolve(self, uri: Uri) -> list[Hop]:
-        """The next hops of a URI; never raises for what the DNS says or does not say."""
+    async def find(self, uri: Uri, seconds: float) -> list[Hop]:
+        """The next hops of a URI, without waiting where any have been known; of a new name after so long at most.
+
+        What is not known, or not any more, is asked for beside whoever waits here.
+        """
         hops = self.resolve_now(uri)
         if hops is not None:
             return hops
-        plan = self._plan(uri)
+        asking = asyncio.get_running_loop().create_task(self.resolve(uri))
+        self._finding.add(asking)
+        asking.add_done_callback(self._finding.discard)
+        known = self.resolve_now(uri, stale=True)
+        if known:
+            return known
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(asking)
+        except TimeoutError:
+            return []
+
+    async def resolve(self, uri: Uri, *, every: bool = False) -> list[Hop]:
+        """The next hops of a URI; never raises for what the DNS says or does not say.
+
+        `every`: those of all transports, whatever the domain prefers.
+        """
+        hops = self.resolve_now(uri)
+        if hops is not None and not (hops and every):
+            return hops
+        plan = self._plan(uri, every=every)
         try:
             questions = next(plan)
-            while True:
+            while True:  # unsupported transports have ended in `resolve_now`
                 questions = plan.send(await asyncio.gather(*map(self._answer, questions)))
         except StopIteration as done:
             found: list[Hop] = done.value
             return found
 
-    def _plan(self, uri: Uri) -> Plan:
-        return locate(uri, draw=self._draw, families=self._families)
+    def _plan(self, uri: Uri, *, every: bool = False) -> Plan:
+        return locate(uri, draw=self._draw, families=self._families, every=every)
 
     # answers ----------------------------------------------------------------------------------------------------
-    def _known(self, question: Question) -> tuple[Record, ...] | None:
-        if question.kind in ("A", "AAAA"):
-            addresses = self._hosts.get(question.name.rstrip(".").lower())
-            if addresses is not None:
-                return tuple(a for a in addresses if (":" in a) == (question.kind == "AAAA"))
+    def _known(self, question: Question, *, stale: bool = False) -> tuple[Record, ...] | None:
+        name = question.name.rstrip(".").lower()
+        host = name.split(".", 2)[-1] if question.kind == "SRV" else name
+        addresses = self._hosts.get(host)
+        if addresses is not None:  # such a name has no services
+            wanted = question.kind in ("A", "AAAA")
+            return tuple(a for a in addresses if wanted and (":" in a) == (question.kind == "AAAA"))
         kept = self._kept.get(question)
-        return kept.records if kept is not None and self._clock() < kept.expires_at else None
+        if kept is None:
+            return None
+        until = max(kept.expires_at, kept.stale_until) if stale else kept.expires_at
+        return kept.records if self._clock() < until else None
 
     async def _answer(self, question: Question) -> tuple[Record, ...]:
         known = self._known(question)

@@ -41,7 +41,8 @@ class Gateway(models.Model):
 
     name = Identifier(max_length=64, unique=True)
     host = models.CharField(max_length=255)
-    port = models.PositiveIntegerField(default=5060, db_default=5060)
+    port = models.PositiveIntegerField(null=True, blank=True)
+    """None: 5060 of an address; of a name whatever the DNS says (RFC 3263)."""
     transport = models.CharField(max_length=3, choices=Transport.choices, default="udp", db_default=Value("udp"))
     enabled = models.BooleanField(default=True, db_default=Value(True))
     inbound = models.BooleanField(default=True, db_default=Value(True))

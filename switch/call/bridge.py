@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from switch.call.crossing import replied, within_lines
 from switch.ng import NgError, NoRelay, RelayUnavailable
 from switch.sip.flow import INNER
+from switch.sip.message import Response
 from switch.sip.session import IncomingInvite, Session, State
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from switch.call.forward import Forwarding
     from switch.core import Core
     from switch.ng import Relay
-    from switch.sip.message import Request, Response
+    from switch.sip.message import Request
     from switch.sip.session import Acknowledged, Progressed, Replied, Requested, Withdrawn
     from switch.sip.transaction import ServerTransaction
 
@@ -59,7 +60,6 @@ class Bridge:
         "_links",
         "_parked",
         "_tags",
-        "_unpracked",
         "relay",
     )
 
@@ -77,8 +77,6 @@ class Bridge:
         """Which of the caller's early dialogs stands for a callee's."""
         self._tags: dict[Session, str] = {}
         """Names of the callees' dialogs towards the relay."""
-        self._unpracked: dict[Session, Response] = {}
-        """By the caller's dialog: the callee's reliable response that the caller's PRACK will acknowledge."""
         self._awaiting_ack: dict[Session, tuple[Session, Request]] = {}
         """By the dialog whose ACK brings the answer: the dialog and INVITE that this answer belongs to."""
         self._parked: dict[Session, list[Requested]] = {}
@@ -187,8 +185,6 @@ class Bridge:
             body = await self._response_body(session, event.invite.request, response, reliable=event.reliable)
         if invite.answered:
             return
-        if reliable:
-            self._unpracked[invite.session(fork)] = response
         self._core.perform(
             invite.progress(
                 response.status,
@@ -197,6 +193,7 @@ class Bridge:
                 headers=replied(response)[2],
                 body=body,
                 reliable=reliable,
+                relates_to=response if reliable else None,
             )
         )
 
@@ -226,9 +223,11 @@ class Bridge:
         """Pass a request of one side to the other."""
         session, transaction, request = event.session, event.transaction, event.request
         peer = self._links.get(session)
-        unpracked = self._unpracked.pop(session, None) if request.method == "PRACK" else None
+        told = self._invite.acknowledged(session) if request.method == "PRACK" else None
+        unpracked = told if isinstance(told, Response) else None
         if request.method == "PRACK" and (unpracked is None or peer is None):
-            self._respond(session, transaction, 200)
+            # of a response that only we sent reliably: a new offer would have to go where no PRACK can
+            self._respond(session, transaction, 200 if session.in_flight.owing is not transaction else 488)
             self._flush()
             return
         if peer is None or peer.state is State.ENDED:

@@ -17,6 +17,7 @@ from switch.call.bridge import Bridge
 from switch.call.caller import chain_of, is_unproven, note_caller
 from switch.call.crossing import Side, answer_within, reason_lines, replied
 from switch.call.headers import reason, reason_cause
+from switch.call.legs import login_for
 from switch.call.payment import Payment
 from switch.call.plan import Refusal, called, nowhere, plan_call
 from switch.call.ringing import Ringing
@@ -249,6 +250,7 @@ class Call:
             self._end("failure", 21, 407)
             return
         self.caller, self.account = caller, parties.caller
+        self.invite.login = login_for(caller.gateway, services.core)
         self.chain = chain_of(caller, parties.caller, self.invite.flow)
         if caller.forwarding is not None and self.invite.flow.transport == INNER:
             self.bridge.is_forward_of(caller.forwarding)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from switch.call.trace import Trace
     from switch.doorkeeper import Doorkeeper
     from switch.reach import PartyMemory, StoreReach
+    from switch.sip.destination import Destinations
     from switch.sip.digest import Credentials
     from switch.sip.flow import Flow
     from switch.sip.mark import Marks
@@ -75,6 +76,7 @@ class CallerCheck:
         *,
         marks: Marks | None = None,
         clock: Callable[[], float],
+        destinations: Callable[[], Destinations],
     ) -> None:
         """`forwards`: INVITEs on their way to ourselves. `marks`: by which the media server is known, whose word of who
         calls is taken."""
@@ -88,10 +90,11 @@ class CallerCheck:
         self._doorkeeper = doorkeeper
         self._books = books
         self._clock = clock
+        self._destinations = destinations
 
     def gateway(self, flow: Flow) -> Gateway | None:
         """The carrier at the other end of a flow, if calls from it are taken."""
-        return known_carrier(self._books.routes, flow.remote)
+        return known_carrier(self._books.routes, flow.remote, self._destinations())
 
     def _credentials(self, request: Request) -> Credentials | None:
         return self._doorkeeper.find(request.all("Proxy-Authorization") + request.all("Authorization"))
@@ -207,9 +210,16 @@ class CallerCheck:
         )
 
 
-def known_carrier(routes: RouteBook, remote: tuple[str, int]) -> Gateway | None:
-    """The carrier that calls from an address, if calls from it are taken."""
+def known_carrier(
+    routes: RouteBook, remote: tuple[str, int], destinations: Destinations | None = None
+) -> Gateway | None:
+    """The carrier that calls from an address, if calls from it are taken; by its name, where `destinations` knows what
+    that leads to."""
     gateway = routes.gateway_at(*remote[:2])
+    if gateway is None and destinations is not None:
+        place = destinations.place(*remote[:2])
+        there = () if place is None else (routes.gateways.get(number) for number in sorted(place.carriers))
+        gateway = next((one for one in there if one is not None and one.enabled and one.inbound), None)
     return gateway if gateway is not None and gateway.enabled and gateway.inbound else None
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from billing_client.numbering import Emergency, digits_of
 from billing_client.rating import seconds_covered
@@ -30,7 +30,7 @@ from switch.sip.flow import INNER_FLOW
 from switch.sip.uri import Uri
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
     from decimal import Decimal
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from billing_client.types import Parties, Party
     from switch.call.forward import Forwarding
     from switch.settings import CreditSettings, SwitchSettings
+    from switch.sip.destination import Destinations
 
 __all__ = ["Conditions", "Explanation", "Question", "explain"]
 
@@ -78,6 +79,17 @@ class Explanation:
     """How long the answer took."""
 
 
+class Node(Protocol):
+    """What only a running switch knows."""
+
+    @property
+    def destinations(self) -> Destinations:
+        """Who is where, carriers by name among them."""
+
+    def rests(self, gateway: str) -> Iterable[str]:
+        """Which addresses of a gateway are not asked for a while, and why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
     """What the configuration says that calls depend on."""
@@ -89,9 +101,10 @@ class Conditions:
     applications: Applications = field(default_factory=Applications)
     ring_seconds: float = 60.0
     number_price: Decimal | None = None
+    node: Node | None = None
 
     @classmethod
-    def of(cls, settings: SwitchSettings) -> Conditions:
+    def of(cls, settings: SwitchSettings, node: Node | None = None) -> Conditions:
         """Those of a switch."""
         return cls(
             credit=settings.credit,
@@ -101,6 +114,7 @@ class Conditions:
             applications=Applications.of(settings),
             number_price=settings.number_price,
             ring_seconds=settings.ring_seconds,
+            node=node,
         )
 
 
@@ -180,7 +194,9 @@ class _Answering:
 
     async def _identify(self, routes: RouteBook) -> tuple[Parties, Caller | None]:
         question, inquiry = self._explanation.question, self._inquiry
-        gateway = known_carrier(routes, _socket(question.source)) if question.source else None
+        node = self._conditions.node
+        places = None if node is None else node.destinations
+        gateway = known_carrier(routes, _socket(question.source), places) if question.source else None
         if gateway is not None:
             ani = calling_number(question.caller)
             identifies = gateway.identifies == "yes"  # nobody can say what a carrier would attest
@@ -233,7 +249,7 @@ class _Answering:
 
     async def _ways(self, plan: Plan, parties: Parties, caller: Caller, routes: RouteBook) -> bool:
         """Explain whom the call would ring; false: nobody."""
-        trace = self._trace
+        trace, conditions = self._trace, self._conditions
         if plan.application is not None:
             target = f" for {plan.application.target}" if plan.application.target else ""
             trace.add("ring", "the media server is asked for {name}{target}", name=plan.application.name, target=target)
@@ -247,13 +263,14 @@ class _Answering:
             gateway = route.gateway
             trace.add(
                 "ring",
-                "{number} at {gateway}, {transport}:{host}:{port}",
+                "{number} at {gateway}, {transport}:{place}",
                 number=route.number(self._dialled),
                 gateway=gateway.name,
                 transport=gateway.transport,
-                host=gateway.host,
-                port=gateway.port,
+                place=gateway.place,
             )
+            for rest in () if conditions.node is None else conditions.node.rests(gateway.name):
+                trace.add("ring", "{rest}: asked last", rest=rest)
         return True
 
     def _surroundings(self, callee: Party) -> Surroundings:

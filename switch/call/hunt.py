@@ -157,12 +157,21 @@ class Hunt:
         """The best response of the stage."""
         return best_response(self._responses)
 
-    def should_fail_over(self) -> bool:
-        """Whether the finished stage says so little about the callee that the next gateway deserves a try."""
-        if self.stage.gateway is None or self._index + 1 >= len(self.stages):
+    @property
+    def is_last(self) -> bool:
+        """No further stage is known."""
+        return self._index + 1 >= len(self.stages)
+
+    def says_nothing(self) -> bool:
+        """Whether the finished stage, a gateway, says so little of the callee that another gateway deserves a try."""
+        if self.stage.gateway is None:
             return False
         response = best_response(self._responses)
         return response.status in _FAILOVER or 300 <= response.status < 400
+
+    def should_fail_over(self) -> bool:
+        """Whether the next stage is to be tried for that."""
+        return not self.is_last and self.says_nothing()
 
     @property
     def _asked_application(self) -> bool:

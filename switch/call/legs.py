@@ -6,11 +6,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from switch.call.crossing import Side, extensions, invitation_lines
+from switch.call.gateways import GATEWAY_RESPONSE_SECONDS, GATEWAY_RING_SECONDS, MAX_ADDRESSES
 from switch.call.hunt import Branch, Stage
 from switch.sip.address import NameAddr
 from switch.sip.destination import House
-from switch.sip.digest import answer_challenge, choose_challenge
 from switch.sip.errors import LocalProtocolError
+from switch.sip.login import Login
 from switch.sip.message import Request
 from switch.sip.uri import Uri
 from switch.sip.wire import MAX_MESSAGE_BYTES
@@ -18,40 +19,28 @@ from switch.sip.wire import MAX_MESSAGE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from billing_client.types import BindingRow, Gateway, Party, Route
+    from billing_client.types import BindingRow, Gateway, Party
     from switch.call.call import Call
-    from switch.call.plan import Plan
     from switch.call.services import Services
     from switch.call.trace import Trace
+    from switch.core import Core
     from switch.sip.destination import Permit
     from switch.sip.flow import Flow
-    from switch.sip.message import HeaderLines, Response
+    from switch.sip.message import HeaderLines
 
 __all__ = [
-    "challenge_answer",
     "falls_back",
     "flow_for",
     "foreign_stages",
-    "gateway_stages",
     "is_private",
+    "login_for",
     "outgoing_request",
     "permit_of",
     "phone_stage",
 ]
 
-GATEWAY_RING_SECONDS: Final = 180.0
-GATEWAY_RESPONSE_SECONDS: Final = 5.0
-"""A carrier sends 100 within 200 ms (RFC 3261 section 17.2.1); after this long it is taken for dead."""
-
-MAX_ADDRESSES: Final = 4
-"""Of one gateway that are tried."""
 OWN_LINES_BYTES: Final = 300
 """What Via, Contact and their kin add to a request."""
-
-
-async def gateway_stages(services: Services, plan: Plan, dialled: str) -> list[Stage]:
-    """The gateways of a call to the outside, in order; empty when there is nowhere."""
-    return [stage for route in plan.routes for stage in await _gateway_stages(services, route, dialled)]
 
 
 async def foreign_stages(services: Services, uri: str, trace: Trace) -> list[Stage]:
@@ -94,25 +83,6 @@ def phone_stage(services: Services, callee: Party, bindings: Sequence[BindingRow
     return Stage(branches, seconds)
 
 
-async def _gateway_stages(services: Services, route: Route, dialled: str) -> list[Stage]:
-    """A stage for each address of the gateway, in the order of RFC 3263; none of what no listener of ours reaches."""
-    gateway = route.gateway
-    host = f"[{gateway.host}]" if ":" in gateway.host else gateway.host
-    params = {} if gateway.transport == "udp" else {"transport": gateway.transport}
-    uri = Uri("sip", route.number(dialled), host, gateway.port, params)
-    found = []
-    for hop in (await services.resolver.resolve(uri))[:MAX_ADDRESSES]:
-        if services.core.destinations.carrier_refusal(hop.host, hop.port) is not None:
-            continue
-        try:
-            flow = services.core.transport.flow_to(hop)
-        except LookupError:
-            continue
-        branch = Branch(str(uri), flow, gateway=gateway, hop=hop, route=route)
-        found.append(Stage((branch,), GATEWAY_RING_SECONDS, GATEWAY_RESPONSE_SECONDS))
-    return found
-
-
 def flow_for(services: Services, branch: Branch, request: Request) -> Flow:
     """The flow that a request of a branch takes: TCP where it is too large for UDP (RFC 3261 section 18.1.1)."""
     if branch.hop is None:
@@ -145,11 +115,9 @@ def outgoing_request(call: Call, branch: Branch, body: bytes) -> Request:
     ]
     lines += [("Route", route) for route in branch.routes]
     lines += _crossing_lines(call, branch)
-    supported = [*extensions(asked, "Supported"), "timer"]
+    # what is required of us is our affair: a far end that cannot do it is spoken to without (100rel: `Bridge`)
+    supported = dict.fromkeys((*extensions(asked, "Supported"), *extensions(asked, "Require"), "timer"))
     lines.append(("Supported", ", ".join(supported)))
-    required = extensions(asked, "Require")
-    if required:
-        lines.append(("Require", ", ".join(required)))
     if branch.gateway is not None:
         lines.append(("P-Asserted-Identity", f"<{Uri('sip', branch.identity(_payer_number(call)), domain)}>"))
     elif special is not None and special.asserts:
@@ -232,18 +200,8 @@ def is_private(request: Request) -> bool:
     return bool(wanted & {"id", "user", "header"})
 
 
-def challenge_answer(gateway: Gateway, request: Request, response: Response, cnonce: str) -> tuple[str, str] | None:
-    """Our credentials for a gateway that asks for them; None when we have none that fit."""
-    if gateway.username is None or gateway.password is None:
+def login_for(gateway: Gateway | None, core: Core) -> Login | None:
+    """What answers the challenges of a carrier on one leg; None: we have no credentials for it."""
+    if gateway is None or gateway.username is None or gateway.password is None:
         return None
-    asked, answered = (
-        ("WWW-Authenticate", "Authorization")
-        if response.status == 401
-        else ("Proxy-Authenticate", "Proxy-Authorization")
-    )
-    challenge = choose_challenge(response.all(asked))
-    if challenge is None:
-        return None
-    return answered, answer_challenge(
-        challenge, "INVITE", request.uri_text, gateway.username, gateway.password, cnonce=cnonce
-    )
+    return Login(gateway.username, gateway.password, core.agent.new_token)

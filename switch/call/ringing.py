@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from switch.call.answering import Happened, RingPhones, happened
+from switch.call.gateways import GatewayWays
 from switch.call.headers import reason
 from switch.call.hunt import Hunt, Stage
 from switch.call.legs import (
-    challenge_answer,
     falls_back,
     flow_for,
     foreign_stages,
-    gateway_stages,
+    login_for,
     outgoing_request,
     permit_of,
 )
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from switch.call.call import Call
     from switch.call.hunt import Branch, Result
     from switch.call.plan import Plan, Refusal
-    from switch.sip.message import Response
+    from switch.sip.message import HeaderLines, Response
     from switch.sip.session import Answered, OutgoingInvite, Progressed
 
 __all__ = ["Ringing"]
@@ -44,11 +44,13 @@ log = logging.getLogger(__name__)
 class Ringing:
     """The attempts of one call, stage by stage."""
 
-    __slots__ = ("_alive", "_attempts", "_call", "_hunt", "_onward", "_sound", "_sound_timer", "_timers")
+    __slots__ = ("_alive", "_attempts", "_call", "_gateways", "_hunt", "_onward", "_sound", "_sound_timer", "_timers")
 
     def __init__(self, call: Call) -> None:
         self._call = call
         self._hunt = Hunt([])
+        self._gateways: GatewayWays | None = None
+        """Where else the call may go."""
         self._onward: Onward | None = None
         self._attempts: dict[OutgoingInvite, Branch] = {}
         self._timers: dict[OutgoingInvite, asyncio.TimerHandle] = {}
@@ -68,7 +70,8 @@ class Ringing:
             stage = self._next_step(None)
             self._hunt.stages = [] if stage is None else [stage]
         elif plan.routes:
-            self._hunt.stages = await gateway_stages(call.services, plan, call.dialled)
+            self._gateways = GatewayWays(call.services, plan.routes, call.dialled, call.trace)
+            self._hunt.stages = await self._gateways.more()
         else:
             self._hunt.stages = await foreign_stages(call.services, call.invite.request.uri_text, call.trace)
         stage = self._hunt.next_stage()
@@ -118,7 +121,10 @@ class Ringing:
             request = outgoing_request(call, branch, body)
             flow = flow_for(services, branch, request)
             permit = permit_of(call, branch)
-            attempt = services.core.agent.invite(request, flow, natted=branch.natted, owner=call, permit=permit)
+            login = login_for(branch.gateway, services.core)
+            attempt = services.core.agent.invite(
+                request, flow, natted=branch.natted, owner=call, permit=permit, login=login
+            )
             self._attempts[attempt] = branch
             forwarding = branch.invitation.forwarding if branch.invitation is not None else None
             if forwarding is not None:
@@ -169,9 +175,14 @@ class Ringing:
         """No sign of life came: as if it had answered 408."""
         transaction, branch = attempt.transaction, self._attempts.get(attempt)
         if branch is not None and transaction is not None and transaction.state in ("Proceeding", "Accepted"):
-            self._set_timer(attempt, self._patience(branch), self._rang_out)  # 100 came: it lives
+            self._lives(branch)
+            self._set_timer(attempt, self._patience(branch), self._rang_out)  # 100 came
         else:
             self._give_up(attempt, 408)
+
+    def _lives(self, branch: Branch) -> None:
+        if branch.hop is not None:
+            self._call.services.rests.lives(branch.hop)
 
     def _rang_out(self, attempt: OutgoingInvite) -> None:
         self._give_up(attempt, 487, reason(19, "No answer"))
@@ -189,6 +200,7 @@ class Ringing:
         if branch is None:
             return None
         if self._hunt.stage.response_seconds is not None and attempt in self._timers and attempt not in self._alive:
+            self._lives(branch)
             self._alive.add(attempt)  # from the first one on: who goes on sending them does not ring for ever
             self._set_timer(attempt, self._patience(branch), self._rang_out)
         return event if event.response.sdp is None else self._sounds(event, branch)
@@ -199,6 +211,7 @@ class Ringing:
         branch = self._attempts.pop(event.invite, None)
         if branch is None:
             return None
+        self._lives(branch)
         response, withheld = event.response, self._sound.withheld.get(event.invite)
         if withheld is not None and response.sdp is None:
             response = response.copy()
@@ -280,12 +293,17 @@ class Ringing:
         if event.local and response.status != 487 and falls_back(call.services, branch, event.invite.flow):
             self._ring((branch,), await call.bridge.first_offer(call.invite.request.sdp))
             return None
-        if self._retry_with_credentials(event, branch):
+        if self._retry_with_credentials(event, branch) or self._retry_reliably(event, branch):
             return None
         if branch.invitation is not None and response.status in (402, 403, 407):
             response = event.invite.request.response(480)  # the funds and rights of who forwards are not the caller's
+        self._learn(event, branch)
         if not hunt.failed(response):
             return None
+        if self._gateways is not None and hunt.is_last and hunt.says_nothing():
+            hunt.stages = [*hunt.stages, *await self._gateways.more()]
+            if call.invite.answered:
+                return None  # the call was ended meanwhile
         if hunt.should_fail_over():
             call.trace.add("hunt", "that is no word about the callee: the next gateway is tried")
             hunt.next_stage()
@@ -299,18 +317,49 @@ class Ringing:
         await self.ring()
         return None
 
+    def _learn(self, event: Failed, branch: Branch) -> None:
+        """What a carrier says of itself counts for later calls too."""
+        if branch.gateway is None or branch.hop is None:
+            return
+        call = self._call
+        now = call.services.core.now()
+        rest = call.services.rests.failed(branch.name, branch.hop, event.response, now, local=event.local)
+        if rest is not None:
+            call.trace.add(
+                "route",
+                "{name} at {address} rests for {seconds:.0f} s, as {why}",
+                name=branch.name,
+                address=rest.address,
+                seconds=rest.until - now,
+                why=rest.why,
+            )
+
     def _retry_with_credentials(self, event: Failed, branch: Branch) -> bool:
-        """A gateway that challenges us gets an answer, once (RFC 3261 section 22.2)."""
-        if branch.gateway is None or event.response.status not in (401, 407) or event.invite.cancelled:
+        """A gateway that challenges us gets an answer (RFC 3261 section 22.2)."""
+        invite = event.invite
+        if invite.login is None or event.response.status not in (401, 407) or invite.cancelled:
             return False
-        core = self._call.services.core
-        line = challenge_answer(branch.gateway, event.invite.request, event.response, core.agent.new_token())
-        if line is None or event.invite.request.get(line[0]) is not None:
+        lines = invite.login.answers(invite.request, event.response, invite.rounds)
+        if lines is not None:
+            self._again(invite, branch, lines)
+        return lines is not None
+
+    def _retry_reliably(self, event: Failed, branch: Branch) -> bool:
+        """Who insists on reliable provisional responses (421) sends them to us, whatever the caller knows."""
+        invite = event.invite
+        supported = invite.request.tokens("Supported")
+        if event.response.status != 421 or invite.cancelled or "100rel" in supported:
             return False
-        self._attempts[event.invite] = branch
-        self._start_timer(event.invite, branch)
-        core.perform(event.invite.resend([line], core.now()))
+        if event.response.tokens("Require") != {"100rel"}:
+            return False
+        self._again(invite, branch, [("Supported", ", ".join(sorted({*supported, "100rel"})))])
         return True
+
+    def _again(self, invite: OutgoingInvite, branch: Branch, lines: HeaderLines) -> None:
+        core = self._call.services.core
+        self._attempts[invite] = branch
+        self._start_timer(invite, branch)
+        core.perform(invite.resend(lines, core.now()))
 
     def stop(self, *headers: tuple[str, str]) -> None:
         """Give up all that ring, with these header lines."""

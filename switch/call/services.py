@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from switch.call.emergency import EmergencyCalls
 from switch.call.plan import Applications, DialPlan
+from switch.call.rests import Rests
 from switch.call.unanswered import UnansweredSound
 from switch.sip.occupancy import Occupancy
 
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     from switch.recorder import Recorder
     from switch.resolver import Resolver
     from switch.settings import SwitchSettings
+    from switch.sip.destination import Destinations
 
-__all__ = ["Books", "Services"]
+__all__ = ["Books", "NodeKnowledge", "Services"]
 
 
 @dataclass(slots=True)
@@ -48,6 +50,26 @@ class Settle(Protocol):
 
     def __call__(self, finish: CallFinish) -> None:
         """Take over the finished call."""
+
+
+class NodeKnowledge:
+    """What a running switch knows beside the store, for explanations."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    @property
+    def destinations(self) -> Destinations:
+        """Who is where."""
+        return self._services.core.destinations
+
+    def rests(self, gateway: str) -> list[str]:
+        """Which addresses of a gateway rest, in words."""
+        now = self._services.core.now()
+        return [
+            f"{gateway} at {rest.address} rests for another {rest.until - now:.0f} s, as {rest.why}"
+            for rest in self._services.rests.of(gateway, now)
+        ]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,6 +95,7 @@ class Services:
     forwards: dict[str, Forwarding]
     """INVITEs on their way to ourselves, by Call-ID."""
     unanswered: UnansweredSound = field(default_factory=UnansweredSound)
+    rests: Rests = field(default_factory=Rests)
     emergencies: EmergencyCalls = field(default_factory=EmergencyCalls)
     occupancy: Occupancy = field(default_factory=Occupancy)
     """Who holds how many calls of the media server."""

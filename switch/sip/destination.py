@@ -193,7 +193,20 @@ class Carrier:
     any_port: bool = True
     """Any port of its addresses is the carrier."""
     addresses: tuple[str, ...] = ()
-    """What its name resolves to."""
+    """What its name resolves to, where every port of that is the carrier if `any_port` says so."""
+    sockets: tuple[tuple[str, int], ...] = ()
+    """What its name resolves to, with the ports that are the carrier in any case."""
+
+    @property
+    def hosts(self) -> set[str]:
+        """All its addresses, and its name, in the spelling that they are compared in."""
+        return {_canonical(host) for host in (self.host, *self.addresses, *(host for host, _ in self.sockets))}
+
+    def is_at(self, host: str, port: int) -> bool:
+        """Whether it is there; `host` as in `hosts`."""
+        if (host, port) in self.sockets or (host == _canonical(self.host) and port == self.port):
+            return True
+        return self.any_port and (host == _canonical(self.host) or host in map(_canonical, self.addresses))
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +250,7 @@ class Destinations:
     def __post_init__(self) -> None:
         self._proxies.update(map(_canonical, self.proxies))
         for carrier in self.carriers:
-            hosts = {_canonical(host) for host in (carrier.host, *carrier.addresses)}
+            hosts = carrier.hosts
             self._hosts.setdefault(carrier.gateway_id, set()).update(hosts)
             for host in hosts:
                 self._at.setdefault(host, []).append(carrier)
@@ -255,7 +268,8 @@ class Destinations:
             return found
 
     def _find(self, host: str, port: int) -> Place | None:
-        there = [one for one in self._at.get(_canonical(host), ()) if one.any_port or one.port == port]
+        name = _canonical(host)
+        there = [one for one in self._at.get(name, ()) if one.is_at(name, port)]
         if there:
             names = ", ".join(one.name for one in there)
             return Place(f"carrier {names}", frozenset(one.gateway_id for one in there))
@@ -281,6 +295,11 @@ class Destinations:
         if address is None:
             return _canonical(host) == "localhost"
         return address.is_loopback or address.is_unspecified or _canonical(host) in map(_canonical, self.own_addresses)
+
+    def is_house(self, host: str) -> bool:
+        """Whether something of ours is at this address, at whatever port."""
+        known = (*self.listeners, *self.controls, *((self.server,) if self.server is not None else ()))
+        return _canonical(host) in {_canonical(one) for one in (*self.own_addresses, *(place for place, _ in known))}
 
     def is_proxy(self, host: str) -> bool:
         """Whether this is a proxy in front of us."""
@@ -320,11 +339,16 @@ class Destinations:
         """Why an address that such a URI leads to is not used."""
         return f"{host} is a proxy in front of us" if self.is_proxy(host) else self.refusal(host, port)
 
-    def carrier_refusal(self, host: str, port: int) -> str | None:
-        """Why what a carrier's name resolves to is not used: it is nobody, or ourselves."""
+    def carrier_refusal(self, host: str, port: int, *, by_name: bool = False) -> str | None:
+        """Why what a carrier's host leads to is not used: it is nobody, or ourselves; None: it is used.
+
+        This machine and its wire are a carrier where they are configured as an address, and never by a name.
+        """
         address, place = literal(host), self.place(host, port)
         if address is None or _is_nobody(address):
             return f"{host} is no single machine"
+        if by_name and _is_near(address) and not (self.loopback_only and address.is_loopback):
+            return f"{host} is this machine or its own wire"
         return f"{host}:{port} is {place.text}" if place is not None and not place.carriers else None
 
     def _name_refusal(self, uri: Uri, host: str) -> str | None:

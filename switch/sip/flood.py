@@ -172,6 +172,10 @@ class FloodGuard:
         if key in self._trusted:
             self._phones[key] = self._phones.get(key, 0) + number
 
+    def has_phones(self, host: str, now: float) -> bool:
+        """Whether somebody has lately shown his password from there."""
+        return self._trusted.get(source_key(host), 0.0) > now
+
     def is_trusted(self, host: str, now: float) -> bool:
         """Whether this address is known to be one of ours."""
         return self._trusted.get(source_key(host), 0.0) > now or self._exempt(host)

@@ -69,8 +69,12 @@ def locate(
     draw: Callable[[], float],
     transports: Sequence[str] = _TRANSPORTS,
     families: Sequence[str] = ("A", "AAAA"),
+    every: bool = False,
 ) -> Plan:
     """Plan the way to a URI; `draw` gives random numbers below 1, `families` the address records that are of use.
+
+    A service none of whose targets has an address gives way to the next. `every`: the targets of all services are
+    wanted, as somebody may send from any of them.
 
     Raises UnsupportedTargetError. An empty list means that the name leads nowhere.
     """
@@ -88,15 +92,19 @@ def locate(
         services = [(transport, f"_sip._{transport}.{host}")]
     else:
         services = yield from _services(host, transports)
+    hops: list[Hop] = []
+    is_served = False
     for kind, name in services:
         (records,) = yield [Question(name, "SRV")]
         servers = [record for record in records if isinstance(record, Srv)]
-        if servers:
-            hops: list[Hop] = []
-            for server in weighted(servers, draw):
-                if server.target.strip("."):  # RFC 2782: "." says that there is no such service
-                    hops += yield from _addresses(server.target, kind, server.port, families)
-            return hops
+        is_served = is_served or bool(servers)
+        for server in weighted(servers, draw):
+            if server.target.strip("."):  # RFC 2782: "." says that there is no such service
+                hops += yield from _addresses(server.target, kind, server.port, families)
+        if hops and not every:
+            break
+    if is_served:
+        return hops
     return (yield from _addresses(host, transport or transports[0], _DEFAULT_PORT, families))
 
 

@@ -214,3 +214,41 @@ def test_addresses_in_disguise_are_seen() -> None:
     assert not any(map(is_odd_number, ("example.com", "x1.example", "0x7g.example.com", "1.2.3.4.example")))
     assert str(literal("[::ffff:1.2.3.4]")) == "1.2.3.4"
     assert literal("example.com") is None
+
+
+# carriers by name -------------------------------------------------------------------------------------------------
+def test_a_name_makes_the_sockets_of_its_services_the_carrier_and_other_ports_where_it_may() -> None:
+    """Case J3."""
+    carrier = Carrier(
+        7,
+        "seven",
+        "sip.example.org",
+        5060,
+        sockets=(("192.0.2.70", 5062), ("127.0.0.9", 5064)),
+        addresses=("192.0.2.71",),
+    )
+    there = Destinations(carriers=(carrier,))
+    for host, port in (("192.0.2.70", 5062), ("127.0.0.9", 5064), ("192.0.2.71", 4000), ("::ffff:192.0.2.70", 5062)):
+        place = there.place(host, port)
+        assert place is not None
+        assert place.carriers == {7}
+    for host, port in (("192.0.2.70", 5060), ("127.0.0.9", 5060), ("192.0.2.72", 5062)):
+        assert there.place(host, port) is None
+
+
+def test_the_port_alone_counts_where_a_carrier_says_so() -> None:
+    carrier = Carrier(
+        7, "seven", "sip.example.org", 5060, any_port=False, sockets=(("192.0.2.70", 5062),), addresses=("192.0.2.70",)
+    )
+    there = Destinations(carriers=(carrier,))
+    assert there.place("192.0.2.70", 5062) is not None
+    assert there.place("192.0.2.70", 5063) is None
+
+
+def test_no_name_leads_to_this_machine_unless_that_is_the_network() -> None:
+    where, alone = Destinations(), Destinations(loopback_only=True)
+    for host in ("127.0.0.1", "::1", "169.254.1.1", "fe80::1"):
+        assert where.carrier_refusal(host, 5070, by_name=True) is not None
+        assert where.carrier_refusal(host, 5070) is None, "as an address it was meant"
+    assert alone.carrier_refusal("127.0.0.1", 5070, by_name=True) is None
+    assert alone.carrier_refusal("169.254.1.1", 5070, by_name=True) is not None

@@ -131,3 +131,24 @@ def test_weights_share_the_load_within_one_priority() -> None:
     first = Counter(order[0] for order in orders)
     assert first["big"] / first["small"] == pytest.approx(3, rel=0.2)
     assert weighted(records, lambda: 0.0)[0].target == "idle", "RFC 2782: a very small chance"
+
+
+def test_services_that_lead_nowhere_give_way_to_the_next() -> None:
+    records: Zone = {
+        ("_sip._udp.example.com", "SRV"): [Srv(0, 0, 5060, "gone.example.com")],
+        ("_sip._tcp.example.com", "SRV"): [Srv(0, 0, 5062, "here.example.com")],
+        ("here.example.com", "A"): ["192.0.2.2"],
+    }
+    assert run("sip:example.com", records)[0] == [Hop("tcp", "192.0.2.2", 5062)]
+
+
+def test_the_targets_of_all_services_are_given_to_who_wants_them() -> None:
+    records: Zone = {
+        ("_sip._udp.example.com", "SRV"): [Srv(0, 0, 5060, "one.example.com")],
+        ("_sip._tcp.example.com", "SRV"): [Srv(0, 0, 5062, "two.example.com")],
+        ("one.example.com", "A"): ["192.0.2.1"],
+        ("two.example.com", "A"): ["192.0.2.2"],
+    }
+    assert run("sip:example.com", records)[0] == [Hop("udp", "192.0.2.1", 5060)]
+    both = [Hop("udp", "192.0.2.1", 5060), Hop("tcp", "192.0.2.2", 5062)]
+    assert run("sip:example.com", records, every=True)[0] == both

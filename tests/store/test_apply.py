@@ -319,3 +319,20 @@ def test_a_voucher_is_no_account() -> None:
     problems: list[str] = []
     read_document({"accounts": [{"number": "900", "kind": "voucher"}]}, problems)
     assert problems == ["accounts[0].kind: vouchers are no accounts: `softswitch vouchers generate` makes them"]
+
+
+def test_a_gateway_without_a_port_has_none_and_one_with_a_port_can_lose_it(ops: Any) -> None:
+    """Case J2: without a port the DNS says where a name is (RFC 3263)."""
+    from billing.models import Gateway
+
+    def port() -> int | None:
+        return Gateway.objects.get(name="named").port
+
+    ops.apply({"gateways": [{"name": "named", "host": "carrier.example.net"}]})
+    assert port() is None
+    ops.apply({"gateways": [{"name": "named", "port": 5080}]})
+    assert port() == 5080
+    ops.apply({"gateways": [{"name": "named", "outbound": True}]})
+    assert port() == 5080
+    ops.apply({"gateways": [{"name": "named", "port": None}]})
+    assert port() is None

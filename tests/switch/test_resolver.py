@@ -221,3 +221,32 @@ async def test_the_hosts_file_is_read_leniently(tmp_path: Path) -> None:
         "localhost": ["127.0.0.1"],
     }
     assert read_hosts(tmp_path / "missing") == {"localhost": ["127.0.0.1"]}
+
+
+async def test_what_was_known_is_found_at_once_and_asked_for_beside(site: Site) -> None:
+    """Case J1: an answer whose time has run out is better than to wait."""
+    uri = Uri.parse("sip:1@a.example.com:5060")
+    first = await site.resolver.find(uri, 2.0)
+    assert len(first) == 3
+    site.now += 31
+    site.server.is_silent = True
+    async with asyncio.timeout(0.5):
+        assert sorted(map(str, await site.resolver.find(uri, 2.0))) == sorted(map(str, first))
+    site.server.is_silent = False
+    for _ in range(200):
+        if site.resolver.resolve_now(uri) is not None:
+            break
+        await asyncio.sleep(0.05)
+    assert site.server.asked["a.example.com.", "A"] >= 2
+
+
+async def test_a_new_name_is_waited_for_no_longer_than_asked(site: Site) -> None:
+    site.server.is_silent = True
+    async with asyncio.timeout(1.0):
+        assert await site.resolver.find(Uri.parse("sip:1@a.example.com"), 0.1) == []
+
+
+async def test_a_name_of_the_hosts_file_has_no_services_to_ask_for(site: Site) -> None:
+    site.server.is_silent = True
+    hops = site.resolver.resolve_now(Uri.parse("sip:1@carrier"))
+    assert hops == [Hop("udp", "192.0.2.50", 5060), Hop("udp", "2001:db8::50", 5060)]

@@ -67,7 +67,8 @@ def test_requests_are_made_where_the_function_was_asked() -> None:
     }
     assert callers("send_ack") == {"switch/sip/session/outgoing.py", "switch/sip/session/session.py"}
     assert callers("flow_to") == {
-        "switch/call/legs.py",  # gateways and forwards, each address asked about
+        "switch/call/gateways.py",  # each address asked about
+        "switch/call/legs.py",  # forwards, each address asked about; the same gateway for a large request
         "switch/call/onward.py",  # the media server of the settings
         "switch/call/server_watch.py",
         "switch/location.py",  # bindings, asked about at each look-up
