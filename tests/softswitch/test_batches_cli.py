@@ -104,6 +104,32 @@ def counted(connection: psycopg.Connection, batch: str) -> tuple[int, ...]:
     return tuple(row)
 
 
+def test_doctor_tells_of_cards_with_short_pins_and_a_number_that_was_claimed_is_listed_and_forgotten(
+    file: Path,
+) -> None:
+    """Cases L4 and L18."""
+    softswitch(file, *generation("cards", 3, "--pin-digits", "8"))
+    [first, *_] = json.loads(softswitch(file, "accounts", "--json").stdout)
+    number = first["number"]
+    with psycopg.connect(store_dsn(load(file)), autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO billing_alias (name, account_id, claimed_at)"
+            " SELECT '42073723123@pstn', id, now() FROM billing_account WHERE number = %s",
+            [number],
+        )
+        connection.execute(
+            "INSERT INTO billing_alias (name, account_id)"
+            " SELECT n || '@pin', a.id FROM billing_account a, unnest(ARRAY['482910', '593021']) n WHERE number = %s",
+            [number],
+        )
+    assert "2 cards have PINs of 6 digits: one guess in 500,000 is right" in softswitch(file, "doctor").stdout
+    assert "42073723123@pstn (claimed, not proven)" in softswitch(file, "account", number).stdout
+    assert softswitch(file, "forget", number, "+42073723123").returncode == 0
+    assert softswitch(file, "forget", number, "42073723123").returncode == 1
+    assert "42073723123" not in softswitch(file, "account", number).stdout
+    assert len(json.loads(softswitch(file, "auditlog", "--action", "accounts.forget_number", "--json").stdout)) == 1
+
+
 def test_who_exports_for_the_printer_is_noted_and_nobody_else_reads_the_file(file: Path, tmp_path: Path) -> None:
     softswitch(file, *generation("printed", 4, "--pin-digits", "10"))
     target = tmp_path / "printed.csv"

@@ -72,6 +72,17 @@ def test_accounts_are_generated_with_funds_and_names_that_can_be_used(provider: 
     assert provider.audit() == []
 
 
+@pytest.mark.parametrize("asked", [{"pin_digits": 7}, {"pin_digits": 7, "first_number": 500}])
+def test_cards_get_pins_of_which_one_guess_in_a_million_is_right(provider: Any, asked: dict[str, Any]) -> None:
+    """Case L18: for twenty-five cards seven digits are too few, and eight will do."""
+    with pytest.raises(BatchError, match="need PINs of 8 digits"):
+        make(25, **asked)
+    assert make(25, pin_digits=8) == (1, 25)
+    with pytest.raises(BatchError, match="need PINs of 9 digits"):  # with those that others have
+        make(120, batch="another", pin_digits=8)
+    assert provider.audit() == []
+
+
 def test_passwords_may_be_digits_that_are_typed_at_the_telephone(provider: Any) -> None:
     make(20, password_digits=8)
     from billing.models import Account
