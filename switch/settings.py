@@ -152,7 +152,7 @@ class SwitchSettings:
     """So much of a callee's sound a caller hears before the answer, in all of a call."""
     max_unpaid_call_seconds: float = 14400.0
     """How long a call may last that nobody pays for; emergency calls are not ended."""
-    number_price: Decimal = Decimal("0.50")
+    number_price: Decimal = Decimal("1.00")
     """The most that a minute, or the answer, of a call may cost whose payer is known by the calling number alone."""
     emergency_numbers: tuple[str, ...] = ("112", "911")
     emergency_services: Mapping[str, str] = field(default_factory=dict)

@@ -136,7 +136,7 @@ class Security:
     md5_user_agents: tuple[str, ...] = ("baresip",)
     login_attempts: LoginAttempts = field(default_factory=LoginAttempts)
     messages: Messages = field(default_factory=Messages)
-    number_max_price: Decimal = Decimal("0.50")
+    number_max_price: Decimal = Decimal("1.00")
     """The most that a minute, or the answer, of a call may cost whose payer is known by the calling number alone."""
     nonce_secret: str | None = field(default=None, repr=False)
     """Signs digest nonces; None: a file in data_dir that the first start writes."""

@@ -97,8 +97,9 @@ def dial(system: System, phone: Phone, number: str) -> Call:
 def test_a_czech_caller_uses_a_card_twice_and_is_known_the_next_time(
     system: System, phones: Phones, new_card: Callable[..., Card]
 ) -> None:
+    ani = "88499100001"
     card, friend = new_card(), phones.registered(system.subscriber(paid=True))
-    caller = outside(system, phones, "420777100001")
+    caller, far = outside(system, phones, ani), phones.gateway(CARDS_GATEWAY, name=ani)
     call = dial(system, caller, CARD)
     at = EN.hears(call, "card-welcome")
     at = EN.hears(call, "for-this-language", after=at)
@@ -110,10 +111,13 @@ def test_a_czech_caller_uses_a_card_twice_and_is_known_the_next_time(
     at = CS.hears(call, "card-to-register-phone", after=at)
     call.send_digits("1")
     at = CS.hears(call, "card-phone-registered", after=at)
+    at = CS.hears(call, "card-phone-code", after=at)
+    call.send_digits("#")
+    at = CS.hears(call, "card-enter-destination", after=at)
     call.send_digits(f"{friend.settings.number}#")  # cuts the question short
     at = CS.hears(call, "card-you-have", after=at)
     incoming = friend.incoming(20)
-    assert incoming.caller_number == "420777100001"
+    assert incoming.caller_number == ani
     incoming.answer()
     incoming.wait_answered()
     assert_both_hear(call, incoming)
@@ -128,16 +132,21 @@ def test_a_czech_caller_uses_a_card_twice_and_is_known_the_next_time(
     again.hang_up()
     again.wait_ended()
     call.hang_up()
-    legs = card.legs(2)
-    assert [leg["dialled"] for leg in legs] == [friend.settings.number] * 2
-    assert all(Decimal(leg["amount"]) == PER_SECOND * int(leg["billed_seconds"]) > 0 for leg in legs)
+    rung = far.incoming(20)  # the number was claimed; who answers is asked for the code
+    rung.answer()
+    rung.wait_answered()
+    CS.hears(rung, "card-confirm-phone")
+    rung.hang_up()
+    legs = card.legs(3)
+    assert [leg["dialled"] for leg in legs] == [*[friend.settings.number] * 2, ani]
+    assert all(Decimal(leg["amount"]) == PER_SECOND * int(leg["billed_seconds"]) > 0 for leg in legs[:2])
     assert card.balance == 5 - sum(Decimal(leg["amount"]) for leg in legs)
     assert card.pin not in system.log
-    known = dial(system, caller, CARD)
-    EN.hears(known, "for-this-language")
-    known.send_digits("2")
-    CS.hears(known, "balance-is")
-    known.hang_up()
+    claimed = dial(system, caller, CARD)
+    EN.hears(claimed, "for-this-language")
+    claimed.send_digits("2")
+    CS.hears(claimed, "card-enter-destination")  # no PIN, and no word of the balance
+    claimed.hang_up()
 
 
 def test_three_wrong_pins_end_the_call_in_either_language(system: System, phones: Phones) -> None:

@@ -32,7 +32,7 @@ from ivr.apps.selfcare.telling import tell_balance, tell_expiry, tell_limit, tel
 from ivr.verbs import DialResult, TooManyTries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from billing_client.selfcare import AccountStatus
     from ivr.apps.selfcare.desk import Desk
@@ -70,6 +70,8 @@ class _Session:
     status: AccountStatus = field(init=False)
     attempts: int = 0
     """Codes of vouchers that may have been tried."""
+    ring: Callable[[], bool] | None = None
+    """Rings a number that was claimed in this session, at its end."""
     is_claimed: bool = False
     """The caller is known by a number that somebody has merely claimed for the card: it dials, and no more."""
 
@@ -120,6 +122,9 @@ async def calling_card(call: Ivr, *, desk: Desk) -> None:
         await call.play("service-unavailable")
     except TooManyTries:
         await call.play("no-entry")
+    finally:
+        if session.ring is not None:
+            session.ring()
     await call.play("goodbye")
 
 
@@ -146,7 +151,7 @@ async def _serve(session: _Session) -> None:
     if settings.announce_balance and not told and not session.is_claimed:
         await _tell(session)
     if known is None and settings.ask_register != "off":
-        await register_phone(call, session.desk, session.status.number)
+        session.ring = await register_phone(call, session.desk, session.status.number)
     await _calls(session)
 
 
