@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import os
 import secrets
@@ -26,10 +27,11 @@ from billing_client.numbering import digits_of
 from billing_client.passwords import MARK, Passwords
 from softswitch.ports import taken_ports
 from softswitch.runfiles import running_pid
-from softswitch.settings import reachable_at, recordings, reserved_names
+from softswitch.settings import reachable_at, recordings, reserved_names, switch_settings
 from softswitch.store import EmbeddedStore, StoreError, open_store
 from softswitch.supervise import up_file
 from softswitch.vouchers import keys_file
+from switch.ng import NgRelay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,6 +90,7 @@ def examine(configuration: Configuration) -> Iterator[Finding]:
     yield from _ports(configuration, is_running=bool(pid))
     if pid:
         yield from _media_server(configuration)
+        yield from _relays(configuration)
     yield from _recordings(configuration)
     yield from _disk(configuration)
     yield from _store(configuration)
@@ -121,6 +124,24 @@ def _media_server(configuration: Configuration) -> Iterator[Finding]:
             return
     good = answer.startswith("SIP/2.0 200")
     yield Finding("media server", Verdict.GOOD if good else Verdict.WARNING, f"{server} answers {answer[8:]}")
+
+
+def _relays(configuration: Configuration) -> Iterator[Finding]:
+    """Whether each media relay answers, as the switch would ask it."""
+    settings = switch_settings(configuration).relay
+
+    async def ask() -> list[tuple[tuple[str, int], bool]]:
+        relay = NgRelay(settings.addresses, secrets=settings.secrets)
+        await relay.start()
+        try:
+            answers = await asyncio.gather(*map(relay.answers, settings.addresses))
+            return list(zip(settings.addresses, answers, strict=True))
+        finally:
+            relay.close()
+
+    for (host, port), is_there in asyncio.run(ask()) if settings.addresses else ():
+        text = f"{host}:{port} " + ("answers" if is_there else "does not answer: calls that go through it are silent")
+        yield Finding("media relay", Verdict.GOOD if is_there else Verdict.BAD, text)
 
 
 def _options(host: str, port: int) -> bytes:

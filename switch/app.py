@@ -22,6 +22,7 @@ from switch.authentication import Subscribers
 from switch.call.caller import CallerCheck, known_carrier
 from switch.call.control import CallControl
 from switch.call.live import LiveCalls
+from switch.call.relay_watch import RelayWatch
 from switch.call.server_watch import ServerWatch
 from switch.call.services import Books, NodeKnowledge, Services
 from switch.call.settlement import Settlement, Volatile
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
     from billing_client.types import StoreEvent
     from switch.call.forward import Forwarding
+    from switch.ng import Address
     from switch.settings import SwitchSettings
 
 __all__ = ["Switch", "run"]
@@ -144,7 +146,7 @@ class Switch:
             self.control.beat(_BEAT_SECONDS),
             self.control.take_over(_BEAT_SECONDS, _SILENT_SECONDS),
             self.control.reconcile(_RECONCILE_SECONDS),
-            self.control.watch_media(),
+            RelayWatch(self.control).run(),
             ServerWatch(self.control).run(),
             self.control.hang_up_left(),
             self.live.run(),
@@ -371,9 +373,14 @@ class Switch:
             "draining": self.control.draining,
             "calls": len(self.control.calls),
             "unsettled_calls": self.control.unsettled,
+            "relays_away": [f"{host}:{port}" for host, port in self._relays_away()],
         }
-        healthy = self.store.is_connected and not self.control.draining
+        has_relay = not self.relay.carries_media or len(self._relays_away()) < len(self.settings.relay.addresses)
+        healthy = self.store.is_connected and has_relay and not self.control.draining
         return 200 if healthy else 503, "application/json", json.dumps(state).encode() + b"\n"
+
+    def _relays_away(self) -> list[Address]:
+        return self.relay.away if isinstance(self.relay, NgRelay) else []
 
     def _state(self) -> tuple[int, str, bytes]:
         state = {

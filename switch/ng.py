@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["NgError", "NgRelay", "NoRelay", "Relay", "RelayUnavailable", "bdecode", "bencode"]
+__all__ = ["Address", "NgError", "NgRelay", "NoRelay", "Relay", "RelayUnavailable", "bdecode", "bencode"]
+
+Address = tuple[str, int]
 
 _TRY_SECONDS: Final = (0.3, 0.7, 1.5)
 
@@ -105,6 +107,8 @@ class NgRelay(asyncio.DatagramProtocol):
         """Of relays of ours, which take no command without a mark (`media.ng_mark`); may be replaced."""
         self._waiting: dict[bytes, asyncio.Future[bytes]] = {}
         self._chosen: dict[str, tuple[str, int]] = {}
+        self._away: set[tuple[str, int]] = set()
+        """Those that did not answer when last spoken to."""
         self._doubtful: dict[str, set[tuple[str, int]]] = {}
         """By call: relays that answered nothing, and may hold something of it all the same."""
         self._transport: asyncio.DatagramTransport | None = None
@@ -206,11 +210,34 @@ class NgRelay(asyncio.DatagramProtocol):
         except NgError:
             return False
 
+    async def answers(self, address: Address) -> bool:
+        """Whether one relay answers."""
+        return await self._exchange(address, bencode({"command": "ping"})) is not None
+
+    def relay_of(self, call_id: str) -> Address | None:
+        """The relay that has a call."""
+        return self._chosen.get(call_id)
+
+    def is_away(self, address: Address) -> bool:
+        """Whether a relay did not answer when last spoken to."""
+        return address in self._away
+
+    @property
+    def away(self) -> list[Address]:
+        """The relays that new calls would have and that did not answer when last spoken to."""
+        return [address for address in self.addresses if address in self._away]
+
+    def _candidates(self, call_id: str) -> tuple[Address, ...]:
+        """Where a new call may go: a relay that is away is the last choice."""
+        first = hash(call_id) % len(self.addresses)
+        turned = self.addresses[first:] + self.addresses[:first]
+        return tuple(sorted(turned, key=self.is_away))
+
     async def _command(self, call_id: str, command: Mapping[str, object]) -> Mapping[str, object]:
         known, begins = self._chosen.get(call_id), command["command"] == "offer"
-        first = hash(call_id) % len(self.addresses)
-        for address in (known,) if known else self.addresses[first:] + self.addresses[:first]:
-            payload = await self._exchange(address, bencode(command))
+        for address in (known,) if known else self._candidates(call_id):
+            tries = _TRY_SECONDS[:1] if begins and self.is_away(address) else ()
+            payload = await self._exchange(address, bencode(command), tries)
             if payload is None:
                 if begins:
                     self._doubtful.setdefault(call_id, set()).add(address)
@@ -233,18 +260,20 @@ class NgRelay(asyncio.DatagramProtocol):
         at = b"%d" % (time.time() * 1_000_000)
         return b"M1:%s:%s:%s" % (at, _mark(secret, at, cookie, payload), payload)
 
-    async def _exchange(self, address: tuple[str, int], payload: bytes) -> bytes | None:
+    async def _exchange(self, address: Address, payload: bytes, tries: tuple[float, ...] = ()) -> bytes | None:
         if self._transport is None or self._transport.is_closing():
             return None
         cookie = token_hex(8).encode()
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting[cookie] = future
         try:
-            for seconds in _TRY_SECONDS:
+            for seconds in tries or _TRY_SECONDS:
                 self._transport.sendto(cookie + b" " + self._marked(address, cookie, payload), address)
                 done, _ = await asyncio.wait((future,), timeout=seconds)
                 if done:
+                    self._away.discard(address)
                     return future.result()
+            self._away.add(address)
             return None
         finally:
             del self._waiting[cookie]

@@ -192,7 +192,7 @@ class Recorder:
                 dialled=call.dialled,
                 started_at=call.started_at,
                 answered_at=call.answered_at,
-                ended_at=self._utc(),
+                ended_at=call.utc(),
                 cause=cause,
                 status=status,
                 ended_by=by,

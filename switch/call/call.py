@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from billing_client.types import StoreError, StoreUnavailable
@@ -73,6 +74,7 @@ class Call:
         "_task",
         "account",
         "answered_at",
+        "began",
         "bridge",
         "call_id",
         "callee",
@@ -100,6 +102,8 @@ class Call:
         self.trace = Trace()
         self.ladder = services.recorder.begin(invite.request.call_id, invite.flow)
         self.started_at = services.utc()
+        self.began = services.core.now()
+        """The same moment in monotonic seconds."""
         self.answered_at: datetime | None = None
         self.dialled = ""
         self.caller: Caller | None = None
@@ -140,6 +144,13 @@ class Call:
     def credit(self) -> Credit | None:
         """The funds that the call holds."""
         return self.payment.credit
+
+    def utc(self) -> datetime:
+        """Now, by this call's own clock: the wall's when it began, and monotonic since.
+
+        So start, answer and end of a call are as far apart as they were, whatever happens to the wall's clock.
+        """
+        return self.started_at + timedelta(seconds=self.services.core.now() - self.began)
 
     # events, one after the other --------------------------------------------------------------------------------
     def begin(self) -> None:
@@ -358,7 +369,7 @@ class Call:
 
     def _begin_to_pay(self) -> None:
         """Both sides have the answer: who cannot be connected, because the relay refused, owes nothing."""
-        self.answered_at = self.services.utc()
+        self.answered_at = self.utc()
         self.services.store.call_answered(self.call_id, self.answered_at)
         self.services.recorder.answered(self.trace, self.ladder)
         self.payment.answered(self._lasts_too_long)

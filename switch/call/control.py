@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 from billing_client.types import CallFinish, StoreError
 from switch.call.call import Call
-from switch.call.state import CallState
-from switch.ng import RelayUnavailable
 from switch.sip.errors import ParseError
 from switch.sip.validate import stateless_tag
 
@@ -92,11 +90,12 @@ class CallControl:
         return self.settlement.waiting
 
     # supervision ------------------------------------------------------------------------------------------------
-    def disconnect(self, call_id: str, text: str, by: EndedBy = "admin") -> bool:
-        """End a call by order; False: it is not here."""
+    def disconnect(self, call_id: str, text: str, by: EndedBy = "admin", *, heard_at: float | None = None) -> bool:
+        """End a call by order; False: it is not here. What came after `heard_at` (monotonic) is not charged."""
         call = self.calls.get(call_id)
         if call is None:
             return False
+        call.payment.heard_at = heard_at
         call.trace.add("end", "ended by order: {text}", text=text)
         call.hang_up(by, 31 if by == "media" else 16, text)
         return True
@@ -113,28 +112,6 @@ class CallControl:
         if standing.left:
             log.warning("hung up calls of an earlier life", extra={"calls": len(standing.left)})
         standing.forget_left()
-
-    async def watch_media(self) -> None:
-        """Ask the relay about every call with sound now and then: an answered one that it has given up on is dead.
-
-        It drops calls that nobody asks about, so those that have rung for a while are asked about too: they may have
-        early media, and their answer must find its streams.
-        """
-        settings = self.services.settings.relay
-        rang: set[str] = set()
-        while self.services.relay.carries_media:
-            await asyncio.sleep(settings.query_seconds)
-            present = [call for call in self.calls.values() if call.bridge.relay.carries_media]
-            ringing = {call.call_id for call in present if call.state is CallState.RINGING}
-            asked = [call for call in present if call.state is CallState.ANSWERED or call.call_id in rang & ringing]
-            rang = ringing
-            for call in asked:
-                try:
-                    known = await self.services.relay.query(call.call_id)
-                except RelayUnavailable:
-                    break  # the calls may still be heard: no reason to end them
-                if known is None and call.state is CallState.ANSWERED:
-                    self.disconnect(call.call_id, "No media", by="media")
 
     async def beat(self, seconds: float) -> None:
         """Tell the store that we live, so that another switch does not settle our calls; end those that one has."""

@@ -115,7 +115,7 @@ def describe(call: Call, now: float, media: Mapping[str, Any] | None) -> dict[st
         "country": rate.country if rate else "",
         "gateway": call.gateway.name if call.gateway else "",
         "started_at": call.started_at.isoformat(timespec="seconds"),
-        "seconds": int((call.services.utc() - since).total_seconds()),
+        "seconds": int((call.utc() - since).total_seconds()),
         "price": _text(rate.next_price if rate else None),
         "locked": _text(credit.locked if credit else None),
         "spent": _text(charge.amount if charge else None),

@@ -27,7 +27,17 @@ __all__ = ["Payment"]
 class Payment:
     """What a call's payer pays; nothing of it where nobody of ours does."""
 
-    __slots__ = ("_bound", "_is_emergency", "_is_taken", "_services", "_watch", "credit", "unstarted", "warrant")
+    __slots__ = (
+        "_bound",
+        "_is_emergency",
+        "_is_taken",
+        "_services",
+        "_watch",
+        "credit",
+        "heard_at",
+        "unstarted",
+        "warrant",
+    )
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -38,6 +48,8 @@ class Payment:
         self.credit: Credit | None = None
         self.warrant: Warrant | None = None
         """What INVITEs to carriers show: given when the store has the call, or is to be told of it; until its end."""
+        self.heard_at: float | None = None
+        """Monotonic: when a call was last heard of that ends because its sound was lost; the silence since is free."""
         self.unstarted: CallStart | None = None
         """What the store has not been told, because it was away."""
 

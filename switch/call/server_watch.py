@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from switch.call.state import CallState
@@ -18,8 +17,6 @@ from switch.sip.flow import Hop
 from switch.sip.message import Request
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from switch.call.call import Call
     from switch.call.control import CallControl
     from switch.sip.message import Response
@@ -50,14 +47,14 @@ class ServerWatch:
         while True:
             await asyncio.sleep(ASK_SECONDS)
             server = self._control.services.settings.media_server
-            if server is None or not any(map(self._with_server, self._control.calls.values())):
+            if server is None or all(self._with_server(call) is None for call in self._control.calls.values()):
                 self._silences = 0
                 continue
             await self.ask(server)
 
     async def ask(self, server: tuple[str, int]) -> None:
         """Ask once, and end what the answer, or its lack, says is over."""
-        asked_at = self._control.services.utc()
+        asked_at = self._control.services.core.now()
         response = await self._answer(server)
         if response is None:
             self._silences += 1
@@ -67,7 +64,7 @@ class ServerWatch:
         self._silences = 0
         seconds = uptime(response)
         if seconds is not None:
-            self._end_older(asked_at - timedelta(seconds=seconds))
+            self._end_older(asked_at - seconds)
 
     async def _answer(self, server: tuple[str, int]) -> Response | None:
         core = self._control.services.core
@@ -97,23 +94,31 @@ class ServerWatch:
         except TimeoutError:
             return None
 
-    def _end_older(self, than: datetime) -> None:
+    def _end_older(self, than: float) -> None:
         """End the calls with it that began before."""
-        lost = [call for call in self._control.calls.values() if (since := self._with_server(call)) and since < than]
+        lost = [
+            call
+            for call in self._control.calls.values()
+            if (since := self._with_server(call)) is not None and since < than
+        ]
         for call in lost:
             self._control.disconnect(call.call_id, "The media server has ended", by="media")
         if lost:
             log.warning("ended calls that a media server left when it died", extra={"calls": len(lost)})
 
-    def _with_server(self, call: Call) -> datetime | None:
-        """Since when a call is answered and has a leg with the media server; None: it has none."""
+    def _with_server(self, call: Call) -> float | None:
+        """Since when a call is answered and has a leg with the media server; None: it has none.
+
+        In monotonic seconds, which no step of the clock moves.
+        """
         server = self._control.services.settings.media_server
         if call.state is not CallState.ANSWERED:
             return None
         if call.invite.flow.remote[:2] == server:
-            return call.started_at  # it was there before it sent the INVITE
+            return call.began  # it was there before it sent the INVITE
         if call.callee is not None and call.callee.dialog.flow.remote[:2] == server:
-            return call.answered_at
+            answered_at = call.answered_at or call.started_at
+            return call.began + (answered_at - call.started_at).total_seconds()
         return None
 
 

@@ -207,11 +207,12 @@ class Settlement:
 
 
 def call_finish(call: Call, credit: Credit, by: EndedBy, cause: int, status: int | None) -> CallFinish:
-    """The end of a call that ends now, and what it costs."""
-    charge = credit.charge(call.services.core.now())
+    """The end of a call that ends now, and what it costs: up to the last moment at which it was heard of."""
+    now, heard_at = call.services.core.now(), call.payment.heard_at
+    charge = credit.charge(now if heard_at is None else min(now, heard_at))
     return CallFinish(
         call_id=call.call_id,
-        ended_at=call.services.utc(),
+        ended_at=call.utc(),
         answered_at=call.answered_at,
         billed_seconds=charge.billed_seconds,
         amount=charge.amount,
