@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from switch.core import EXTENSIONS as UNDERSTOOD
 from switch.sip.grammar import split_list
 
 if TYPE_CHECKING:
@@ -147,6 +148,9 @@ def answer_within(request: Request, *, to_account: bool) -> Answer | None:
     `to_account`: the other party is a phone of ours, or a call that is forwarded to one.
     """
     method = request.method
+    unknown = () if request.get("Require") is None else _not_understood(request)
+    if unknown:
+        return Answer(420, (("Unsupported", ", ".join(unknown)),))  # RFC 3261 section 8.2.2.3
     if method in _STOPPED:
         return Answer(_STOPPED[method], (("Accept", "application/sdp"),) if method == "OPTIONS" else ())
     if method not in _BODIES:
@@ -156,6 +160,10 @@ def answer_within(request: Request, *, to_account: bool) -> Answer | None:
     if method == "INFO" and request.get("Info-Package") is not None:
         return Answer(469, (("Recv-Info", ""),))  # RFC 6086 section 4.2.2: we have said that we want none
     return _content_refusal(request)
+
+
+def _not_understood(request: Request) -> list[str]:
+    return [tag for tag in request.values("Require") if tag.lower() not in UNDERSTOOD]
 
 
 def message_refusal(request: Request) -> Answer | None:

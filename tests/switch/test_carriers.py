@@ -384,3 +384,23 @@ async def test_explain_knows_what_rests_and_where_names_lead(world: World, tmp_p
         assert any("by carrier sample-carrier" in reason["text"] for reason in told["reasons"])
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("method", ["INVITE", "INFO"])
+async def test_what_we_do_not_know_is_refused_within_a_call_too_and_the_call_stands(world: World, method: str) -> None:
+    async with carriers(world) as (first, _), world.phone("101") as alice:
+        await alice.register()
+        await first.call("101", authenticate=False)
+        await alice.answer()
+        session = (await first.connected()).session
+        await alice.expect(Acknowledged)
+        body = sdp(41000) if method == "INVITE" else b""
+        for require, status in (("precondition", 420), ("timer", 200)):
+            first.perform(session.send(method, first.now(), headers=[("Require", require)], body=body))
+            if status == 200:
+                asked = await alice.expect(Requested)
+                assert asked.request.get("Require") is None
+                alice.perform(asked.session.respond(asked.transaction, 200, alice.now(), body=body))
+            response = (await first.expect(Replied)).response
+            assert response.status == status
+            assert response.get("Unsupported") == (require if status == 420 else None)
