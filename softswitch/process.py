@@ -18,16 +18,17 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import uvloop
 
 from softswitch import logs
-from softswitch.config import ConfigurationInvalidError, load
+from softswitch.config import load
 from softswitch.launch import end_with_parent
+from softswitch.reading import Reloading
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from softswitch.config import Configuration
+    from softswitch.config import Configuration, ConfigurationInvalidError
 
-__all__ = ["Program", "Start", "notify_systemd", "run_program"]
+__all__ = ["Program", "Start", "notify_systemd", "run_program", "tell_refused"]
 
 Settings = TypeVar("Settings")
 ORPHAN_SECONDS = 5.0
@@ -81,25 +82,28 @@ async def _run(program: Program[Settings], configuration: Configuration, start: 
         if start.parent is not None and os.getppid() != start.parent:
             loop.call_later(ORPHAN_SECONDS, os._exit, 1)
 
-    def reload() -> None:
-        try:
-            fresh = load(start.file)
-        except ConfigurationInvalidError as error:
-            log.error("the changed configuration is refused, the one before stays")
-            for problem in str(error).splitlines():
-                log.error("%s", problem)
-            return
+    def take_over(fresh: Configuration) -> None:
         logs.set_up(program.name, fresh.log)
         reloads.put_nowait(program.settings(fresh))
 
+    reloading = Reloading(lambda: start.file, take_over, tell_refused)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
-    loop.add_signal_handler(signal.SIGHUP, reload)
+    loop.add_signal_handler(signal.SIGHUP, reloading.ask)
     try:
         await program.run(program.settings(configuration), lambda: _say_ready(start), stop, reloads)
     except asyncio.CancelledError:
         if not stop.is_set():
             raise
+    finally:
+        await reloading.close()
+
+
+def tell_refused(error: ConfigurationInvalidError) -> None:
+    """Says in the log what is wrong with a changed file."""
+    log.error("the changed configuration is refused, the one before stays")
+    for problem in str(error).splitlines():
+        log.error("%s", problem)
 
 
 def _say_ready(start: Start) -> None:

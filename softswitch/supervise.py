@@ -15,8 +15,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from softswitch.child import Child, program_command
-from softswitch.config import Configuration, ConfigurationInvalidError, load
 from softswitch.ports import taken_ports
+from softswitch.process import tell_refused
+from softswitch.reading import Reloading
 from softswitch.runfiles import hold
 from softswitch.settings import media_secret, nonce_secret
 from softswitch.store import STOP_SECONDS, EmbeddedStore
@@ -24,6 +25,8 @@ from softswitch.store import STOP_SECONDS, EmbeddedStore
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from softswitch.config import Configuration
 
 __all__ = ["PortsTakenError", "Supervisor", "up_file"]
 
@@ -53,6 +56,7 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._children: list[Child] = []
         self._stops_asked = 0
+        self._reloading = Reloading(lambda: self.configuration.file, self._take_over, tell_refused)
 
     async def run(self, *, prepare: Callable[[], None], welcome: Callable[[], None]) -> None:
         """Starts everything, calls `welcome`, and ends everything when asked to.
@@ -76,6 +80,7 @@ class Supervisor:
                     await self._supervise()
             finally:
                 await _cancel(starting, stopping)
+                await self._reloading.close()
                 await self._end()
 
     async def _start(self, held: ExitStack, prepare: Callable[[], None]) -> None:
@@ -151,14 +156,10 @@ class Supervisor:
                 child.send_signal(signal.SIGTERM)
 
     def reload(self) -> None:
-        """Takes a changed file over; a broken one is refused and told, and everything goes on as it was."""
-        try:
-            fresh = load(self.configuration.file)
-        except ConfigurationInvalidError as error:
-            log.error("the changed configuration is refused, the one before stays")
-            for problem in str(error).splitlines():
-                log.error("%s", problem)
-            return
+        """Takes a changed file over, soon; a broken one is refused and told, and everything goes on as it was."""
+        self._reloading.ask()
+
+    def _take_over(self, fresh: Configuration) -> None:
         for key in fixed_changes(self.configuration, fresh):
             log.warning("%s: the change counts from the next start", key)
         self.configuration = replace(fresh, **{key: getattr(self.configuration, key) for key in FIXED_KEYS})
