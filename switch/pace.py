@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from switch.call.crossing import Answer
 
@@ -13,13 +13,16 @@ if TYPE_CHECKING:
 
     from switch.settings import MessageSettings
 
-__all__ = ["Pace"]
+__all__ = ["MOST_COUNTED", "Pace"]
+
+MOST_COUNTED: Final = 100_000
 
 
 class Pace:
     """Counts messages from one start of a period to the next; whoever reaches his share waits for that.
 
-    It holds as many entries as there were senders and recipients in one period.
+    It holds as many entries as there were senders and recipients in one period, `MOST_COUNTED` at most: whoever was
+    counted first is then forgotten.
     """
 
     def __init__(self, settings: Callable[[], MessageSettings], clock: Callable[[], float]) -> None:
@@ -28,6 +31,9 @@ class Pace:
         self._clock = clock
         self._began = clock()
         self._counts: dict[Hashable, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._counts)
 
     def refusal(self, senders: Iterable[Hashable], recipients: Iterable[Hashable] = ()) -> Answer | None:
         """Count one more message; how it is refused if it is one too many, None if it is not.
@@ -44,5 +50,7 @@ class Pace:
                 seconds = ceil(self._began + settings.per_seconds - now)
                 return Answer(480, (("Retry-After", str(max(seconds, 1))),))
         for key, _ in shares:
+            if key not in self._counts and len(self._counts) >= MOST_COUNTED:
+                del self._counts[next(iter(self._counts))]
             self._counts[key] = self._counts.get(key, 0) + 1
         return None

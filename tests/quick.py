@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import re
 import secrets
 from typing import TYPE_CHECKING, Self
 
+from media.g711 import ulaw
+from media.rtp import HEADER
+from media.tone import tone
 from switch.sip.digest import answer_challenge, choose_challenge
 from switch.sip.message import Request, Response, parse_message
 
@@ -23,12 +27,13 @@ _OFFER = (
 )
 
 
+_TONE = ulaw(tone(400, 0.02))
 _TRIES = 6
 _RESEND_SECONDS = 5.0
 
 
 class QuickPhone(asyncio.DatagramProtocol):
-    """Calls, registers and sends messages; has no sound, but an address for it."""
+    """Calls, registers and sends messages; says a tone where asked to, and hears nothing."""
 
     def __init__(self, target: tuple[str, int], user: str = "101", password: str = "") -> None:
         self.target = target
@@ -73,7 +78,9 @@ class QuickPhone(asyncio.DatagramProtocol):
         if waiting is not None:
             waiting.put_nowait(message)
 
-    async def call(self, uri: str, *lines: tuple[str, str], most_seconds: float | None = None) -> int:
+    async def call(
+        self, uri: str, *lines: tuple[str, str], most_seconds: float | None = None, talks: bool = False
+    ) -> int:
         """Call; hang up after so many seconds, or wait for the other side to. Returns the final status."""
         call_id = secrets.token_hex(8)
         waiting = self._waiting[call_id] = asyncio.Queue()
@@ -84,15 +91,29 @@ class QuickPhone(asyncio.DatagramProtocol):
             self._acknowledge(request, answer)
             if answer.status >= 300:
                 return answer.status
+            talking = asyncio.create_task(self._talk(answer.body)) if talks else None
             try:
                 async with asyncio.timeout(30 if most_seconds is None else most_seconds):
                     while not _is_request(await waiting.get(), "BYE"):
                         pass
             except TimeoutError:
                 await self._hang_up(request, answer, waiting)
+            finally:
+                if talking is not None:
+                    talking.cancel()
             return answer.status
         finally:
             del self._waiting[call_id]
+
+    async def _talk(self, description: bytes) -> None:
+        """Say a tone to where this description says."""
+        found = re.search(rb"m=audio (\d+)", description)
+        assert found is not None, description
+        source = secrets.randbits(32)
+        for number in itertools.count(1):
+            header = HEADER.pack(0x80, 0, number & 0xFFFF, 160 * number & 0xFFFFFFFF, source)
+            self._sound.sendto(header + _TONE, ("127.0.0.1", int(found[1])))
+            await asyncio.sleep(0.02)
 
     async def send(self, method: str, uri: str, *lines: tuple[str, str], body: bytes = b"", to: str = "") -> int:
         """A request outside dialogs; its final status."""

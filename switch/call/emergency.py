@@ -7,8 +7,9 @@ Counted in memory, on each switch for itself, so that no outage of anything else
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Final
+
+from switch.call.lately import Lately
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +20,6 @@ MOST_AT_A_TIME: Final = 2
 ALARM_CALLS: Final = 3
 """So many calls within `ALARM_SECONDS` raise an alarm, and so does each one after them."""
 ALARM_SECONDS: Final = 3600.0
-MOST_NAMES: Final = 10_000
 
 
 class EmergencyCalls:
@@ -29,7 +29,7 @@ class EmergencyCalls:
         self.alarms = 0
         """Raised since the start."""
         self._running: dict[str, frozenset[str]] = {}
-        self._lately: dict[str, deque[float]] = {}
+        self._lately = Lately(ALARM_CALLS, ALARM_SECONDS)
 
     def begin(self, call_id: str, callers: Iterable[str], now: float) -> str | None:
         """One more begins; the caller of whom two run already, and then it does not begin.
@@ -37,12 +37,7 @@ class EmergencyCalls:
         `callers` are all that it counts for: its account, and the address of a carrier that it came through.
         """
         names = frozenset(callers)
-        for name in names:
-            times = self._lately.pop(name, None) or deque(maxlen=ALARM_CALLS)
-            times.append(now)
-            self._lately[name] = times
-            while len(self._lately) > MOST_NAMES:
-                del self._lately[next(iter(self._lately))]
+        self._lately.happened(names, now)
         for name in sorted(names):
             if sum(name in running for running in self._running.values()) >= MOST_AT_A_TIME:
                 return name
@@ -51,8 +46,7 @@ class EmergencyCalls:
 
     def is_alarming(self, callers: Iterable[str], now: float) -> bool:
         """Whether somebody has to look at who calls; counts it as an alarm."""
-        found = [times for name in callers if (times := self._lately.get(name)) and len(times) == ALARM_CALLS]
-        is_alarming = any(now - times[0] < ALARM_SECONDS for times in found)
+        is_alarming = any(self._lately.is_full(name, now) for name in callers)
         self.alarms += is_alarming
         return is_alarming
 

@@ -8,10 +8,10 @@ an argument.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from switch.call.lately import Lately
 from switch.sip.message import Response
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ __all__ = ["EarlySound", "UnansweredSound", "without_sound"]
 MOST_LONG: Final = 5
 """So often within `MEMORY_SECONDS` an account is heard for long without an answer; then it is not."""
 MEMORY_SECONDS: Final = 3600.0
-MOST_NAMES: Final = 10_000
 
 
 @dataclass(slots=True)
@@ -70,22 +69,16 @@ class UnansweredSound:
     def __init__(self) -> None:
         self.count = 0
         """Calls in which it happened, since the start."""
-        self._times: dict[str, deque[float]] = {}
+        self._lately = Lately(MOST_LONG, MEMORY_SECONDS)
 
     def heard(self, names: Iterable[str], now: float) -> None:
         """It happened once more."""
         self.count += 1
-        for name in names:
-            times = self._times.pop(name, None) or deque(maxlen=MOST_LONG)
-            times.append(now)
-            self._times[name] = times
-            while len(self._times) > MOST_NAMES:
-                del self._times[next(iter(self._times))]
+        self._lately.happened(names, now)
 
     def is_muted(self, name: str, now: float) -> bool:
         """Whether it has happened too often."""
-        times = self._times.get(name)
-        return times is not None and len(times) == MOST_LONG and now - times[0] < MEMORY_SECONDS
+        return self._lately.is_full(name, now)
 
 
 def without_sound(response: Response) -> Response:

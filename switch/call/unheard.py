@@ -28,6 +28,8 @@ WITHIN_SECONDS: Final = 600.0
 PAUSE_SECONDS: Final = 300.0
 _MOST_HOSTS: Final = 4096
 _MOST_SENDERS: Final = 8
+_MOST_NAME: Final = 64
+"""Characters of a User-Agent that tell senders apart."""
 
 
 @dataclass(slots=True)
@@ -46,6 +48,14 @@ class Unheard:
         self._hosts: OrderedDict[str, _Host] = OrderedDict()
         self.missed = 0
         """Answered calls that nobody acknowledged, since the start."""
+
+    def __len__(self) -> int:
+        return len(self._hosts)
+
+    @property
+    def senders(self) -> int:
+        """How many are remembered, of all addresses."""
+        return sum(len(host.heard) for host in self._hosts.values())
 
     def acknowledged(self, request: Request, flow: Flow) -> None:
         """The caller hears us."""
@@ -86,4 +96,4 @@ def _sender(request: Request, flow: Flow) -> tuple[object, ...]:
         via: object = (request.via.host, request.via.port)
     except ParseError:
         via = None
-    return (flow.remote[1], via, request.get("User-Agent"))
+    return (flow.remote[1], via, (request.get("User-Agent") or "")[:_MOST_NAME])

@@ -81,9 +81,14 @@ class Guesses:
         self._accounts: dict[str, str] = {}
         """The account of other names than its number."""
         self._known: dict[tuple[str, str], float] = {}
-        """Until when an address counts as the owner's."""
+        """Until when an address counts as the owner's; in that order."""
         self.put_off = 0
         """Attempts that were not judged."""
+
+    @property
+    def known(self) -> int:
+        """Addresses of owners that are remembered."""
+        return len(self._known)
 
     def may_try(self, name: str, host: str, now: float) -> bool:
         """Whether to judge an attempt to log in by this name from this address."""
@@ -126,10 +131,11 @@ class Guesses:
 
     def succeeded(self, account: str, host: str, now: float) -> None:
         """Whoever is at this address knows the password of this account."""
-        pair = (account, source_key(host))
-        if pair not in self._known and len(self._known) >= _MAX_KNOWN:
-            del self._known[next(iter(self._known))]
-        self._known[pair] = now + _KNOWN_SECONDS
+        known, pair = self._known, (account, source_key(host))
+        known.pop(pair, None)
+        known[pair] = now + _KNOWN_SECONDS
+        while known[oldest := next(iter(known))] <= now or len(known) > _MAX_KNOWN:
+            del known[oldest]
 
     def slowed(self, now: float) -> dict[str, int]:
         """Accounts, and names of nobody, for which attempts wait for their turn: how many wrong passwords each had."""

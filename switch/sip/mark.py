@@ -78,6 +78,9 @@ class Marks:
         self._used: OrderedDict[str, float] = OrderedDict()
         """MACs of calls that were let in, and until when (epoch) they could be shown again."""
 
+    def __len__(self) -> int:
+        return len(self._used)
+
     def put(self, request: Request, chain: Chain) -> None:
         """Mark a request of ours; nothing that is covered may change afterwards."""
         names = f"by={quote(chain.by, safe=':')};from={quote(chain.address, safe=':')}"

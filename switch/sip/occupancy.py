@@ -54,6 +54,9 @@ class Occupancy:
         self._by_key: Counter[str] = Counter()
         self.total = 0
 
+    def __len__(self) -> int:
+        return len(self._held) + len(self._by_key)
+
     def enter(self, call_id: str, chain: Chain, application: str, limits: Limits) -> Full | None:
         """Count one more application of a call; or say why not. `chain` is what led to it, without it."""
         full = self._full(chain, application, limits)
