@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Final
 
 from switch.call.crossing import replied, within_lines
 from switch.ng import NgError, NoRelay, RelayUnavailable
+from switch.sip.body import DESCRIPTION
 from switch.sip.flow import INNER
 from switch.sip.message import Response
-from switch.sip.session import IncomingInvite, Session, State
+from switch.sip.session import OFFERING, IncomingInvite, Session, State
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Hashable, Sequence
@@ -52,6 +53,7 @@ class Bridge:
         "_awaiting_ack",
         "_call_id",
         "_core",
+        "_described",
         "_expected",
         "_forks",
         "_forwarding",
@@ -75,6 +77,8 @@ class Bridge:
         self._links: dict[Session, Session] = {}
         self._forks: dict[Session, Hashable] = {}
         """Which of the caller's early dialogs stands for a callee's."""
+        self._described: set[Session] = set()
+        """The callees' dialogs that had a session description before the answer."""
         self._tags: dict[Session, str] = {}
         """Names of the callees' dialogs towards the relay."""
         self._awaiting_ack: dict[Session, tuple[Session, Request]] = {}
@@ -180,6 +184,8 @@ class Bridge:
         body = b""
         if response.sdp is not None or reliable:
             fork = self._link(session)
+            if response.sdp is not None and (event.reliable or event.invite.request.sdp is not None):
+                self._described.add(session)
             if event.invite.request.sdp is not None:
                 await self._hold_back()
             body = await self._response_body(session, event.invite.request, response, reliable=event.reliable)
@@ -202,6 +208,10 @@ class Bridge:
             return await self._answer(None, session, response.sdp)
         # RFC 3261 13.2.1: without an offer in the INVITE the first reliable response makes one
         return await self._offer(session, response.sdp) if reliable else b""
+
+    def connects(self, session: Session, response: Response) -> bool:
+        """Whether a callee's 2xx leads to a call that is heard: it, or a response before it, describes a session."""
+        return response.sdp is not None or session in self._described
 
     async def answered(self, session: Session, request: Request, response: Response) -> None:
         """The callee answered `request`: so do we, and acknowledge when the answer is complete."""
@@ -258,7 +268,7 @@ class Bridge:
                 self._core.now(),
                 headers=within_lines(request),
                 body=body,
-                content_type=request.get("Content-Type") or "",
+                content_type=DESCRIPTION if request.method in OFFERING else request.get("Content-Type") or "",
                 relates_to=relates_to,
             )
         )
@@ -271,7 +281,7 @@ class Bridge:
         self, session: Session, peer: Session, request: Request, unpracked: Response | None
     ) -> bytes:
         if request.sdp is None:
-            return request.body
+            return b"" if request.method in OFFERING else request.body
         first = self._invite.request.sdp
         if unpracked is not None and unpracked.sdp is not None and first is None:
             answer = await self._answer(peer, session, request.sdp)  # the reliable response was the offer
@@ -322,6 +332,8 @@ class Bridge:
 
     async def _reply_body(self, session: Session, event: Replied) -> bytes:
         response = event.response
+        if _is_mute(event.request, response):
+            raise NgError("a 2xx without a description that is understood")
         if response.sdp is None or response.status >= 300:
             return b""
         if event.request.sdp is not None:
@@ -334,6 +346,8 @@ class Bridge:
         if waiting is not None:
             peer, request = waiting
             try:
+                if event.request.sdp is None:
+                    raise NgError("an ACK without a description that is understood")
                 body = await self._answer(peer, event.session, event.request.sdp)
             except NgError:
                 if request.to_tag is None:
@@ -369,3 +383,10 @@ class Bridge:
 
     def _flush(self) -> None:
         self._core.perform(self._invite.flush(self._core.now()))
+
+
+def _is_mute(request: Request, response: Response) -> bool:
+    """Whether a 2xx within the call lacks the description that it must have, or has one that is not understood."""
+    if response.status >= 300 or request.method not in OFFERING or response.sdp is not None:
+        return False
+    return bool(response.body) or (request.sdp is not None and request.method != "PRACK")

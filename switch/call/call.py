@@ -215,7 +215,15 @@ class Call:
                 if self.invite.ack_seconds is not None and event.session is not self.callee:
                     self.services.check.unheard.acknowledged(self.invite.request, self.invite.flow)
                 self.invite.request.forget_parsed()
-                await self.bridge.acknowledged(event)
+                await self._acknowledged(event)
+
+    async def _acknowledged(self, event: Acknowledged) -> None:
+        try:
+            await self.bridge.acknowledged(event)
+        except NgError:  # it brought no answer to the callee's offer: nobody is connected, and nobody pays
+            self.answered_at = None
+            self.payment.void()
+            raise
 
     async def _requested(self, event: Requested) -> None:
         """A request within the call: it crosses if it is one of those that may, or is answered by us."""
@@ -343,8 +351,11 @@ class Call:
 
     async def _answered(self, event: Answered) -> None:
         core = self.services.core
-        is_rung = self.state is CallState.RINGING and self.ringing is not None and not self.invite.answered
-        found = self.ringing.answered(event) if is_rung and self.ringing is not None else None
+        ringing = self.ringing if self.state is CallState.RINGING and not self.invite.answered else None
+        if ringing is not None and ringing.is_mute(event):
+            await self._answered_mutely(event)
+            return
+        found = ringing.answered(event) if ringing is not None else None
         if found is None:
             core.perform(event.session.ack(event.invite.request, core.now()))
             core.perform(event.session.bye(core.now()))
@@ -367,6 +378,14 @@ class Call:
         if self.state is CallState.ANSWERED:
             self._begin_to_pay()
 
+    async def _answered_mutely(self, event: Answered) -> None:
+        """A 2xx without a session description that is understood: nobody would hear anybody, so nobody has answered."""
+        core, text = self.services.core, "Answer is not understood"
+        self.trace.add("hunt", "an answer is not understood: {type}", type=event.response.content_type or "no body")
+        core.perform(event.session.ack(event.invite.request, core.now()))
+        core.perform(event.session.bye(core.now(), [reason(88, text)]))
+        await self._branch_failed(Failed(event.invite, event.invite.request.response(502, text), local=False))
+
     def _begin_to_pay(self) -> None:
         """Both sides have the answer: who cannot be connected, because the relay refused, owes nothing."""
         self.answered_at = self.utc()
@@ -380,6 +399,9 @@ class Call:
     async def _failed(self, event: Failed) -> None:
         if not event.local and event.invite.transaction is not None:
             event.invite.transaction.user = None  # it lives on for half a minute
+        await self._branch_failed(event)
+
+    async def _branch_failed(self, event: Failed) -> None:
         result = await self.ringing.failed(event) if self.ringing is not None else None
         if result is not None and self._refusal is not None:
             self._end_refused(self._refusal)

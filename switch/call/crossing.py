@@ -14,11 +14,13 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from switch.core import EXTENSIONS as UNDERSTOOD
+from switch.sip.body import DESCRIPTION
 from switch.sip.grammar import split_list
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
+    from switch.sip.body import Part
     from switch.sip.message import HeaderLines, Message, Request, Response
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Answer",
     "Side",
     "answer_within",
+    "beside_description",
     "extensions",
     "invitation_lines",
     "message_refusal",
@@ -98,6 +101,12 @@ def invitation_lines(
     return _lines(request, crossing)
 
 
+def beside_description(request: Request, target: Side, *, is_emergency: bool) -> tuple[Part, ...]:
+    """The parts of an invitation's body that cross beside its session description: where somebody is who calls for
+    help (RFC 6442). All others end here."""
+    return request.content.locations if is_emergency and target is Side.CARRIER else ()
+
+
 def extensions(message: Message, name: str) -> list[str]:
     """Option tags of Supported or Require that concern the far end."""
     return [tag for tag in message.values(name) if tag.lower() in EXTENSIONS]
@@ -109,11 +118,11 @@ WITHIN: Final = frozenset({"Session-ID"})
 MESSAGES: Final = frozenset({"Content-Language", "Content-Type", "Date", "Expires", "Session-ID", "Subject"})
 """Header lines of a MESSAGE that cross (RFC 3428)."""
 
-_DESCRIPTION: Final = frozenset({"application/sdp"})
 _BODIES: Final[Mapping[str, frozenset[str]]] = {
-    "INVITE": _DESCRIPTION,
-    "UPDATE": _DESCRIPTION,
-    "PRACK": _DESCRIPTION,
+    # the description goes through the relay, wherever in the body it was; what came beside it ends here
+    "INVITE": frozenset({DESCRIPTION}),
+    "UPDATE": frozenset({DESCRIPTION}),
+    "PRACK": frozenset({DESCRIPTION}),
     # keys, a new picture, text; nothing that presses buttons of a telephone
     "INFO": frozenset({
         "application/dtmf", "application/dtmf-relay", "application/media_control+xml", "audio/telephone-event",
@@ -175,6 +184,9 @@ def _content_refusal(request: Request) -> Answer | None:
     if not request.body:
         return None
     accepted = _BODIES[request.method]
+    if DESCRIPTION in accepted:
+        refusal = request.content.refusal
+        return None if refusal is None else Answer(refusal.status, refusal.headers)
     if request.content_type not in accepted:
         return Answer(415, (("Accept", ", ".join(sorted(accepted))),))
     if request.tokens("Content-Encoding") - {"identity"}:

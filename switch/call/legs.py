@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from switch.call.crossing import Side, extensions, invitation_lines
+from switch.call.crossing import Side, beside_description, extensions, invitation_lines
 from switch.call.gateways import GATEWAY_RESPONSE_SECONDS, GATEWAY_RING_SECONDS, MAX_ADDRESSES
 from switch.call.hunt import Branch, Stage
 from switch.sip.address import NameAddr
+from switch.sip.body import DESCRIPTION, joined
 from switch.sip.destination import House
 from switch.sip.errors import LocalProtocolError
 from switch.sip.login import Login
@@ -122,8 +123,9 @@ def outgoing_request(call: Call, branch: Branch, body: bytes) -> Request:
         lines.append(("P-Asserted-Identity", f"<{Uri('sip', branch.identity(_payer_number(call)), domain)}>"))
     elif special is not None and special.asserts:
         lines.append(("P-Asserted-Identity", str(sender)))
+    content_type, body = _content(call, branch, body)
     if body:
-        lines.append(("Content-Type", "application/sdp"))
+        lines.append(("Content-Type", content_type))
     request = Request("INVITE", branch.uri, lines, body)
     marks = call.services.check.marks
     if special is not None and special.asserts and marks is not None:
@@ -131,12 +133,25 @@ def outgoing_request(call: Call, branch: Branch, body: bytes) -> Request:
     return request
 
 
+def _target(call: Call, branch: Branch) -> Side:
+    """Whom a branch leads to."""
+    if branch.invitation is not None:
+        return Side.OURSELVES
+    is_phone = branch.gateway is None and call.plan is not None and call.plan.callee is not None
+    return Side.PHONE if is_phone else Side.CARRIER
+
+
+def _content(call: Call, branch: Branch, description: bytes) -> tuple[str, bytes]:
+    """The body of a branch's INVITE: the description that the relay made, and what of the caller's goes with it."""
+    if call.invite.request.sdp is call.invite.request.body:
+        return DESCRIPTION, description
+    others = beside_description(call.invite.request, _target(call, branch), is_emergency=_is_emergency(call))
+    return joined(description, others) if others else (DESCRIPTION, description)
+
+
 def _crossing_lines(call: Call, branch: Branch) -> HeaderLines:
     """The caller's header lines that cross, and where the call has been."""
-    special, target = branch.invitation, Side.OURSELVES
-    if special is None:
-        is_phone = branch.gateway is None and call.plan is not None and call.plan.callee is not None
-        target = Side.PHONE if is_phone else Side.CARRIER
+    special, target = branch.invitation, _target(call, branch)
     is_hidden = _shows_forwarder(call, branch) if special is None else special.hides_privacy
     is_emergency = _is_emergency(call)
     crossed = invitation_lines(

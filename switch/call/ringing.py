@@ -205,6 +205,11 @@ class Ringing:
             self._set_timer(attempt, self._patience(branch), self._rang_out)
         return event if event.response.sdp is None else self._sounds(event, branch)
 
+    def is_mute(self, event: Answered) -> bool:
+        """Whether one that is rung answered with nothing that describes a session, now or before."""
+        is_rung, withheld = event.invite in self._attempts, self._sound.withheld.get(event.invite)
+        return is_rung and withheld is None and not self._call.bridge.connects(event.session, event.response)
+
     def answered(self, event: Answered) -> tuple[Branch, Response] | None:
         """The branch that answered, when all others have been given up, and its answer with the session description
         that it has given before; None: it is not rung any more."""
@@ -215,8 +220,7 @@ class Ringing:
         response, withheld = event.response, self._sound.withheld.get(event.invite)
         if withheld is not None and response.sdp is None:
             response = response.copy()
-            response.set("Content-Type", "application/sdp")
-            response.body = withheld
+            response.describe(withheld)
         self._stop_timer(event.invite)
         self._sound.legs.clear()  # it was answered: no unanswered sound
         self.stop(("Reason", 'SIP;cause=200;text="Call completed elsewhere"'))
@@ -231,9 +235,10 @@ class Ringing:
             return event  # announcements of ours end by themselves
         names = [name for name in (self._sounding(branch), self._listening) if name.startswith("account")]
         is_muted = self._sound.left(now) <= 0 or any(services.unanswered.is_muted(name, now) for name in names)
-        if is_muted and attempt.request.sdp is not None:
+        description = event.response.sdp
+        if is_muted and attempt.request.sdp is not None and description is not None:
             call.trace.add("hunt", "{name} is not heard before it answers", name=branch.name)
-            self._sound.withheld[attempt] = event.response.body
+            self._sound.withheld[attempt] = description
             return replace(event, response=without_sound(event.response))
         if self._sound.began(attempt, now):
             left = max(0.0, self._sound.left(now))

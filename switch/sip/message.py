@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final, Self
 
 from switch.sip.address import NameAddr
+from switch.sip.body import DESCRIPTION, media_type, read_content
 from switch.sip.errors import LocalProtocolError, ParseError
 from switch.sip.grammar import TOKEN, is_token, split_list
 from switch.sip.header_names import CANONICAL, KNOWN, canonical_name
@@ -21,6 +22,8 @@ from switch.sip.wire import HeaderLines, split_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from switch.sip.body import Content
 
 __all__ = ["HeaderLines", "Message", "Request", "Response", "canonical_name", "parse_message"]
 
@@ -37,6 +40,7 @@ class Message:
 
     __slots__ = (
         "_contact",
+        "_content",
         "_cseq",
         "_first",
         "_from",
@@ -66,6 +70,7 @@ class Message:
         self._to: NameAddr | None = None
         self._cseq: tuple[int, str] | None = None
         self._contact: NameAddr | None = None
+        self._content: tuple[bytes, Content] | None = None
 
     # reading ------------------------------------------------------------------------------------------------------
     def get(self, name: str) -> str | None:
@@ -152,12 +157,27 @@ class Message:
     @property
     def content_type(self) -> str:
         """The media type of the body in lower case without parameters; empty without body type."""
-        return (self.get("Content-Type") or "").partition(";")[0].strip().lower()
+        return media_type(self.get("Content-Type"))
+
+    @property
+    def content(self) -> Content:
+        """What the body holds for us."""
+        known = self._content
+        if known is None or known[0] is not self.body:
+            known = self._content = (self.body, read_content(self.get, self.body))
+        return known[1]
 
     @property
     def sdp(self) -> bytes | None:
-        """The body when it is a session description."""
-        return self.body if self.body and self.content_type == "application/sdp" else None
+        """The session description, wherever in the body it is; None where there is none that is understood."""
+        return self.content.description if self.body else None
+
+    def describe(self, description: bytes) -> None:
+        """Make a session description the whole body."""
+        self.headers[:] = [line for line in self.headers if not line[0].startswith("Content-")]
+        self.headers.append(("Content-Type", DESCRIPTION))
+        self.body = description
+        self._changed()
 
     def _required(self, name: str) -> str:
         value = self.get(name)

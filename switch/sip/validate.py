@@ -10,6 +10,7 @@ from __future__ import annotations
 from hashlib import blake2s
 from typing import TYPE_CHECKING, Final
 
+from switch.sip.body import DESCRIPTION
 from switch.sip.errors import ParseError
 from switch.sip.grammar import split_list
 from switch.sip.message import Request
@@ -26,7 +27,6 @@ _STANDARD_METHODS: Final = frozenset((
     "SUBSCRIBE", "UPDATE",
 ))  # fmt: skip
 _SESSION_METHODS: Final = frozenset(("INVITE", "PRACK", "UPDATE"))
-_SESSION_TYPES: Final = ("application/sdp",)
 
 
 def validate_request(
@@ -34,12 +34,11 @@ def validate_request(
     *,
     methods: Collection[str],
     extensions: Collection[str],
-    session_types: Collection[str] = _SESSION_TYPES,
 ) -> Response | None:
     """The response that refuses a request, or None when it may go on; an ACK always may (17.1.1.3).
 
-    `methods` are those that we implement, `extensions` the option tags, `session_types` the bodies that may describe a
-    session. Max-Forwards counts where a request would be passed on: not for what ends here by its nature.
+    `methods` are those that we implement, `extensions` the option tags; what bodies may hold says `switch/sip/body.py`.
+    Max-Forwards counts where a request would be passed on: not for what ends here by its nature.
     """
     method = request.method
     if method == "ACK":
@@ -54,8 +53,8 @@ def validate_request(
         return (
             _check_hops(request)
             or _check_extensions(request, extensions)
-            or _check_content(request, session_types)
-            or _check_accept(request, session_types)
+            or _check_content(request)
+            or _check_accept(request)
         )
     except ParseError as error:
         return _refusal(request, error.status, reason=f"Bad Request - {error.reason}")
@@ -79,27 +78,22 @@ def _is_passed_on(request: Request) -> bool:
     return request.method not in ("REGISTER", "CANCEL") and request.to_tag is None and request.uri.user is not None
 
 
-def _check_content(request: Request, session_types: Collection[str]) -> Response | None:
+def _check_content(request: Request) -> Response | None:
     """RFC 3261 section 8.2.3, for the bodies that we must understand; others travel untouched."""
     if not request.body or request.method not in _SESSION_METHODS:
         return None
-    if "handling=optional" in (request.get("Content-Disposition") or "").replace(" ", "").lower():
-        return None
-    if request.content_type not in session_types:
-        return _refusal(request, 415, [("Accept", ", ".join(session_types))])
-    if request.tokens("Content-Encoding") - {"identity"}:
-        return _refusal(request, 415, [("Accept-Encoding", "identity")])
-    return None
+    refusal = request.content.refusal
+    return None if refusal is None else _refusal(request, refusal.status, refusal.headers)
 
 
-def _check_accept(request: Request, session_types: Collection[str]) -> Response | None:
+def _check_accept(request: Request) -> Response | None:
     """RFC 4475 section 3.3.15: the answer to an INVITE holds a session description, which its sender must accept."""
     if request.method != "INVITE" or request.get("Accept") is None:
         return None
     accepted = {value.partition(";")[0].strip() for value in request.tokens("Accept")}
-    if accepted & {"*/*", "application/*", *session_types}:
+    if accepted & {"*/*", "application/*", DESCRIPTION}:
         return None
-    return _refusal(request, 406, [("Accept", ", ".join(session_types))])
+    return _refusal(request, 406, [("Accept", DESCRIPTION)])
 
 
 def is_misrouted(message: Request | Response) -> bool:

@@ -15,11 +15,13 @@ from switch.sip.session.events import (
     SessionEvent,
     Withdrawn,
 )
+from switch.sip.session.in_flight import OFFERING
 from switch.sip.session.incoming import IncomingInvite
 from switch.sip.session.outgoing import OutgoingInvite
 from switch.sip.session.session import Session, State
 
 __all__ = [
+    "OFFERING",
     "Acknowledged",
     "Answered",
     "Cancelled",
