@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ivr.outgoing import Origin, OutgoingLeg
-from ivr.sip_leg import SipLeg, q850, reason
+from ivr.sip_leg import SipLeg, reason
+from switch.sip.reason import reason_cause
 from switch.sip.session import Acknowledged, Cancelled
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class IncomingLeg(SipLeg):
         """Something happened in the dialog, or before it."""
         match event:
             case Cancelled(_, request):
-                self.cause = q850(request) or 16
+                self.cause = reason_cause(request) or 16
                 self.status = 487
                 self.over()
             case Acknowledged() if self.is_gone:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 from ivr.details import ANONYMOUS
 from ivr.leg import DialFailed
-from ivr.sip_leg import SipLeg, q850, reason
+from ivr.sip_leg import SipLeg, reason
 from media.ports import NoPortsError
 from switch.sip.address import NameAddr
 from switch.sip.errors import ParseError
 from switch.sip.flow import Hop
 from switch.sip.mark import NOBODY
 from switch.sip.message import Request
+from switch.sip.reason import reason_cause
 from switch.sip.session import Answered, Failed, Progressed
 from switch.sip.uri import Uri
 
@@ -129,7 +130,7 @@ class OutgoingLeg(SipLeg):
                 self._was_answered(session, response)
             case Failed(_, response, _):
                 if not self.is_gone:
-                    self.status, self.cause = response.status, q850(response)
+                    self.status, self.cause = response.status, reason_cause(response)
                     self.over()
             case _:
                 super().receive(event)

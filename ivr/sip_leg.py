@@ -17,7 +17,7 @@ from media.recording import Recorder
 from media.sdp import SdpError
 from media.sound import Sound
 from media.tone import SAMPLE_RATE, tone
-from switch.sip.grammar import whole_number
+from switch.sip.reason import reason_cause
 from switch.sip.session import Acknowledged, Ended, Refreshed, Replied, Requested, Withdrawn
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from ivr.leg import Leg, Listener, TakeEnd
     from ivr.verbs import Playable
     from media.session import MediaSession
-    from switch.sip.message import Message, Request
+    from switch.sip.message import Request
     from switch.sip.session import IncomingInvite, Outcome, OutgoingInvite, Session, SessionEvent
 
-__all__ = ["SipLeg", "SipTake", "q850", "reason"]
+__all__ = ["SipLeg", "SipTake", "reason"]
 
 _ALLOW: Final = ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO")
 _SILENT_CAUSE: Final = 102
@@ -42,18 +42,6 @@ log = logging.getLogger(__name__)
 def reason(cause: int) -> tuple[str, str]:
     """The Reason header of a Q.850 cause (RFC 3326)."""
     return "Reason", f"Q.850;cause={cause}"
-
-
-def q850(message: Message) -> int | None:
-    """The Q.850 cause in a Reason header (RFC 3326)."""
-    for value in message.values("Reason"):
-        protocol, _, rest = value.partition(";")
-        if protocol.strip().upper() == "Q.850":
-            for param in rest.split(";"):
-                name, _, number = param.partition("=")
-                if name.strip().lower() == "cause":
-                    return whole_number(number.strip(), 3)
-    return None
 
 
 @lru_cache(maxsize=1)
@@ -292,7 +280,7 @@ class SipLeg(ABC):
                 if response.sdp is not None:
                     self._accept(response.sdp)
             case Ended(_, _, request):
-                self.cause = (q850(request) if request is not None else None) or self.cause or 16
+                self.cause = (reason_cause(request) if request is not None else None) or self.cause or 16
                 self.over()
             case Replied() | Withdrawn():
                 return

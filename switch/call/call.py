@@ -381,10 +381,12 @@ class Call:
     async def _answered_mutely(self, event: Answered) -> None:
         """A 2xx without a session description that is understood: nobody would hear anybody, so nobody has answered."""
         core, text = self.services.core, "Answer is not understood"
+        why = reason(88, text)
         self.trace.add("hunt", "an answer is not understood: {type}", type=event.response.content_type or "no body")
         core.perform(event.session.ack(event.invite.request, core.now()))
-        core.perform(event.session.bye(core.now(), [reason(88, text)]))
-        await self._branch_failed(Failed(event.invite, event.invite.request.response(502, text), local=False))
+        core.perform(event.session.bye(core.now(), [why]))
+        response = event.invite.request.response(502, text, headers=[why])
+        await self._branch_failed(Failed(event.invite, response, local=False))
 
     def _begin_to_pay(self) -> None:
         """Both sides have the answer: who cannot be connected, because the relay refused, owes nothing."""

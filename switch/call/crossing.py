@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from switch.core import EXTENSIONS as UNDERSTOOD
 from switch.sip.body import DESCRIPTION
-from switch.sip.grammar import split_list
+from switch.sip.grammar import split_list, whole_number
+from switch.sip.reason import is_readable_reason
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -223,8 +224,18 @@ def replied(response: Response) -> tuple[int, str | None, HeaderLines]:
         return 480, None, []
     lines: HeaderLines = []
     for name, value in _lines(response, REPLIES):
-        lines += [(name, value)] if name != "Warning" else _warnings(value)
+        if name == "Warning":
+            lines += _warnings(value)
+        elif _is_readable(name, value):
+            lines.append((name, value))
     return response.status, response.reason, lines
+
+
+def _is_readable(name: str, value: str) -> bool:
+    """Whether the numbers in a line that crosses are numbers."""
+    if name == "Retry-After":
+        return whole_number(re.split("[;(]", value, maxsplit=1)[0].strip(), 10) is not None
+    return name != "Reason" or is_readable_reason(value)
 
 
 def _warnings(line: str) -> HeaderLines:
@@ -236,7 +247,8 @@ def _warnings(line: str) -> HeaderLines:
 
 def reason_lines(message: Message | None) -> HeaderLines:
     """Why somebody hung up, for the other party."""
-    return [] if message is None else [line for line in message.headers if line[0] == "Reason"]
+    lines = [] if message is None else message.headers
+    return [line for line in lines if line[0] == "Reason" and is_readable_reason(line[1])]
 
 
 def _lines(message: Message, crossing: Container[str]) -> HeaderLines:

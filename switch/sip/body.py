@@ -21,7 +21,6 @@ from functools import reduce
 from hashlib import blake2s
 from typing import TYPE_CHECKING, Final
 
-from switch.sip.errors import ParseError
 from switch.sip.grammar import TOKEN, is_token, unquote
 from switch.sip.header_names import canonical_name
 
@@ -109,7 +108,7 @@ class _Found:
         return bool(self.descriptions or self.locations)
 
 
-class _Malformed(Exception):
+class _MalformedError(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(status)
         self.status = status
@@ -131,7 +130,7 @@ def read_content(get: Callable[[str], str | None], body: bytes) -> Content:
     headers = tuple((name, value) for name in names if (value := get(name)) is not None)
     try:
         found = _Reading().read(Part(headers, body), 0)
-    except _Malformed as error:
+    except _MalformedError as error:
         is_optional = _handling(get("Content-Disposition")) == "optional"
         return _NOTHING if is_optional else Content(refusal=Refusal(error.status))
     refusal = found.why if found.missed >= _Missed.UNSAID else None
@@ -147,7 +146,7 @@ class _Reading:
     def read(self, part: Part, depth: int) -> _Found:
         self._left -= 1
         if self._left < 0 or depth > MAX_DEPTH:
-            raise _Malformed(413)
+            raise _MalformedError(413)
         kind = media_type(part.get("Content-Type"))
         if not kind.startswith("multipart/"):
             return _leaf(part, kind)
@@ -231,10 +230,10 @@ def _parts(part: Part) -> list[Part]:
     content_type = part.get("Content-Type")
     boundary = _parameter(content_type, "boundary") or ""
     if not 0 < len(boundary) <= MAX_BOUNDARY_CHARACTERS:
-        raise _Malformed(400)
+        raise _MalformedError(400)
     parts = [_part(piece) for piece in _cut(part.body, boundary.encode("utf-8", "surrogateescape"))]
     if not parts:
-        raise _Malformed(400)
+        raise _MalformedError(400)
     start = _parameter(content_type, "start")
     if start is not None and media_type(content_type) == "multipart/related":
         parts.sort(key=lambda each: (each.get("Content-ID") or "").strip() != start)
@@ -257,7 +256,7 @@ def _cut(body: bytes, boundary: bytes) -> list[bytes]:
                 return pieces
             start = end + 1
             if len(pieces) > MAX_PARTS:
-                raise _Malformed(413)
+                raise _MalformedError(413)
         at = body.find(mark, max(end, at + 1))
     if start >= 0 and body[start:].strip():
         pieces.append(body[start:])
@@ -297,6 +296,7 @@ def joined(description: bytes, others: Sequence[Part]) -> tuple[str, bytes]:
     boundary = digest.hexdigest()
     lines = []
     for part in parts:
-        head = "".join(f"{name}: {value}\r\n" for name, value in part.headers if name in _CROSSING and "\r" not in value)
+        crossing = [line for line in part.headers if line[0] in _CROSSING and "\r" not in line[1]]
+        head = "".join(f"{name}: {value}\r\n" for name, value in crossing)
         lines.append(f"--{boundary}\r\n{head}\r\n".encode("utf-8", "surrogateescape") + part.body)
     return f"multipart/mixed;boundary={boundary}", b"\r\n".join([*lines, f"--{boundary}--\r\n".encode()])

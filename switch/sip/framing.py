@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from switch.sip.errors import ParseError
+from switch.sip.grammar import whole_number
 from switch.sip.message import parse_message
 from switch.sip.wire import MAX_MESSAGE_BYTES
 
@@ -95,10 +96,10 @@ class StreamFramer:
         lengths = {value.strip() for value in _CONTENT_LENGTH.findall(head)}
         if len(lengths) != 1:
             raise self._error("differing Content-Length" if lengths else "missing Content-Length", 400, head)
-        length = lengths.pop()
-        if not length.isdigit() or len(length) > 9:
+        length = whole_number(lengths.pop().decode("latin-1"), 9)
+        if length is None:
             raise self._error("malformed Content-Length", 400, head)
-        size = header_bytes + int(length)
+        size = header_bytes + length
         if size > self._max_message_bytes:
             raise self._error("message too large", 513, head)
         return size

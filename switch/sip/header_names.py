@@ -15,7 +15,8 @@ _COMPACT: Final = {
 }  # fmt: skip
 _NAMES: Final = (
     "Accept", "Accept-Encoding", "Accept-Language", "Alert-Info", "Allow", "Authentication-Info", "Authorization",
-    "Call-Info", "Content-Disposition", "Content-ID", "Content-Language", "Content-Transfer-Encoding", "CSeq", "Date", "Diversion", "Error-Info", "Expires",
+    "Call-Info", "Content-Disposition", "Content-ID", "Content-Language", "Content-Transfer-Encoding", "CSeq", "Date",
+    "Diversion", "Error-Info", "Expires",
     "Flow-Timer", "Geolocation", "Geolocation-Routing", "History-Info", "In-Reply-To", "Info-Package", "Join",
     "Max-Breadth", "Max-Forwards", "MIME-Version", "Min-Expires", "Min-SE", "Organization", "P-Asserted-Identity",
     "P-Charging-Vector", "P-Preferred-Identity", "P-Served-User", "Path", "Priority", "Privacy", "Proxy-Authenticate",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 from switch.sip.address import NameAddr
 from switch.sip.body import DESCRIPTION, media_type, read_content
 from switch.sip.errors import LocalProtocolError, ParseError
-from switch.sip.grammar import TOKEN, is_token, split_list
+from switch.sip.grammar import TOKEN, is_token, split_list, whole_number
 from switch.sip.header_names import CANONICAL, KNOWN, canonical_name
 from switch.sip.status import reason_phrase
 from switch.sip.uri import Uri
@@ -189,10 +189,10 @@ class Message:
         if self._cseq is None:
             number, _, method = self._required("CSeq").replace("\t", " ").partition(" ")
             method = method.strip(" ")
-            # RFC 3261 20.16: 32 bits
-            if not method or len(number) > 10 or not (number.isascii() and number.isdigit()) or int(number) >= 2**32:
+            count = whole_number(number, 10)
+            if not method or count is None or count >= 2**32:  # RFC 3261 20.16: 32 bits
                 raise ParseError("malformed CSeq")
-            self._cseq = (int(number), method)
+            self._cseq = (count, method)
         return self._cseq
 
     # changing -----------------------------------------------------------------------------------------------------
@@ -306,9 +306,10 @@ class Request(Message):
         value = self.get("Max-Forwards")
         if value is None:
             return None
-        if not (value.isascii() and value.isdigit()) or len(value) > 10 or int(value) > 255:
+        hops = whole_number(value, 10)
+        if hops is None or hops > 255:
             raise ParseError("malformed Max-Forwards")
-        return int(value)
+        return hops
 
     def copy(self) -> Self:
         """A request with the same lines, which can be changed."""
@@ -425,9 +426,9 @@ def _body(message: Message, rest: bytes) -> bytes:
     length = message.get("Content-Length")
     if length is None:
         return rest
-    if not (length.isascii() and length.isdigit()) or len(length) > 9:
+    size = whole_number(length, 9)
+    if size is None:
         raise ParseError("malformed Content-Length", 400, message)
-    size = int(length)
     if size > len(rest):
         raise ParseError("body shorter than Content-Length", 400, message)
     return rest[:size]

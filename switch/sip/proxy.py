@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from switch.sip.address import NameAddr
 from switch.sip.choose import best_response
 from switch.sip.errors import ParseError
+from switch.sip.grammar import whole_number
 from switch.sip.via import Via
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ class ProxyContext:
 
 def _max_breadth(request: Request) -> int:
     """Into how many branches the request may still be split (RFC 5393 section 5.3)."""
-    value = (request.get("Max-Breadth") or str(_DEFAULT_MAX_BREADTH)).strip()
-    if not (value.isascii() and value.isdigit()) or len(value) > 9:
+    breadth = whole_number((request.get("Max-Breadth") or str(_DEFAULT_MAX_BREADTH)).strip(), 9)
+    if breadth is None:
         raise ParseError("malformed Max-Breadth")
-    return int(value)
+    return breadth

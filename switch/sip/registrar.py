@@ -17,7 +17,7 @@ from switch.sip.address import NameAddr
 from switch.sip.destination import Destinations
 from switch.sip.errors import ParseError
 from switch.sip.flow import Flow
-from switch.sip.grammar import quote, unquote
+from switch.sip.grammar import quote, unquote, whole_number
 from switch.sip.uri import Uri
 
 if TYPE_CHECKING:
@@ -367,8 +367,8 @@ def is_literal(host: str) -> bool:
 
 def _number(text: str | None) -> int | None:
     """delta-seconds and the like; None when missing or malformed."""
-    text = (text or "").strip()
-    return min(int(text), 2**32 - 1) if text.isascii() and text.isdigit() and len(text) <= 20 else None
+    number = whole_number((text or "").strip(), 20)
+    return None if number is None else min(number, 2**32 - 1)
 
 
 def _q(text: str | None) -> float:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from switch.sip.destination import anywhere
 from switch.sip.dialog import Dialog, check_target
 from switch.sip.errors import ParseError
-from switch.sip.grammar import parse_params
+from switch.sip.grammar import parse_params, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,9 +73,10 @@ def read_subscribe(
     text = (request.get("Expires") or "").strip()
     expires = limits.default_expires
     if text:
-        if not (text.isascii() and text.isdigit() and len(text) <= 20):
+        wanted = whole_number(text, 20)
+        if wanted is None:
             raise ParseError("malformed Expires")
-        expires = int(text)
+        expires = wanted
     if 0 < expires < limits.min_expires:
         return 423, [("Min-Expires", str(limits.min_expires))]
     return Wanted(f"{package};id={identity}" if identity else package, min(expires, limits.max_expires))
@@ -353,4 +354,5 @@ class Subscription:
 def _retry_after(response: Response) -> int | None:
     """Seconds after which a NOTIFY may be tried again; None: it failed for good."""
     text = (response.get("Retry-After") or "").partition("(")[0].partition(";")[0].strip()
-    return min(max(1, int(text)), _MAX_RETRY_AFTER) if text.isascii() and text.isdigit() and len(text) < 9 else None
+    seconds = whole_number(text, 8)
+    return None if seconds is None else min(max(1, seconds), _MAX_RETRY_AFTER)

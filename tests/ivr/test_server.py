@@ -19,6 +19,7 @@ from switch.sip.uri import Uri
 from switch.sip.user_agent import Invited
 from tests.ivr.conftest import SECRET
 from tests.ivr.rtp_phone import RtpPhone
+from tests.sip.test_body import LOCATION, MIXED, multi, part
 from tests.switch.phone import Phone, sdp
 
 if TYPE_CHECKING:
@@ -363,6 +364,48 @@ async def test_a_late_offer_in_early_media_is_answered_in_the_prack(composed: Co
         caller.sip.perform(progressed.session.prack(progressed.response, caller.sip.now(), body=caller.rtp.sdp))
         assert (await caller.sip.expect(Replied)).response.status == 200
         await caller.rtp.until_hears(600)
+
+
+async def test_an_offer_beside_other_parts_is_an_offer(composed: Composed, start: Starter) -> None:
+    """Case D1."""
+
+    async def talk(call: Ivr) -> None:
+        await call.answer()
+        await call.hangup()
+
+    composed.apps["talk"] = talk
+    async with Caller(await start()) as caller:
+        body = multi(part(LOCATION, "c: application/pidf+xml"), part(caller.rtp.sdp, "c: application/sdp"))
+        invite = await caller.invite("talk", ("Content-Type", MIXED), body=b"", marked=False)
+        assert await caller.failed() == 403
+        invite.request.body = body
+        caller.marks.put(invite.request, BEGUN)
+        caller.sip.perform(invite.resend([], caller.sip.now()))
+        answered = await caller.sip.connected()
+        assert answered.response.sdp is not None
+        assert answered.response.content_type == "application/sdp"
+        await caller.sip.expect(Ended)
+
+
+@pytest.mark.parametrize("line", ["Q.850;cause=²", "Q.850;cause=" + "9" * 5_000, 'Q.850;text="'])
+async def test_a_hang_up_with_an_odd_reason_is_a_hang_up(composed: Composed, start: Starter, line: str) -> None:
+    """Case D4."""
+    over = asyncio.Event()
+
+    async def talk(call: Ivr) -> None:
+        await call.answer()
+        try:
+            await call.wait(30)
+        except CallerHungUp:
+            over.set()
+            raise
+
+    composed.apps["talk"] = talk
+    process = await start()
+    async with Caller(process) as caller:
+        answered = await caller.connect("talk")
+        caller.sip.perform(answered.session.bye(caller.sip.now(), [("Reason", line)]))
+        await asyncio.wait_for(over.wait(), 5)
 
 
 async def test_an_offer_without_a_codec_of_ours_gets_488(composed: Composed, start: Starter) -> None:

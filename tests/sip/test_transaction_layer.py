@@ -139,6 +139,64 @@ def test_another_branch_or_sent_by_is_another_transaction(via: str) -> None:
     assert s.expect_tu("OPTIONS").transaction is not first
 
 
+LEARNT = "SIP/2.0/UDP 203.0.113.9:40000;branch=z9hG4bK-b;rport"
+"""The same transaction of a phone that has learnt its address meanwhile."""
+
+
+@pytest.mark.parametrize(
+    "via", [LEARNT, LEARNT.replace("203.0.113.9:40000", "phone.lan"), LEARNT.replace("UDP", "TCP")]
+)
+def test_a_phone_that_learns_its_address_can_still_cancel_acknowledge_and_repeat(via: str) -> None:
+    """Case D3."""
+    s = Script()
+    s.wire(received_request())
+    invite = s.expect_tu("INVITE").transaction
+    s.respond(invite, 180)
+    s.expect_wire("180")
+    s.wire(received_request(via=via))
+    s.expect_wire("180")  # repeated, and no 482
+    s.wire(received_request("CANCEL", via=via))
+    cancel = s.expect_tu("CANCEL")
+    assert s.layer.cancel_target(cancel.request) is invite
+    s.respond(cancel.transaction, 200)
+    assert s.expect_wire("200").via.host == cancel.request.via.host
+    s.respond(invite, 487)
+    s.expect_wire("487")
+    s.wire(received_request("ACK", via=via, to_tag="b"))
+    s.advance(3)
+    s.quiet()
+
+
+@pytest.mark.parametrize("other", [{"call_id": "call-2"}, {"from_tag": "another"}, {"cseq": 2}, {"via": "cookie"}])
+def test_who_does_not_know_the_call_cancels_nothing(other: dict[str, Any]) -> None:
+    """Case D3: one phone never cancels another one's call, and another request of its own neither."""
+    s = Script()
+    s.wire(received_request())
+    s.expect_tu("INVITE")
+    if "via" in other:
+        other = {"via": LEARNT.replace("z9hG4bK-b", "b")}
+    s.wire(received_request("CANCEL", **{"via": LEARNT, **other}))
+    assert s.layer.cancel_target(s.expect_tu("CANCEL").request) is None
+
+
+def test_two_clients_with_one_branch_are_two_transactions() -> None:
+    """Case D3: RFC 3261 17.2.3."""
+    s = Script()
+    for number in range(3):
+        s.wire(received_request(via=LEARNT, call_id=f"call-{number}"))
+        s.expect_tu("INVITE")
+
+
+def test_a_response_that_cannot_be_sent_finds_its_transaction_whatever_the_via_says() -> None:
+    s = Script()
+    s.wire(received_request())
+    invite = s.expect_tu("INVITE").transaction
+    s.respond(invite, 486)
+    sent = s.expect_wire("486")
+    s.tu(s.layer.sending_failed(sent.to_bytes(), s.now))
+    s.expect_tu("TransportFailed")
+
+
 def test_the_case_of_the_host_does_not_matter() -> None:
     s = Script()
     s.wire(received_request("OPTIONS", via="SIP/2.0/UDP Phone.Example.com;branch=z9hG4bK-b"))

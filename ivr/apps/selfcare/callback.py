@@ -57,7 +57,7 @@ async def _request(call: Ivr, desk: Desk) -> tuple[DialRequest, int] | None:
     try:
         account = await calling_account(call, desk)
         status = None if account is None else await desk.selfcare.status(account)
-        if status is None or not is_admitted(status, settings) or not number.isdecimal():
+        if status is None or not is_admitted(status, settings) or not (number.isascii() and number.isdecimal()):
             return None
         ring_back = await desk.selfcare.take_ring_back(status.number, number, settings.callback_an_hour)
     except StoreError:

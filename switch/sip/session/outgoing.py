@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from switch.sip.dialog import Dialog
+from switch.sip.grammar import whole_number
 from switch.sip.session.events import Answered, Failed, Progressed
 from switch.sip.session.session import Session, State
 from switch.sip.session.timer import min_se, offered_interval
@@ -165,14 +166,14 @@ class OutgoingInvite:
 
     def _is_next(self, response: Response) -> bool:
         """Whether a reliable response is new and in order (RFC 3262 section 4)."""
-        rseq = (response.get("RSeq") or "").strip()
-        if not (rseq.isascii() and rseq.isdigit()) or len(rseq) > 10:
+        rseq = whole_number((response.get("RSeq") or "").strip(), 10)
+        if rseq is None:
             return False
         tag = response.to_tag or ""
         last = self._rseqs.get(tag)
-        if last is not None and int(rseq) != last + 1:
+        if last is not None and rseq != last + 1:
             return False
-        self._rseqs[tag] = int(rseq)
+        self._rseqs[tag] = rseq
         return True
 
     def _session(self, response: Response) -> Session:

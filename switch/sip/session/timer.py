@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from switch.sip.errors import ParseError
 from switch.sip.grammar import parse_params, whole_number
+from switch.sip.message import Response
 
 if TYPE_CHECKING:
-    from switch.sip.message import Message, Request, Response
+    from switch.sip.message import Message, Request
 
 __all__ = ["MIN_SE", "SessionTimer", "min_se", "offered_interval", "session_expires", "too_small"]
 
@@ -19,16 +20,25 @@ MIN_SE: Final = 90
 
 
 def session_expires(message: Message) -> tuple[int, str | None] | None:
-    """Session-Expires as (seconds, refresher); raises ParseError."""
+    """Session-Expires as (seconds, refresher).
+
+    Raises ParseError for a request that says it in a way that cannot be read; a response that does says nothing: an
+    answer must not be lost for it.
+    """
     value = message.get("Session-Expires")
     if value is None:
         return None
     number, semicolon, tail = value.partition(";")
-    number = number.strip()
-    if not (number.isascii() and number.isdigit()) or len(number) > 9:
-        raise ParseError("malformed Session-Expires")
-    refresher = parse_params(semicolon + tail).get("refresher")
-    return int(number), refresher.lower() if refresher else None
+    seconds = whole_number(number.strip(), 9)
+    try:
+        if seconds is None:
+            raise ParseError("malformed Session-Expires")
+        refresher = parse_params(semicolon + tail).get("refresher")
+    except ParseError:
+        if isinstance(message, Response):
+            return None
+        raise
+    return seconds, refresher.lower() if refresher else None
 
 
 def offered_interval(request: Request) -> int:
@@ -39,8 +49,7 @@ def offered_interval(request: Request) -> int:
 
 def min_se(message: Message) -> int:
     """Min-SE in seconds, 90 when missing or malformed."""
-    number = (message.get("Min-SE") or "").partition(";")[0].strip()
-    return max(MIN_SE, int(number)) if number.isascii() and number.isdigit() and len(number) < 10 else MIN_SE
+    return max(MIN_SE, whole_number((message.get("Min-SE") or "").partition(";")[0].strip(), 9) or 0)
 
 
 def too_small(request: Request, least: int) -> bool:

@@ -208,7 +208,7 @@ class TransactionLayer:
             method = "INVITE" if message.method == "ACK" else message.method
             transaction: AnyTransaction | None = self._clients.get((message.via.branch, method))
         else:
-            transaction = self._servers.get((*_sender(message), message.cseq_method))
+            transaction = self._servers.get(server_key(message, message.cseq_method))
         return [] if transaction is None else self.transport_failed(transaction, now)
 
     @property
@@ -276,8 +276,3 @@ class TransactionLayer:
         transaction.user = None  # no reference cycle is left to the garbage collector
         if transaction.merge_key is not None:
             self._ongoing.pop(transaction.merge_key, None)
-
-
-def _sender(response: Response) -> Key:
-    via = response.via
-    return (via.branch, via.host.lower(), via.port)

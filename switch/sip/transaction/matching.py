@@ -6,27 +6,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from switch.sip.flow import Flow
+from switch.sip.message import Request
 from switch.sip.via import MAGIC_COOKIE, Via
 
 if TYPE_CHECKING:
-    from switch.sip.message import Request
+    from switch.sip.message import Response
     from switch.sip.transaction.machine import Key
 
 __all__ = ["merge_key", "response_flow", "server_key", "stamp_via"]
 
 
-def server_key(request: Request, method: str) -> Key:
-    """By what a server transaction is found (RFC 3261 section 17.2.3), had the request this method.
+def server_key(message: Request | Response, method: str) -> Key:
+    """By what a server transaction is found, had the request this method; a response of ours has the same.
 
-    ACK and CANCEL ask for "INVITE". A branch without the magic cookie comes from an RFC 2543 element; then the whole
-    request identifies the transaction. The To tag is left out of that, because that of an ACK is our own.
+    ACK and CANCEL ask for "INVITE". A branch with the magic cookie, Call-ID, From tag and CSeq number identify it. RFC
+    3261 17.2.3 has sent-by in the place of the last three, against two clients with one branch; but a phone may learn
+    its own address between INVITE and CANCEL, while nobody else knows a Call-ID and tag of its choice.
+
+    A branch without the cookie comes from an RFC 2543 element; then the whole request identifies the transaction. The
+    To tag is left out of that, because that of an ACK is our own.
     """
-    via = request.via
+    via = message.via
     branch = via.params.get("branch") or ""
-    host = via.host.lower()
     if branch.startswith(MAGIC_COOKIE):
-        return (branch, host, via.port, method)
-    return (branch, host, via.port, method, request.call_id, request.from_tag, request.cseq, request.uri_text)
+        return (branch, method, message.call_id, message.from_tag, message.cseq)
+    uri = message.uri_text if isinstance(message, Request) else None
+    return (branch, via.host.lower(), via.port, method, message.call_id, message.from_tag, message.cseq, uri)
 
 
 def merge_key(request: Request) -> Key | None:
