@@ -9,6 +9,7 @@
           do_not_disturb: false
           on_decline: next                  # or end: a phone that declines ends the call
           no_answer_seconds: 15
+          messages: own                     # or forwarded: in the mailbox of whom the call is forwarded to
           forward: {busy: "102", no_answer: {to: "420600000001", seconds: 30, caller_id: forwarder}, always: null}
           follow_me:
             order: as_listed                # simultaneous, random, percentage
@@ -28,7 +29,7 @@ from urllib.parse import unquote
 
 from billing.forward_targets import forward_problem
 from billing.reader import Reader, read_list, shown
-from billing_client.incoming import CALLER_IDS, DAYS, MODES, ORDERS, TRIGGERS
+from billing_client.incoming import CALLER_IDS, DAYS, MESSAGES, MODES, ORDERS, TRIGGERS
 from billing_client.numbering import read
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def read_answering(account: Reader) -> dict[str, Any] | None:
         ring_seconds=fields.integer("ring_seconds", least=1, most=MOST_SECONDS),
         do_not_disturb=fields.flag("do_not_disturb"),
         on_decline=fields.choice("on_decline", ("next", "end")),
+        messages=fields.choice("messages", MESSAGES),
         no_answer_seconds=fields.integer("no_answer_seconds", least=1, most=MOST_SECONDS),
         forward=_forwards(fields),
         follow_me=_follow_me(fields),

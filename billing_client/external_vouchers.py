@@ -36,6 +36,8 @@ SELECT o.*, CASE WHEN o.outcome IN ('pending', 'done') AND $7 <> '{}'::text[] TH
 VALUE = "SELECT value_redemption($1, $2, $3) AS done"
 CREDIT = "SELECT * FROM credit_redemption($1)"
 REFUSE = "SELECT refuse_redemption($1, $2)"
+KNOWN = """
+SELECT r.key, r.state, r.store, r.amount FROM billing_redemption r WHERE r.digest = $1 AND r.state <> 'refused'"""
 TAKE = "SELECT * FROM take_redemptions($1)"
 
 LEASE_SECONDS: Final = 60.0
@@ -154,7 +156,20 @@ class ExternalVouchers:
                 return "unavailable"
             return _Open(asked.key, asked.code, store.name, value)
         await self._pool.fetch(REFUSE, asked.key, "")
-        return "unavailable" if doubts else "unknown"
+        return "unavailable" if doubts else await self._overtaken(asked)
+
+    async def _overtaken(self, asked: _Open) -> _Open | Answer:
+        """No store knows the code, or none does any more: while it was asked for, another call of the same account, or
+        one that came after this was given up, may have redeemed it."""
+        rows = await self._pool.fetch(KNOWN, self._keys.ring().digest(asked.code))
+        if not rows:
+            return "unknown"
+        row = rows[0]
+        if row["state"] != "pending":
+            return "used"
+        if row["amount"] is None:
+            return "unavailable"  # another call asks for it this instant
+        return _Open(asked.key, asked.code, row["store"], row["amount"]) if row["key"] == asked.key else "pending"
 
     async def _deplete(self, store: VoucherStore, asked: _Open, pauses: Sequence[float]) -> bool | None:
         """Whether the voucher is depleted for us; None: nobody knows yet."""

@@ -20,6 +20,7 @@ __all__ = [
     "DAYS",
     "DEFAULT_FORWARD_SECONDS",
     "DEFAULT_MAX_CALLS",
+    "MESSAGES",
     "MODES",
     "ORDERS",
     "TRIGGERS",
@@ -27,6 +28,7 @@ __all__ = [
     "CallerId",
     "FollowMe",
     "Forward",
+    "Messages",
     "Mode",
     "Order",
     "Period",
@@ -37,12 +39,15 @@ Mode = Literal[
     "ring", "forward", "voicemail", "ring_then_forward", "ring_then_voicemail", "forward_then_voicemail",
     "ring_then_forward_then_voicemail", "reject",
 ]  # fmt: skip
+Messages = Literal["own", "forwarded"]
+"""In whose mailbox a message is that a forwarded caller leaves: the account's own, or that of whom it forwards to."""
 Order = Literal["as_listed", "simultaneous", "random", "percentage"]
 CallerId = Literal["caller", "caller_forwarder_name", "forwarder"]
 """What a forwarded party sees: the caller's number and name; the caller's number and the forwarder's name; the
 forwarder's number and name."""
 
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
+MESSAGES: Final[tuple[Messages, ...]] = get_args(Messages)
 ORDERS: Final[tuple[Order, ...]] = get_args(Order)
 CALLER_IDS: Final[tuple[CallerId, ...]] = get_args(CallerId)
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -125,6 +130,7 @@ class AnsweringRules:
     no_answer_seconds: int | None = None
     """How long phones ring before the forward on no answer; None: `ring_seconds`."""
     follow_me: FollowMe = field(default_factory=FollowMe)
+    messages: Messages = "own"
     has_mailbox: bool = True
     timezone: str = ""
     """IANA name; empty: UTC."""
@@ -173,6 +179,7 @@ def read_rules(written: str | None) -> AnsweringRules:
     order = listed.get("order")
     return AnsweringRules(
         decline_ends=values.get("on_decline") == "end",
+        messages="forwarded" if values.get("messages") == "forwarded" else "own",
         forwards={trigger: forward for trigger, forward in forwards.items() if forward.to},
         follow_me=FollowMe(order if order in ORDERS else "as_listed", tuple(entry for entry in entries if entry.to)),
         has_mailbox=mailbox is not False,

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from billing_client.incoming import AnsweringRules, FollowMe, Forward, Mode
     from switch.call.trace import Trace
 
-__all__ = ["Course", "Deposit", "ForwardTo", "Happened", "RingPhones", "Step", "Surroundings", "happened"]
+__all__ = [
+    "Course",
+    "Deposit",
+    "ForwardTo",
+    "Happened",
+    "RingPhones",
+    "Step",
+    "Surroundings",
+    "happened",
+    "takes_messages",
+]
 
 
 class Happened(Enum):
@@ -90,6 +100,8 @@ class Surroundings:
     """False: the call has been forwarded so often, or by this account before."""
     serves_voicemail: bool = True
     """Whether there is a media server."""
+    takes_messages: bool = True
+    """False: the call was forwarded by an account that takes its messages itself."""
     rings_alias: bool = False
     """What is rung is an alias that registers by itself: where it does not, the call is dropped."""
 
@@ -213,9 +225,16 @@ class _Walk:
             self._trace.add("answering", "the mailbox is switched off")
         elif not self._around.serves_voicemail:
             self._trace.add("answering", "no media server takes messages")
+        elif not self._around.takes_messages:
+            self._trace.add("answering", "messages are for the mailbox of who was called first")
         else:
             return [Deposit(*why)]
         return []
+
+
+def takes_messages(rules: AnsweringRules) -> bool:
+    """Whether calls to an account end in its mailbox."""
+    return rules.has_mailbox and "voicemail" in _phases(rules.mode)
 
 
 def _phases(mode: Mode) -> tuple[str, ...]:

@@ -204,7 +204,10 @@ class CallerCheck:
         if is_diverted and account is not None:
             forward = account.answering.forward_to(dialled)
             name, most = (forward.name, forward.max_calls) if forward else (dialled, DEFAULT_MAX_CALLS)
-            forwarding = Forwarding(account.number, name, most, shown, sender.display, chain=chain)
+            asks_key = forward is not None and forward.confirm  # no mailbox presses one
+            forwarding = Forwarding(
+                account.number, name, most, shown, sender.display, chain=chain, keeps_messages=asks_key
+            )
         return parties, Caller(
             shown, sender.display, None, forwarding, is_application=True, chain=chain, vouched=vouched
         )

@@ -255,7 +255,7 @@ class _Answering:
             trace.add("ring", "the media server is asked for {name}{target}", name=plan.application.name, target=target)
             return True
         if plan.callee is not None:
-            timeline = Timeline(self._surroundings(plan.callee), plan.callee, parties.bindings, caller, trace)
+            timeline = Timeline(self._surroundings(plan.callee, caller), plan.callee, parties.bindings, caller, trace)
             return await timeline.tell(lambda forwarding, to: self._forwarded(routes, forwarding, to))
         if not plan.routes:
             trace.add("ring", "{uri}, wherever DNS says", uri=self._dialled)
@@ -273,7 +273,7 @@ class _Answering:
                 trace.add("ring", "{rest}: asked last", rest=rest)
         return True
 
-    def _surroundings(self, callee: Party) -> Surroundings:
+    def _surroundings(self, callee: Party, caller: Caller) -> Surroundings:
         """What the rules of who is called do not say."""
         hops = self._forwarders
         return Surroundings(
@@ -281,6 +281,7 @@ class _Answering:
             ring_seconds=self._conditions.ring_seconds,
             may_forward=callee.number not in hops and len(hops) < MOST_FORWARDS,
             serves_voicemail=self._conditions.applications.is_served,
+            takes_messages=caller.forwarding is None or not caller.forwarding.keeps_messages,
             rings_alias=callee.name != callee.number,
         )
 

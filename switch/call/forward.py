@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from billing_client.incoming import DEFAULT_MAX_CALLS
+from switch.call.answering import takes_messages
 from switch.sip.mark import NOBODY
 
 if TYPE_CHECKING:
-    from billing_client.incoming import Forward
+    from billing_client.incoming import AnsweringRules, Forward
     from billing_client.types import Party
     from switch.call.plan import Caller
     from switch.sip.mark import Chain
 
-__all__ = ["Forwarding", "shown"]
+__all__ = ["Forwarding", "keeps_messages", "shown"]
 
 
 @dataclass(slots=True)
@@ -40,9 +41,18 @@ class Forwarding:
     """Who began the call that is forwarded, and through how many applications."""
     is_void: bool = False
     """Who was forwarded could not be connected when the other side answered: nobody pays for this leg."""
+    keeps_messages: bool = False
+    """Who forwards, or forwarded to him, takes the messages of this call himself: no mailbox further on does."""
     media_host: str = "127.0.0.1"
     """The address that the forwarded party's signalling comes from, once it has described its media: the relay, which
     serves both calls as one, is told where to expect it."""
+
+
+def keeps_messages(rules: AnsweringRules, caller: Caller, *, serves_voicemail: bool) -> bool:
+    """Whether the messages of a call that these rules forward are not for those whom it is forwarded to."""
+    if caller.forwarding is not None and caller.forwarding.keeps_messages:
+        return True
+    return rules.messages == "own" and serves_voicemail and takes_messages(rules)
 
 
 def shown(forward: Forward, caller: Caller, forwarder: Party) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from switch.call.answering import Course, Deposit, RingPhones, Surroundings
 from switch.call.diversion import diverted, is_loop
-from switch.call.forward import Forwarding, shown
+from switch.call.forward import Forwarding, keeps_messages, shown
 from switch.call.hunt import Branch, Invitation, Stage
 from switch.call.legs import phone_stage
 from switch.call.plan import CARD, Application, Refusal
@@ -46,12 +46,13 @@ class Onward:
         self._call = call
         self._callee = callee
         self._bindings = bindings
-        services = call.services
+        services, caller = call.services, call.caller
         surroundings = Surroundings(
             at=call.started_at,
             ring_seconds=services.settings.ring_seconds,
             may_forward=not is_loop(call.own_request, callee.number, services.settings.domains),
             serves_voicemail=services.settings.media_server is not None,
+            takes_messages=caller is None or caller.forwarding is None or not caller.forwarding.keeps_messages,
             rings_alias=callee.name != callee.number,
         )
         self.course = Course(callee.answering, surroundings, services.random, call.trace)
@@ -88,8 +89,16 @@ class Onward:
         )
         if forward.confirm:
             return self._confirming(forward, invitation, step)
+        serves = call.services.settings.media_server is not None
         forwarding = Forwarding(
-            callee.number, forward.name, forward.max_calls, number, display, call_id=call.call_id, chain=call.chain
+            callee.number,
+            forward.name,
+            forward.max_calls,
+            number,
+            display,
+            call_id=call.call_id,
+            chain=call.chain,
+            keeps_messages=keeps_messages(callee.answering, caller, serves_voicemail=serves),
         )
         seconds, special = float(forward.seconds), replace(invitation, forwarding=forwarding)
         return Branch(target, INNER_FLOW, ring_seconds=seconds, invitation=special)

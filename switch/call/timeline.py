@@ -8,7 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from switch.call.answering import Course, Deposit, ForwardTo, Happened, RingPhones
-from switch.call.forward import Forwarding, shown
+from switch.call.forward import Forwarding, keeps_messages, shown
 from switch.location import would_ring
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Timeline:
         self._caller = caller
         self._trace = trace
         self._seconds = 0.0
+        self._serves_voicemail = surroundings.serves_voicemail
         # Of a random order one example is shown, the same each time.
         self._course = Course(callee.answering, surroundings, Random(0), trace)
 
@@ -107,7 +108,15 @@ class Timeline:
             number=number,
             confirm="; who answers has to press a key" if forward.confirm else "",
         )
-        return Forwarding(self._callee.number, forward.name, forward.max_calls, number, display)
+        keeps = keeps_messages(self._callee.answering, self._caller, serves_voicemail=self._serves_voicemail)
+        return Forwarding(
+            self._callee.number,
+            forward.name,
+            forward.max_calls,
+            number,
+            display,
+            keeps_messages=keeps or forward.confirm,
+        )
 
 
 def _destination(forward: Forward) -> str:

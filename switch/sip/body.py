@@ -17,7 +17,6 @@ from binascii import Error as Base64Error
 from binascii import a2b_qp
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import reduce
 from hashlib import blake2s
 from typing import TYPE_CHECKING, Final
 
@@ -172,8 +171,8 @@ def _together(founds: Sequence[_Found]) -> _Found:
     missed = worst.missed
     if missed is _Missed.UNSAID and is_understood:
         missed = _Missed.OPTIONAL
-    descriptions = reduce(lambda sum_, found: sum_ + found.descriptions, founds, ())
-    locations = reduce(lambda sum_, found: sum_ + found.locations, founds, ())
+    descriptions = tuple(each for found in founds for each in found.descriptions)
+    locations = tuple(each for found in founds for each in found.locations)
     return _Found(descriptions, locations, missed, worst.why)
 
 

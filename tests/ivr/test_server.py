@@ -395,7 +395,7 @@ async def test_a_hang_up_with_an_odd_reason_is_a_hang_up(composed: Composed, sta
     async def talk(call: Ivr) -> None:
         await call.answer()
         try:
-            await call.wait(30)
+            await call.sleep(30)
         except CallerHungUp:
             over.set()
             raise

@@ -88,6 +88,20 @@ def test_what_is_not_said_stays_and_null_takes_away(ops: Any) -> None:
     }
 
 
+def test_an_account_says_whose_the_messages_of_forwarded_calls_are(ops: Any) -> None:
+    """Case K4."""
+    from billing.apply import ApplyError
+
+    assert read_rules(json.dumps({})).messages == "own"
+    for messages in ("forwarded", "own"):
+        ops.apply(with_answering(mode="ring_then_voicemail", messages=messages))
+        shown = ops.accounts("101")[0]["answering"]
+        assert shown["messages"] == messages
+        assert read_rules(json.dumps(shown)).messages == messages
+    with pytest.raises(ApplyError, match="messages"):
+        ops.apply(with_answering(messages="theirs"))
+
+
 def test_mistakes_are_named_by_their_path(ops: Any) -> None:
     from billing.apply import ApplyError
 

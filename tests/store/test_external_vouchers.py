@@ -231,6 +231,71 @@ async def test_one_code_at_once_from_many_calls_credits_once(
     await another.close()
 
 
+class Slow:
+    """A store outside that answers when the test says so; it knows one voucher, until that is depleted."""
+
+    name = "slow"
+
+    def __init__(self) -> None:
+        self.asked: list[asyncio.Event] = []
+        self.is_depleted = False
+
+    async def check(self, code: str) -> Decimal | None:
+        """What it is worth by the time of the answer."""
+        answer = asyncio.Event()
+        self.asked.append(answer)
+        await answer.wait()
+        return None if self.is_depleted else Decimal(5)
+
+    async def deplete(self, code: str, key: str) -> bool:
+        """It goes to the first."""
+        self.is_depleted = True
+        return True
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    async def questions(self, count: int) -> None:
+        """Wait until so many have come."""
+        while len(self.asked) < count:  # noqa: ASYNC110 (it is another program in real life)
+            await asyncio.sleep(0.001)
+
+
+async def test_a_code_that_was_redeemed_while_it_was_asked_for_is_used_and_not_unknown(
+    press: Press, tenant: Tenant
+) -> None:
+    """Case H9: two calls of one account, of which the second hears of the code after the first has used it."""
+    store = Slow()
+    door = await press.door(stores=[store], lock_after=1000)
+    first = asyncio.create_task(door.redeem("9990001", "101", "call-1", SOURCE))
+    await store.questions(1)
+    second = asyncio.create_task(door.redeem("9990001", "101", "call-2", SOURCE))
+    await store.questions(2)
+    store.asked[0].set()
+    assert outcome(await first) == "ok"
+    store.asked[1].set()
+    assert outcome(await second) == "used"
+    assert (await tenant.balance(2))[0] == 15
+    await door.close()
+
+
+async def test_a_code_that_somebody_else_redeems_meanwhile_is_not_unknown(press: Press, tenant: Tenant) -> None:
+    """Case H9, its neighbour: the redemption was given up by another node, and the code redeemed by another account."""
+    store = Slow()
+    door = await press.door(stores=[store], lock_after=1000)
+    first = asyncio.create_task(door.redeem("9990001", "101", "call-1", SOURCE))
+    await store.questions(1)
+    await tenant.sql.execute(DUE)
+    assert await door.reconcile() == 1
+    second = asyncio.create_task(door.redeem("9990001", "301", "call-2", SOURCE))
+    await store.questions(2)
+    store.asked[1].set()
+    assert outcome(await second) == "ok"
+    store.asked[0].set()
+    assert outcome(await first) == "used"
+    await door.close()
+
+
 async def test_a_redemption_that_was_given_up_before_the_store_was_told_is_dropped(
     press: Press, door: StoreVouchers, outside: SampleVoucherStore, tenant: Tenant
 ) -> None:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from switch.sip.message import Request, Response
 from switch.sip.session import Acknowledged, Answered, Cancelled, Ended, Failed, Progressed, Replied, Requested
+from switch.sip.transaction import Send
 from switch.sip.user_agent import Invited
+from switch.sip.via import Via
 from tests.switch.phone import sdp
 
 if TYPE_CHECKING:
-    from switch.sip.message import Response
     from tests.switch.conftest import World
     from tests.switch.phone import Phone
 
@@ -243,3 +245,33 @@ async def test_an_administrator_ends_a_call(world: World) -> None:
         assert (await bob.expect(Ended)).reason == "bye"
     (xdr,) = await world.settled()
     assert xdr["ended_by"] == "admin"
+
+
+@pytest.mark.parametrize("stranger", [None, "call", "tag"])
+async def test_a_phone_that_has_learnt_its_address_can_still_cancel_and_nobody_else_can(
+    world: World, stranger: str | None
+) -> None:
+    """Case D3: the CANCEL has the branch of the INVITE and another sent-by."""
+    async with world.phone("101") as alice, world.phone("102") as bob, world.phone("103") as eve:
+        await bob.register()
+        invite = await alice.call("102")
+        await bob.ringing()
+        assert invite.transaction is not None
+        sent = invite.transaction.request
+        lines = [line for line in sent.headers if line[0] in ("From", "To", "Call-ID", "Max-Forwards")]
+        cancel = Request("CANCEL", sent.uri_text, [*lines, ("CSeq", f"{sent.cseq} CANCEL")])
+        via = sent.via
+        cancel.push_via(str(Via(via.transport, "203.0.113.9", 40000, {"branch": via.branch, "rport": None})))
+        if stranger == "call":
+            cancel.set("Call-ID", "another")
+        elif stranger == "tag":
+            cancel.set("From", "<sip:103@example.com>;tag=another")
+        sender = alice if stranger is None else eve
+        sender.perform([Send(cancel.to_bytes(), sender.flow, None)])
+        if stranger is None:
+            await bob.expect(Cancelled)
+            assert (await alice.expect(Failed)).response.status == 487
+        else:
+            while not any(isinstance(message, Response) for message in eve.received):
+                await asyncio.sleep(0.01)
+            assert [message.status for message in eve.received if isinstance(message, Response)] == [481]
