@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from billing_client.answering import AnsweringChange, StoreAnswering
-from billing_client.incoming import AnsweringRules, FollowMe, Forward, Period
+from billing_client.incoming import AnsweringRules, FollowMe, Forward, Period, read_rules
 from billing_client.store import Store
 from tests.store.calls import CallDesk
 from tests.store.test_apply import document, ops

@@ -272,6 +272,6 @@ async def test_a_phone_that_has_learnt_its_address_can_still_cancel_and_nobody_e
             await bob.expect(Cancelled)
             assert (await alice.expect(Failed)).response.status == 487
         else:
-            while not any(isinstance(message, Response) for message in eve.received):
+            while not any(isinstance(message, Response) for message in eve.received):  # noqa: ASYNC110 (there is no event for it)
                 await asyncio.sleep(0.01)
             assert [message.status for message in eve.received if isinstance(message, Response)] == [481]
