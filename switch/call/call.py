@@ -220,7 +220,7 @@ class Call:
     async def _acknowledged(self, event: Acknowledged) -> None:
         try:
             await self.bridge.acknowledged(event)
-        except NgError:  # it brought no answer to the callee's offer: nobody is connected, and nobody pays
+        except NgError:  # no answer to the callee's offer: nobody is connected, and nobody pays
             self.answered_at = None
             self.payment.void()
             raise
@@ -353,7 +353,7 @@ class Call:
         core = self.services.core
         ringing = self.ringing if self.state is CallState.RINGING and not self.invite.answered else None
         if ringing is not None and ringing.is_mute(event):
-            await self._answered_mutely(event)
+            await self._failed(ringing.hung_up(event))
             return
         found = ringing.answered(event) if ringing is not None else None
         if found is None:
@@ -378,16 +378,6 @@ class Call:
         if self.state is CallState.ANSWERED:
             self._begin_to_pay()
 
-    async def _answered_mutely(self, event: Answered) -> None:
-        """A 2xx without a session description that is understood: nobody would hear anybody, so nobody has answered."""
-        core, text = self.services.core, "Answer is not understood"
-        why = reason(88, text)
-        self.trace.add("hunt", "an answer is not understood: {type}", type=event.response.content_type or "no body")
-        core.perform(event.session.ack(event.invite.request, core.now()))
-        core.perform(event.session.bye(core.now(), [why]))
-        response = event.invite.request.response(502, text, headers=[why])
-        await self._branch_failed(Failed(event.invite, response, local=False))
-
     def _begin_to_pay(self) -> None:
         """Both sides have the answer: who cannot be connected, because the relay refused, owes nothing."""
         self.answered_at = self.utc()
@@ -399,11 +389,8 @@ class Call:
             self.services.standing.answered(self.call_id, legs, reason(41, "Switch was restarted"))
 
     async def _failed(self, event: Failed) -> None:
-        if not event.local and event.invite.transaction is not None:
+        if not event.local and event.invite.answered is None and event.invite.transaction is not None:
             event.invite.transaction.user = None  # it lives on for half a minute
-        await self._branch_failed(event)
-
-    async def _branch_failed(self, event: Failed) -> None:
         result = await self.ringing.failed(event) if self.ringing is not None else None
         if result is not None and self._refusal is not None:
             self._end_refused(self._refusal)

@@ -210,6 +210,15 @@ class Ringing:
         is_rung, withheld = event.invite in self._attempts, self._sound.withheld.get(event.invite)
         return is_rung and withheld is None and not self._call.bridge.connects(event.session, event.response)
 
+    def hung_up(self, event: Answered) -> Failed:
+        """What becomes of a mute answer: nobody would hear anybody, so it is none."""
+        core, invite, why = self._call.services.core, event.invite, reason(88, "Answer is not understood")
+        content = event.response.content_type or "no body"
+        self._call.trace.add("hunt", "an answer is not understood: {content}", content=content)
+        core.perform(event.session.ack(invite.request, core.now()))
+        core.perform(event.session.bye(core.now(), [why]))
+        return Failed(invite, invite.request.response(502, "Answer is not understood", headers=[why]), local=False)
+
     def answered(self, event: Answered) -> tuple[Branch, Response] | None:
         """The branch that answered, when all others have been given up, and its answer with the session description
         that it has given before; None: it is not rung any more."""
