@@ -178,6 +178,8 @@ class Call:
                 except RelayUnavailable:
                     self._abort(503, "No media relay answers")
                 except NgError as error:
+                    self.answered_at = None  # within a call it is raised where the first answer never came
+                    self.payment.void()
                     self._abort(488, str(error))
                 except StoreError as error:
                     self._abort(error.sip_status, "Billing store unavailable")
@@ -215,15 +217,7 @@ class Call:
                 if self.invite.ack_seconds is not None and event.session is not self.callee:
                     self.services.check.unheard.acknowledged(self.invite.request, self.invite.flow)
                 self.invite.request.forget_parsed()
-                await self._acknowledged(event)
-
-    async def _acknowledged(self, event: Acknowledged) -> None:
-        try:
-            await self.bridge.acknowledged(event)
-        except NgError:  # no answer to the callee's offer: nobody is connected, and nobody pays
-            self.answered_at = None
-            self.payment.void()
-            raise
+                await self.bridge.acknowledged(event)
 
     async def _requested(self, event: Requested) -> None:
         """A request within the call: it crosses if it is one of those that may, or is answered by us."""
@@ -350,21 +344,16 @@ class Call:
                 await self.bridge.progressed(heard)
 
     async def _answered(self, event: Answered) -> None:
-        core = self.services.core
         ringing = self.ringing if self.state is CallState.RINGING and not self.invite.answered else None
         if ringing is not None and ringing.is_mute(event):
             await self._failed(ringing.hung_up(event))
             return
         found = ringing.answered(event) if ringing is not None else None
-        if found is None:
-            core.perform(event.session.ack(event.invite.request, core.now()))
-            core.perform(event.session.bye(core.now()))
-            return
-        if self._refusal is not None:  # announcements are never answered: nobody would pay
-            event.invite.owner = None
-            core.perform(event.session.ack(event.invite.request, core.now()))
-            core.perform(event.session.bye(core.now()))
-            self._end_refused(self._refusal)
+        if found is None or self._refusal is not None:
+            self.services.core.perform(event.session.bye(self.services.core.now()))  # with the ACK
+            if found is not None and self._refusal is not None:  # announcements are never answered: nobody would pay
+                event.invite.owner = None
+                self._end_refused(self._refusal)
             return
         branch, response = found
         self.ringing = None
