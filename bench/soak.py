@@ -90,7 +90,7 @@ def tenant(callers: int, password: str) -> dict[str, Any]:
                 "product": "Soak product",
                 "kind": "debit",
                 "opening_balance": "10000.00",
-                "max_calls": 20,
+                **dict.fromkeys(("max_calls", "max_calls_in", "max_calls_out"), 20),
                 **more,
             }
             for first, more in firsts.items()
