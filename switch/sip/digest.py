@@ -3,7 +3,7 @@
 
 `DigestServer` challenges and verifies; `answer_challenge` is the client's half, for carriers that challenge us.
 
-A nonce is stateless: the instant of its issue, a serial number and an HMAC over both and over the address that it was
+A nonce is stateless: the instant of its issue, a serial number and a MAC over both and over the address that it was
 sent to, under a secret that all nodes share, so that any node accepts the challenge of another. So whoever answers with
 a nonce of ours receives what is sent to his address: until then a request says nothing of anybody (see docs/adr/
 0021-strangers-cost-nothing.md). The instant is Unix time, hence `now` is Unix time in this module (nodes share no
@@ -50,6 +50,7 @@ _NONCE_LENGTH: Final = 40
 _SIGNED_LENGTH: Final = 20
 """48 bits of milliseconds and 32 bits of serial number, in hexadecimal digits; 80 bits of signature follow: short,
 since a challenge shall not be larger than the request that it answers."""
+_SIGNATURE_OCTETS: Final = (_NONCE_LENGTH - _SIGNED_LENGTH) // 2
 _CLOCK_SKEW_SECONDS: Final = 10.0
 """How far the clock of another node may be before ours."""
 _WINDOW: Final = 64
@@ -209,7 +210,8 @@ class DigestServer:
         if unknown or not algorithms:
             raise ValueError(f"algorithms must be of {', '.join(_HASHES)}")
         self.realm = realm
-        self._secret = secret
+        # RFC 7693 2.9: keyed, BLAKE2 is a MAC by itself; the state after the key is copied for each nonce
+        self._keyed = hashlib.blake2s(key=hashlib.sha256(secret).digest(), digest_size=_SIGNATURE_OCTETS)
         self._serial = first_serial
         # RFC 8760 2.4: the server's order is its preference; MD5 first since old phones read the first header only
         self._algorithms = tuple(algorithms)
@@ -233,7 +235,8 @@ class DigestServer:
         """
         nonce = self._new_nonce(source, now)
         offered = self._algorithms
-        if user_agent is not None and "MD5" in offered and user_agent.lower().startswith(self._md5_user_agents):
+        simple = self._md5_user_agents
+        if simple and user_agent is not None and "MD5" in offered and user_agent.lower().startswith(simple):
             offered = ("MD5",)
         tail = ', qop="auth", stale=true' if stale else ', qop="auth"'
         return [f'Digest realm="{self.realm}", nonce="{nonce}", algorithm={algorithm}{tail}' for algorithm in offered]
@@ -294,8 +297,9 @@ class DigestServer:
         return signed + self._signature(signed, source)
 
     def _signature(self, signed: str, source: str) -> str:
-        about = f"{signed} {source}".encode()
-        return hmac.digest(self._secret, about, "sha256").hex()[: _NONCE_LENGTH - _SIGNED_LENGTH]
+        keyed = self._keyed.copy()
+        keyed.update(f"{signed} {source}".encode())
+        return keyed.hexdigest()
 
     def _issued_at(self, nonce: str, source: str) -> float | None:
         """When we (any node) sent this nonce there; None when nobody of us did."""
