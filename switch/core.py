@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
+import os
 from typing import TYPE_CHECKING, Final, Protocol
 
 from switch.sip.destination import Destinations
@@ -88,7 +88,7 @@ class Core:
         self.agent = UserAgent(
             sent_by=lambda flow: self.transport.sent_by(flow),
             contact=self.contact,
-            new_token=lambda: secrets.token_hex(8),
+            new_token=lambda: os.urandom(8).hex(),
             headers=(
                 ("Allow", ALLOW),
                 ("Supported", "100rel, timer"),
@@ -142,7 +142,7 @@ class Core:
         """Carry out effects in order."""
         for effect in outcome:
             if type(effect) is Send:
-                if self.destinations.place(*effect.flow.remote) is not None and self._is_fault(effect):
+                if self.destinations.at(effect.flow.remote) is not None and self._is_fault(effect):
                     continue
                 if self.on_sent is not None:
                     self.on_sent(effect.data, effect.flow)

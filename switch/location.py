@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Final
 
 from billing_client.types import BindingRow, StoreError, StoreUnavailable
 from switch.sip.address import NameAddr
-from switch.sip.destination import Destinations
+from switch.sip.destination import Destinations, is_literal
 from switch.sip.errors import ParseError
 from switch.sip.flow import Flow, Hop
-from switch.sip.registrar import Binding, Registration, binding_refusal, is_literal
+from switch.sip.registrar import Binding, Registration, binding_refusal
 from switch.sip.uri import Uri
 from switch.upkeep import EXPIRY_SPAN_SECONDS, Expiries, PingRing
 

@@ -33,6 +33,7 @@ __all__ = [
     "Warrant",
     "Ways",
     "anywhere",
+    "is_literal",
     "is_odd_number",
     "literal",
     "literal_flow",
@@ -93,8 +94,12 @@ def is_odd_number(host: str) -> bool:
     return last.isdigit() or (last.startswith("0x") and all(digit in "0123456789abcdef" for digit in digits))
 
 
-def _is_nobody(address: Address) -> bool:
-    """No single machine: unspecified (which a socket takes for this one), many, broadcast, reserved."""
+@lru_cache(maxsize=8192)
+def _is_nobody(host: str) -> bool:
+    """No single machine: no address, unspecified (which a socket takes for this one), many, broadcast, reserved."""
+    address = literal(host)
+    if address is None:
+        return True
     reserved = isinstance(address, IPv4Address) and address.is_reserved
     return address.is_unspecified or address.is_multicast or reserved
 
@@ -121,14 +126,15 @@ def literal_flow(uri: Uri, flow: Flow, host: str | None = None) -> Flow:
     if not uri.is_sip or (uri.transport or flow.transport) != flow.transport:
         return flow
     host = host or uri.address
-    if not _is_plain(host) or (":" in host) != (":" in flow.remote[0]):
+    if not is_literal(host) or (":" in host) != (":" in flow.remote[0]):
         return flow
     remote = (host, uri.port or DEFAULT_PORT)
     return flow if remote == flow.remote else Flow(flow.transport, flow.local, remote)
 
 
-@lru_cache(maxsize=4096)
-def _is_plain(host: str) -> bool:
+@lru_cache(maxsize=8192)
+def is_literal(host: str) -> bool:
+    """Whether a host is an IP address, without brackets."""
     try:
         ip_address(host)
     except ValueError:
@@ -243,6 +249,7 @@ class Destinations:
     loopback_only: bool = False
     """We listen on loopback alone: then that is the network, and forwards may lead there."""
     _places: dict[tuple[str, int], Place | None] = field(default_factory=dict, compare=False, repr=False)
+    _plain: dict[tuple[str, int], bool] = field(default_factory=dict, compare=False, repr=False)
     _at: dict[str, list[Carrier]] = field(default_factory=dict, compare=False, repr=False)
     _hosts: dict[int, set[str]] = field(default_factory=dict, compare=False, repr=False)
     _proxies: set[str] = field(default_factory=set, compare=False, repr=False)
@@ -258,13 +265,16 @@ class Destinations:
     # who is there -------------------------------------------------------------------------------------------------
     def place(self, host: str, port: int) -> Place | None:
         """Whom nobody is led to by a peer's word is at this address; None: nobody special."""
-        key = (host, port)
+        return self.at((host, port))
+
+    def at(self, remote: tuple[str, int]) -> Place | None:
+        """Who is at the far end of a flow."""
         try:
-            return self._places[key]
+            return self._places[remote]
         except KeyError:
             if len(self._places) >= _MOST_PLACES:
                 self._places.clear()
-            found = self._places[key] = self._find(host, port)
+            found = self._places[remote] = self._find(*remote)
             return found
 
     def _find(self, host: str, port: int) -> Place | None:
@@ -303,7 +313,7 @@ class Destinations:
 
     def is_proxy(self, host: str) -> bool:
         """Whether this is a proxy in front of us."""
-        return _canonical(host) in self._proxies
+        return bool(self._proxies) and _canonical(host) in self._proxies
 
     # addresses ----------------------------------------------------------------------------------------------------
     def refusal(self, host: str, port: int, *, source: str | None = None) -> str | None:
@@ -318,10 +328,10 @@ class Destinations:
         place = self.place(host, port)
         if place is not None:
             return f"{host}:{port} is {place.text}"
-        if _is_nobody(address):
+        if _is_nobody(host):
             return f"{host} is no single machine"
         if source is not None:
-            near = _canonical(host) == _canonical(source)
+            near = host == source or _canonical(host) == _canonical(source)
             return None if near else f"{host} is not {source}, where it signals from"
         if _is_near(address) and not (self.loopback_only and address.is_loopback):
             return f"{host} is this machine or its own wire"
@@ -345,7 +355,7 @@ class Destinations:
         This machine and its wire are a carrier where they are configured as an address, and never by a name.
         """
         address, place = literal(host), self.place(host, port)
-        if address is None or _is_nobody(address):
+        if address is None or _is_nobody(host):
             return f"{host} is no single machine"
         if by_name and _is_near(address) and not (self.loopback_only and address.is_loopback):
             return f"{host} is this machine or its own wire"
@@ -380,12 +390,28 @@ class Destinations:
 
     def binding_refusal(self, contact: Uri, path: Sequence[str], flow: Flow) -> str | None:
         """Why a binding may not be used; `flow` leads to who registered it: the phone, or the proxy that sent Path."""
-        host, port = flow.remote[:2]
+        if not path and self.is_plain(flow.remote):
+            return None
+        host, port = flow.remote
         try:
             why = self.path_refusal(path, host) if path else self.refusal(host, port, source=host)
             return why or self.target_refusal(contact, flow)
         except ParseError as error:
             return error.reason
+
+    def is_plain(self, remote: tuple[str, int]) -> bool:
+        """Whether anybody may register who signals from there, whatever his Contact: nobody special, and no proxy.
+
+        Nearly all phones are, and each of their registrations and calls asks, so the answer is kept.
+        """
+        plain = self._plain.get(remote)
+        if plain is None:
+            if len(self._plain) >= _MOST_PLACES:
+                self._plain.clear()
+            host, port = remote
+            plain = self.refusal(host, port, source=host) is None and not self.is_proxy(host)
+            self._plain[remote] = plain
+        return plain
 
     # dialogs ------------------------------------------------------------------------------------------------------
     def next_hop(self, uri: Uri, flow: Flow) -> Flow:
@@ -447,7 +473,7 @@ class Destinations:
 
         Everybody else is reached over his own flow, whatever his Contact says.
         """
-        if flow.transport == INNER or not uri.is_sip or not self.is_proxy(flow.remote[0]):
+        if not self._proxies or flow.transport == INNER or not uri.is_sip or not self.is_proxy(flow.remote[0]):
             return None
         hosts = (uri.address, *filter(None, (uri.params.get("maddr"),)))
         return next((why for host in hosts if (why := self._behind_proxy(uri, host, flow))), None)

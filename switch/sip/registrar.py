@@ -7,14 +7,14 @@ request is done or nothing of it. `now` is Unix time, because bindings outlive p
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, replace
 from email.utils import formatdate
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol
 
 from switch.sip.address import NameAddr
-from switch.sip.destination import Destinations
+from switch.sip.destination import Destinations, is_literal
 from switch.sip.errors import ParseError
 from switch.sip.flow import Flow
 from switch.sip.grammar import quote, unquote, whole_number
@@ -31,7 +31,6 @@ __all__ = [
     "RegistrationLimits",
     "binding_key",
     "binding_refusal",
-    "is_literal",
     "register",
 ]
 
@@ -270,7 +269,8 @@ def binding_key(uri: Uri, instance: str | None, reg_id: int | None) -> str:
         text = f"{uri.scheme}:{uri.user or ''}@{uri.host.lower()}"
         if uri.port is not None:
             text += f":{uri.port}"
-        text += "".join(sorted(f";{name}={(value or '').lower()}" for name, value in uri.params.items()))
+        if uri.params:
+            text += "".join(sorted(f";{name}={(value or '').lower()}" for name, value in uri.params.items()))
     if len(text) <= _MAX_KEY and text.isascii() and text.isprintable():
         return text
     return f"sha256:{sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()}"
@@ -356,15 +356,6 @@ def _knows(request: Request, extension: str) -> bool:
     return request.get("Supported") is not None and extension in request.tokens("Supported")
 
 
-def is_literal(host: str) -> bool:
-    """Whether a host is an IP address, without brackets."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
 def _number(text: str | None) -> int | None:
     """delta-seconds and the like; None when missing or malformed."""
     number = whole_number((text or "").strip(), 20)
@@ -393,9 +384,15 @@ def _accepted(
         headers += [("Path", path) for path in upserts[0].path]
     if any(binding.reg_id is not None for binding in upserts):
         headers.append(("Require", "outbound"))  # RFC 5626 section 6
-    headers += [("Supported", "path, outbound"), ("Date", formatdate(now, usegmt=True))]
+    headers += [("Supported", "path, outbound"), ("Date", _date(int(now)))]
     response = request.response(200, to_tag=to_tag, headers=headers)
     return Registration(response, tuple(live.values()), upserts, removals)
+
+
+@lru_cache(maxsize=2)
+def _date(now: int) -> str:
+    """RFC 3261 section 20.17; a second may see a thousand registrations."""
+    return formatdate(now, usegmt=True)
 
 
 def _contact_line(binding: Binding, now: float) -> str:
