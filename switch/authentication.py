@@ -86,7 +86,7 @@ class Subscribers:
         return replace(subscriber, usable=subscriber.usable or refusal(subscriber.life, self._utc()))
 
     def _is_usable(self, subscriber: Subscriber) -> bool:
-        return subscriber.usable is None and refusal(subscriber.life, self._utc()) is None
+        return subscriber.usable is None and (subscriber.life is None or refusal(subscriber.life, self._utc()) is None)
 
     async def find(self, name: str) -> Subscriber | None:
         """The subscriber of this name with all bindings, from the store; raises StoreError."""

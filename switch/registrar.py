@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -42,7 +42,7 @@ _MAX_NAMES: Final = 2048
 """Names that are asked for at a time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Attempt:
     """A REGISTER with credentials, and where its answer goes."""
 
@@ -196,12 +196,12 @@ class Registrar:
         self._location.update(subscriber.name, registration, flow)
         self.accepted += 1
         if registration.upserts:
-            known = {(binding.key, binding.call_id) for binding in current}
-            keys = {binding.key for binding in current}
-            phones = sum(binding.key not in keys for binding in registration.upserts)
+            known = {binding.key: binding.call_id for binding in current}
+            new = [binding.key for binding in registration.upserts if known.get(binding.key) != binding.call_id]
+            phones = len([key for key in new if key not in known])
             if phones:
                 self._doorkeeper.has_phones(flow, phones)
-            self.on_registered(subscriber, [b.key for b in registration.upserts if (b.key, b.call_id) not in known])
+            self.on_registered(subscriber, new)
         return registration.response
 
 
@@ -210,4 +210,4 @@ def _unavailable(request: Request) -> Response:
 
 
 def _tag() -> str:
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()

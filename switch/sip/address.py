@@ -44,6 +44,7 @@ class NameAddr:
     """The URI exactly as received; `uri` parses it."""
     params: Mapping[str, str | None] = field(default_factory=lambda: _NO_PARAMS)
     """Names in lower case; a value that is a quoted-string keeps its quotes."""
+    _uri: Uri | None = field(default=None, init=False, compare=False, repr=False)
 
     @staticmethod
     def parse(text: str) -> NameAddr:
@@ -70,7 +71,11 @@ class NameAddr:
     @property
     def uri(self) -> Uri:
         """The parsed URI; raises ParseError."""
-        return Uri.parse(self.uri_text)
+        uri = self._uri
+        if uri is None:
+            uri = Uri.parse(self.uri_text)
+            object.__setattr__(self, "_uri", uri)  # no change: it is what the text says
+        return uri
 
     @property
     def tag(self) -> str | None:

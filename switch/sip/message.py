@@ -223,17 +223,21 @@ class Message:
     def push_via(self, via: str) -> None:
         """Put a Via line before all others; everything parsed but the Via itself stays."""
         self.headers.insert(0, ("Via", via))
-        self._first = None
+        if self._first is not None:
+            self._first["Via"] = via
         self._via = None
 
     def replace_via(self, via: Via) -> None:
         """Put `via` in the place of the topmost Via value; everything else parsed stays."""
         for index, (name, value) in enumerate(self.headers):
             if name == "Via":
-                below = split_list(value)[1:] if "," in value else ()
-                self.headers[index] = (name, ", ".join((str(via), *below)))
+                text = str(via)
+                if "," in value:
+                    text = ", ".join((text, *split_list(value)[1:]))
+                self.headers[index] = (name, text)
+                if self._first is not None:
+                    self._first["Via"] = text
                 break
-        self._first = None
         self._via = via
 
     def pop(self, name: str) -> str | None:

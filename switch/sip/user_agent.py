@@ -26,6 +26,7 @@ from switch.sip.transaction import (
     NonInviteClientTransaction,
     RequestReceived,
     ResponseReceived,
+    Send,
     TimedOut,
     TransactionLayer,
     TransportFailed,
@@ -210,14 +211,16 @@ class UserAgent:
     ) -> list[Effect | SessionEvent | Invited | Arrived]:
         out: list[Effect | SessionEvent | Invited | Arrived] = []
         for effect in effects:
-            if isinstance(effect, RequestReceived):
+            if isinstance(effect, Send):
+                out.append(effect)
+            elif isinstance(effect, RequestReceived):
                 out += self._request(effect, now)
             elif isinstance(effect, ResponseReceived):
                 out += self._response(effect, now)
-            elif isinstance(effect, TimedOut | TransportFailed):
-                out += self._failed(effect, now)
             elif isinstance(effect, TransactionEnded):
                 effect.transaction.user = None  # an INVITE and its transaction know each other: let both go at once
+            elif isinstance(effect, (TimedOut, TransportFailed)):
+                out += self._failed(effect, now)
             else:
                 out.append(effect)
         return out
@@ -242,7 +245,8 @@ class UserAgent:
 
     def _find(self, request: Request) -> Session | None:
         """The session of a request of the peer."""
-        return self._sessions.get((request.call_id, request.to_tag or "", request.from_tag or ""))
+        tag = request.to_tag
+        return None if tag is None else self._sessions.get((request.call_id, tag, request.from_tag or ""))
 
     def _invited(
         self, request: Request, flow: Flow, transaction: InviteServerTransaction, now: float

@@ -47,7 +47,8 @@ def validate_request(
         # 8.2.1 and 21.5.2: 405 for what we know of, 501 for what we do not
         status = 405 if method in _STANDARD_METHODS else 501
         return _refusal(request, status, [("Allow", ", ".join(methods))])
-    if not (request.uri.is_sip or request.uri.scheme == "tel" or request.uri.is_emergency):
+    uri = request.uri
+    if not (uri.is_sip or uri.scheme == "tel" or uri.is_emergency):
         return _refusal(request, 416)
     try:
         return (
@@ -66,9 +67,9 @@ def _check_hops(request: Request) -> Response | None:
 
 def _check_extensions(request: Request, extensions: Collection[str]) -> Response | None:
     """RFC 3261 section 8.2.2.3; a CANCEL requires nothing."""
-    if request.method == "CANCEL":
+    names = [name for name in ("Require", "Proxy-Require") if request.get(name) is not None]
+    if not names or request.method == "CANCEL":
         return None
-    names = (name for name in ("Require", "Proxy-Require") if request.get(name) is not None)
     unsupported = [tag for name in names for tag in request.values(name) if tag.lower() not in extensions]
     return _refusal(request, 420, [("Unsupported", ", ".join(unsupported))]) if unsupported else None
 
