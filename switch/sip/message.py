@@ -86,6 +86,8 @@ class Message:
         """Every line of a header."""
         known = CANONICAL.get(name) or CANONICAL.get(name.lower())
         if known is not None:
+            if self._first is not None and known not in self._first:
+                return []  # as most headers are that somebody asks for
             return [value for key, value in self.headers if key == known]
         lower = name.lower()
         return [value for key, value in self.headers if key.lower() == lower]
