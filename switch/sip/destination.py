@@ -98,10 +98,8 @@ def is_odd_number(host: str) -> bool:
 def _is_nobody(host: str) -> bool:
     """No single machine: no address, unspecified (which a socket takes for this one), many, broadcast, reserved."""
     address = literal(host)
-    if address is None:
-        return True
     reserved = isinstance(address, IPv4Address) and address.is_reserved
-    return address.is_unspecified or address.is_multicast or reserved
+    return address is None or address.is_unspecified or address.is_multicast or reserved
 
 
 def _is_near(address: Address) -> bool:
@@ -400,17 +398,13 @@ class Destinations:
             return error.reason
 
     def is_plain(self, remote: tuple[str, int]) -> bool:
-        """Whether anybody may register who signals from there, whatever his Contact: nobody special, and no proxy.
-
-        Nearly all phones are, and each of their registrations and calls asks, so the answer is kept.
-        """
+        """Whether who signals from there may be registered, whatever his Contact; kept, as nearly all phones ask."""
         plain = self._plain.get(remote)
         if plain is None:
             if len(self._plain) >= _MOST_PLACES:
                 self._plain.clear()
-            host, port = remote
-            plain = self.refusal(host, port, source=host) is None and not self.is_proxy(host)
-            self._plain[remote] = plain
+            why = self.refusal(*remote, source=remote[0])
+            plain = self._plain[remote] = why is None and not self.is_proxy(remote[0])
         return plain
 
     # dialogs ------------------------------------------------------------------------------------------------------
