@@ -267,6 +267,7 @@ class Switch:
             check=self.check,
             recorder=self.recorder,
             settle=self.control.settle,
+            caught_up=lambda: self.control.settlement.caught_up(),
             over=self.control.over,
             utc=lambda: datetime.now(UTC),
             messages=Pace(lambda: self.settings.messages, time.monotonic),

@@ -78,6 +78,9 @@ class Payment:
             sip_call_id=call.invite.request.call_id,
         )
         grant = await services.reach.start_call(start)
+        if grant is not None and grant.refusal is not None and await services.caught_up():
+            # who dials again at once does not find his own call, which has ended, in the way
+            grant = await services.reach.start_call(start)
         if grant is None:
             call.trace.add("funds", "the store is away: the call costs nothing, goes on and is recorded later")
             self.unstarted, grant = start, Grant(start.want)

@@ -14,7 +14,7 @@ from switch.call.unanswered import UnansweredSound
 from switch.sip.occupancy import Occupancy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from billing_client.books import RateBook, RouteBook
@@ -88,6 +88,8 @@ class Services:
     check: CallerCheck
     recorder: Recorder
     settle: Settle
+    caught_up: Callable[[], Awaitable[bool]]
+    """Waits a moment for ended calls that are on their way to the store; False: there are none."""
     over: Callable[[Call], None]
     """Told when a call has ended."""
     utc: Callable[[], datetime]

@@ -104,6 +104,14 @@ class Settlement:
         """Their ids."""
         return {finish.call_id for finish in (*self._journal, *self._gathered)}
 
+    async def caught_up(self, seconds: float = 1.0) -> bool:
+        """Whether calls that had ended were on their way to the store; they are waited for, so long at most."""
+        gathering = self._gathering
+        if gathering is None or gathering.done():
+            return False
+        await asyncio.wait((gathering,), timeout=seconds)
+        return True
+
     def settle(self, finish: CallFinish) -> None:
         """Take over a finished call."""
         if not self._gathered and self._must_wait:

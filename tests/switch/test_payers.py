@@ -16,6 +16,7 @@ from tests.switch.phone import sdp
 from tests.switch.test_gateways import carriers
 
 if TYPE_CHECKING:
+    from billing_client.types import CallFinish, Settlement
     from tests.switch.conftest import World
 
 pytestmark = pytest.mark.asyncio
@@ -126,3 +127,22 @@ async def test_who_cancels_and_redials_holds_nothing_by_it(world: World) -> None
                                         " ON a.balance_id = b.id WHERE a.number = '101'") == 0  # fmt: skip
     records = await world.settled()
     assert (len(records), {record["amount"] for record in records}) == (20, {Decimal(0)})
+
+
+async def test_who_dials_again_at_once_is_not_refused_for_the_call_that_has_just_ended(world: World) -> None:
+    """An account that may make one call; the store is slow to hear of the end."""
+    await world.sql.execute("UPDATE billing_account SET max_calls_out = 1 WHERE number = '101'")
+    finish_call = world.switch.store.finish_call
+
+    async def late(finish: CallFinish) -> Settlement:
+        await asyncio.sleep(0.2)
+        return await finish_call(finish)
+
+    world.switch.store.finish_call = late  # type: ignore[method-assign]
+    async with carriers(world) as (carrier, _), world.phone("101") as alice:
+        for _ in range(3):
+            await alice.call("420600000001", body=sdp())
+            invite = (await carrier.expect(Invited)).invite
+            carrier.perform(invite.reject(486, carrier.now()))
+            assert (await alice.expect(Failed)).response.status == 486
+    assert len(await world.settled()) == 3
