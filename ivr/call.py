@@ -247,6 +247,10 @@ class IvrCall:
         """Silence."""
         await self._party.wait(lambda: False, seconds)
 
+    def accept_charge(self) -> None:
+        """Whoever was rung accepts the call, which was free until now."""
+        self._party.leg.accept_charge()
+
     async def hangup(self, status: int = 480, cause: int = 16) -> None:
         """End the call; the next verb raises CallerHungUp."""
         self._party.leg.hang_up(status, cause)

@@ -111,6 +111,9 @@ class IncomingLeg(SipLeg):
             self.perform(self._invite.reject(status, self.now(), headers=[reason(cause)]))
         self.over()
 
+    def accept_charge(self) -> None:
+        """See Leg; whoever called us has asked for it."""
+
     def dial(self, request: DialRequest) -> OutgoingLeg:
         """See Leg."""
         asked = self.request

@@ -37,6 +37,8 @@ class DialRequest:
     """On behalf of the account (sescase=orig-cdiv, RFC 8498) instead of by it."""
     is_number_only: bool = False
     """The calling number is all that the account is known by: the switch dials nothing dear for it."""
+    is_charged_on_acceptance: bool = False
+    """Whoever is rung has not asked for it: the call is free until `accept_charge`."""
 
 
 class DialFailed(Exception):  # noqa: N818 (an event of the call)
@@ -113,6 +115,9 @@ class Leg(Protocol):
 
     def answer(self) -> None:
         """Answer a caller (200)."""
+
+    def accept_charge(self) -> None:
+        """A called party has accepted the call, which was free until now."""
 
     def hang_up(self, status: int = 480, cause: int = 16) -> None:
         """BYE, CANCEL or a final response, whichever fits; harmless when it is gone."""

@@ -14,7 +14,7 @@ from media.ports import NoPortsError
 from switch.sip.address import NameAddr
 from switch.sip.errors import ParseError
 from switch.sip.flow import Hop
-from switch.sip.mark import NOBODY
+from switch.sip.mark import ACCEPTED, NOBODY
 from switch.sip.message import Request
 from switch.sip.reason import reason_cause
 from switch.sip.session import Answered, Failed, Progressed
@@ -105,6 +105,11 @@ class OutgoingLeg(SipLeg):
     def answer(self) -> None:
         """Nothing: it is not ours to answer."""
 
+    def accept_charge(self) -> None:
+        """See Leg."""
+        if self.session is not None:
+            self.perform(self.session.send("INFO", self.now(), headers=[(ACCEPTED, "yes")]))
+
     def hang_up(self, status: int = 480, cause: int = 16) -> None:
         """See Leg."""
         if self.is_gone:
@@ -176,6 +181,7 @@ def _request(house: House, wanted: DialRequest, origin: Origin, offer: bytes) ->
     sender = NameAddr(wanted.caller_name, str(caller))
     case = "orig-cdiv" if wanted.diverted else "orig"
     vouched = ";vouched=number" if wanted.is_number_only else ""
+    charged = ";charged=accepted" if wanted.is_charged_on_acceptance else ""
     lines: HeaderLines = [
         ("Max-Forwards", str(origin.max_forwards - 1)),
         ("From", str(sender.with_tag(core.agent.new_token()))),
@@ -183,7 +189,7 @@ def _request(house: House, wanted: DialRequest, origin: Origin, offer: bytes) ->
         ("Call-ID", core.agent.new_token() + core.agent.new_token()),
         ("CSeq", "1 INVITE"),
         ("P-Asserted-Identity", str(sender)),
-        ("P-Served-User", f"<{Uri('sip', wanted.account, domain)}>;sescase={case}{vouched}"),
+        ("P-Served-User", f"<{Uri('sip', wanted.account, domain)}>;sescase={case}{vouched}{charged}"),
         *origin.history,
         ("Content-Type", "application/sdp"),
     ]

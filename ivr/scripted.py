@@ -60,6 +60,8 @@ class Story:
     dialled: list[DialRequest] = field(default_factory=list)
     """Calls that the application made."""
     answered: bool = False
+    is_charge_accepted: bool = False
+    """Whoever was rung accepted the call."""
     status: int = 0
     """Final SIP status that the caller got; 200 where it was answered."""
     ended_by: str = ""
@@ -414,6 +416,7 @@ class ScriptedCaller(Script):
             if item.audio is not None:
                 story.recordings.append(item.audio)
         story.answered, story.status = leg.is_answered, leg.status
+        story.is_charge_accepted = leg.is_charge_accepted
         story.ended_by = "application" if leg.ended_by_us else "caller"
         story.seconds = loop.time() - began
         return story

@@ -102,6 +102,7 @@ class ScriptedLeg:
         self.cause: int | None = None
         self.heard: list[Heard] = []
         self.ended_by_us = False
+        self.is_charge_accepted = False
         """The application ended the call."""
         self.take: ScriptedTake | None = None
         self.bridged: Leg | None = None
@@ -158,6 +159,10 @@ class ScriptedLeg:
         """See Leg."""
         if not self.is_gone and not self.is_answered:
             self.set_answered()
+
+    def accept_charge(self) -> None:
+        """See Leg."""
+        self.is_charge_accepted = True
 
     def hang_up(self, status: int = 480, cause: int = 16) -> None:
         """See Leg."""

@@ -256,5 +256,8 @@ class Ivr(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Silence."""
 
+    def accept_charge(self) -> None:
+        """Whoever was rung accepts the call, which was free until now (`DialRequest.is_charged_on_acceptance`)."""
+
     async def hangup(self, status: int = 480, cause: int = 16) -> None:
         """End the call: by BYE where it was answered, else by `status`. Never raises CallerHungUp."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from billing_client.types import StoreError, StoreUnavailable
 from switch.call.bridge import Bridge
 from switch.call.caller import chain_of, is_unproven, note_caller
-from switch.call.crossing import Side, answer_within, reason_lines, replied
+from switch.call.crossing import Answer, Side, answer_within, reason_lines, replied
 from switch.call.headers import reason, reason_cause
 from switch.call.legs import login_for
 from switch.call.payment import Payment
@@ -30,7 +30,7 @@ from switch.ng import NgError, RelayUnavailable
 from switch.sip.digest import Verdict
 from switch.sip.errors import ParseError
 from switch.sip.flow import INNER
-from switch.sip.mark import NOBODY
+from switch.sip.mark import ACCEPTED, NOBODY
 from switch.sip.session import (
     Acknowledged,
     Answered,
@@ -221,6 +221,11 @@ class Call:
 
     async def _requested(self, event: Requested) -> None:
         """A request within the call: it crosses if it is one of those that may, or is answered by us."""
+        if self._is_acceptance(event):
+            self.payment.awaits_acceptance = False
+            self.trace.add("funds", "whoever was rung has accepted: the call is charged")
+            self.bridge.refuse(event, Answer(200))
+            return
         answer = answer_within(event.request, to_account=self._leads_to_account(event.session))
         if answer is None and event.request.method == "MESSAGE":
             answer = self.services.messages.refusal((self.call_id,))
@@ -228,6 +233,15 @@ class Call:
             await self.bridge.requested(event)
         else:
             self.bridge.refuse(event, answer)
+
+    def _is_acceptance(self, event: Requested) -> bool:
+        """Whether the media server says that its call was accepted."""
+        return (
+            self.payment.awaits_acceptance
+            and event.session in self.invite.sessions
+            and event.request.method == "INFO"
+            and event.request.get(ACCEPTED) is not None
+        )
 
     def _leads_to_account(self, session: Session) -> bool:
         """Whether what comes by one leg goes to an account of ours, or to a call of ours that may lead to one."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from billing_client.incoming import DEFAULT_MAX_CALLS
 from billing_client.numbering import is_credential
@@ -195,13 +195,12 @@ class CallerCheck:
         served, chain = _served_user(request), None if self.marks is None else self.marks.take(request)
         if served is None or chain is None:
             return _NOBODY, Verdict.REFUSED
-        number, is_diverted, vouched = served
-        parties = await self._parties(caller=number, ani=None, dialled=dialled)
+        parties = await self._parties(caller=served.number, ani=None, dialled=dialled)
         sender = asserted(request)
         shown = sender.number or "anonymous"
         forwarding = None
         account = parties.caller
-        if is_diverted and account is not None:
+        if served.is_diverted and account is not None:
             forward = account.answering.forward_to(dialled)
             name, most = (forward.name, forward.max_calls) if forward else (dialled, DEFAULT_MAX_CALLS)
             asks_key = forward is not None and forward.confirm  # no mailbox presses one
@@ -209,7 +208,14 @@ class CallerCheck:
                 account.number, name, most, shown, sender.display, chain=chain, keeps_messages=asks_key
             )
         return parties, Caller(
-            shown, sender.display, None, forwarding, is_application=True, chain=chain, vouched=vouched
+            shown,
+            sender.display,
+            None,
+            forwarding,
+            is_application=True,
+            chain=chain,
+            vouched=served.vouched,
+            is_charged_on_acceptance=served.is_charged_on_acceptance,
         )
 
 
@@ -334,9 +340,20 @@ def note_caller(trace: Trace, caller: Caller, source: str) -> None:
         )
 
 
-def _served_user(request: Request) -> tuple[str, bool, Vouched] | None:
-    """The account that a trusted peer says is served, whether it forwards the call, and what it is known by where that
-    is its number alone; None: it says nothing."""
+class _Served(NamedTuple):
+    """Whose service a call of the media server is."""
+
+    number: str
+    """Of the account that pays."""
+    is_diverted: bool
+    """It forwards the call."""
+    vouched: Vouched
+    """What it is known by where that is its number alone."""
+    is_charged_on_acceptance: bool
+
+
+def _served_user(request: Request) -> _Served | None:
+    """The account that a trusted peer says is served; None: it says nothing."""
     for value in request.values("P-Served-User"):
         try:
             user = NameAddr.parse(value)
@@ -344,6 +361,8 @@ def _served_user(request: Request) -> tuple[str, bool, Vouched] | None:
         except ParseError:
             continue
         if number:
-            vouched: Vouched = "number" if user.params.get("vouched") == "number" else ""
-            return number, (user.params.get("sescase") or "").lower() == "orig-cdiv", vouched
+            params = user.params
+            vouched: Vouched = "number" if params.get("vouched") == "number" else ""
+            is_diverted = (params.get("sescase") or "").lower() == "orig-cdiv"
+            return _Served(number, is_diverted, vouched, params.get("charged") == "accepted")
     return None

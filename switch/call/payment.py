@@ -33,6 +33,7 @@ class Payment:
         "_is_taken",
         "_services",
         "_watch",
+        "awaits_acceptance",
         "credit",
         "heard_at",
         "unstarted",
@@ -45,6 +46,8 @@ class Payment:
         self._watch: FundsWatch | None = None
         self._bound: asyncio.TimerHandle | None = None
         self._is_emergency = False
+        self.awaits_acceptance = False
+        """The call costs nothing unless whoever is rung accepts it."""
         self.credit: Credit | None = None
         self.warrant: Warrant | None = None
         """What INVITEs to carriers show: given when the store has the call, or is to be told of it; until its end."""
@@ -64,6 +67,7 @@ class Payment:
         """Register a call and lock its first funds: only then may an INVITE leave. Raises StoreError."""
         if plan.payer is None:
             return None
+        self.awaits_acceptance = caller.is_charged_on_acceptance
         services, settings = self._services, self._services.settings
         credit = Credit(plan.rate, settings.credit, plan.payer.available)
         start = call_start(
@@ -126,4 +130,6 @@ class Payment:
     def settle(self, call: Call, by: EndedBy, cause: int, status: int | None) -> None:
         """Hand the finished call over to be charged and recorded."""
         if self._is_taken and self.credit is not None:
+            if self.awaits_acceptance:
+                self.waive()
             self._services.settle(call_finish(call, self.credit, by, cause, status))

@@ -71,6 +71,8 @@ class Caller:
     """The media server makes the call on behalf of the account."""
     is_at_address: bool = False
     """The account was known by the address that the call came from."""
+    is_charged_on_acceptance: bool = False
+    """The media server rings somebody who has not asked for it: free unless it says that he pressed a key."""
     chain: Chain = NOBODY
     """What led here, where a forward or an application did."""
     is_identified: bool = False

@@ -22,7 +22,8 @@ _NAMES: Final = (
     "P-Charging-Vector", "P-Preferred-Identity", "P-Served-User", "Path", "Priority", "Privacy", "Proxy-Authenticate",
     "Proxy-Authorization", "Proxy-Require", "RAck", "Reason", "Record-Route", "Recv-Info", "Refer-Sub",
     "Remote-Party-ID", "Replaces", "Reply-To", "Require", "Retry-After", "Route", "RSeq", "Server", "Service-Route",
-    "Session-ID", "SIP-ETag", "SIP-If-Match", "Softswitch-Mark", "Subscription-State", "Target-Dialog", "Timestamp",
+    "Session-ID", "SIP-ETag", "SIP-If-Match", "Softswitch-Accepted", "Softswitch-Mark",
+    "Subscription-State", "Target-Dialog", "Timestamp",
     "Unsupported", "User-Agent", "User-to-User", "Warning", "WWW-Authenticate",
     *_COMPACT.values(),
 )  # fmt: skip

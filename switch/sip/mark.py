@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
     from switch.sip.message import Request
 
-__all__ = ["HEADER", "NOBODY", "WINDOW_SECONDS", "Chain", "Marks"]
+__all__ = ["ACCEPTED", "HEADER", "NOBODY", "WINDOW_SECONDS", "Chain", "Marks"]
 
 HEADER: Final = "Softswitch-Mark"
+ACCEPTED: Final = "Softswitch-Accepted"
+"""In an INFO within a call of the media server: whoever was rung has pressed a key, and the call is charged."""
 WINDOW_SECONDS: Final = 60.0
 """So far the clocks of both machines may differ, and so long is a used mark remembered."""
 LEAST_SECRET: Final = 16

@@ -68,7 +68,7 @@ async def test_a_missed_call_is_refused_and_rung_back_with_the_calling_card(comp
         phone.sip, phone.rtp = sip, rtp
         request = await phone.is_called()
         assert (request.uri.user, request.from_.uri.user) == (ANI, "*98")
-        assert request.get("P-Served-User") == "<sip:101@sip.example.com>;sescase=orig;vouched=number"
+        assert request.get("P-Served-User") == "<sip:101@sip.example.com>;sescase=orig;vouched=number;charged=accepted"
         await phone.answer()
         await rtp.until_hears(700)
         assert len(process.server.calls) == 1

@@ -90,11 +90,15 @@ def test_registering_a_phone_claims_it_and_a_call_to_it_asks_for_the_code_that_w
     assert "card-phone-code" in told.heard
     app = partial(prove_phone, desk=desk.desk)
     wrong = f"{(int(code) + 1) % 10_000:04}"
-    answering(details.parameters).hears("card-confirm-phone").presses(wrong).hears("card-wrong-code").run(app)
+    told = answering(details.parameters).hears("card-confirm-phone").presses(wrong).hears("card-wrong-code").run(app)
+    assert not told.is_charge_accepted
     answering(details.parameters).hears("card-confirm-phone", "card-confirm-phone", "card-wrong-code").run(app)
     assert desk.selfcare.claimed == {ANI}
     assert desk.selfcare.ring_backs == {1: False}
-    answering(details.parameters).hears("card-confirm-phone").presses(code).hears("card-phone-registered").run(app)
+    told = (
+        answering(details.parameters).hears("card-confirm-phone").presses(code).hears("card-phone-registered").run(app)
+    )
+    assert told.is_charge_accepted
     assert desk.selfcare.claimed == set()
     assert desk.selfcare.ring_backs == {1: True}
 
@@ -118,10 +122,11 @@ def test_who_is_rung_back_presses_a_key_first_and_only_then_is_it_of_use() -> No
     by_number().is_hung_up_on(486).run(partial(callback, desk=desk.desk))
     [(_, details, _)] = desk.rung.asked
     rung = ScriptedCaller(ANI, account="101", target="101", parameters=details.parameters).dials(NUMBER)
-    rung.hears("callback-accept", "press-1", ..., "goodbye").is_hung_up_on().run(desk.app)
+    assert not rung.hears("callback-accept", "press-1", ..., "goodbye").is_hung_up_on().run(desk.app).is_charge_accepted
     assert desk.selfcare.ring_backs == {1: False}
     rung = ScriptedCaller(ANI, account="101", target="101", parameters=details.parameters).dials(NUMBER)
-    rung.hears("callback-accept", "press-1").presses("1").until("card-enter-destination").run(desk.app)
+    rung.hears("callback-accept", "press-1").presses("1").until("card-enter-destination")
+    assert rung.run(desk.app).is_charge_accepted
     assert desk.selfcare.ring_backs == {1: True}
 
 

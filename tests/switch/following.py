@@ -70,6 +70,7 @@ async def call_from_media(
     shown: str,
     *,
     case: str = "orig",
+    charged: str = "",
     chain: Chain = DIALLED,
     marks: Marks | None = OWN,
 ) -> OutgoingInvite:
@@ -80,7 +81,7 @@ async def call_from_media(
     request = media.make(
         "INVITE",
         f"sip:{number}@{host}:{port}",
-        ("P-Served-User", f"<sip:{account}@{host}>;sescase={case}"),
+        ("P-Served-User", f"<sip:{account}@{host}>;sescase={case}{charged}"),
         ("P-Asserted-Identity", f"<sip:{shown}@{host}>"),
         ("Content-Type", "application/sdp"),
         body=sdp(),

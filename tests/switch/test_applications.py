@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from switch.sip.mark import Chain, Marks
+from switch.sip.mark import ACCEPTED, Chain, Marks
+from switch.sip.message import Request
 from switch.sip.occupancy import Limits
-from switch.sip.session import Acknowledged, Cancelled, Ended, Failed, Progressed
+from switch.sip.session import Acknowledged, Cancelled, Ended, Failed, Progressed, Replied
 from switch.sip.uri import Uri
 from switch.sip.user_agent import Invited
 from tests.switch.following import MOBILE, SECRET, answering, call_from_media, follow_me, media, settings
@@ -342,6 +343,31 @@ async def test_the_media_server_calls_for_an_account_which_pays(world: World, me
     (xdr,) = await world.settled()
     assert (xdr["direction"], xdr["caller"], xdr["amount"]) == ("internal", "42027777100", Decimal("0.01000"))
     assert await world.balance("102") == Decimal("4.99")
+
+
+@pytest.mark.parametrize("who", ["the media server", "the called party"])
+@pytest.mark.parametrize("presses", [False, True])
+async def test_who_is_rung_back_pays_only_if_he_presses_the_key(
+    world: World, media: Phone, who: str, presses: bool
+) -> None:
+    """Case L13: a forged missed call made somebody be rung at his own expense."""
+    async with world.phone("201") as paid:
+        await paid.register()
+        await call_from_media(world, media, "201", "102", "*98", charged=";charged=accepted")
+        invite = await paid.ringing()
+        paid.perform(invite.accept(paid.now(), body=sdp(41000)))
+        answered = await media.connected()
+        if presses:
+            media.perform(answered.session.send("INFO", media.now(), headers=[(ACCEPTED, "yes")]))
+            assert (await media.expect(Replied)).response.status == 200
+        one, other = (media, paid) if who == "the media server" else (paid, media)
+        session = answered.session if one is media else invite.session()
+        one.perform(session.bye(one.now()))
+        await other.expect(Ended)
+        assert all(request.method != "INFO" for request in paid.received if isinstance(request, Request))
+    (xdr,) = await world.settled()
+    assert xdr["amount"] == (Decimal("0.01000") if presses else 0)
+    assert await world.balance("102") == (Decimal("4.99") if presses else 5)
 
 
 async def test_a_call_forwarded_by_the_media_server_is_the_forwarders(world: World, media: Phone) -> None:

@@ -3,8 +3,8 @@
 
 The call is refused at once (486), so no carrier charges it. A moment later the media server calls the number that it
 came from, on the account that is known by that number. Whoever answers there and presses the key is in `calling_card`.
-Both calls, the one to the caller and the one that he then makes, are charged like any other of the account; who presses
-no key is not rung again for a while.
+Both calls, the one to the caller and the one that he then makes, are charged like any other of the account, the first
+only if he presses the key; who presses none is not rung again for a while.
 """
 
 from __future__ import annotations
@@ -67,6 +67,10 @@ async def _request(call: Ivr, desk: Desk) -> tuple[DialRequest, int] | None:
         log.info("nobody is rung back: it was done often enough", extra={"number": number})
         return None
     request = DialRequest(
-        destination=number, account=status.number, caller=access_number(call.details), is_number_only=True
+        destination=number,
+        account=status.number,
+        caller=access_number(call.details),
+        is_number_only=True,
+        is_charged_on_acceptance=True,
     )
     return request, ring_back

@@ -131,6 +131,7 @@ async def calling_card(call: Ivr, *, desk: Desk) -> None:
 async def _accept(session: _Session, ring_back: int) -> None:
     """Who was rung presses a key: it may have been somebody else who showed his number to us."""
     await session.menu(("callback-accept", "press-1"), {"1": True})
+    session.call.accept_charge()
     await session.desk.selfcare.ring_back_used(ring_back)
 
 

@@ -82,7 +82,9 @@ async def _tell_code(call: Ivr, desk: Desk, account: str, caller: str) -> Callab
         language=call.language,
         parameters={"access": access, RING_BACK: str(ring_back), CODE: code, "number": caller},
     )
-    request = DialRequest(destination=caller, account=account, caller=access, is_number_only=True)
+    request = DialRequest(
+        destination=caller, account=account, caller=access, is_number_only=True, is_charged_on_acceptance=True
+    )
     told: list[Playable] = ["card-phone-code", grammar(call.language).digits(code)]
     await call.play(*told, *told, interrupt="#")
     return partial(desk.ring_back, request, called, after_seconds=AFTER_SECONDS, ring_seconds=RING_SECONDS)
@@ -97,6 +99,7 @@ async def prove_phone(call: Ivr, *, desk: Desk) -> None:
     )
     try:
         if hmac.compare_digest(typed.encode(), parameters[CODE].encode()):
+            call.accept_charge()
             await desk.selfcare.ring_back_used(int(parameters[RING_BACK]))
             await desk.selfcare.phone_proven(account, parameters["number"])
             await call.play("card-phone-registered")
