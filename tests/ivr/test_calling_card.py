@@ -223,7 +223,9 @@ def test_a_missed_call_is_refused_unanswered_and_rung_back_on_the_callers_accoun
     rung = desk.rung
     assert not known().is_hung_up_on(486).run(app).answered
     [(request, details, after)] = rung.asked
-    assert request == DialRequest(destination=ANI, account="101", caller=NUMBER, is_number_only=True)
+    assert request == DialRequest(
+        destination=ANI, account="101", caller=NUMBER, is_number_only=True, is_charged_on_acceptance=True
+    )
     assert (details.application, details.target, details.parameters, after) == (
         "calling_card",
         "101",
