@@ -58,6 +58,19 @@ __all__ = [
 PREPARING: Final = 0x50F75
 """The advisory lock of whoever brings the store up to date."""
 
+PIN_SEARCH_PATH = """
+DO $$
+DECLARE
+    here text := current_schema();
+    function regprocedure;
+BEGIN
+    FOR function IN SELECT p.oid FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+                     WHERE p.pronamespace = here::regnamespace AND l.lanname = 'plpgsql' AND p.proconfig IS NULL
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', function, here);
+    END LOOP;
+END $$"""
+
 
 def setup(dsn: str, keys: KeyFile | None = None) -> None:
     """Start Django on this store. `keys` seal and open passwords; None: those that are written are not sealed."""
@@ -96,9 +109,22 @@ def migrate(keys: KeyFile | None = None) -> int:
         pending = len(_pending())
         if pending:
             call_command("migrate", interactive=False, verbosity=0)
+            _pin_search_path()
         if keys is not None:
             seal_passwords(keys)
     return pending
+
+
+def _pin_search_path() -> None:
+    """Let functions find their tables whatever the session's search path is: that of a restore is empty.
+
+    Those in PL/pgSQL only: plain queries such as `parties` would not be inlined any more, and those that functions ask
+    have the path of who asks.
+    """
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(PIN_SEARCH_PATH)
 
 
 def seal_passwords(keys: KeyFile) -> int:
