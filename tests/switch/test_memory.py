@@ -15,6 +15,7 @@ from switch.call.call import Call
 from switch.sip.session import Acknowledged, Ended, Failed
 from tests.growth import Growth
 from tests.quick import QuickPhone
+from tests.switch.phone import sdp
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -46,7 +47,7 @@ async def test_a_call_that_was_hung_up_is_gone(world: World) -> None:
         await bob.register()
         await alice.call("102")
         incoming = await bob.ringing()
-        bob.perform(incoming.accept(bob.now()))
+        bob.perform(incoming.accept(bob.now(), body=sdp()))
         answered = await alice.connected()
         await bob.expect(Acknowledged)
         assert calls() == 1

@@ -92,6 +92,10 @@ class Closed(Destinations):
         """Everywhere."""
         return Place("closed")
 
+    def at(self, remote: tuple[str, int]) -> Place | None:
+        """The same, for what is about to leave."""
+        return self.place(*remote)
+
 
 def requests(*phones: Phone) -> Iterator[str]:
     """Those that have come to phones since they were last asked."""
