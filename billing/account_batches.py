@@ -14,8 +14,8 @@ from billing.models import Account, Batch, Customer
 from billing.private_file import check_fits, private_table
 from billing.query import rows
 from billing.settings import passwords
-from billing_client.keyring import KeyRingError
-from billing_client.numbering import digits_of
+from billing_client.rules.numbering import digits_of
+from billing_client.secrets.keyring import KeyRingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -20,7 +20,7 @@ from billing.models import Account, Batch, Customer, Product, usual_calls_out
 from billing.names import FREE, Reserved
 from billing.settings import passwords as sealing
 from billing.voucher_generation import draw, escaped, random_digits
-from billing_client.check_digit import check_digit
+from billing_client.rules.check_digit import check_digit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -18,7 +18,7 @@
                  periods: [{days: [mon, tue, wed, thu, fri], from: "08:00", to: "18:00"}]}
 
 What is said replaces what there was under the same key; null takes it away; what is not said stays. The follow-me list
-is complete. The store keeps the same form as JSON, which `billing_client.incoming` reads.
+is complete. The store keeps the same form as JSON, which `billing_client.rules.incoming` reads.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from urllib.parse import unquote
 
 from billing.forward_targets import forward_problem
 from billing.reader import Reader, read_list, shown
-from billing_client.incoming import CALLER_IDS, DAYS, MESSAGES, MODES, ORDERS, TRIGGERS
-from billing_client.numbering import read
+from billing_client.rules.incoming import CALLER_IDS, DAYS, MESSAGES, MODES, ORDERS, TRIGGERS
+from billing_client.rules.numbering import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

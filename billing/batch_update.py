@@ -20,7 +20,7 @@ from billing.models import Product
 from billing.reader import Reader, shown
 from billing.values import amount
 from billing.voicemail_document import read_language, read_timezone
-from billing_client.lifecycle import LONGEST_DAYS
+from billing_client.rules.lifecycle import LONGEST_DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -18,7 +18,7 @@ from billing.vouchers import Numbers, key_file_for_sealing, vouchers
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from billing_client.keyring import KeyFile
+    from billing_client.secrets.keyring import KeyFile
 
 __all__ = ["DemoAccount", "DemoSummary", "load_demo"]
 

@@ -31,10 +31,10 @@ from billing.line_error import LineError
 from billing.names import FREE, Reserved, alias_problem
 from billing.reader import Once, Reader, place_of, read_list, shown
 from billing.voicemail_document import VoicemailSpec, read_language, read_timezone, read_voicemail
-from billing_client.lifecycle import LONGEST_DAYS
-from billing_client.numbering import as_address
 from billing_client.rows import LONGEST_PIN
-from billing_client.vouching import ANI_RULES, IDENTIFIES
+from billing_client.rules.lifecycle import LONGEST_DAYS
+from billing_client.rules.numbering import as_address
+from billing_client.rules.vouching import ANI_RULES, IDENTIFIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

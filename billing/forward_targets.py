@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final
 
-from billing_client.numbering import as_address
+from billing_client.rules.numbering import as_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from billing.models import Alias, Gateway
-from billing_client.numbering import as_address
+from billing_client.rules.numbering import as_address
 
 if TYPE_CHECKING:
     from billing.document import Document

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from billing.audit_log import log_action
 from billing.query import Row, rows
-from billing_client.pins import DEFAULT_SLOW_AFTER
+from billing_client.rules.pins import DEFAULT_SLOW_AFTER
 
 __all__ = ["guessing", "unlock"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from billing_client.numbering import as_address, name_problem, read
+from billing_client.rules.numbering import as_address, name_problem, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from billing.settings import configure
-from billing_client.keyring import KeyRingError
-from billing_client.passwords import Passwords
+from billing_client.secrets.keyring import KeyRingError
+from billing_client.secrets.passwords import Passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from billing.live import Announcements
     from billing.names import Reserved
     from billing.reports import Row
-    from billing_client.keyring import KeyFile
+    from billing_client.secrets.keyring import KeyFile
 
 __all__ = [
     "account",
@@ -290,7 +290,7 @@ def block(number: str) -> bool:
 
 
 def move(number: str, move: str) -> tuple[str, str | None]:
-    """Do with an account what `billing_client.lifecycle.MOVES` names: its state before, and now.
+    """Do with an account what `billing_client.rules.lifecycle.MOVES` names: its state before, and now.
 
     `number` may be an alias, or a batch with a control number. The second is None if that cannot be done in this state,
     and the first empty if there is no such account.
@@ -299,7 +299,7 @@ def move(number: str, move: str) -> tuple[str, str | None]:
 
     from billing.account_batches import number_of
     from billing.models import Account
-    from billing_client.lifecycle import next_state
+    from billing_client.rules.lifecycle import next_state
 
     number = number_of(number)
     with transaction.atomic():

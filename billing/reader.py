@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from billing import values
 from billing.values import MONEY_DECIMALS
-from billing_client.numbering import digits_of
+from billing_client.rules.numbering import digits_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

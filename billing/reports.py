@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection
 
-from billing_client.lifecycle import LifeTerms, expiry, refusal, status
+from billing_client.rules.lifecycle import LifeTerms, expiry, refusal, status
 
 __all__ = ["Row", "account", "accounts", "audit", "calls", "ledger", "registrations", "xdrs"]
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from django.db import connection, transaction
 
-from billing_client.passwords import MARK
+from billing_client.secrets.passwords import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from billing_client.keyring import KeyRing
-    from billing_client.passwords import Passwords
+    from billing_client.secrets.keyring import KeyRing
+    from billing_client.secrets.passwords import Passwords
 
 __all__ = ["keys_of_passwords", "passwords_of_others", "reseal_passwords", "seal_clear"]
 

@@ -13,7 +13,7 @@ import django
 from django.conf import settings
 from psycopg.conninfo import conninfo_to_dict
 
-from billing_client.passwords import Passwords
+from billing_client.secrets.passwords import Passwords
 
 __all__ = ["configure", "passwords"]
 

@@ -12,7 +12,7 @@ from django.db import connection
 from billing.change import Change
 from billing.models import VoiceSound
 from billing.query import rows
-from billing_client.pins import hash_pin, is_pin, new_pin
+from billing_client.rules.pins import hash_pin, is_pin, new_pin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

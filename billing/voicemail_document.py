@@ -15,7 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from billing.reader import Reader, shown
-from billing_client.pins import LONGEST_PIN, SHORTEST_PIN, weak_pin
+from billing_client.rules.pins import LONGEST_PIN, SHORTEST_PIN, weak_pin
 
 __all__ = ["VoicemailSpec", "read_language", "read_timezone", "read_voicemail"]
 

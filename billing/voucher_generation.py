@@ -16,7 +16,7 @@ from django.db import connection, transaction
 
 from billing.audit_log import log_action
 from billing.models import AuditLog, Batch, Customer, Product, Voucher
-from billing_client.check_digit import DAMM
+from billing_client.rules.check_digit import DAMM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from billing_client.keyring import KeyRing
+    from billing_client.secrets.keyring import KeyRing
 
 __all__ = ["Generation", "VoucherError", "draw", "escaped", "generate", "random_digits", "random_ids"]
 

@@ -14,14 +14,14 @@ from billing.private_file import check_fits, private_table
 from billing.query import rows
 from billing.sealing import keys_of_passwords, passwords_of_others, reseal_passwords
 from billing.voucher_generation import VoucherError
-from billing_client.keyring import KeyRing, KeyRingError
-from billing_client.passwords import Passwords
+from billing_client.secrets.keyring import KeyRing, KeyRingError
+from billing_client.secrets.passwords import Passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from billing_client.keyring import KeyFile
+    from billing_client.secrets.keyring import KeyFile
 
 __all__ = [
     "MOVES",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from billing_client.pool import Pool
 
 if TYPE_CHECKING:
-    from billing_client.incoming import Mode
+    from billing_client.rules.incoming import Mode
 
 __all__ = ["Answering", "AnsweringChange", "StoreAnswering"]
 

@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from billing_client import rows, statements
-from billing_client.books import RateBook, RouteBook, TariffTable, prefixed
 from billing_client.pool import UNREACHABLE, Link, connect
+from billing_client.rules.books import RateBook, RouteBook, TariffTable, prefixed
 from billing_client.types import CallStart, Gateway, Grant, Route, StoreUnavailable
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from hashlib import sha256
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from billing_client.books import Terms
-from billing_client.incoming import read_rules
-from billing_client.lifecycle import LifeTerms, refusal
-from billing_client.numbering import digits_of, is_credential
+from billing_client.rules.books import Terms
+from billing_client.rules.incoming import read_rules
+from billing_client.rules.lifecycle import LifeTerms, refusal
+from billing_client.rules.numbering import digits_of, is_credential
+from billing_client.rules.vouching import NumberTrust
 from billing_client.types import BindingRow, Parties, Party, Subscriber
-from billing_client.vouching import NumberTrust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -12,15 +12,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from billing_client import rows, statements
-from billing_client.books import TariffTable, prefixed
-from billing_client.guessing import LoginDoor
-from billing_client.lifecycle import LifeTerms, expiry, refusal, zone_of
-from billing_client.numbering import Number, read
-from billing_client.passwords import Passwords
-from billing_client.pins import DEFAULT_SLOW_AFTER, is_pin
 from billing_client.pool import Pool
-from billing_client.rating import seconds_covered
-from billing_client.vouching import NumberTrust
+from billing_client.rules.books import TariffTable, prefixed
+from billing_client.rules.lifecycle import LifeTerms, expiry, refusal, zone_of
+from billing_client.rules.numbering import Number, read
+from billing_client.rules.pins import DEFAULT_SLOW_AFTER, is_pin
+from billing_client.rules.rating import seconds_covered
+from billing_client.rules.vouching import NumberTrust
+from billing_client.secrets.passwords import Passwords
+from billing_client.vouchers.guessing import LoginDoor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from asyncpg import Record
 
+    from billing_client.rules.vouching import Vouched
     from billing_client.types import AccountKind
-    from billing_client.vouchers import GuessSource
-    from billing_client.vouching import Vouched
+    from billing_client.vouchers.words import GuessSource
 
 __all__ = ["AccountStatus", "Claim", "KnownPhone", "Login", "Quote", "SelfCare", "StoreSelfCare"]
 
@@ -152,8 +152,8 @@ class SelfCare(Protocol):
         a company, whose authorisation code (alias `COMPANY#PIN@pin`).
 
         `password`: that of the account must be right too. Each is counted before it is looked at, across calls and
-        nodes (`billing_client.guessing`). Once it was right, the calling number is enough by this gateway, if it is one
-        of the account's.
+        nodes (`billing_client.vouchers.guessing`). Once it was right, the calling number is enough by this gateway,
+        if it is one of the account's.
         """
 
     async def quote(self, status: AccountStatus, destination: str) -> Quote:

@@ -15,11 +15,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from billing_client import rows, statements
-from billing_client.books import RateBook, RouteBook, TariffTable
 from billing_client.gathering import Gathering
 from billing_client.listener import Listener
-from billing_client.passwords import Passwords
+from billing_client.mailboxes.words import MessageCounts
 from billing_client.pool import Pool
+from billing_client.rules.books import RateBook, RouteBook, TariffTable
+from billing_client.secrets.passwords import Passwords
 from billing_client.subscriptions import (
     RESUME_SUBSCRIPTIONS,
     WRITE_SUBSCRIPTIONS,
@@ -27,7 +28,6 @@ from billing_client.subscriptions import (
     subscription_columns,
 )
 from billing_client.types import Gateway, Grant, Route, Settlement, StoreError, StoreRefused
-from billing_client.voicemail import MessageCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

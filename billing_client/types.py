@@ -10,15 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from billing_client.incoming import AnsweringRules
-from billing_client.numbering import e164
+from billing_client.rules.incoming import AnsweringRules
+from billing_client.rules.numbering import e164
 
 if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from billing_client.lifecycle import LifeTerms
-    from billing_client.vouching import Identifies, NumberTrust
+    from billing_client.rules.lifecycle import LifeTerms
+    from billing_client.rules.vouching import Identifies, NumberTrust
 
 __all__ = [
     "AccountKind",

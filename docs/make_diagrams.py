@@ -6,13 +6,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from switch.sip.timers import Timers
 from switch.sip.transaction import (
     InviteClientTransaction,
     InviteServerTransaction,
     NonInviteClientTransaction,
     NonInviteServerTransaction,
 )
+from switch.sip.transaction.timers import Timers
 
 if TYPE_CHECKING:
     from switch.sip.transaction.machine import Machine

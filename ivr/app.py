@@ -16,35 +16,35 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from ivr.house import House
-from ivr.outbox import Outbox
-from ivr.server import IvrServer
-from ivr.sound import SoundSource
-from ivr.spool import Spool
-from media.engine import MediaEngine
+from ivr.say.sound import SoundSource
+from ivr.server.house import House
+from ivr.server.server import IvrServer
+from ivr.spool.outbox import Outbox
+from ivr.spool.spool import Spool
+from media.session.engine import MediaEngine
 from switch import collector
-from switch.core import Core
 from switch.http import serve
-from switch.sip.errors import ParseError
-from switch.sip.flood import FloodGuard
+from switch.sip.element.core import Core
 from switch.sip.mark import Marks
-from switch.transport import Transport
+from switch.sip.message.errors import ParseError
+from switch.sip.transport import Transport
+from switch.sip.transport.flood import FloodGuard
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 
     from prometheus_client import Metric
 
-    from billing_client.guessing import Guesses
+    from billing_client.vouchers.guessing import Guesses
     from ivr.apps.selfcare.desk import RingBack
-    from ivr.leg import DialRequest
-    from ivr.outbox import Depositor
-    from ivr.runner import Application
+    from ivr.legs.leg import DialRequest
+    from ivr.say.sound import Prompts
+    from ivr.server.runner import Application
     from ivr.settings import IvrSettings
-    from ivr.sound import Prompts
+    from ivr.spool.outbox import Depositor
     from ivr.verbs import CallDetails
-    from switch.sip.flow import Flow
-    from switch.sip.message import Request, Response
+    from switch.sip.message.flow import Flow
+    from switch.sip.message.message import Request, Response
 
 __all__ = ["Composition", "IvrProcess", "World", "run"]
 

@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from billing_client.voicemail import DepositPace
-from billing_client.vouchers import VoucherSettings
+from billing_client.mailboxes.words import DepositPace
+from billing_client.vouchers.words import VoucherSettings
 from ivr.apps.voicemail.settings import VoicemailSettings
 from media.settings import EngineSettings
+from switch.access.occupancy import DEPOSIT, Limits
 from switch.settings import Listen
-from switch.sip.occupancy import DEPOSIT, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ivr.apps.menu.settings import Menu
     from ivr.apps.selfcare.settings import CardSettings
-    from ivr.handover import MailSettings
-    from ivr.texting import SmsGateway
+    from ivr.post.handover import MailSettings
+    from ivr.post.texting import SmsGateway
 
 __all__ = ["IvrSettings", "LoginSettings"]
 

@@ -96,7 +96,8 @@ class Audio:
     """Recorded sound as the store keeps it."""
 
     format: str
-    """How `data` is to be read: "wav", "ogg", "flac", "mp3" (a complete file), or "raw" (see `media.recording`)."""
+    """How `data` is to be read: "wav", "ogg", "flac", "mp3" (a complete file), or "raw" (see
+    `media.session.recording`)."""
     data: bytes = field(repr=False)
 
 
@@ -216,9 +217,10 @@ class Ivr(Protocol):
 
         A hang-up while recording does not raise: it returns what there is, `ended_by` "hangup"; the next verb raises.
         `spool`: the id of the message that it becomes, under which it is written to disk as it grows, so that it
-        survives a kill of the process (`ivr.spool`): it is then a message for the call's target, or for another mailbox
-        by "ID@NUMBER". An application deposits it by `ivr.outbox.Outbox.deposit` under this id, or discards it there;
-        what it leaves is delivered as it is. Empty: it lives in memory.
+        survives a kill of the process (`ivr.spool.spool`): it is then a message for the call's target, or for another
+        mailbox
+        by "ID@NUMBER". An application deposits it by `ivr.spool.outbox.Outbox.deposit` under this id, or discards it
+        there; what it leaves is delivered as it is. Empty: it lives in memory.
         """
 
     async def dial(

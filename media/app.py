@@ -11,11 +11,11 @@ import time
 from random import SystemRandom
 from typing import TYPE_CHECKING, cast
 
-from media.calls import Relay
-from media.ng import NgServer
-from media.ng_mark import MarkedNg
-from media.ports import PortPool, addresses_of, allow_many_sockets, hosts_of, open_pair
-from media.pump import Pump
+from media.relay.calls import Relay
+from media.relay.ng import NgServer
+from media.relay.ng_mark import MarkedNg
+from media.rtp.ports import PortPool, addresses_of, allow_many_sockets, hosts_of, open_pair
+from media.rtp.pump import Pump
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ import socket
 from random import SystemRandom
 from typing import TYPE_CHECKING, cast
 
-from media.rtp import HEADER, HEADER_SIZE, is_rtp
+from media.rtp.rtp import HEADER, HEADER_SIZE, is_rtp
 
 if TYPE_CHECKING:
     from random import Random

@@ -15,8 +15,8 @@ class MediaSettings:
     ng: tuple[str, int] = ("127.0.0.1", 2223)
     """Where ng commands are taken (UDP)."""
     secret: bytes | None = field(default=None, repr=False)
-    """Commands without its mark are refused (`media.ng_mark`). None: they need none, which is for benchmarks and for a
-    port that nobody else can reach; `softswitch` always gives one."""
+    """Commands without its mark are refused (`media.relay.ng_mark`). None: they need none, which is for benchmarks
+    and for a port that nobody else can reach; `softswitch` always gives one."""
     rtp_host: str = "0.0.0.0"
     """The local IPv4 address that RTP sockets are bound to; 0.0.0.0 for all."""
     advertise: str | None = None
@@ -36,7 +36,7 @@ class MediaSettings:
     port_quarantine_seconds: float = 30.0
     """How long a released port rests, so that a new call cannot inherit the last packets of an old one."""
     settle_seconds: float = 3.0
-    """How long the former source still passes after a new address was signalled (see media.lock)."""
+    """How long the former source still passes after a new address was signalled (see media.rtp.lock)."""
     relearn_seconds: float = 5.0
     """After so long without a packet a locked source may come back from another port of the same host."""
     gather_seconds: float = 0.002
@@ -47,7 +47,7 @@ class MediaSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
-    """What the RTP sessions of the media server need to know (`media.engine`); times in seconds."""
+    """What the RTP sessions of the media server need to know (`media.session.engine`); times in seconds."""
 
     rtp_host: str = "0.0.0.0"
     """As in `MediaSettings`, and so the next three."""

@@ -12,13 +12,13 @@ from billing_client.types import StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ivr.texting import SmsGateway
+    from ivr.post.texting import SmsGateway
     from softswitch.config.model import SmsSettings
 
 __all__ = ["SMS_GROUP", "AdapterError", "factory", "open_sms_gateway"]
 
 SMS_GROUP: Final = "softswitch.sms_gateways"
-"""Entry points of gateways: callables that take `SmsSettings` and return an `ivr.texting.SmsGateway`."""
+"""Entry points of gateways: callables that take `SmsSettings` and return an `ivr.post.texting.SmsGateway`."""
 
 
 class AdapterError(StoreError):

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from billing_client.answering import StoreAnswering
-from billing_client.keyring import KeyFile
-from billing_client.mailboxes import StoreMailboxes
-from billing_client.passwords import Passwords
-from billing_client.receipts import StoreReceipts
+from billing_client.mailboxes.mailboxes import StoreMailboxes
+from billing_client.secrets.keyring import KeyFile
+from billing_client.secrets.passwords import Passwords
 from billing_client.selfcare import StoreSelfCare
+from billing_client.vouchers.receipts import StoreReceipts
 from ivr.apps.announcement import announcement
 from ivr.apps.confirm import confirm
 from ivr.apps.echo import echo
@@ -23,23 +23,23 @@ from ivr.apps.feature import feature
 from ivr.apps.menu import menu
 from ivr.apps.selfcare import PROVE, Desk, balance, callback, calling_card, prove_phone, recharge
 from ivr.apps.voicemail import access, deposit
-from ivr.mail import deliver_forever, purge_forever
-from ivr.prompts import PromptLibrary
-from ivr.texting import text_forever
-from ivr.tones import WithTones
+from ivr.post.mail import deliver_forever, purge_forever
+from ivr.post.texting import text_forever
+from ivr.say.prompts import PromptLibrary
+from ivr.say.tones import WithTones
 from prompts import FOLDER
 from softswitch.vouchers import open_vouchers, reconcile_forever
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
-    from billing_client.redeeming import StoreVouchers
-    from billing_client.vouchers import Channel
+    from billing_client.vouchers.redeeming import StoreVouchers
+    from billing_client.vouchers.words import Channel
     from ivr.app import World
-    from ivr.runner import Application
+    from ivr.post.texting import SmsGateway
+    from ivr.say.sound import Prompts
+    from ivr.server.runner import Application
     from ivr.settings import IvrSettings
-    from ivr.sound import Prompts
-    from ivr.texting import SmsGateway
 
 __all__ = ["Applications", "compose"]
 

@@ -22,16 +22,16 @@ import dns.resolver
 import psycopg
 
 from billing.names import alias_problem
-from billing_client.keyring import KeyFile, KeyRingError
-from billing_client.numbering import digits_of
-from billing_client.passwords import MARK, Passwords
-from softswitch.ports import taken_ports
-from softswitch.runfiles import running_pid
+from billing_client.rules.numbering import digits_of
+from billing_client.secrets.keyring import KeyFile, KeyRingError
+from billing_client.secrets.passwords import MARK, Passwords
+from softswitch.processes.ports import taken_ports
+from softswitch.processes.runfiles import running_pid
+from softswitch.processes.store import EmbeddedStore, StoreError, open_store
+from softswitch.processes.supervise import up_file
 from softswitch.settings import reachable_at, recordings, reserved_names, switch_settings
-from softswitch.store import EmbeddedStore, StoreError, open_store
-from softswitch.supervise import up_file
 from softswitch.vouchers import keys_file
-from switch.ng import NgRelay
+from switch.relay.ng import NgRelay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

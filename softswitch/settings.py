@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING
 import psutil
 
 from billing.names import Reserved
-from billing_client.numbering import as_address
-from billing_client.voicemail import DepositPace
+from billing_client.mailboxes.words import DepositPace
+from billing_client.rules.numbering import as_address
 from ivr.apps.voicemail import KEY_MAPS, VoicemailSettings
-from ivr.handover import MailSettings
+from ivr.post.handover import MailSettings
 from ivr.settings import IvrSettings, LoginSettings
 from media.settings import EngineSettings, MediaSettings
 from softswitch.adapters import open_sms_gateway
-from softswitch.runfiles import kept_secret
-from softswitch.store import store_dsn
+from softswitch.processes.runfiles import kept_secret
+from softswitch.processes.store import store_dsn
 from softswitch.vouchers import keys_file, voucher_settings
-from switch.call.explain import Conditions
-from switch.call.plan import Applications
+from switch.access.occupancy import Limits
+from switch.explain.explain import Conditions
+from switch.routing.plan import Applications
 from switch.settings import (
     CreditSettings,
     FloodSettings,
@@ -35,7 +36,6 @@ from switch.settings import (
     SwitchSettings,
     TraceSettings,
 )
-from switch.sip.occupancy import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from media.recording import wav
-from media.resample import resample
-from media.sound import Sound, SoundError
+from media.session.recording import wav
+from media.sound.resample import resample
+from media.sound.sound import Sound, SoundError
 
 __all__ = ["SoundError", "stored_wav"]
 

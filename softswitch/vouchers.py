@@ -7,17 +7,17 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final, cast
 
-from billing_client.http_vouchers import HttpVoucherStore
-from billing_client.keyring import KeyFile
-from billing_client.redeeming import StoreVouchers
+from billing_client.secrets.keyring import KeyFile
 from billing_client.types import StoreError
-from billing_client.vouchers import VoucherSettings
+from billing_client.vouchers.http import HttpVoucherStore
+from billing_client.vouchers.redeeming import StoreVouchers
+from billing_client.vouchers.words import VoucherSettings
 from softswitch.adapters import AdapterError, factory
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from billing_client.vouchers import VoucherStore
+    from billing_client.vouchers.words import VoucherStore
     from ivr.settings import IvrSettings
     from softswitch.config.model import Configuration, VoucherStoreSettings
 

@@ -13,48 +13,48 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from billing_client.keyring import KeyFile
-from billing_client.passwords import Passwords
+from billing_client.secrets.keyring import KeyFile
+from billing_client.secrets.passwords import Passwords
 from billing_client.store import Store
 from billing_client.types import CallFinish, CallStart, Rate, StoreError
 from switch import collector
-from switch.authentication import Subscribers
-from switch.call.caller import CallerCheck, known_carrier
-from switch.call.control import CallControl
-from switch.call.live import LiveCalls
-from switch.call.relay_watch import RelayWatch
-from switch.call.server_watch import ServerWatch
-from switch.call.services import Books, NodeKnowledge, Services
-from switch.call.settlement import Settlement, Volatile
-from switch.call.standing import StandingCalls
-from switch.core import Core
-from switch.doorkeeper import Doorkeeper
+from switch.access.caller import CallerCheck, known_carrier
+from switch.access.doorkeeper import Doorkeeper
+from switch.access.guesses import Guesses
+from switch.access.pace import Pace
+from switch.access.reach import PartyMemory, StoreReach, learn_registered
+from switch.access.subscribers import Subscribers
+from switch.calls.control import CallControl
+from switch.calls.live import LiveCalls
+from switch.calls.services import Books, NodeKnowledge, Services
+from switch.explain.questions import Questions
 from switch.http import serve
-from switch.journal import Codec, Journal
 from switch.lamp import Lamp
-from switch.location import Location
 from switch.metrics import metrics_page
-from switch.ng import NgRelay, NoRelay
-from switch.pace import Pace
-from switch.places import PhoneSources, Places
-from switch.questions import Questions
-from switch.reach import PartyMemory, StoreReach, learn_registered
-from switch.recorder import Recorder
-from switch.registrar import Registrar
+from switch.money.journal import Codec, Journal
+from switch.money.settlement import Settlement, Volatile
+from switch.money.survivors import StandingCalls
+from switch.registrar.bindings import Location
+from switch.registrar.registrar import Registrar
+from switch.relay.ng import NgRelay, NoRelay
+from switch.relay.server_watch import ServerWatch
+from switch.relay.watch import RelayWatch
 from switch.requests import Requests
-from switch.resolver import Resolver
+from switch.routing.places import PhoneSources, Places
 from switch.sip.digest import DigestServer
-from switch.sip.flood import FloodGuard
-from switch.sip.guesses import Guesses
+from switch.sip.element.core import Core
+from switch.sip.element.resolver import Resolver
 from switch.sip.mark import Marks
-from switch.transport import Transport
+from switch.sip.transport import Transport
+from switch.sip.transport.flood import FloodGuard
+from switch.trace.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from billing_client.types import StoreEvent
-    from switch.call.forward import Forwarding
-    from switch.ng import Address
+    from switch.relay.ng import Address
+    from switch.routing.forward import Forwarding
     from switch.settings import SwitchSettings
 
 __all__ = ["Switch", "run"]

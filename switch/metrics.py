@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
-    from switch.call.control import CallControl
-    from switch.core import Core
+    from switch.calls.control import CallControl
+    from switch.sip.element.core import Core
 
 __all__ = ["metrics_page"]
 

@@ -8,25 +8,25 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from billing_client.types import StoreError
-from switch.call.crossing import MESSAGES, message_refusal, replied
-from switch.call.legs import is_private
-from switch.call.number import dialled_number
-from switch.core import ALLOW, EXTENSIONS
+from switch.calls.crossing import MESSAGES, message_refusal, replied
+from switch.calls.legs import is_private
 from switch.lamp.lamp import ALLOW_EVENTS
-from switch.sip.address import NameAddr
+from switch.routing.number import dialled_number
 from switch.sip.digest import Verdict
-from switch.sip.errors import ParseError
+from switch.sip.element.core import ALLOW, EXTENSIONS
+from switch.sip.message.address import NameAddr
+from switch.sip.message.errors import ParseError
+from switch.sip.message.uri import Uri
+from switch.sip.message.validate import stateless_tag
 from switch.sip.proxy import ProxyContext, prepare
-from switch.sip.uri import Uri
-from switch.sip.validate import stateless_tag
 
 if TYPE_CHECKING:
     from billing_client.types import Parties, Party
-    from switch.call.plan import Caller
-    from switch.call.services import Services
+    from switch.calls.services import Services
     from switch.lamp import Lamp
-    from switch.registrar import Registrar
-    from switch.sip.message import Request
+    from switch.registrar.registrar import Registrar
+    from switch.routing.plan import Caller
+    from switch.sip.message.message import Request
     from switch.sip.transaction import NonInviteServerTransaction
     from switch.sip.user_agent import Arrived
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from billing_client.numbering import Emergency
-from switch.sip.occupancy import Limits
+from billing_client.rules.numbering import Emergency
+from switch.access.occupancy import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

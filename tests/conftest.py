@@ -13,7 +13,7 @@ import pytest_asyncio
 from hypothesis import settings
 
 from billing_client.store import Store
-from softswitch.store import DATABASE, EmbeddedStore
+from softswitch.processes.store import DATABASE, EmbeddedStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Growth"]
 
-_CACHED: Final = ("switch.sip.address.NameAddr", "switch.sip.uri.Uri", "builtins.mappingproxy")
-"""Parsed addresses are kept, as many as `switch.sip.address` and `switch.sip.uri` say."""
+_CACHED: Final = ("switch.sip.message.address.NameAddr", "switch.sip.message.uri.Uri", "builtins.mappingproxy")
+"""Parsed addresses are kept, as many as `switch.sip.message.address` and `switch.sip.message.uri` say."""
 
 
 class Growth:

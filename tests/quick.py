@@ -10,11 +10,11 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Self
 
-from media.g711 import ulaw
-from media.rtp import HEADER
-from media.tone import tone
+from media.rtp.rtp import HEADER
+from media.sound.g711 import ulaw
+from media.sound.tone import tone
 from switch.sip.digest import answer_challenge, choose_challenge
-from switch.sip.message import Request, Response, parse_message
+from switch.sip.message.message import Request, Response, parse_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -39,7 +39,7 @@ import numpy as np
 from bench.ivr.callers import Phones, open_sound
 from bench.machine import GENERATOR_CPU, SERVER_CPU, calibrate, cpu_seconds, on_cpu, prefer, stolen_seconds
 from bench.sip.house import PASSWORD, number, open_disk, open_house
-from media.recording import wav
+from media.session.recording import wav
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

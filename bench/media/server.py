@@ -17,11 +17,11 @@ import time
 import numpy as np
 import uvloop
 
-from media.codec import CODECS, Codec
-from media.engine import MediaEngine
-from media.recording import Recorder
+from media.session.engine import MediaEngine
+from media.session.recording import Recorder
 from media.settings import EngineSettings
-from media.sound import Sound
+from media.sound.codec import CODECS, Codec
+from media.sound.sound import Sound
 
 MINUTE = 60
 

@@ -14,13 +14,13 @@ from statistics import median
 from time import thread_time
 from typing import Any
 
-from switch.sip.address import NameAddr
-from switch.sip.flow import Flow
-from switch.sip.message import Request, parse_message
+from switch.sip.message.address import NameAddr
+from switch.sip.message.flow import Flow
+from switch.sip.message.message import Request, parse_message
+from switch.sip.message.uri import Uri
 from switch.sip.message_summary import CONTENT_TYPE, NO_MESSAGES, PACKAGE, message_summary
 from switch.sip.subscription import Notifier, Subscription, Wanted
 from switch.sip.transaction import Send
-from switch.sip.uri import Uri
 from switch.sip.user_agent import Arrived, UserAgent
 
 SWITCH = ("192.0.2.2", 5060)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from switch.sip.address import NameAddr
-from switch.sip.framing import StreamFramer
-from switch.sip.message import Request, parse_message
-from switch.sip.uri import Uri
+from switch.sip.message.address import NameAddr
+from switch.sip.message.framing import StreamFramer
+from switch.sip.message.message import Request, parse_message
+from switch.sip.message.uri import Uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 from billing_client import rows
 from billing_client.types import CallTrace
-from switch.call.trace import Trace
-from switch.ladder import Ladders
-from switch.recorder import pack, write_record
-from switch.sip.flow import Flow
-from switch.sip.message import parse_message
+from switch.sip.message.flow import Flow
+from switch.sip.message.message import parse_message
+from switch.trace.ladder import Ladders
+from switch.trace.recorder import pack, write_record
+from switch.trace.trace import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from switch.ladder import Ladder
+    from switch.trace.ladder import Ladder
 
 CALLS = 300
 ROUNDS = 20

@@ -20,29 +20,29 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from billing_client.types import Subscriber
-from switch.authentication import Subscribers
-from switch.doorkeeper import Doorkeeper
-from switch.location import Location
-from switch.registrar import Registrar
+from switch.access.doorkeeper import Doorkeeper
+from switch.access.guesses import Guesses
+from switch.access.subscribers import Subscribers
+from switch.registrar.bindings import Location
+from switch.registrar.registrar import Registrar
 from switch.settings import RegistrationSettings
 from switch.sip.destination import Destinations
 from switch.sip.digest import DigestServer, answer_challenge, parse_challenge
-from switch.sip.flood import FloodGuard
-from switch.sip.flow import Flow
-from switch.sip.guesses import Guesses
-from switch.sip.message import Request, parse_message
+from switch.sip.message.flow import Flow
+from switch.sip.message.message import Request, parse_message
 from switch.sip.transaction import Send
+from switch.sip.transport.edge import Edge
+from switch.sip.transport.flood import FloodGuard
 from switch.sip.user_agent import Arrived, UserAgent
-from switch.transport.edge import Edge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from billing_client.store import Store
     from billing_client.types import BindingRow
-    from switch.sip.message import Response
+    from switch.sip.message.message import Response
     from switch.sip.transaction import ServerTransaction
-    from switch.transport import Transport
+    from switch.sip.transport import Transport
 
 REGISTER = (
     "REGISTER sip:127.0.0.1:5060 SIP/2.0\r\n"

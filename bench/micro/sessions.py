@@ -17,12 +17,12 @@ from statistics import median
 from time import thread_time
 from typing import Any
 
-from switch.sip.address import NameAddr
-from switch.sip.flow import Flow
-from switch.sip.message import Request, parse_message
+from switch.sip.message.address import NameAddr
+from switch.sip.message.flow import Flow
+from switch.sip.message.message import Request, parse_message
+from switch.sip.message.uri import Uri
 from switch.sip.session import Answered, IncomingInvite, Session
 from switch.sip.transaction import Send
-from switch.sip.uri import Uri
 from switch.sip.user_agent import Invited, UserAgent
 
 CALLER = ("192.0.2.1", 5060)

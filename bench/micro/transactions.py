@@ -13,8 +13,8 @@ from itertools import count
 from statistics import median
 from time import perf_counter
 
-from switch.sip.flow import Flow
-from switch.sip.message import Request, Response, parse_message
+from switch.sip.message.flow import Flow
+from switch.sip.message.message import Request, Response, parse_message
 from switch.sip.transaction import RequestReceived, ResponseReceived, Send, TransactionLayer
 
 CALLER = ("192.0.2.1", 5060)

@@ -29,7 +29,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol, cast
 
-from media.bencode import Value, decode, encode
+from media.relay.bencode import Value, decode, encode
 
 HERE = Path(__file__).parent
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -18,7 +18,7 @@ import asyncpg
 
 from bench.machine import SERVER_CPU, free_port, on_cpu, prefer
 from bench.store.population import number_of, populate
-from softswitch.store import EmbeddedStore
+from softswitch.processes.store import EmbeddedStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

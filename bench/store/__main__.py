@@ -28,15 +28,15 @@ import uvloop
 
 from bench.store.cpu import postgres_seconds, postmaster_of
 from bench.store.population import number_of, populate, prefix_of
-from billing_client.rating import cost
+from billing_client.rules.rating import cost
 from billing_client.store import Store
 from billing_client.types import BindingRow, CallFinish, CallStart
-from softswitch.store import EmbeddedStore
+from softswitch.processes.store import EmbeddedStore
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from billing_client.books import RateBook
+    from billing_client.rules.books import RateBook
 
 MIGRATE = "import sys; from billing import operations; operations.setup(sys.argv[1]); operations.migrate()"
 TALK_SECONDS = 10

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from softswitch.store import EmbeddedStore
+from softswitch.processes.store import EmbeddedStore
 
 WORK = """
 import json, sys, time

@@ -19,7 +19,7 @@ import asyncpg
 
 from bench.store.__main__ import MIGRATE
 from bench.store.population import populate
-from softswitch.store import EmbeddedStore
+from softswitch.processes.store import EmbeddedStore
 
 CALLS = (
     "SET session_replication_role = replica; SET synchronous_commit = off",

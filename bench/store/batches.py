@@ -33,7 +33,7 @@ import uvloop
 from bench.store.__main__ import MIGRATE
 from billing_client.store import Store
 from billing_client.types import CallFinish, CallStart, Rate, StoreError
-from softswitch.store import EmbeddedStore
+from softswitch.processes.store import EmbeddedStore
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

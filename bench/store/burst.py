@@ -28,9 +28,9 @@ from bench.store.__main__ import MIGRATE
 from bench.store.population import number_of, populate, prefix_of
 from billing_client.store import Store
 from billing_client.types import CallFinish, CallStart
-from softswitch.store import EmbeddedStore
-from switch.call.settlement import Settlement, Volatile
-from switch.reach import StoreReach
+from softswitch.processes.store import EmbeddedStore
+from switch.access.reach import StoreReach
+from switch.money.settlement import Settlement, Volatile
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable

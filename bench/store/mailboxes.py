@@ -24,10 +24,10 @@ import asyncpg
 import uvloop
 
 from bench.store.population import number_of, populate
-from billing_client.mailboxes import StoreMailboxes
+from billing_client.mailboxes.mailboxes import StoreMailboxes
+from billing_client.mailboxes.words import Deposit, Sound
 from billing_client.store import Store
-from billing_client.voicemail import Deposit, Sound
-from softswitch.store import EmbeddedStore
+from softswitch.processes.store import EmbeddedStore
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -24,10 +24,10 @@ import asyncpg
 import uvloop
 
 from bench.store.cpu import postgres_seconds, postmaster_of
-from billing_client.keyring import KeyFile, KeyRing
-from billing_client.redeeming import StoreVouchers
-from billing_client.vouchers import GuessSource, Redeemed
-from softswitch.store import EmbeddedStore
+from billing_client.secrets.keyring import KeyFile, KeyRing
+from billing_client.vouchers.redeeming import StoreVouchers
+from billing_client.vouchers.words import GuessSource, Redeemed
+from softswitch.processes.store import EmbeddedStore
 
 MIGRATE = "import sys; from billing import operations; operations.setup(sys.argv[1]); operations.migrate()"
 WORK = """
@@ -38,7 +38,7 @@ from billing import operations
 operations.setup(sys.argv[1])
 from billing import vouchers
 from billing.voucher_generation import Generation, generate
-from billing_client.keyring import KeyFile
+from billing_client.secrets.keyring import KeyFile
 keys = KeyFile(Path(sys.argv[2]))
 asked = Generation(customer="bench", batch="bench", count=int(sys.argv[3]), amount=Decimal(1),
                    id_digits=int(sys.argv[5]))

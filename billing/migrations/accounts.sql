@@ -1,7 +1,7 @@
 -- The life cycle of accounts and the names that they go by. What decides whether an account may be used is told as it
--- is; `billing_client.lifecycle` decides.
+-- is; `billing_client.rules.lifecycle` decides.
 
--- Terms as JSON, in the order of `billing_client.lifecycle.LifeTerms`; null: nothing forbids the use, ever.
+-- Terms as JSON, in the order of `billing_client.rules.lifecycle.LifeTerms`; null: nothing forbids the use, ever.
 CREATE FUNCTION account_terms(
     kind text, state text, customer_state text, activation date, expiry date, first_days integer, last_days integer,
     first_used timestamptz, last_used timestamptz, renewed timestamptz, zone text)

@@ -1,6 +1,6 @@
 -- One function, one round trip and one transaction for each event of a call.
 
--- Charged time; the same formula as billing_client.rating.billed_seconds.
+-- Charged time; the same formula as billing_client.rules.rating.billed_seconds.
 CREATE FUNCTION call_billed_seconds(first_increment integer, next_increment integer, seconds numeric)
 RETURNS integer LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN seconds > 0 THEN
@@ -9,7 +9,7 @@ RETURNS integer LANGUAGE sql IMMUTABLE AS $$
     ELSE 0 END
 $$;
 
--- Exact until the one rounding, half up to five decimals; the same formula as billing_client.rating.cost.
+-- Exact until the one rounding, half up to five decimals; the same formula as billing_client.rules.rating.cost.
 -- Twenty decimals before the division keep its result exact far behind the fifth.
 CREATE FUNCTION call_charge(connect_fee numeric, first_increment integer, first_price numeric, next_price numeric,
                             billed_seconds integer)

@@ -3,7 +3,7 @@
 -- One that its caller has claimed by telephone dials, and does no more until a call to it has proved it.
 
 -- How far a number identifies: the account's rule, "claimed" or "proven", and the gateways by which it came with the right
--- PIN. `billing_client.vouching` decides.
+-- PIN. `billing_client.rules.vouching` decides.
 CREATE FUNCTION number_trust(number text, rule text, claimed timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT rule || CASE WHEN claimed IS NULL THEN ' proven' ELSE ' claimed' END
            || coalesce((SELECT string_agg(' ' || w.gateway_id, '') FROM billing_numberway w WHERE w.alias_id = number), '')

@@ -11,8 +11,8 @@ from django.db.models import Q, Value
 from billing.models.fields import Identifier, SealedPassword, created_at, money
 from billing.models.money import Balance
 from billing.models.pricing import Product
-from billing_client.incoming import MODES
-from billing_client.lifecycle import LONGEST_DAYS
+from billing_client.rules.incoming import MODES
+from billing_client.rules.lifecycle import LONGEST_DAYS
 
 __all__ = ["Account", "AccountUse", "Alias", "Customer", "usual_calls_out"]
 
@@ -143,7 +143,7 @@ class Account(Limited):
     sub_realm = models.CharField(max_length=64, blank=True, default="", db_default=Value(""))
     """Only vouchers of the same sub-realm recharge the account."""
     ani = models.CharField(max_length=6, choices=Ani.choices, default="once", db_default=Value("once"))
-    """How far its numbers of the outside identify it (`billing_client.vouching`)."""
+    """How far its numbers of the outside identify it (`billing_client.rules.vouching`)."""
     state = state()
     activation_date = models.DateField(null=True, blank=True)
     """First day on which the account can be used, in the customer's time zone."""
@@ -152,7 +152,8 @@ class Account(Limited):
     expire_after_first_use_days = models.PositiveIntegerField(null=True, blank=True)
     """So many days after its first use, or a recharge since, it can be used. Null: no such term."""
     expire_after_last_use_days = models.PositiveIntegerField(null=True, blank=True)
-    """The same after its last use. Of several terms the one that ends first counts (`billing_client.lifecycle`)."""
+    """The same after its last use. Of several terms the one that ends first counts
+    (`billing_client.rules.lifecycle`)."""
     batch = models.ForeignKey(
         "billing.Batch", on_delete=models.PROTECT, null=True, blank=True, related_name="accounts", db_index=False
     )

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from billing.settings import passwords
-from billing_client.keyring import KeyRingError
+from billing_client.secrets.keyring import KeyRingError
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Products point to tariffs, tariffs hold rates; `billing_client.rating` says how a call is charged by them."""
+"""Products point to tariffs, tariffs hold rates; `billing_client.rules.rating` says how a call is charged by them."""
 
 from __future__ import annotations
 

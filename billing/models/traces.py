@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What calls were and why, kept for some days: reasons and SIP messages, packed by the switch (switch/recorder.py)."""
+"""What calls were and why, kept for some days: reasons and SIP messages, packed by the switch
+(switch/trace/recorder.py)."""
 
 from __future__ import annotations
 

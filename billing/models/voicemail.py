@@ -33,7 +33,7 @@ class Mailbox(models.Model):
     account = models.OneToOneField(Account, on_delete=models.CASCADE, primary_key=True, related_name="mailbox")
     enabled = models.BooleanField(default=True, db_default=Value(True))
     pin = models.CharField(max_length=160, blank=True, default="", db_default=Value(""))
-    """Hashed (billing_client.pins). Empty: none, and then nobody gets in but from the account's own phone."""
+    """Hashed (billing_client.rules.pins). Empty: none, and then nobody gets in but from the account's own phone."""
     ask_pin = models.BooleanField(default=False, db_default=Value(False))
     """Ask for the PIN on the account's own phone too."""
     max_messages = models.PositiveIntegerField(null=True, blank=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from billing_client.numbering import digits_of
+from billing_client.rules.numbering import digits_of
 
 if TYPE_CHECKING:
     from ivr.verbs import Ivr

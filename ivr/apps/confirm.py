@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from billing_client.numbering import digits_of
+from billing_client.rules.numbering import digits_of
 from ivr.say import grammar
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from ivr.say import grammar
 
 if TYPE_CHECKING:
     from billing_client.answering import Answering
-    from billing_client.incoming import Mode
+    from billing_client.rules.incoming import Mode
     from ivr.verbs import Ivr, Playable
 
 __all__ = ["CODES", "Feature", "feature", "feature_of"]

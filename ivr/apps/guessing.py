@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from billing_client.vouchers import GuessSource
+from billing_client.vouchers.words import GuessSource
 
 if TYPE_CHECKING:
     from ivr.verbs import CallDetails, Ivr

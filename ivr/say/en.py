@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from billing_client.currencies import decimals
+from billing_client.rules.currencies import decimals
 from ivr.say import common
 from ivr.verbs import Spoken
 

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING
 from media.echo import open_echo
 from softswitch.carrier.description import describe
 from softswitch.carrier.plan import RING_AFTER_SECONDS, Behaviour, behaviour
-from switch.core import Core
 from switch.settings import Listen
-from switch.sip.flood import FloodGuard
-from switch.sip.message import Request
+from switch.sip.element.core import Core
+from switch.sip.message.message import Request
 from switch.sip.session import Cancelled, Ended, Requested
-from switch.transport import Transport
+from switch.sip.transport import Transport
+from switch.sip.transport.flood import FloodGuard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from media.echo import Echo
     from softswitch.settings import CarrierSettings
-    from switch.sip.flow import Flow
-    from switch.sip.message import Response
+    from switch.sip.message.flow import Flow
+    from switch.sip.message.message import Response
     from switch.sip.session import IncomingInvite, Session, SessionEvent
     from switch.sip.transaction import ServerTransaction
     from switch.sip.user_agent import Arrived

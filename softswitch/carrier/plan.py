@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from billing_client.numbering import digits_of
+from billing_client.rules.numbering import digits_of
 
 __all__ = ["ENDINGS", "Behaviour", "behaviour"]
 

@@ -9,15 +9,16 @@ from typing import NoReturn
 
 import click
 
-from softswitch.child import ChildFailedError
-from softswitch.cli import accounts, batches, explain, guessing, look, money, operate, prompts, replay, run
+from softswitch.cli import accounts, batches, guessing, money, operate, prompts, run
 from softswitch.cli import voicemail as mailboxes
 from softswitch.cli import vouchers as paper
 from softswitch.cli.context import FAILED, STORE_UNREACHABLE, WRONG, Shell
+from softswitch.cli.look import explain, look, replay
 from softswitch.config import ConfigurationInvalidError
-from softswitch.runfiles import AlreadyRunningError
-from softswitch.store import StoreError
-from softswitch.supervise import PortsTakenError
+from softswitch.processes.child import ChildFailedError
+from softswitch.processes.runfiles import AlreadyRunningError
+from softswitch.processes.store import StoreError
+from softswitch.processes.supervise import PortsTakenError
 
 __all__ = ["main", "softswitch"]
 

@@ -10,8 +10,8 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from billing_client.currencies import amount_text as amount
-from softswitch.cli.look import json_option
+from billing_client.rules.currencies import amount_text as amount
+from softswitch.cli.look.look import json_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +103,7 @@ def _terms(row: dict[str, Any]) -> Iterator[str]:
 
 
 def _uses_text(row: dict[str, Any]) -> str:
-    from billing_client.lifecycle import zone_of
+    from billing_client.rules.lifecycle import zone_of
 
     zone = zone_of(row["billing_timezone"])
     uses = (("first", row["first_used_at"]), ("last", row["last_used_at"]), ("recharged", row["renewed_at"]))

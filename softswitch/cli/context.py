@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from billing_client.currencies import amount_text as amount
+from billing_client.rules.currencies import amount_text as amount
 from softswitch.config import Configuration, load
+from softswitch.processes.store import StoreError, open_store
 from softswitch.shown import json_text, one_line, some_lines
-from softswitch.store import StoreError, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -95,7 +95,7 @@ class Shell:
             )
 
             from billing import operations
-            from billing_client.keyring import KeyFile, KeyRingError
+            from billing_client.secrets.keyring import KeyFile, KeyRingError
             from softswitch.vouchers import keys_file
 
             operations.setup(dsn, KeyFile(keys_file(self.configuration())))

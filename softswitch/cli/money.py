@@ -13,10 +13,10 @@ import click
 
 from billing import values
 from billing.line_error import LineError
-from billing_client.currencies import amount_text as amount
-from softswitch.cli.carrier_audit import CARRIER_AUDIT, ZoneName, carrier_rows
+from billing_client.rules.currencies import amount_text as amount
 from softswitch.cli.context import FAILED, Column
-from softswitch.cli.look import json_option
+from softswitch.cli.look.carrier_audit import CARRIER_AUDIT, ZoneName, carrier_rows
+from softswitch.cli.look.look import json_option
 from softswitch.config import describe
 from softswitch.config.yaml_text import Problem, WrittenMapping, compose, line_of, written_tree
 from softswitch.settings import reserved_names

@@ -11,7 +11,7 @@ import click
 from rich.text import Text
 
 from softswitch.cli.context import FAILED
-from softswitch.cli.look import json_option
+from softswitch.cli.look.look import json_option
 
 if TYPE_CHECKING:
     from softswitch.cli.context import Shell
@@ -42,8 +42,8 @@ def reload(shell: Shell) -> None:
 
     A broken file is refused with its mistakes, and everything goes on as it was.
     """
-    from softswitch.runfiles import running_pid
-    from softswitch.supervise import up_file
+    from softswitch.processes.runfiles import running_pid
+    from softswitch.processes.supervise import up_file
 
     configuration = shell.configuration()
     pid = running_pid(up_file(configuration))
@@ -85,7 +85,7 @@ def disconnect(shell: Shell, call: str, reason: str, block: bool) -> None:
 @click.pass_obj
 def migrate(shell: Shell) -> None:
     """Bring the store's tables up to this release ("up" does it itself)."""
-    from billing_client.keyring import KeyFile
+    from billing_client.secrets.keyring import KeyFile
     from softswitch.vouchers import keys_file
 
     with shell.operations(make=True) as operations, shell.err.status("Migrating ..."):

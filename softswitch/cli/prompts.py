@@ -10,7 +10,7 @@ import click
 
 from prompts import FOLDER
 from softswitch.cli.context import FAILED, Column
-from softswitch.cli.look import json_option
+from softswitch.cli.look.look import json_option
 from softswitch.speech import catalogue as catalogues
 
 if TYPE_CHECKING:

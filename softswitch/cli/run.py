@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from billing_client.types import StoreError
-from softswitch.child import ChildFailedError
-from softswitch.process import Program, Start, notify_systemd, run_program
+from softswitch.processes.child import ChildFailedError
+from softswitch.processes.process import Program, Start, notify_systemd, run_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,17 +30,17 @@ def up(shell: Shell) -> None:
     call is printed. Ctrl-C or SIGTERM ends everything in order, SIGHUP (softswitch reload) takes a changed
     configuration over.
     """
-    from softswitch import logs
     from softswitch.cli.welcome import Welcome
-    from softswitch.store import store_dsn
-    from softswitch.supervise import Supervisor
+    from softswitch.processes import logs
+    from softswitch.processes.store import store_dsn
+    from softswitch.processes.supervise import Supervisor
 
     configuration = shell.configuration()
     logs.set_up("up", configuration.log)
     welcome = Welcome(configuration, shell.out)
 
     def prepare() -> None:
-        from softswitch.demo import prepare_store
+        from softswitch.demo.demo import prepare_store
 
         welcome.summary = prepare_store(configuration, store_dsn(configuration), welcome.tell)
 
@@ -121,7 +121,7 @@ def store(shell: Shell) -> None:
     """
     import signal
 
-    from softswitch.store import EmbeddedStore
+    from softswitch.processes.store import EmbeddedStore
 
     configuration = shell.configuration()
     if configuration.store_dsn:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from softswitch.cli.context import Column
-from softswitch.cli.look import json_option
+from softswitch.cli.look.look import json_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

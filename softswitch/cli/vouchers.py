@@ -13,7 +13,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from softswitch.cli.context import FAILED, Column
-from softswitch.cli.look import json_option
+from softswitch.cli.look.look import json_option
 from softswitch.cli.money import Amount
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def progress(shell: Shell, what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _keys(shell: Shell) -> Any:
-    from billing_client.keyring import KeyFile
+    from billing_client.secrets.keyring import KeyFile
     from softswitch.vouchers import keys_file
 
     return KeyFile(keys_file(shell.configuration()))
@@ -289,7 +289,7 @@ def sample_voucher_store(shell: Shell, port: int, codes: tuple[str, ...], faults
 
     Faults are error, lost, slow, silent and garbage, of the requests check and deplete, and are used up in their order.
     """
-    from softswitch.sample_vouchers import SampleVoucherStore
+    from softswitch.demo.sample_vouchers import SampleVoucherStore
 
     held = dict(_held(code) for code in codes or ("99900001=5.00", "99900002=10.00"))
     for fault in faults:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from billing_client.currencies import amount_text as amount
+from billing_client.rules.currencies import amount_text as amount
 from softswitch.settings import reachable_at
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeVar, get_args
 
-from billing_client.numbering import read
+from billing_client.rules.numbering import read
 from ivr.apps.selfcare.settings import BalanceMode, CardSettings, LowBalancePolicy, Registering, Translation
 from ivr.say import GRAMMARS
 from softswitch.config import values
@@ -18,7 +18,7 @@ from softswitch.config.values import boolean, choice, integer, money, number, te
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from billing_client.vouchers import Channel
+    from billing_client.vouchers.words import Channel
     from softswitch.config.document import Document, Section
     from softswitch.config.model import Ivr, Voicemail
 

@@ -10,7 +10,7 @@ from email.utils import parseaddr
 from typing import TYPE_CHECKING, TypeVar
 
 from billing.values import amount
-from billing_client.numbering import digits_of, read
+from billing_client.rules.numbering import digits_of, read
 from softswitch.config.document import WrongValueError, did_you_mean
 
 if TYPE_CHECKING:

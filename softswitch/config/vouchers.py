@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from billing_client.redeeming import LONGEST_ID
+from billing_client.vouchers.redeeming import LONGEST_ID
 from softswitch.config import values
 from softswitch.config.document import WrongValueError
 from softswitch.config.model import Vouchers, VoucherStoreSettings

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from switch.ladder import Crossing
+    from switch.trace.ladder import Crossing
 
 __all__ = ["address", "ladder", "legs", "summary"]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from switch.ladder import Crossing
+    from switch.trace.ladder import Crossing
 
 __all__ = ["pcap"]
 

@@ -15,7 +15,7 @@ from softswitch.shown import one_line, some_lines
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from switch.ladder import Crossing
+    from switch.trace.ladder import Crossing
 
 __all__ = ["mask_number", "mask_numbers", "ticket"]
 

@@ -22,7 +22,7 @@ from rich.console import Console
 from softswitch.phone.ladder import ladder
 from softswitch.phone.phone import Phone, PhoneError, phone_missing
 from softswitch.phone.settings import PhoneSettings
-from softswitch.ports import free_port
+from softswitch.processes.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,27 +14,27 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from billing_client.types import StoreError
-from switch.call.number import dialled_number
 from switch.lamp.news import News
 from switch.lamp.records import Records, resumed_dialog
 from switch.lamp.unsolicited import Unsolicited
+from switch.routing.number import dialled_number
 from switch.sip.digest import Verdict
-from switch.sip.errors import ParseError
+from switch.sip.message.errors import ParseError
+from switch.sip.message.uri import Uri
+from switch.sip.message.validate import stateless_tag
 from switch.sip.message_summary import CONTENT_TYPE, NO_MESSAGES, PACKAGE, message_summary
 from switch.sip.subscription import Notifier, Subscription, SubscriptionEnded, Wanted, read_subscribe
-from switch.sip.uri import Uri
-from switch.sip.validate import stateless_tag
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Sequence
 
     from billing_client.subscriptions import SubscriptionRow
     from billing_client.types import Parties, Subscriber
-    from switch.call.services import Services
+    from switch.calls.services import Services
     from switch.lamp.news import Mailboxes
     from switch.sip.dialog import DialogId
-    from switch.sip.flow import Flow
-    from switch.sip.message import Request
+    from switch.sip.message.flow import Flow
+    from switch.sip.message.message import Request
     from switch.sip.message_summary import MessageCounts
     from switch.sip.session import Outcome, SessionEvent
     from switch.sip.user_agent import Arrived

@@ -13,7 +13,7 @@ from billing_client.subscriptions import SubscriptionRow
 from billing_client.types import StoreError, StoreUnavailable
 from switch.sip.destination import anywhere
 from switch.sip.dialog import Dialog
-from switch.sip.flow import Flow
+from switch.sip.message.flow import Flow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

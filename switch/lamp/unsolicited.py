@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from switch.sip.message import Request
+from switch.sip.message.message import Request
 from switch.sip.message_summary import CONTENT_TYPE, PACKAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from switch.core import Core
-    from switch.location import Target
-    from switch.sip.flow import Flow
-    from switch.sip.message import Response
+    from switch.registrar.bindings import Target
+    from switch.sip.element.core import Core
+    from switch.sip.message.flow import Flow
+    from switch.sip.message.message import Response
     from switch.sip.session import Outcome
     from switch.sip.transaction import ClientTransaction
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from switch.sip.message import Response
+    from switch.sip.message.message import Response
 
 __all__ = ["best_response"]
 

@@ -14,14 +14,14 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final, Protocol
 
-from switch.sip.address import NameAddr
-from switch.sip.errors import ParseError
-from switch.sip.flow import INNER, Flow
+from switch.sip.message.address import NameAddr
+from switch.sip.message.errors import ParseError
+from switch.sip.message.flow import INNER, Flow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from switch.sip.uri import Uri
+    from switch.sip.message.uri import Uri
 
 __all__ = [
     "ANYWHERE",
@@ -52,7 +52,7 @@ _ENDS: Final = frozenset({"ACK", "BYE", "CANCEL", "PRACK"})
 class Warrant:
     """Proof that a call is registered with the store, its first funds locked: no INVITE reaches a carrier without.
 
-    Only `switch.call.payment` makes one.
+    Only `switch.money.payment` makes one.
     """
 
     call_id: str

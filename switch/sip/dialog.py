@@ -7,18 +7,18 @@ import ipaddress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from switch.sip.address import NameAddr
 from switch.sip.destination import anywhere
-from switch.sip.errors import ParseError
-from switch.sip.flow import Flow
-from switch.sip.message import Request
-from switch.sip.uri import Uri
+from switch.sip.message.address import NameAddr
+from switch.sip.message.errors import ParseError
+from switch.sip.message.flow import Flow
+from switch.sip.message.message import Request
+from switch.sip.message.uri import Uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from switch.sip.destination import Ways
-    from switch.sip.message import Message, Response
+    from switch.sip.message.message import Message, Response
 
 __all__ = ["Dialog", "DialogId", "check_target"]
 

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from switch.sip.errors import ParseError
-from switch.sip.grammar import quote, unquote
-from switch.sip.uri import Uri
+from switch.sip.message.errors import ParseError
+from switch.sip.message.grammar import quote, unquote
+from switch.sip.message.uri import Uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -12,11 +12,11 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from switch.sip.errors import SipError
-from switch.sip.flow import Hop
+from switch.sip.message.errors import SipError
+from switch.sip.message.flow import Hop
 
 if TYPE_CHECKING:
-    from switch.sip.uri import Uri
+    from switch.sip.message.uri import Uri
 
 __all__ = ["Naptr", "Plan", "Question", "Record", "Srv", "UnsupportedTargetError", "locate", "weighted"]
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from switch.sip.digest import Challenge, answer_challenge, choose_challenge, parse_challenge, parse_credentials
-from switch.sip.errors import ParseError
+from switch.sip.message.errors import ParseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from switch.sip.message import HeaderLines, Request, Response
+    from switch.sip.message.message import HeaderLines, Request, Response
 
 __all__ = ["MOST_ROUNDS", "Login"]
 

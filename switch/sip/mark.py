@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from switch.sip.message import Request
+    from switch.sip.message.message import Request
 
 __all__ = ["ACCEPTED", "HEADER", "NOBODY", "WINDOW_SECONDS", "Chain", "Marks"]
 

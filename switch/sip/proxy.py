@@ -14,17 +14,18 @@ from hashlib import blake2s
 from math import inf
 from typing import TYPE_CHECKING, Final, Protocol
 
-from switch.sip.address import NameAddr
 from switch.sip.choose import best_response
-from switch.sip.errors import ParseError
-from switch.sip.grammar import whole_number
-from switch.sip.via import Via
+from switch.sip.message.address import NameAddr
+from switch.sip.message.errors import ParseError
+from switch.sip.message.grammar import whole_number
+from switch.sip.message.via import Via
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
-    from switch.sip.flow import Flow
-    from switch.sip.message import HeaderLines, Request, Response
+    from switch.sip.message.flow import Flow
+    from switch.sip.message.message import HeaderLines, Request, Response
+    from switch.sip.message.uri import Uri
     from switch.sip.session.context import Outcome
     from switch.sip.transaction import (
         ClientTransaction,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
         NonInviteServerTransaction,
         TransactionLayer,
     )
-    from switch.sip.uri import Uri
 
 __all__ = ["ProxyContext", "ProxyTarget", "prepare", "refusal"]
 

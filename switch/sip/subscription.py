@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from switch.sip.destination import anywhere
 from switch.sip.dialog import Dialog, check_target
-from switch.sip.errors import ParseError
-from switch.sip.grammar import parse_params, whole_number
+from switch.sip.message.errors import ParseError
+from switch.sip.message.grammar import parse_params, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from switch.sip.destination import Ways
-    from switch.sip.flow import Flow
-    from switch.sip.message import Request, Response
+    from switch.sip.message.flow import Flow
+    from switch.sip.message.message import Request, Response
     from switch.sip.session import Outcome
     from switch.sip.transaction import ClientTransaction, TransactionLayer
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from switch.sip.destination import anywhere
 from switch.sip.dialog import check_target
-from switch.sip.errors import ParseError
+from switch.sip.message.errors import ParseError
+from switch.sip.message.validate import stateless_tag
+from switch.sip.message.via import MAGIC_COOKIE
 from switch.sip.session import Context, IncomingInvite, OutgoingInvite, Session
 from switch.sip.session.timer import too_small
 from switch.sip.timer_queue import TimerQueue
-from switch.sip.timers import Timers
 from switch.sip.transaction import (
     Ended as TransactionEnded,
 )
@@ -31,17 +32,16 @@ from switch.sip.transaction import (
     TransactionLayer,
     TransportFailed,
 )
-from switch.sip.validate import stateless_tag
-from switch.sip.via import MAGIC_COOKIE
+from switch.sip.transaction.timers import Timers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from switch.sip.destination import Permit, Ways
     from switch.sip.dialog import DialogId
-    from switch.sip.flow import Flow
     from switch.sip.login import Login
-    from switch.sip.message import Request, Response
+    from switch.sip.message.flow import Flow
+    from switch.sip.message.message import Request, Response
     from switch.sip.session import Outcome, SessionEvent, Sleeper
     from switch.sip.transaction import ClientTransaction, Effect, ServerTransaction
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from softswitch.phone import PhoneError
-from softswitch.ports import free_port
+from softswitch.processes.ports import free_port
 from tests.e2e.programs import need_program
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import psutil
 
-from softswitch.ports import free_port
+from softswitch.processes.ports import free_port
 from tests.e2e.programs import need_program
 
 if TYPE_CHECKING:

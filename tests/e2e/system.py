@@ -17,8 +17,8 @@ import psycopg
 import yaml
 
 from softswitch.config import load
-from softswitch.ports import free_port
-from softswitch.store import store_dsn
+from softswitch.processes.ports import free_port
+from softswitch.processes.store import store_dsn
 from tests.e2e.tenant import Subscriber, subscribers, tenant
 from tests.softswitch.support import Up, command
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from media.g711 import linear_from_ulaw, ulaw
+from media.sound.g711 import linear_from_ulaw, ulaw
 from tests.e2e.hearing import RATE, find, resampled
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from billing_client.mailboxes import StoreMailboxes
-from billing_client.voicemail import Deposit, Sound
+from billing_client.mailboxes.mailboxes import StoreMailboxes
+from billing_client.mailboxes.words import Deposit, Sound
 from tests.e2e.baresip import Baresip
 from tests.e2e.system import DOMAIN
 

@@ -13,13 +13,13 @@ import pytest
 from billing_client.selfcare import Quote
 from ivr.apps.selfcare import CardSettings, Desk, calling_card
 from ivr.say import grammar
-from ivr.scripted import ScriptedCaller
+from ivr.scripted.scripted import ScriptedCaller
 from tests.ivr.selfcare_memory import MemorySelfCare, MemoryVouchers, debit
 
 if TYPE_CHECKING:
     from billing_client.selfcare import AccountStatus
-    from ivr.leg import DialRequest
-    from ivr.runner import Application
+    from ivr.legs.leg import DialRequest
+    from ivr.server.runner import Application
     from ivr.verbs import CallDetails, Spoken
 
 __all__ = [

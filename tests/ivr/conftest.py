@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest_asyncio
 
-from billing_client.guessing import Guesses
 from billing_client.types import StoreUnavailable
+from billing_client.vouchers.guessing import Guesses
 from ivr.app import IvrProcess, World
+from ivr.say.tones import WithTones
 from ivr.settings import IvrSettings
-from ivr.tones import WithTones
 from media.settings import EngineSettings
-from media.sound import Sound
-from media.tone import tone
+from media.sound.sound import Sound
+from media.sound.tone import tone
 from switch.settings import Listen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
 
-    from billing_client.voicemail import Deposit, DepositResult
-    from ivr.runner import Application
+    from billing_client.mailboxes.words import Deposit, DepositResult
+    from ivr.server.runner import Application
 
 __all__ = ["SECRET", "Composed", "Messages", "ToneePrompts"]
 

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from billing_client.mailboxes.words import Deposit, Mailbox, Message, PinVerdict, Sound
 from billing_client.types import StoreError, StoreRefused, StoreUnavailable
-from billing_client.voicemail import Deposit, Mailbox, Message, PinVerdict, Sound
-from ivr.taking import wav
+from ivr.call.taking import wav
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from billing_client.voicemail import DepositResult, Folder, GreetingKind
-    from billing_client.vouchers import GuessSource
+    from billing_client.mailboxes.words import DepositResult, Folder, GreetingKind
+    from billing_client.vouchers.words import GuessSource
     from ivr.verbs import CallDetails
 
 __all__ = ["MemoryMailboxes", "MemoryOutbox"]
@@ -36,7 +36,7 @@ class _Box:
 
 
 class MemoryMailboxes:
-    """See `billing_client.voicemail.Mailboxes`."""
+    """See `billing_client.mailboxes.words.Mailboxes`."""
 
     def __init__(self, *, lock_after: int = 9) -> None:
         self._boxes: dict[str, _Box] = {}
@@ -233,7 +233,7 @@ class MemoryMailboxes:
 
 
 class MemoryOutbox:
-    """See `ivr.outbox.Outbox`: recordings grow here, and what the store does not take waits here."""
+    """See `ivr.spool.outbox.Outbox`: recordings grow here, and what the store does not take waits here."""
 
     def __init__(self, mailboxes: MemoryMailboxes) -> None:
         self._mailboxes = mailboxes
@@ -243,7 +243,7 @@ class MemoryOutbox:
         """Messages that wait for the store."""
         self.abandoned: list[str] = []
 
-    # where recordings grow (`ivr.call.RecordingSpool`)
+    # where recordings grow (`ivr.call.call.RecordingSpool`)
     def check(self, name: str) -> None:
         """Every name will do."""
 

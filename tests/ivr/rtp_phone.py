@@ -7,9 +7,9 @@ import asyncio
 import re
 from typing import Self
 
-from media.g711 import ULAW_SAMPLES, ulaw
-from media.rtp import HEADER
-from media.tone import dominant_frequency, tone
+from media.rtp.rtp import HEADER
+from media.sound.g711 import ULAW_SAMPLES, ulaw
+from media.sound.tone import dominant_frequency, tone
 
 __all__ = ["RtpPhone", "port_of"]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Accounts and vouchers in memory: what `billing_client.selfcare` and `billing_client.vouchers` promise."""
+"""Accounts and vouchers in memory: what `billing_client.selfcare` and `billing_client.vouchers.words` promise."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from billing_client.selfcare import AccountStatus, KnownPhone, Login, Quote
 from billing_client.types import StoreUnavailable
-from billing_client.vouchers import Redeemed, VoucherRejected
+from billing_client.vouchers.words import Redeemed, VoucherRejected
 
 if TYPE_CHECKING:
+    from billing_client.rules.vouching import Vouched
     from billing_client.selfcare import Claim
-    from billing_client.vouchers import GuessSource, RejectedReason, WantedReceipts
-    from billing_client.vouching import Vouched
+    from billing_client.vouchers.words import GuessSource, RejectedReason, WantedReceipts
 
 __all__ = ["MemorySelfCare", "MemoryVouchers", "debit"]
 

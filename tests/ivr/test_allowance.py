@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ivr.scripted import ScriptedCaller
+from ivr.scripted.scripted import ScriptedCaller
 from ivr.settings import MAILBOX_SECONDS, IvrSettings
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ivr.apps.selfcare import Desk, balance
 from ivr.apps.selfcare.settings import CardSettings
 from ivr.apps.selfcare.telling import tell_balance, tell_time
 from ivr.say import grammar
-from ivr.scripted import ScriptedCaller
+from ivr.scripted.scripted import ScriptedCaller
 from tests.ivr.selfcare_memory import MemorySelfCare, debit
 
 if TYPE_CHECKING:

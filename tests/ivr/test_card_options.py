@@ -11,7 +11,7 @@ import pytest
 from billing_client.selfcare import Quote
 from ivr.apps.selfcare import balance, callback, recharge
 from ivr.apps.selfcare.settings import Translation
-from ivr.scripted import ScriptedCaller
+from ivr.scripted.scripted import ScriptedCaller
 from tests.ivr.card_stage import ANI, FRIEND, MENU, NUMBER, PIN, Cards, cards, known, tongue, unknown
 from tests.ivr.selfcare_memory import debit
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from examples.feedback import feedback
-from ivr.scripted import ScriptedCaller
+from ivr.scripted.scripted import ScriptedCaller
 
 if TYPE_CHECKING:
     from ivr.verbs import Audio

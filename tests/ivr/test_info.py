@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from ivr.info import info_keys
-from switch.sip.message import Request
+from ivr.legs.info import info_keys
+from switch.sip.message.message import Request
 
 
 def info(kind: str, body: str) -> Request:

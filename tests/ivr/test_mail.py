@@ -24,15 +24,15 @@ import pytest_asyncio
 import soundfile
 from aiosmtpd.smtp import SMTP, AuthResult
 
-from billing_client.mailboxes import StoreMailboxes
-from billing_client.receipts import Receipt
+from billing_client.mailboxes.mailboxes import StoreMailboxes
+from billing_client.mailboxes.words import Deposit, Email, Sound
 from billing_client.types import StoreUnavailable
-from billing_client.voicemail import Deposit, Email, Sound
-from billing_client.vouchers import GuessSource
-from ivr import mail
-from ivr.handover import MailSettings, Refusals, hand_over, hand_over_apart
-from ivr.mail import deliver_forever, purge_forever
-from ivr.mailtext import LANGUAGES, compose, encode
+from billing_client.vouchers.receipts import Receipt
+from billing_client.vouchers.words import GuessSource
+from ivr.post import mail
+from ivr.post.handover import MailSettings, Refusals, hand_over, hand_over_apart
+from ivr.post.mail import deliver_forever, purge_forever
+from ivr.post.mailtext import LANGUAGES, compose, encode
 from tests.store.conftest import TENANT
 
 if TYPE_CHECKING:
@@ -556,7 +556,7 @@ async def test_tls_and_a_password_are_used_where_they_are_set(
         await post.open(), starttls=True, user="we", password="open sesame", certificates=str(CERTIFICATE)
     )
     await left(queue)
-    caplog.set_level(logging.INFO, "ivr.mail")
+    caplog.set_level(logging.INFO, "ivr.post.mail")
     for wrong in (
         replace(settings, password="wrong"),
         replace(settings, certificates=None),  # nobody vouches for the certificate

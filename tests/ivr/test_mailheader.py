@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.mailheader import set_sender, set_text
+from ivr.post.mailheader import set_sender, set_text
 
 words = st.text(
     st.characters(categories=["Lu", "Ll", "Nd", "Lo"]) | st.sampled_from("ŽďářúŮč (),:;@<>\"'\\=?_"), max_size=40

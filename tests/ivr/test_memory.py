@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from ivr.tones import WithTones
+from ivr.say.tones import WithTones
 from media.settings import EngineSettings
-from media.sound import Sound
-from media.tone import tone
+from media.sound.sound import Sound
+from media.sound.tone import tone
+from switch.access.occupancy import Limits
 from switch.sip.mark import Chain, Marks
-from switch.sip.occupancy import Limits
 from tests.growth import Growth
 from tests.ivr.conftest import SECRET
 from tests.quick import QuickPhone
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ivr.app import IvrProcess
     from ivr.verbs import Ivr
-    from switch.sip.message import Request
+    from switch.sip.message.message import Request
     from tests.ivr.conftest import Composed
 
     Starter = Callable[..., Awaitable[IvrProcess]]

@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ivr.apps.menu import Closed, Hours, Menu, Span, Target, menu, opening_at
-from ivr.scripted import ScriptedCaller, Story
+from ivr.scripted.scripted import ScriptedCaller, Story
 
 if TYPE_CHECKING:
-    from ivr.runner import Application
+    from ivr.server.runner import Application
     from ivr.verbs import Ivr
 
 PRAGUE = ZoneInfo("Europe/Prague")

@@ -16,10 +16,10 @@ import numpy as np
 import psycopg
 import pytest
 
-from media.g711 import ulaw
+from media.sound.g711 import ulaw
 from softswitch.config import load
+from softswitch.processes.store import store_dsn
 from softswitch.settings import ivr_settings
-from softswitch.store import store_dsn
 from switch.sip.mark import Chain, Marks
 from switch.sip.session import Ended
 from tests.e2e.hearing import find, resampled

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from billing_client.vouchers import GuessSource, WantedReceipts
+from billing_client.vouchers.words import GuessSource, WantedReceipts
 from ivr.apps.selfcare import CardSettings, Desk, recharge
 from ivr.say import grammar
-from ivr.scripted import ScriptedCaller
+from ivr.scripted.scripted import ScriptedCaller
 from tests.ivr.selfcare_memory import MemorySelfCare, MemoryVouchers, debit
 
 if TYPE_CHECKING:
-    from billing_client.vouchers import RejectedReason
-    from ivr.runner import Application
+    from billing_client.vouchers.words import RejectedReason
+    from ivr.server.runner import Application
 
 CODE = "8527544618853552477"
 ASK = "recharge-enter-code"

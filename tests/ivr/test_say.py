@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing_client.currencies import amount_text
+from billing_client.rules.currencies import amount_text
 from ivr.say import GRAMMARS, grammar
 from prompts import FOLDER
 from softswitch.speech.catalogue import read_catalogue

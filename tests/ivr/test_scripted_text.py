@@ -8,8 +8,8 @@ from functools import partial
 import pytest
 
 from examples.feedback import feedback
-from ivr.scripted import StoryFailed
-from ivr.scripted_text import StoryUnreadableError, read_story
+from ivr.scripted.scripted import StoryFailed
+from ivr.scripted.scripted_text import StoryUnreadableError, read_story
 from tests.ivr.test_example import Marks
 
 STORY = """

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ivr.verbs import CallDetails, CallerHungUp, DialResult, Ivr, Recording
+from switch.access.occupancy import Limits
 from switch.sip.mark import Chain, Marks
-from switch.sip.occupancy import Limits
+from switch.sip.message.uri import Uri
 from switch.sip.session import Answered, Ended, Failed, Progressed, Replied, Requested
-from switch.sip.uri import Uri
 from switch.sip.user_agent import Invited
 from tests.ivr.conftest import SECRET
 from tests.ivr.rtp_phone import RtpPhone
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ivr.app import IvrProcess
     from ivr.settings import IvrSettings
-    from switch.sip.message import Request
+    from switch.sip.message.message import Request
     from switch.sip.session import OutgoingInvite
     from tests.ivr.conftest import Composed
 
@@ -449,7 +449,7 @@ async def test_a_bug_in_taking_a_call_is_500_and_leaves_neither_session_nor_port
 
     composed.apps["app"] = lambda call: call.answer()
     process = await start()
-    monkeypatch.setattr("media.session.MediaSession.answer", fail)
+    monkeypatch.setattr("media.session.session.MediaSession.answer", fail)
     async with Caller(process) as caller:
         await caller.invite("app", body=sdp(4000, codec="8"))
         assert await caller.failed() == 500

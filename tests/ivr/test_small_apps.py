@@ -14,7 +14,7 @@ from ivr.apps.confirm import ConfirmSettings, confirm
 from ivr.apps.echo import echo
 from ivr.apps.feature import CODES, feature, feature_of
 from ivr.say import grammar
-from ivr.scripted import RECORDING, ScriptedCallee, ScriptedCaller, Story
+from ivr.scripted.scripted import RECORDING, ScriptedCallee, ScriptedCaller, Story
 
 OWNER, MOBILE, STRANGER = "42027777100", "42073723123", "42075553333"
 SAID = grammar("en").telephone(STRANGER)

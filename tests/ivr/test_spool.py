@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from billing_client.mailboxes.words import Deposit, DepositResult, Sound
 from billing_client.types import StoreRefused, StoreUnavailable
-from billing_client.voicemail import Deposit, DepositResult, Sound
-from ivr.outbox import Outbox
-from ivr.spool import Spool
+from ivr.scripted.virtual_time import run_virtually
+from ivr.spool.outbox import Outbox
+from ivr.spool.spool import Spool
 from ivr.verbs import CallDetails
-from ivr.virtual_time import run_virtually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -212,7 +212,7 @@ CHILD = """
 import asyncio, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from ivr.spool import Spool
+from ivr.spool.spool import Spool
 from ivr.verbs import CallDetails
 
 async def main():

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ivr.runner import GRACE_SECONDS
-from ivr.scripted import RECORDING, ScriptedCallee, ScriptedCaller, StoryFailed
+from ivr.scripted.scripted import RECORDING, ScriptedCallee, ScriptedCaller, StoryFailed
+from ivr.server.runner import GRACE_SECONDS
 from ivr.verbs import Audio, CallerHungUp, DialResult, Ivr, Recording, Spoken
 
 if TYPE_CHECKING:
-    from ivr.scripted import Story
+    from ivr.scripted.scripted import Story
 
 
 def caller() -> ScriptedCaller:

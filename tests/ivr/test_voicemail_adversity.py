@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ivr.scripted import RECORDING
+from ivr.scripted.scripted import RECORDING
 from tests.ivr.voicemail_stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ivr.apps.voicemail import KeyMapName
-    from ivr.scripted import ScriptedCaller
+    from ivr.scripted.scripted import ScriptedCaller
 
 LATER = "service-unavailable"
 

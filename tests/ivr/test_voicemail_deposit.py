@@ -13,9 +13,9 @@ from ivr.verbs import Audio
 from tests.ivr.voicemail_stage import OPERATOR, STRANGER, Stage
 
 if TYPE_CHECKING:
-    from billing_client.voicemail import GreetingKind, Message, Sound
+    from billing_client.mailboxes.words import GreetingKind, Message, Sound
     from ivr.apps.voicemail import KeyMapName
-    from ivr.scripted import ScriptedCaller
+    from ivr.scripted.scripted import ScriptedCaller
     from ivr.verbs import Ivr
 
 

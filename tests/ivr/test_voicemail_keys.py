@@ -13,7 +13,7 @@ import pytest
 from docs import make_key_maps
 from ivr.apps.voicemail import KEY_MAPS, State, keymaps
 from ivr.apps.voicemail.desk import press
-from ivr.scripted import RECORDING
+from ivr.scripted.scripted import RECORDING
 from prompts import FOLDER
 from softswitch.speech.catalogue import read_catalogue
 from tests.ivr.voicemail_presses import PRESSES
@@ -21,7 +21,7 @@ from tests.ivr.voicemail_stage import BEGIN, Stage
 
 if TYPE_CHECKING:
     from ivr.apps.voicemail import KeyMapName
-    from ivr.scripted import ScriptedCaller
+    from ivr.scripted.scripted import ScriptedCaller
 
 CALLER_STATES = frozenset({State.GREETING, State.REVIEW, State.URGENT})
 """Those of whoever leaves a message; the others are the owner's."""

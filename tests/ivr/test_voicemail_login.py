@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from billing_client.pins import weak_pin
+from billing_client.rules.pins import weak_pin
 from ivr.say import grammar
 from tests.ivr.voicemail_stage import PIN, STRANGER, Stage
 
 if TYPE_CHECKING:
-    from ivr.scripted import ScriptedCaller
+    from ivr.scripted.scripted import ScriptedCaller
 
 EN = grammar("en")
 

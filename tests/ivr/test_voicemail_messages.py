@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ivr.say import grammar
-from ivr.scripted import RECORDING
-from ivr.scripted_leg import seconds_of
+from ivr.scripted.scripted import RECORDING
+from ivr.scripted.scripted_leg import seconds_of
 from ivr.verbs import Audio
 from tests.ivr.voicemail_stage import BEGIN, STRANGER, Stage, tone
 
 if TYPE_CHECKING:
-    from ivr.scripted import ScriptedCaller
+    from ivr.scripted.scripted import ScriptedCaller
 
 EN, CS = grammar("en"), grammar("cs")
 FIRST, SECOND = tone(10.0, 440), tone(10.0, 550)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ivr.apps.voicemail import VoicemailSettings, deposit
-from ivr.outbox import Outbox
-from ivr.scripted import ScriptedCaller
-from ivr.spool import Spool
-from ivr.virtual_time import run_virtually
+from ivr.scripted.scripted import ScriptedCaller
+from ivr.scripted.virtual_time import run_virtually
+from ivr.spool.outbox import Outbox
+from ivr.spool.spool import Spool
 from tests.ivr.mailbox_memory import MemoryMailboxes
 from tests.ivr.voicemail_stage import BEGIN, STRANGER
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from billing_client.voicemail import Message
+    from billing_client.mailboxes.words import Message
     from ivr.apps.voicemail import Outbox as VoicemailOutbox
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from ivr.apps.selfcare import callback, prove_phone, recharge
 from ivr.say import grammar
-from ivr.scripted import ScriptedCaller
+from ivr.scripted.scripted import ScriptedCaller
 from tests.ivr.card_stage import ANI, CODE, FRIEND, MENU, NUMBER, PIN, cards, unknown
 from tests.ivr.voicemail_stage import PIN as MAILBOX_PIN
 from tests.ivr.voicemail_stage import Stage

@@ -13,17 +13,17 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from billing_client.voicemail import Deposit, Sound
+from billing_client.mailboxes.words import Deposit, Sound
 from ivr.apps.voicemail import VoicemailSettings, access, deposit
-from ivr.scripted import ScriptedCaller
-from ivr.scripted_leg import tone_samples
-from ivr.taking import wav
+from ivr.call.taking import wav
+from ivr.scripted.scripted import ScriptedCaller
+from ivr.scripted.scripted_leg import tone_samples
 from tests.ivr.mailbox_memory import MemoryMailboxes, MemoryOutbox
 
 if TYPE_CHECKING:
-    from billing_client.voicemail import GreetingKind
+    from billing_client.mailboxes.words import GreetingKind
     from ivr.apps.voicemail import KeyMapName
-    from ivr.runner import Application
+    from ivr.server.runner import Application
 
 __all__ = ["BEGIN", "OPERATOR", "PIN", "STRANGER", "Stage", "tone"]
 

@@ -12,17 +12,17 @@ import socket
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from media.codec import CODECS, PCMU, Codec
-from media.dtmf import EventSender
-from media.engine import MediaEngine
-from media.ports import PortPair, PortPool, hosts_of, open_pair
-from media.rtp import HEADER
+from media.rtp.dtmf import EventSender
+from media.rtp.ports import PortPair, PortPool, hosts_of, open_pair
+from media.rtp.rtp import HEADER
+from media.session.engine import MediaEngine
 from media.settings import EngineSettings
+from media.sound.codec import CODECS, PCMU, Codec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from media.session import MediaSession
+    from media.session.session import MediaSession
 
 __all__ = ["Caller", "Packet", "Studio", "description"]
 

@@ -16,17 +16,17 @@ from ipaddress import ip_address
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from media.bencode import Value, decode, encode
-from media.calls import Relay
-from media.ng import NgServer
-from media.ports import PortPair, PortPool, open_pair
-from media.pump import Pump
-from media.rtp import HEADER
+from media.relay.bencode import Value, decode, encode
+from media.relay.calls import Relay
+from media.relay.ng import NgServer
+from media.rtp.ports import PortPair, PortPool, open_pair
+from media.rtp.pump import Pump
+from media.rtp.rtp import HEADER
 from media.settings import MediaSettings
 
 if TYPE_CHECKING:
-    from media.lock import Source
-    from media.stream import StreamSide
+    from media.relay.stream import StreamSide
+    from media.rtp.lock import Source
 
 __all__ = ["Desk", "Phone", "audio", "port_in"]
 

@@ -15,9 +15,9 @@ from typing import Any, cast
 import pytest
 
 from media import app
-from media.bencode import Value, decode, encode
 from media.echo import open_echo
-from media.rtp import HEADER
+from media.relay.bencode import Value, decode, encode
+from media.rtp.rtp import HEADER
 from media.settings import MediaSettings
 from tests.media.phones import Phone, audio, port_in
 

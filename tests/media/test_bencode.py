@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.bencode import MAX_DEPTH, MAX_ITEMS, BencodeError, Value, decode, encode
+from media.relay.bencode import MAX_DEPTH, MAX_ITEMS, BencodeError, Value, decode, encode
 
 VALUES: st.SearchStrategy[Value] = st.recursive(
     st.integers(-(10**18), 10**18) | st.text(max_size=20),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from media.bounds import ROOM, bound_of
-from media.rtp import HEADER
+from media.rtp.bounds import ROOM, bound_of
+from media.rtp.rtp import HEADER
 from media.sdp import parse
 from tests.media.phones import SENDER_REPORT, Desk, Phone, audio, port_in
 

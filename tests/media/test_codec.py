@@ -12,17 +12,17 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.codec import CODECS, OPUS, PCMA, Codec
-from media.decoding import Decoding
-from media.jitter import Gap
-from media.opus import OpusDecoder, samples_in
-from media.resample import Resampler, Samples, resample
-from media.sound import Sound, SoundError
-from media.tone import dominant_frequency
+from media.rtp.jitter import Gap
+from media.session.decoding import Decoding
+from media.sound.codec import CODECS, OPUS, PCMA, Codec
+from media.sound.opus import OpusDecoder, samples_in
+from media.sound.resample import Resampler, Samples, resample
+from media.sound.sound import Sound, SoundError
+from media.sound.tone import dominant_frequency
 from tests.media.voices import voice
 
 if TYPE_CHECKING:
-    from media.jitter import Frame
+    from media.rtp.jitter import Frame
 
 
 def sine(frequency: float, seconds: float, rate: int, level: float = 0.25) -> Samples:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.dtmf import DIGITS, EVENT, EventReceiver, EventSender
+from media.rtp.dtmf import DIGITS, EVENT, EventReceiver, EventSender
 
 SSRC = 0x1234
 

@@ -10,10 +10,10 @@ from itertools import pairwise
 import pytest
 import uvloop
 
-from media.codec import PCMU
-from media.engine import MediaEngine
-from media.recording import Recorder
+from media.session.engine import MediaEngine
+from media.session.recording import Recorder
 from media.settings import EngineSettings
+from media.sound.codec import PCMU
 from tests.media.callers import Caller
 from tests.media.test_session import tone
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from media.codec import PCMA, PCMU
-from media.inband import COLUMNS, KEYS, ROWS, ToneDetector, tone_of, without_key
-from media.resample import Samples, resample
-from media.sound import Sound
+from media.sound.codec import PCMA, PCMU
+from media.sound.inband import COLUMNS, KEYS, ROWS, ToneDetector, tone_of, without_key
+from media.sound.resample import Samples, resample
+from media.sound.sound import Sound
 
 RATE = 8000
 ALL_KEYS = "".join(KEYS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.jitter import Frame, Gap, JitterBuffer
+from media.rtp.jitter import Frame, Gap, JitterBuffer
 
 if TYPE_CHECKING:
     from random import Random

@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from media.lock import UNHEARD_SECONDS, Rank, Source, SourceLock, Sources, Verdict, verdict
+from media.rtp.lock import UNHEARD_SECONDS, Rank, Source, SourceLock, Sources, Verdict, verdict
 
 SIGNALLED = ("192.0.2.10", 4000)
 NATTED = ("203.0.113.5", 61000)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from media.codec import G722, PCMA, PCMU
-from media.sound import Sound
-from media.tone import tone
+from media.sound.codec import G722, PCMA, PCMU
+from media.sound.sound import Sound
+from media.sound.tone import tone
 from tests.growth import Growth
 from tests.media.phones import audio
 

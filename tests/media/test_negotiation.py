@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.codec import G722, OPUS, PCMA, PCMU
-from media.negotiation import Ground, NoCodecError, agree, answer_to, family_of, offer_of
 from media.sdp import SdpError
+from media.session.negotiation import Ground, NoCodecError, agree, answer_to, family_of, offer_of
+from media.sound.codec import G722, OPUS, PCMA, PCMU
 
 OURS = (PCMU, PCMA, G722, OPUS)
 GROUND = Ground(address=ip_address("192.0.2.1"), port=20000, codecs=OURS, session_id=42, version=0)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from media.bencode import Value, decode, encode
+from media.relay.bencode import Value, decode, encode
 from tests.media.phones import SETTINGS, Desk, Phone, audio, port_in
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from media.bencode import decode, encode
-from media.ports import NoPortsError
+from media.relay.bencode import decode, encode
+from media.rtp.ports import NoPortsError
 from tests.media.phones import Desk, Phone, audio, port_in
 
 if TYPE_CHECKING:
-    from media.ports import PortPair
+    from media.rtp.ports import PortPair
 
 PLAIN = (
     "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
@@ -110,7 +110,7 @@ def test_a_fault_of_our_own_is_answered_and_undone(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(f"media.calls.{place}", fail)
+        patched.setattr(f"media.relay.calls.{place}", fail)
         for call_id in ("new", "call"):
             keys: dict[str, Any] = {"call_id": call_id, "from_tag": "a"}
             both = audio(caller) + "m=video 5004 RTP/AVP 34\r\n"

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from media import app
-from media.bencode import decode, encode
-from media.ng_mark import WINDOW_SECONDS, MarkedNg
+from media.relay.bencode import decode, encode
+from media.relay.ng_mark import WINDOW_SECONDS, MarkedNg
 from media.settings import MediaSettings
-from switch.ng import NgError, NgRelay
+from switch.relay.ng import NgError, NgRelay
 from tests.media.phones import Phone, audio
 from tests.media.test_app import free_port
 
 if TYPE_CHECKING:
-    from media.ng import NgServer
+    from media.relay.ng import NgServer
 
 SECRET = b"what switch and relay share, and nobody else"
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from media.codec import PCMU
-from media.rtp import HEADER
+from media.rtp.rtp import HEADER
+from media.sound.codec import PCMU
 from tests.media.callers import Caller, Studio
 from tests.media.phones import SENDER_REPORT, Desk, Phone, audio, port_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from media.session import MediaSession
+    from media.session.session import MediaSession
 
 
 def talk(desk: Desk, *phones: Phone, count: int = 3) -> None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from media.g711 import linear_from_alaw, linear_from_ulaw
-from media.player import Outlet
-from media.rtp import HEADER, HEADER_SIZE
-from media.tone import power_at, tone
+from media.relay.player import Outlet
+from media.rtp.rtp import HEADER, HEADER_SIZE
+from media.sound.g711 import linear_from_alaw, linear_from_ulaw
+from media.sound.tone import power_at, tone
 from tests.media.phones import audio, port_in
 from tests.media.test_ng import failure
 

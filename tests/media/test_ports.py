@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from media.ports import NoPortsError, PortPair, PortPool, open_pair
+from media.rtp.ports import NoPortsError, PortPair, PortPool, open_pair
 
 QUARANTINE_SECONDS = 30.0
 

@@ -10,10 +10,10 @@ from random import Random
 import numpy as np
 import pytest
 
-from media.codec import CODECS, G722, OPUS, PCMA, PCMU, Codec
-from media.recording import Ending, Recorder, wav
-from media.resample import Samples, resample
-from media.sound import Sound
+from media.session.recording import Ending, Recorder, wav
+from media.sound.codec import CODECS, G722, OPUS, PCMA, PCMU, Codec
+from media.sound.resample import Samples, resample
+from media.sound.sound import Sound
 from tests.media.voices import voice
 
 RATE = 16000

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.rtcp import ReceptionBlock, Reports, bye, ntp_middle, read, report
+from media.rtp.rtcp import ReceptionBlock, Reports, bye, ntp_middle, read, report
 
 BLOCK = ReceptionBlock(0xABCD, fraction_lost=0.25, lost=-3, highest=70_000, jitter=80, last_report=77, delay=0.5)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.rtp import HEADER, Reception, is_dtls, is_rtcp, is_rtp
+from media.rtp.rtp import HEADER, Reception, is_dtls, is_rtcp, is_rtp
 
 
 def packet(sequence: int, timestamp: int = 0, ssrc: int = 7) -> bytes:

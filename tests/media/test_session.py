@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from media.codec import G722, OPUS, PCMA, PCMU, Codec
-from media.recording import Recorder
-from media.resample import Samples, resample
-from media.sound import Sound
-from media.tone import dominant_frequency
+from media.session.recording import Recorder
+from media.sound.codec import G722, OPUS, PCMA, PCMU, Codec
+from media.sound.resample import Samples, resample
+from media.sound.sound import Sound
+from media.sound.tone import dominant_frequency
 from tests.media.callers import ALL_CODECS, Caller, Studio
 
 if TYPE_CHECKING:

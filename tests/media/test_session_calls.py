@@ -12,20 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media.codec import G722, OPUS, PCMA, PCMU, Codec
-from media.negotiation import NoCodecError
-from media.ports import NoPortsError
-from media.recording import Recorder
-from media.rtcp import read
-from media.rtp import HEADER
-from media.sound import Sound
+from media.rtp.ports import NoPortsError
+from media.rtp.rtcp import read
+from media.rtp.rtp import HEADER
+from media.session.negotiation import NoCodecError
+from media.session.recording import Recorder
+from media.sound.codec import G722, OPUS, PCMA, PCMU, Codec
+from media.sound.sound import Sound
 from tests.media.callers import ALL_CODECS, SETTINGS, Caller, Studio, description
 from tests.media.test_session import pitch, pitch_of, tone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from media.session import MediaSession
+    from media.session.session import MediaSession
 
 
 @pytest.fixture
@@ -324,7 +324,7 @@ def test_reports_are_exchanged_and_a_farewell_is_said(studio: Studio) -> None:
 
 
 def test_what_the_phone_reports_is_in_the_statistics(studio: Studio) -> None:
-    from media.rtcp import ReceptionBlock, report
+    from media.rtp.rtcp import ReceptionBlock, report
 
     caller = studio.caller()
     session = studio.session(caller)

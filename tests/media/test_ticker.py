@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from media.pump import Pump
-from media.ticker import Ticker
+from media.rtp.pump import Pump
+from media.session.ticker import Ticker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media import g711
-from media.tone import dominant_frequency, power_at, tone
+from media.sound import g711
+from media.sound.tone import dominant_frequency, power_at, tone
 
 FREQUENCIES = (350.0, 440.0, 697.0, 1004.0)
 

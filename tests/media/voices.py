@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from media.resample import Samples
+    from media.sound.resample import Samples
 
 __all__ = ["voice"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from ivr.prompts import PromptLibrary
+from ivr.say.prompts import PromptLibrary
 from prompts import FOLDER
 from softswitch.speech.catalogue import read_catalogue
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from switch.sip.message import Request, Response, parse_message
+from switch.sip.message.message import Request, Response, parse_message
 from switch.sip.session import (
     Acknowledged,
     Answered,
@@ -40,8 +40,8 @@ from tests.sip.harness import UDP, Endpoint, Pair, label, make_request
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from switch.sip.flow import Flow
-    from switch.sip.timers import Timers
+    from switch.sip.message.flow import Flow
+    from switch.sip.transaction.timers import Timers
 
 __all__ = ["ALLOW", "ANSWER", "HOLD", "OFFER", "Line", "Phone", "Solo", "assert_forgotten", "make_agent"]
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
-from switch.sip.flow import Flow
-from switch.sip.message import Request, Response, parse_message
+from switch.sip.message.flow import Flow
+from switch.sip.message.message import Request, Response, parse_message
 from switch.sip.transaction import (
     AnyTransaction,
     Effect,
@@ -27,7 +27,7 @@ from switch.sip.transaction import (
 )
 
 if TYPE_CHECKING:
-    from switch.sip.timers import Timers
+    from switch.sip.transaction.timers import Timers
 
 ALICE = ("192.0.2.1", 5060)
 BOB = ("192.0.2.2", 5060)

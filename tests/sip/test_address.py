@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switch.sip.address import NameAddr
-from switch.sip.errors import ParseError
-from switch.sip.grammar import format_params, parse_params, quote, split_list, unquote
+from switch.sip.message.address import NameAddr
+from switch.sip.message.errors import ParseError
+from switch.sip.message.grammar import format_params, parse_params, quote, split_list, unquote
 
 TOKENS = st.text(string.ascii_letters + string.digits + "-.!%*_+`'~", min_size=1, max_size=12)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=30)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switch.sip.choose import best_response
-from switch.sip.message import Response
+from switch.sip.message.message import Response
 
 
 def make(status: int, *headers: tuple[str, str]) -> Response:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 
 from switch.sip.destination import Carrier, Destinations, House, Warrant, is_odd_number, literal
-from switch.sip.flow import INNER_FLOW, Flow
-from switch.sip.uri import Uri
+from switch.sip.message.flow import INNER_FLOW, Flow
+from switch.sip.message.uri import Uri
 
 US = ("198.51.100.1", 5060)
 PHONE = Flow("udp", US, ("192.0.2.10", 5060))

@@ -17,7 +17,7 @@ from switch.sip.digest import (
     parse_challenge,
     parse_credentials,
 )
-from switch.sip.errors import ParseError
+from switch.sip.message.errors import ParseError
 
 SECRET = b"a secret that all nodes share"
 NOW = 1_700_000_000.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from switch.sip.flood import FloodGuard, source_key
+from switch.sip.transport.flood import FloodGuard, source_key
 
 STRANGER = "192.0.2.66"
 OFFICE = "198.51.100.7"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from switch.sip.errors import ParseError
-from switch.sip.framing import PING, StreamFramer
-from switch.sip.validate import error_reply
+from switch.sip.message.errors import ParseError
+from switch.sip.message.framing import PING, StreamFramer
+from switch.sip.message.validate import error_reply
 from tests.sip.test_message import OPTIONS, options
 
 BODY = options("Content-Length: 5", without="Content-Length") + b"\r\n\r\nx"

@@ -14,21 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media import sdp
-from media.codec import CODECS
-from media.negotiation import Ground, NoCodecError, answer_to
 from media.sdp import Endpoint, SdpError
-from switch.call.headers import reason_cause
-from switch.call.number import asserted, number_of
-from switch.sip.address import NameAddr
+from media.session.negotiation import Ground, NoCodecError, answer_to
+from media.sound.codec import CODECS
+from switch.calls.headers import reason_cause
+from switch.routing.number import asserted, number_of
 from switch.sip.digest import DigestServer, Verdict
-from switch.sip.errors import LocalProtocolError, ParseError
-from switch.sip.framing import StreamFramer
-from switch.sip.grammar import parse_params, split_list, whole_number
-from switch.sip.message import Request, parse_message
-from switch.sip.stun import answer_binding
-from switch.sip.uri import Uri
-from switch.sip.validate import error_reply, validate_request
-from switch.sip.via import Via
+from switch.sip.message.address import NameAddr
+from switch.sip.message.errors import LocalProtocolError, ParseError
+from switch.sip.message.framing import StreamFramer
+from switch.sip.message.grammar import parse_params, split_list, whole_number
+from switch.sip.message.message import Request, parse_message
+from switch.sip.message.uri import Uri
+from switch.sip.message.validate import error_reply, validate_request
+from switch.sip.message.via import Via
+from switch.sip.transport.stun import answer_binding
 from tests.sip.torture_messages import EXTENSIONS, METHODS, TORTURE
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from switch.sip.guesses import Guesses
+from switch.access.guesses import Guesses
 
 HOME = "198.51.100.7"
 AWAY = "203.0.113.9"

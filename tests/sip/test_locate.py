@@ -8,9 +8,9 @@ from collections import Counter
 
 import pytest
 
-from switch.sip.flow import Hop
 from switch.sip.locate import Naptr, Record, Srv, UnsupportedTargetError, locate, weighted
-from switch.sip.uri import Uri
+from switch.sip.message.flow import Hop
+from switch.sip.message.uri import Uri
 
 Zone = dict[tuple[str, str], list[Record]]
 

@@ -15,7 +15,7 @@ from tests.sip.agents import ANSWER, OFFER, Solo
 from tests.sip.harness import make_request, received_request, received_response
 
 if TYPE_CHECKING:
-    from switch.sip.message import HeaderLines, Request, Response
+    from switch.sip.message.message import HeaderLines, Request, Response
 
 PROXY = "Proxy-Authenticate"
 CONTACT = ("Contact", "<sip:bob@192.0.2.2>")

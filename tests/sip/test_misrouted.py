@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from switch.sip.flow import Flow
+from switch.sip.message.flow import Flow
 from switch.sip.transaction import TransactionLayer
 from tests.sip.torture_messages import response
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import pytest
 
-from switch.call.crossing import reason_lines, replied
-from switch.sip.errors import ParseError
-from switch.sip.framing import StreamFramer
-from switch.sip.message import Request, Response, parse_message
-from switch.sip.reason import reason_cause
+from switch.calls.crossing import reason_lines, replied
+from switch.sip.message.errors import ParseError
+from switch.sip.message.framing import StreamFramer
+from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.message.reason import reason_cause
+from switch.sip.message.validate import error_reply, validate_request
 from switch.sip.session.timer import min_se, session_expires
-from switch.sip.validate import error_reply, validate_request
 
 ODD = ("²", "٣", "1²", "9" * 5_000, "1_0", "+1", "-1", "0x10", "1e3", "", " ", "१", "1 2", "\ufeff1", "½")
 HEAD = (

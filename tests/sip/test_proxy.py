@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from switch.call.crossing import replied
-from switch.sip.address import NameAddr
-from switch.sip.errors import ParseError
-from switch.sip.flow import Flow
-from switch.sip.message import Request, Response, parse_message
+from switch.calls.crossing import replied
+from switch.sip.message.address import NameAddr
+from switch.sip.message.errors import ParseError
+from switch.sip.message.flow import Flow
+from switch.sip.message.message import Request, Response, parse_message
 from switch.sip.proxy import ProxyContext, prepare, refusal
 from switch.sip.transaction import NonInviteServerTransaction, Send, Timers
 from switch.sip.user_agent import Arrived, UserAgent

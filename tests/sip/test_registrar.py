@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from switch.sip.binding_rules import Binding, Registration, register
 from switch.sip.destination import Destinations
-from switch.sip.flow import Flow
-from switch.sip.message import Request, Response, parse_message
-from switch.sip.registrar import Binding, Registration, register
+from switch.sip.message.flow import Flow
+from switch.sip.message.message import Request, Response, parse_message
 
 NOW = 1_700_000_000.0
 PHONE = "192.0.2.10"

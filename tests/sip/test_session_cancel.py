@@ -12,7 +12,7 @@ from tests.sip.agents import Line, Solo
 from tests.sip.harness import received_response
 
 if TYPE_CHECKING:
-    from switch.sip.message import Request
+    from switch.sip.message.message import Request
 
 OK = [("Contact", "<sip:bob@192.0.2.2>")]
 

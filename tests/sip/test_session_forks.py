@@ -10,7 +10,7 @@ from tests.sip.agents import ANSWER, Line, Solo, assert_forgotten
 from tests.sip.harness import received_request, received_response
 
 if TYPE_CHECKING:
-    from switch.sip.message import Request
+    from switch.sip.message.message import Request
     from switch.sip.session import OutgoingInvite
 
 

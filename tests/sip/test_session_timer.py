@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from switch.sip.errors import ParseError
+from switch.sip.message.errors import ParseError
 from switch.sip.session.timer import SessionTimer, min_se, session_expires, too_small
 from tests.sip.agents import ANSWER, OFFER, Line, Solo, make_agent
 from tests.sip.harness import TCP, make_request, received_request, received_response

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switch.sip.stun import answer_binding, is_stun
+from switch.sip.transport.stun import answer_binding, is_stun
 
 TRANSACTION = bytes.fromhex("b7e7a701bc34d686fa87dfae")
 COOKIE = bytes.fromhex("2112a442")

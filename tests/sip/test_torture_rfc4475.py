@@ -6,11 +6,11 @@ from __future__ import annotations
 import pytest
 
 from media import sdp
-from switch.sip.address import NameAddr
-from switch.sip.errors import ParseError
-from switch.sip.framing import StreamFramer
-from switch.sip.message import Request, Response, parse_message
-from switch.sip.validate import error_reply, is_misrouted
+from switch.sip.message.address import NameAddr
+from switch.sip.message.errors import ParseError
+from switch.sip.message.framing import StreamFramer
+from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.message.validate import error_reply, is_misrouted
 from tests.sip.torture_messages import answer, names, read, request, response
 
 RFC = "rfc4475"

@@ -37,7 +37,7 @@ from tests.sip.harness import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from switch.sip.message import Request, Response
+    from switch.sip.message.message import Request, Response
 
 # How a message fares: the extra delay of each copy. Five losses in a row are well below 64*T1.
 FATES = st.lists(

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from switch.sip.errors import LocalProtocolError
+from switch.sip.message.errors import LocalProtocolError
 from switch.sip.transaction import InviteServerTransaction, State
 from switch.sip.transaction.machine import Input
 from tests.sip.covers import DECLARED, covers
 from tests.sip.harness import TCP, UDP, Script, received_request
 
 if TYPE_CHECKING:
-    from switch.sip.flow import Flow
-    from switch.sip.message import Request
+    from switch.sip.message.flow import Flow
+    from switch.sip.message.message import Request
 
 PROCEEDING, ACCEPTED, COMPLETED, CONFIRMED = State.PROCEEDING, State.ACCEPTED, State.COMPLETED, State.CONFIRMED
 

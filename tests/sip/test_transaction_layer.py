@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from switch.sip.flow import Flow
-from switch.sip.message import Response
+from switch.sip.message.flow import Flow
+from switch.sip.message.message import Response
 from switch.sip.transaction import Send, Timers
 from tests.sip.harness import (
     ALICE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from switch.sip.errors import LocalProtocolError
+from switch.sip.message.errors import LocalProtocolError
 from switch.sip.transaction import NonInviteServerTransaction, State
 from switch.sip.transaction.machine import Input
 from tests.sip.covers import DECLARED, covers

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switch.sip.errors import ParseError
-from switch.sip.uri import Uri
+from switch.sip.message.errors import ParseError
+from switch.sip.message.uri import Uri
 
 HOSTS = st.one_of(
     st.from_regex(r"[a-z0-9]([a-z0-9\-]{0,20}\.){0,3}[a-z]{1,10}", fullmatch=True),

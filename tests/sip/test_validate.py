@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from switch.sip.errors import ParseError
-from switch.sip.message import Request, Response, parse_message
-from switch.sip.validate import error_reply, is_misrouted, validate_request
+from switch.sip.message.errors import ParseError
+from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.message.validate import error_reply, is_misrouted, validate_request
 from tests.sip.test_message import OPTIONS, options
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "INFO")

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from switch.sip.errors import ParseError
-from switch.sip.message import Request, Response, parse_message
-from switch.sip.validate import error_reply, validate_request
+from switch.sip.message.errors import ParseError
+from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.message.validate import error_reply, validate_request
 
 TORTURE = Path(__file__).parent / "torture"
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "MESSAGE")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from softswitch.ports import free_port
+from softswitch.processes.ports import free_port
 
 if TYPE_CHECKING:
     import signal

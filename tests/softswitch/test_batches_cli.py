@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from softswitch.config import load
-from softswitch.store import EmbeddedStore, store_dsn
+from softswitch.processes.store import EmbeddedStore, store_dsn
 from tests.softswitch.support import command, softswitch, write_configuration
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from softswitch.carrier import Carrier
 from softswitch.carrier.description import describe
 from softswitch.carrier.plan import Behaviour, behaviour
 from softswitch.settings import CarrierSettings
-from switch.sip.message import Request, Response, parse_message
+from switch.sip.message.message import Request, Response, parse_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

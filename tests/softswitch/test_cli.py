@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from softswitch.cli import SECTIONS
 from softswitch.cli import softswitch as program
 from softswitch.config import load
-from softswitch.store import EmbeddedStore
+from softswitch.processes.store import EmbeddedStore
 from tests.softswitch.support import softswitch, write_configuration
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ LOAD_DEMO = """
 import sys
 from pathlib import Path
 from softswitch.config import load
-from softswitch.demo import prepare_store
-from softswitch.store import store_dsn
+from softswitch.demo.demo import prepare_store
+from softswitch.processes.store import store_dsn
 configuration = load(Path(sys.argv[1]))
 prepare_store(configuration, store_dsn(configuration), print)
 """

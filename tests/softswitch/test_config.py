@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ivr.handover import MailSettings
+from ivr.post.handover import MailSettings
 from softswitch.config import ConfigurationInvalidError, Endpoint, check, claims, load
 from softswitch.config.model import SmsSettings
 from softswitch.settings import mail_settings, reserved_names, switch_settings

@@ -12,7 +12,7 @@ from ivr.apps import DIALLED
 from softswitch.applications import Applications
 from softswitch.config import ConfigurationInvalidError, load
 from softswitch.config.yaml_text import WrittenMapping, compose, line_of, written_tree
-from softswitch.store import EmbeddedStore
+from softswitch.processes.store import EmbeddedStore
 from tests.softswitch.support import softswitch, write_configuration
 
 if TYPE_CHECKING:

@@ -16,14 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing.rerating import talked_seconds
-from billing_client.rating import billed_seconds, cost
+from billing_client.rules.rating import billed_seconds, cost
 from billing_client.types import Rate
 from softswitch.cli.times import Instant
 from softswitch.explaining.ladder import ladder, legs, summary
 from softswitch.explaining.pcap import pcap
 from softswitch.explaining.ticket import mask_number, mask_numbers, ticket
-from switch.ladder import Crossing
-from switch.sip.flow import Flow
+from switch.sip.message.flow import Flow
+from switch.trace.ladder import Crossing
 
 GOLDEN = Path(__file__).with_name("golden")
 BEGAN = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ivr.apps.feature import CODES, feature_of
 from softswitch.config.model import Ivr
-from switch.call.plan import Applications
+from switch.routing.plan import Applications
 
 
 def test_the_configured_codes_are_those_of_the_application() -> None:

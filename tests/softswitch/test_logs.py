@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from softswitch.logs import JsonFormatter, TextFormatter, redact
+from softswitch.processes.logs import JsonFormatter, TextFormatter, redact
 
 SECRET = "s3cr3t-value"
 RESPONSE = "0123456789abcdef0123456789abcdef"
@@ -63,7 +63,7 @@ def test_the_rest_of_a_message_stays_readable_beside_a_hidden_header() -> None:
 
 
 def record(message: str, *arguments: object, **extra: object) -> logging.LogRecord:
-    made = logging.LogRecord("switch.call", logging.WARNING, __file__, 1, message, arguments, None)
+    made = logging.LogRecord("switch.calls", logging.WARNING, __file__, 1, message, arguments, None)
     made.__dict__.update(extra)
     return made
 
@@ -77,7 +77,7 @@ def test_a_json_line_is_an_object_with_what_the_message_carries() -> None:
     written = json.loads(JsonFormatter("switch").format(record("ended", call_id="abc", seconds=3, password=SECRET)))
     assert written["message"] == "ended"
     assert (written["call_id"], written["seconds"], written["password"]) == ("abc", 3, "[hidden]")
-    assert (written["process"], written["level"], written["logger"]) == ("switch", "warning", "switch.call")
+    assert (written["process"], written["level"], written["logger"]) == ("switch", "warning", "switch.calls")
     assert written["at"].endswith("+00:00")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from softswitch.config import Configuration, ConfigurationInvalidError, load
-from softswitch.reading import Reloading, read_beside
+from softswitch.config.reading import Reloading, read_beside
 
 if TYPE_CHECKING:
     from pathlib import Path

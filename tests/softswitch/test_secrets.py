@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from softswitch.config import ConfigurationInvalidError, load
-from softswitch.runfiles import kept_secret
+from softswitch.processes.runfiles import kept_secret
 from softswitch.settings import ivr_settings, media_secret, media_settings, switch_settings
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ from billing.cells import harmless
 from billing.private_file import check_fits, private_table
 from softswitch.cli.context import Column, PlainConsole, Shell
 from softswitch.explaining.ticket import ticket
-from softswitch.logs import JsonFormatter, TextFormatter
+from softswitch.processes.logs import JsonFormatter, TextFormatter
 from softswitch.shown import json_text, one_line, some_lines
-from switch.ladder import Crossing
-from switch.sip.flow import Flow
+from switch.sip.message.flow import Flow
+from switch.trace.ladder import Crossing
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ import psutil
 import psycopg
 import pytest
 
-from softswitch.runfiles import AlreadyRunningError, hold, running_pid
-from softswitch.store import EmbeddedStore, StoreError
+from softswitch.processes.runfiles import AlreadyRunningError, hold, running_pid
+from softswitch.processes.store import EmbeddedStore, StoreError
 
 
 def server_of(store: EmbeddedStore) -> psutil.Process:
@@ -150,7 +150,7 @@ def test_a_recovery_may_take_as_long_as_it_takes_and_is_told(
         def sleep(_seconds: float) -> None:
             clock[0] += 7.0
 
-    monkeypatch.setattr("softswitch.store.time", Time)
+    monkeypatch.setattr("softswitch.processes.store.time", Time)
     with pytest.raises(StoreError, match="ended at its start"):
         store.wait_ready(lambda: clock[0] < 200)
     assert clock[0] >= 200

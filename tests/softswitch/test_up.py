@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from softswitch.runfiles import hold
+from softswitch.processes.runfiles import hold
 from tests.softswitch.support import Up, softswitch, write_configuration
 
 if TYPE_CHECKING:

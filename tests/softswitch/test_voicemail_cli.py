@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from billing_client.mailboxes import StoreMailboxes
-from billing_client.voicemail import Deposit, Sound
-from billing_client.vouchers import GuessSource
+from billing_client.mailboxes.mailboxes import StoreMailboxes
+from billing_client.mailboxes.words import Deposit, Sound
+from billing_client.vouchers.words import GuessSource
 from softswitch.config import load
-from softswitch.store import EmbeddedStore, store_dsn
+from softswitch.processes.store import EmbeddedStore, store_dsn
 from tests.softswitch.support import command, softswitch, write_configuration
 
 if TYPE_CHECKING:

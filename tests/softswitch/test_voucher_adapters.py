@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from billing_client.http_vouchers import HttpVoucherStore
+from billing_client.vouchers.http import HttpVoucherStore
 from softswitch.adapters import open_sms_gateway
 from softswitch.config.model import SmsSettings, VoucherStoreSettings
 from softswitch.vouchers import AdapterError, open_store_adapter

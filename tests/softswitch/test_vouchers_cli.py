@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from billing_client.check_digit import is_checked
-from billing_client.keyring import KeyFile
+from billing_client.rules.check_digit import is_checked
+from billing_client.secrets.keyring import KeyFile
 from billing_client.selfcare import StoreSelfCare
-from billing_client.vouchers import GuessSource, Redeemed, VoucherRejected
+from billing_client.vouchers.words import GuessSource, Redeemed, VoucherRejected
 from softswitch.config import load
+from softswitch.processes.store import EmbeddedStore, store_dsn
 from softswitch.settings import ivr_settings
-from softswitch.store import EmbeddedStore, store_dsn
 from softswitch.vouchers import open_vouchers
 from tests.softswitch.support import command, softswitch, write_configuration
 

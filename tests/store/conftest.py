@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest_asyncio
 
-from billing_client.mailboxes import StoreMailboxes
+from billing_client.mailboxes.mailboxes import StoreMailboxes
 from tests.store.calls import CallDesk
 from tests.store.vouchers import Press
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from billing_client.redeeming import StoreVouchers
     from billing_client.store import Store
+    from billing_client.vouchers.redeeming import StoreVouchers
 
 TENANT = """
 INSERT INTO billing_tariff (id, name, currency) VALUES (1, 'retail', 'USD');

@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 
 from billing_client.selfcare import StoreSelfCare
-from billing_client.vouchers import GuessSource
+from billing_client.vouchers.words import GuessSource
 
 
 async def _main(dsn: str, node: str, ani: str, count: int) -> None:

@@ -13,14 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from billing_client.keyring import KeyFile
-from billing_client.redeeming import StoreVouchers
+from billing_client.secrets.keyring import KeyFile
 from billing_client.selfcare import StoreSelfCare
+from billing_client.vouchers.redeeming import StoreVouchers
 from ivr.apps.selfcare import Desk, recharge
-from ivr.scripted import ScriptedCaller
+from ivr.scripted.scripted import ScriptedCaller
 
 if TYPE_CHECKING:
-    from ivr.runner import Application
+    from ivr.server.runner import Application
 
 __all__ = ["ASK", "OnRealTime", "caller", "counter"]
 

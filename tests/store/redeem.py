@@ -12,9 +12,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from billing_client.keyring import KeyFile
-from billing_client.redeeming import StoreVouchers
-from billing_client.vouchers import GuessSource
+from billing_client.secrets.keyring import KeyFile
+from billing_client.vouchers.redeeming import StoreVouchers
+from billing_client.vouchers.words import GuessSource
 from tests.store.vouchers import outcome
 
 

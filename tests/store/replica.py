@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import psycopg
 
-from softswitch.store import DATABASE, USER, EmbeddedStore
+from softswitch.processes.store import DATABASE, USER, EmbeddedStore
 from tests.conftest import MIGRATE
 
 if TYPE_CHECKING:

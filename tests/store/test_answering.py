@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from billing_client.answering import AnsweringChange, StoreAnswering
-from billing_client.incoming import AnsweringRules, FollowMe, Forward, Period, read_rules
+from billing_client.rules.incoming import AnsweringRules, FollowMe, Forward, Period, read_rules
 from billing_client.store import Store
 from tests.store.calls import CallDesk
 from tests.store.test_apply import document, ops

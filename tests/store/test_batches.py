@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from billing.batch_error import BatchError
-from billing_client.check_digit import is_checked
+from billing_client.rules.check_digit import is_checked
 from tests.store.test_operations import ops
 
 if TYPE_CHECKING:

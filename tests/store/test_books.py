@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing_client.books import RateBook, RouteBook, TariffTable
+from billing_client.rules.books import RateBook, RouteBook, TariffTable
 from billing_client.types import Gateway, Route
 from tests.store.calls import rate
 

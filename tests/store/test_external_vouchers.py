@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from billing_client import external_vouchers
-from billing_client.http_vouchers import HttpVoucherStore
 from billing_client.types import StoreRefused, StoreUnavailable
-from billing_client.vouchers import Redeemed, VoucherStoreUnavailable
-from softswitch.sample_vouchers import SampleVoucherStore
+from billing_client.vouchers import external as external_vouchers
+from billing_client.vouchers.http import HttpVoucherStore
+from billing_client.vouchers.words import Redeemed, VoucherStoreUnavailable
+from softswitch.demo.sample_vouchers import SampleVoucherStore
 from tests.store.proxy import Proxy
 from tests.store.vouchers import SOURCE, outcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from billing_client.redeeming import StoreVouchers
+    from billing_client.vouchers.redeeming import StoreVouchers
     from tests.store.conftest import Tenant
     from tests.store.vouchers import Press
 

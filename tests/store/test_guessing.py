@@ -13,12 +13,12 @@ import pytest
 import pytest_asyncio
 
 from billing_client.selfcare import Login, StoreSelfCare
-from billing_client.vouchers import GuessSource
+from billing_client.vouchers.words import GuessSource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from billing_client.mailboxes import StoreMailboxes
+    from billing_client.mailboxes.mailboxes import StoreMailboxes
     from tests.store.conftest import Tenant
 
 pytestmark = pytest.mark.asyncio

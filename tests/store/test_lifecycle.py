@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing_client.lifecycle import MOVES, LifeTerms, expiry, next_state, refusal, status
+from billing_client.rules.lifecycle import MOVES, LifeTerms, expiry, next_state, refusal, status
 
 ZONES = sorted(available_timezones() - {"localtime"})
 SOON = timedelta(seconds=1)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from billing_client.mailboxes.words import Deposit, Sound
 from billing_client.types import StoreRefused
-from billing_client.voicemail import Deposit, Sound
-from billing_client.vouchers import GuessSource
+from billing_client.vouchers.words import GuessSource
 from tests.ivr.mailbox_memory import MemoryMailboxes
 
 if TYPE_CHECKING:
-    from billing_client.mailboxes import StoreMailboxes
-    from billing_client.voicemail import Mailboxes
+    from billing_client.mailboxes.mailboxes import StoreMailboxes
+    from billing_client.mailboxes.words import Mailboxes
     from tests.store.conftest import Tenant
 
 pytestmark = pytest.mark.asyncio

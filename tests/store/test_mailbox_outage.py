@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from billing_client.mailboxes import StoreMailboxes
+from billing_client.mailboxes.mailboxes import StoreMailboxes
+from billing_client.mailboxes.words import Deposit, Sound
 from billing_client.types import StoreUnavailable
-from billing_client.voicemail import Deposit, Sound
 from tests.store.proxy import Proxy
 
 if TYPE_CHECKING:
-    from billing_client.voicemail import DepositResult
+    from billing_client.mailboxes.words import DepositResult
     from tests.store.conftest import Tenant
 
 pytestmark = pytest.mark.asyncio

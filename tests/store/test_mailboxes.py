@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from billing_client.mailboxes import StoreMailboxes
+from billing_client.mailboxes.mailboxes import StoreMailboxes
+from billing_client.mailboxes.words import Deposit, DepositPace, MessageCounts, Sound
 from billing_client.types import StoreEvent, StoreRefused
-from billing_client.voicemail import Deposit, DepositPace, MessageCounts, Sound
 
 if TYPE_CHECKING:
+    from billing_client.mailboxes.words import Mailboxes
     from billing_client.store import Store
-    from billing_client.voicemail import Mailboxes
     from tests.store.conftest import Tenant
 
 pytestmark = pytest.mark.asyncio

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from billing import operations
-from billing_client.rating import seconds_covered
+from billing_client.rules.rating import seconds_covered
 from billing_client.store import Store
 from billing_client.types import StoreEvent
 from tests.store.bindings import binding

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from billing_client.keyring import KeyFile, KeyRing, KeyRingError
-from billing_client.passwords import MARK, Passwords
+from billing_client.secrets.keyring import KeyFile, KeyRing, KeyRingError
+from billing_client.secrets.passwords import MARK, Passwords
 from billing_client.store import Store
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ RUN = """
 import json, sys
 from pathlib import Path
 from billing import operations
-from billing_client.keyring import KeyFile
+from billing_client.secrets.keyring import KeyFile
 keys = KeyFile(Path(sys.argv[2]))
 operations.setup(sys.argv[1], keys)
 """
@@ -148,7 +148,7 @@ def test_a_missing_file_of_keys_is_told_and_no_new_one_is_made(dsn: str, tmp_pat
     said = run(
         dsn,
         keys,
-        "from billing_client.keyring import KeyRingError\ntry:\n    operations.migrate(keys)\n"
+        "from billing_client.secrets.keyring import KeyRingError\ntry:\n    operations.migrate(keys)\n"
         "except KeyRingError as error:\n    print(error)\n",
     )
     assert "is missing" in said

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from billing_client.incoming import AnsweringRules, Forward, Period, read_rules
+from billing_client.rules.incoming import AnsweringRules, Forward, Period, read_rules
 
 WORK = Period(frozenset(range(5)), 9 * 60, 17 * 60)
 NIGHT = Period(frozenset({4}), 22 * 60, 6 * 60)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from billing_client.pins import hash_pin, is_pin, new_pin, weak_pin
+from billing_client.rules.pins import hash_pin, is_pin, new_pin, weak_pin
 from billing_client.types import StoreRefused
-from billing_client.vouchers import GuessSource
+from billing_client.vouchers.words import GuessSource
 
 if TYPE_CHECKING:
-    from billing_client.mailboxes import StoreMailboxes
+    from billing_client.mailboxes.mailboxes import StoreMailboxes
     from tests.store.conftest import Tenant
 
 RIGHT, WRONG = "4829", "0000"

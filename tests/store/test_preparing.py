@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 from dataclasses import replace
 from softswitch.config import load
-from softswitch.demo import prepare_store
+from softswitch.demo.demo import prepare_store
 configuration = load(Path(sys.argv[2]))
 summary = prepare_store(configuration, sys.argv[1], lambda told: print(told, flush=True))
 print("accounts:", len(summary.accounts))

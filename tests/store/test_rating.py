@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from billing_client.rating import billed_seconds, cost, seconds_covered
+from billing_client.rules.rating import billed_seconds, cost, seconds_covered
 from tests.store.calls import rate
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def test_step_is_what_the_books_hold() -> None:
 
 
 def test_effective_dates_are_half_open() -> None:
-    from billing_client.books import RateBook
+    from billing_client.rules.books import RateBook
 
     noon = datetime(2030, 1, 1, 12, tzinfo=UTC)
     old = rate(rate_id=1, effective_to=noon)

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from billing_client.receipts import Receipt, StoreReceipts
-from billing_client.vouchers import Redeemed, VoucherStoreUnavailable, WantedReceipts
-from ivr import mail
-from ivr.handover import MailSettings, Refusals
-from ivr.receipttext import LANGUAGES, compose_receipt, short_text
-from ivr.texting import SmsUnavailable, text_due
+from billing_client.vouchers.receipts import Receipt, StoreReceipts
+from billing_client.vouchers.words import Redeemed, VoucherStoreUnavailable, WantedReceipts
+from ivr.post import mail
+from ivr.post.handover import MailSettings, Refusals
+from ivr.post.receipttext import LANGUAGES, compose_receipt, short_text
+from ivr.post.texting import SmsUnavailable, text_due
 from tests.store.vouchers import SOURCE, outcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from billing_client.redeeming import StoreVouchers
+    from billing_client.vouchers.redeeming import StoreVouchers
     from tests.store.conftest import Tenant
     from tests.store.vouchers import Press
 
@@ -64,7 +64,7 @@ class Server:
     refuses: list[Refusals | Exception] = field(default_factory=list)
 
     async def hand_over(self, settings: MailSettings, email: Receipt) -> Refusals:
-        """See `ivr.mail`."""
+        """See `ivr.post.mail`."""
         refused = self.refuses.pop(0) if self.refuses else Refusals()
         assert isinstance(refused, Refusals)
         written = compose_receipt(email, settings.sender, settings.language)
@@ -235,7 +235,7 @@ class Outside:
 async def test_a_voucher_of_a_store_outside_is_told_of_once_that_store_has_said_so(
     press: Press, queues: Queues, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("billing_client.external_vouchers.PAUSES", (0.01,))
+    monkeypatch.setattr("billing_client.vouchers.external.PAUSES", (0.01,))
     server, clock, outside = Server(), Clock(), Outside()
     door = await press.door(stores=[outside])
     assert outcome(await door.redeem("99900001", "101", "call 1", SOURCE, BOTH)) == "pending"

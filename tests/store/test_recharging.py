@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from billing_client import external_vouchers
-from billing_client.http_vouchers import HttpVoucherStore
 from billing_client.selfcare import StoreSelfCare
+from billing_client.vouchers import external as external_vouchers
+from billing_client.vouchers.http import HttpVoucherStore
 from ivr.say import grammar
-from softswitch.sample_vouchers import SampleVoucherStore
+from softswitch.demo.sample_vouchers import SampleVoucherStore
 from tests.store.proxy import Proxy
 from tests.store.recharging import ASK, caller, counter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ivr.runner import Application
-    from ivr.scripted import ScriptedCaller, Story
+    from ivr.scripted.scripted import ScriptedCaller, Story
+    from ivr.server.runner import Application
     from tests.store.conftest import Tenant
     from tests.store.vouchers import Press
 

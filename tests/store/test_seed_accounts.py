@@ -14,14 +14,14 @@ import pytest_asyncio
 from billing_client.selfcare import Login, StoreSelfCare
 from billing_client.store import Store
 from billing_client.types import StoreEvent
-from billing_client.vouchers import GuessSource
+from billing_client.vouchers.words import GuessSource
 from tests.store.bindings import binding
 from tests.store.calls import STARTED_AT, CallDesk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from billing_client.mailboxes import StoreMailboxes
+    from billing_client.mailboxes.mailboxes import StoreMailboxes
     from tests.store.conftest import Tenant
 
 ANSWERED_AT = STARTED_AT + timedelta(seconds=2)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from billing_client.http_vouchers import HttpVoucherStore
-from billing_client.keyring import KeyFile
-from billing_client.vouchers import GuessSource, Redeemed
-from softswitch.sample_vouchers import SampleVoucherStore
+from billing_client.secrets.keyring import KeyFile
+from billing_client.vouchers.http import HttpVoucherStore
+from billing_client.vouchers.words import GuessSource, Redeemed
+from softswitch.demo.sample_vouchers import SampleVoucherStore
 from tests.store.vouchers import PASSWORD, SOURCE, outcome
 
 if TYPE_CHECKING:
-    from billing_client.redeeming import StoreVouchers
     from billing_client.store import Store
+    from billing_client.vouchers.redeeming import StoreVouchers
     from tests.store.conftest import Tenant
     from tests.store.vouchers import Press
 

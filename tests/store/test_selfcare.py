@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from billing_client.pins import hash_pin
+from billing_client.rules.pins import hash_pin
 from billing_client.selfcare import KnownPhone, Login, Quote, StoreSelfCare
-from billing_client.vouchers import GuessSource
+from billing_client.vouchers.words import GuessSource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

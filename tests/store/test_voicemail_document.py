@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from billing import operations
-from billing_client.mailboxes import StoreMailboxes
-from billing_client.voicemail import Deposit, Mailbox, Sound
-from billing_client.vouchers import GuessSource
+from billing_client.mailboxes.mailboxes import StoreMailboxes
+from billing_client.mailboxes.words import Deposit, Mailbox, Sound
+from billing_client.vouchers.words import GuessSource
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from billing_client.check_digit import check_digit, is_checked, valid_prefixes
-from billing_client.keyring import KeyFile, KeyRing, KeyRingError
+from billing_client.rules.check_digit import check_digit, is_checked, valid_prefixes
+from billing_client.secrets.keyring import KeyFile, KeyRing, KeyRingError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from billing_client.types import StoreRefused, StoreUnavailable
-from billing_client.vouchers import GuessSource, Redeemed, VoucherRejected
+from billing_client.vouchers.words import GuessSource, Redeemed, VoucherRejected
 from tests.store.proxy import Proxy
 from tests.store.vouchers import PASSWORD, SOURCE, outcome
 
 if TYPE_CHECKING:
-    from billing_client.redeeming import StoreVouchers
+    from billing_client.vouchers.redeeming import StoreVouchers
     from tests.store.conftest import Tenant
     from tests.store.vouchers import Press
 

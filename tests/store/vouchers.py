@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from billing_client.check_digit import check_digit
-from billing_client.keyring import KeyFile, KeyRing
-from billing_client.redeeming import StoreVouchers
-from billing_client.vouchers import GuessSource, Redeemed, VoucherRejected
+from billing_client.rules.check_digit import check_digit
+from billing_client.secrets.keyring import KeyFile, KeyRing
+from billing_client.vouchers.redeeming import StoreVouchers
+from billing_client.vouchers.words import GuessSource, Redeemed, VoucherRejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
     from pathlib import Path
 
-    from billing_client.vouchers import VoucherStore
+    from billing_client.vouchers.words import VoucherStore
     from tests.store.conftest import Tenant
 
 __all__ = ["PASSWORD", "SOURCE", "Press", "outcome"]

@@ -14,7 +14,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from switch.resolver import Resolver
+from switch.sip.element.resolver import Resolver
 from tests.switch.test_gateways import OUTSIDE, carriers
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from billing_client.types import BindingRow, StoreError, Subscriber
-from switch.sip.flow import Flow
+from switch.sip.message.flow import Flow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from switch.sip.flow import Hop
+    from switch.sip.message.flow import Hop
 
 __all__ = ["FakeStore", "FakeTransport"]
 

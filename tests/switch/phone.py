@@ -14,11 +14,11 @@ import secrets
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from switch.sip.digest import answer_challenge, choose_challenge
-from switch.sip.flow import Flow
-from switch.sip.message import Request, Response, parse_message
+from switch.sip.message.flow import Flow
+from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.message.uri import Uri
 from switch.sip.session import Answered, Failed, IncomingInvite, OutgoingInvite
 from switch.sip.transaction import Send
-from switch.sip.uri import Uri
 from switch.sip.user_agent import Invited, UserAgent
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from billing_client.lifecycle import LifeTerms
+from billing_client.rules.lifecycle import LifeTerms
 from billing_client.types import Parties, Subscriber
-from switch.authentication import Subscribers
-from switch.reach import PartyMemory
+from switch.access.reach import PartyMemory
+from switch.access.subscribers import Subscribers
 from switch.sip.session import Acknowledged, Failed
 from switch.sip.user_agent import Invited
 from tests.switch.test_explained import asked

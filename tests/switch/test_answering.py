@@ -10,11 +10,11 @@ from typing import Any, get_args
 
 import pytest
 
-from billing_client.incoming import AnsweringRules, FollowMe, Forward, Mode, Order, Period
-from switch.call.answering import Course, Deposit, ForwardTo, Happened, RingPhones, Surroundings, happened
-from switch.call.diversion import MOST_FORWARDS, diverted, is_loop
-from switch.call.trace import Trace
-from switch.sip.message import Request
+from billing_client.rules.incoming import AnsweringRules, FollowMe, Forward, Mode, Order, Period
+from switch.routing.answering import Course, Deposit, ForwardTo, Happened, RingPhones, Surroundings, happened
+from switch.routing.diversion import MOST_FORWARDS, diverted, is_loop
+from switch.sip.message.message import Request
+from switch.trace.trace import Trace
 
 MONDAY = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MOBILE = Forward(name="mobile", to="420600000001")

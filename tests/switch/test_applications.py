@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from switch.access.occupancy import Limits
 from switch.sip.mark import ACCEPTED, Chain, Marks
-from switch.sip.message import Request
-from switch.sip.occupancy import Limits
+from switch.sip.message.message import Request
+from switch.sip.message.uri import Uri
 from switch.sip.session import Acknowledged, Cancelled, Ended, Failed, Progressed, Replied
-from switch.sip.uri import Uri
 from switch.sip.user_agent import Invited
 from tests.switch.following import MOBILE, SECRET, answering, call_from_media, follow_me, media, settings
 from tests.switch.phone import Phone, sdp

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from switch.sip.body import read_content
-from switch.sip.message import parse_message
+from switch.sip.message.body import read_content
+from switch.sip.message.message import parse_message
 from switch.sip.session import Acknowledged, Answered, Ended, Failed, Progressed, Replied, Requested
 from switch.sip.transaction import Send
 from switch.sip.user_agent import Invited
@@ -20,7 +20,7 @@ from tests.switch.test_gateways import OUTSIDE, carriers
 
 if TYPE_CHECKING:
     from switch.settings import SwitchSettings
-    from switch.sip.message import Request, Response
+    from switch.sip.message.message import Request, Response
     from switch.sip.session import IncomingInvite, Outcome, OutgoingInvite
     from tests.switch.conftest import World
     from tests.switch.phone import Phone

@@ -5,19 +5,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from switch import pace
-from switch.call import lately, unheard
-from switch.call.emergency import EmergencyCalls
-from switch.call.lately import Lately
-from switch.call.unheard import Unheard
-from switch.pace import Pace
+from switch.access import guesses, lately, pace, unheard
+from switch.access.guesses import Guesses
+from switch.access.lately import Lately
+from switch.access.occupancy import Limits, Occupancy
+from switch.access.pace import Pace
+from switch.access.unheard import Unheard
+from switch.routing.emergency import EmergencyCalls
 from switch.settings import MessageSettings
-from switch.sip import guesses
-from switch.sip.flow import Flow
-from switch.sip.guesses import Guesses
 from switch.sip.mark import Chain, Marks
-from switch.sip.message import Request
-from switch.sip.occupancy import Limits, Occupancy
+from switch.sip.message.flow import Flow
+from switch.sip.message.message import Request
 
 if TYPE_CHECKING:
     import pytest

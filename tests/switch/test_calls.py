@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from switch.sip.message import Request, Response
+from switch.sip.message.message import Request, Response
+from switch.sip.message.via import Via
 from switch.sip.session import Acknowledged, Answered, Cancelled, Ended, Failed, Progressed, Replied, Requested
 from switch.sip.transaction import Send
 from switch.sip.user_agent import Invited
-from switch.sip.via import Via
 from tests.switch.phone import sdp
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from switch.call.explain import Question
-from switch.call.services import NodeKnowledge
-from switch.questions import Questions, ask
+from switch.calls.services import NodeKnowledge
+from switch.explain.explain import Question
+from switch.explain.questions import Questions, ask
 from switch.sip.session import Acknowledged, Answered, Cancelled, Ended, Failed, Progressed, Replied, Requested
-from switch.sip.timers import Timers
+from switch.sip.transaction.timers import Timers
 from switch.sip.user_agent import Invited
 from tests.switch.carrier_doubles import OUTSIDE, carriers, name_server, named, until_at
 from tests.switch.phone import sdp

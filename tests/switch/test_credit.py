@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing_client.rating import cost
+from billing_client.rules.rating import cost
 from billing_client.types import Rate
-from switch.call.credit import Credit
+from switch.money.credit import Credit
 from switch.settings import CreditSettings
 
 SETTINGS = CreditSettings(slice_seconds=30)

@@ -16,7 +16,7 @@ from tests.switch.test_gateways import OUTSIDE, carriers
 from tests.switch.test_requests import uri
 
 if TYPE_CHECKING:
-    from switch.sip.message import Message
+    from switch.sip.message.message import Message
     from switch.sip.session import Session
     from tests.switch.conftest import World
     from tests.switch.phone import Phone

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from switch.sip.destination import Anywhere
-from switch.sip.message import Request
+from switch.sip.message.message import Request
 from switch.sip.session import Acknowledged, Ended, Failed, Replied, Requested
 from switch.sip.user_agent import Arrived, Invited
 from tests.switch.following import answering, follow_me, media, settings
@@ -19,9 +19,9 @@ from tests.switch.test_gateways import OUTSIDE, carriers
 from tests.switch.test_lamp import subscription
 
 if TYPE_CHECKING:
-    from switch.sip.flow import Flow
+    from switch.sip.message.flow import Flow
+    from switch.sip.message.uri import Uri
     from switch.sip.session import Answered, OutgoingInvite
-    from switch.sip.uri import Uri
     from tests.switch.conftest import World
 
 __all__ = ["media", "settings"]
@@ -367,7 +367,7 @@ async def test_a_call_that_the_store_does_not_have_leaves_for_no_gateway(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fault of ours in the way of a call: the caller hears of it, the carrier does not."""
-    monkeypatch.setattr("switch.call.payment.Warrant", lambda _call_id: None)
+    monkeypatch.setattr("switch.money.payment.Warrant", lambda _call_id: None)
     async with carriers(world) as (gateway, _), world.phone("101") as alice:
         await alice.call(OUTSIDE)
         assert (await alice.expect(Failed)).response.status == 500

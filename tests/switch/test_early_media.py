@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from media.rtp import HEADER
+from media.rtp.rtp import HEADER
 from switch.settings import RelaySettings, SwitchSettings
 from switch.sip.session import Acknowledged, Ended, Failed, Progressed, Replied, Requested
 
 if TYPE_CHECKING:
-    from switch.ng import NgRelay
+    from switch.relay.ng import NgRelay
     from switch.sip.session import IncomingInvite, OutgoingInvite
     from tests.switch.conftest import World
     from tests.switch.phone import Phone

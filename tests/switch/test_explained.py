@@ -11,19 +11,19 @@ import pytest
 
 from billing_client.inquiry import Inquiry
 from softswitch.explaining.ladder import summary
-from switch.call.call import CallState
-from switch.call.explain import Conditions, Question, explain
-from switch.recorder import read_record
+from switch.calls.call import CallState
+from switch.explain.explain import Conditions, Question, explain
 from switch.settings import CreditSettings
 from switch.sip.digest import answer_challenge, choose_challenge
-from switch.sip.message import parse_message
+from switch.sip.message.message import parse_message
 from switch.sip.session import Acknowledged, Ended, Failed
 from switch.sip.user_agent import Invited
+from switch.trace.recorder import read_record
 from tests.switch.test_gateways import carriers
 
 if TYPE_CHECKING:
-    from switch.call.explain import Explanation
-    from switch.recorder import Record
+    from switch.explain.explain import Explanation
+    from switch.trace.recorder import Record
     from tests.switch.conftest import World
 
 pytestmark = pytest.mark.asyncio

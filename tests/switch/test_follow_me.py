@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from switch.ng import NoRelay
+from switch.relay.ng import NoRelay
 from switch.sip.session import Acknowledged, Cancelled, Ended, Failed, Progressed
 from switch.sip.user_agent import Invited
 from tests.switch.following import MOBILE, answering, follow_me, media, settings

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from switch.call.diversion import MOST_FORWARDS
+from switch.routing.diversion import MOST_FORWARDS
 from switch.sip.session import Acknowledged, Answered, Cancelled, Ended, Failed, Progressed, Replied, Requested
 from switch.sip.user_agent import Invited
 from tests.switch.following import answering, follow_me, media, settings

@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 
 from billing_client.types import Gateway
-from switch.call.hunt import Branch, Hunt, Stage
-from switch.sip.flow import Flow
-from switch.sip.message import Response
+from switch.calls.hunt import Branch, Hunt, Stage
+from switch.sip.message.flow import Flow
+from switch.sip.message.message import Response
 
 FLOW = Flow("udp", ("192.0.2.9", 5060), ("192.0.2.1", 5060))
 

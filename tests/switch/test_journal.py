@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from billing_client.types import CallFinish
-from switch.journal import Codec, Journal, JournalBusyError
+from switch.money.journal import Codec, Journal, JournalBusyError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from tests.switch.test_journal import CODEC, finish
-from switch.journal import Journal
+from switch.money.journal import Journal
 journal = Journal(Path(sys.argv[1]), CODEC)
 number = 0
 while True:

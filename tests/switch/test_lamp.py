@@ -14,8 +14,8 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from billing_client.mailboxes import StoreMailboxes
-from billing_client.voicemail import Deposit, Sound
+from billing_client.mailboxes.mailboxes import StoreMailboxes
+from billing_client.mailboxes.words import Deposit, Sound
 from switch.app import Switch
 from switch.settings import Listen
 from switch.sip.user_agent import Arrived
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from switch.settings import SwitchSettings
-    from switch.sip.message import Request, Response
+    from switch.sip.message.message import Request, Response
     from tests.switch.conftest import World
 
 pytestmark = pytest.mark.asyncio

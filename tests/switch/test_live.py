@@ -15,8 +15,8 @@ from rich.console import Console
 
 from billing.live import Announcements
 from softswitch.cli.context import Shell
-from softswitch.cli.watch import COLUMNS, readable, view
-from switch.call.live import MESSAGE_BYTES, media_statistics, messages
+from softswitch.cli.look.watch import COLUMNS, readable, view
+from switch.calls.live import MESSAGE_BYTES, media_statistics, messages
 from switch.settings import RelaySettings, SwitchSettings
 from switch.sip.session import Ended
 from tests.switch.phone import sdp
@@ -95,7 +95,7 @@ def settings(settings: SwitchSettings, relay: tuple[str, int]) -> SwitchSettings
 async def test_a_watcher_sees_the_call_with_its_funds_time_and_media(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("switch.call.live.ROUND_SECONDS", 0.2)
+    monkeypatch.setattr("switch.calls.live.ROUND_SECONDS", 0.2)
     watch = Watch(world.sql)
     async with world.phone("105") as alice, world.phone("201") as paid:
         await paid.register()
@@ -123,8 +123,8 @@ async def test_a_watcher_sees_the_call_with_its_funds_time_and_media(
 
 @pytest.mark.asyncio
 async def test_while_nobody_watches_nothing_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("switch.call.live.ROUND_SECONDS", 0.05)
-    monkeypatch.setattr("switch.call.live.WATCHED_SECONDS", 0.3)
+    monkeypatch.setattr("switch.calls.live.ROUND_SECONDS", 0.05)
+    monkeypatch.setattr("switch.calls.live.WATCHED_SECONDS", 0.3)
     watch = Watch(world.sql)
     await world.sql.add_listener("softswitch_calls", watch._take)
     await asyncio.sleep(0.3)

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from billing_client.types import StoreRefused, StoreUnavailable
-from switch.location import Location
+from switch.registrar.bindings import Location
+from switch.sip.binding_rules import Binding, Registration
 from switch.sip.destination import Carrier, Destinations
-from switch.sip.flow import Flow
-from switch.sip.message import Response
-from switch.sip.registrar import Binding, Registration
+from switch.sip.message.flow import Flow
+from switch.sip.message.message import Response
 from tests.switch.location_doubles import FakeStore, FakeTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from billing_client.store import Store
-    from switch.transport import Transport
+    from switch.sip.transport import Transport
 
 pytestmark = pytest.mark.asyncio
 
@@ -78,9 +78,9 @@ class Site:
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr("switch.location._WRITE_SECONDS", 0.0)
-    monkeypatch.setattr("switch.location._RETRY_SECONDS", 0.0)
-    monkeypatch.setattr("switch.location._TICK_SECONDS", 0.0)
+    monkeypatch.setattr("switch.registrar.bindings._WRITE_SECONDS", 0.0)
+    monkeypatch.setattr("switch.registrar.bindings._RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("switch.registrar.bindings._TICK_SECONDS", 0.0)
     return Site()
 
 
@@ -309,8 +309,8 @@ async def test_rows_that_lead_astray_ring_nobody_whoever_wrote_them(
 async def test_a_phone_is_pinged_no_more_once_its_address_is_a_carriers(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("switch.location._TICK_SECONDS", 0.0)
-    monkeypatch.setattr("switch.upkeep._PING_SLOTS", 1)
+    monkeypatch.setattr("switch.registrar.bindings._TICK_SECONDS", 0.0)
+    monkeypatch.setattr("switch.registrar.keep_alive._PING_SLOTS", 1)
     site.location = site.node("sw1")
     site.register(site.binding("sip:1@10.0.0.5", received=NATTED))
     async with running(site.location):

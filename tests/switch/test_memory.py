@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from switch import recorder
-from switch.call.call import Call
+from switch.calls.call import Call
 from switch.sip.session import Acknowledged, Ended, Failed
+from switch.trace import recorder
 from tests.growth import Growth
 from tests.quick import QuickPhone
 from tests.switch.phone import sdp

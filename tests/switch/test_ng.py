@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.bencode import encode
-from switch.ng import NgError, NgRelay, RelayUnavailable, bdecode, bencode
+from media.relay.bencode import encode
+from switch.relay.ng import NgError, NgRelay, RelayUnavailable, bdecode, bencode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from billing_client.numbering import MOST_DIGITS, Emergency, e164, name_problem, read, shown
-from billing_client.rating import RateBook, RouteBook
+from billing_client.rules.numbering import MOST_DIGITS, Emergency, e164, name_problem, read, shown
+from billing_client.rules.rating import RateBook, RouteBook
 from billing_client.types import Gateway, Parties, Route
-from switch.call.number import number_of
-from switch.call.plan import DialPlan, Plan, called, plan_call
-from switch.call.trace import Trace
-from switch.sip.errors import ParseError
-from switch.sip.flow import Flow
-from switch.sip.uri import Uri
+from switch.routing.number import number_of
+from switch.routing.plan import DialPlan, Plan, called, plan_call
+from switch.sip.message.errors import ParseError
+from switch.sip.message.flow import Flow
+from switch.sip.message.uri import Uri
+from switch.trace.trace import Trace
 from tests.switch.test_plan import ALICE, NOW, PHONE, rate
 
 CARRIER = Gateway(1, "carrier", "192.0.2.1", 5060, "udp")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from switch.sip.message import Request
+from switch.sip.message.message import Request
 from switch.sip.session import Failed
 from switch.sip.user_agent import Invited
 from tests.switch.following import SECRET, answering, call_from_media, follow_me, media

@@ -9,10 +9,10 @@ from decimal import Decimal
 
 import pytest
 
-from billing_client.rating import RateBook, RouteBook
+from billing_client.rules.rating import RateBook, RouteBook
 from billing_client.types import Gateway, Parties, Party, Rate, Route
-from switch.call.forward import Forwarding
-from switch.call.plan import (
+from switch.routing.forward import Forwarding
+from switch.routing.plan import (
     Application,
     Applications,
     Caller,
@@ -22,7 +22,7 @@ from switch.call.plan import (
     dialled_number,
     plan_call,
 )
-from switch.call.trace import Trace
+from switch.trace.trace import Trace
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ALICE = Party(1, "101", "101", "Alice", 1, "Firm", "debit", None, 1, 1, "USD", Decimal(10), "pw", "account", True)

@@ -16,8 +16,8 @@ import pytest
 from billing_client.inquiry import Inquiry
 from softswitch.config import load
 from softswitch.settings import questions_socket
-from switch.call.explain import Conditions, Question, explain
-from switch.questions import Questions, answer_of, ask
+from switch.explain.explain import Conditions, Question, explain
+from switch.explain.questions import Questions, answer_of, ask
 from tests.softswitch.support import softswitch, write_configuration
 
 if TYPE_CHECKING:

@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing_client.types import StoreUnavailable
-from switch.call.trace import MOST_PIECES, STEPS_AT_A_TIME, Trace
-from switch.ladder import FIRST_MESSAGES, LAST_MESSAGES, Crossing, Ladders, read_crossings, write_crossings
-from switch.masking import mask
-from switch.recorder import (
+from switch.settings import TraceSettings
+from switch.sip.message.flow import Flow
+from switch.sip.message.message import parse_message
+from switch.trace.ladder import FIRST_MESSAGES, LAST_MESSAGES, Crossing, Ladders, read_crossings, write_crossings
+from switch.trace.masking import mask
+from switch.trace.recorder import (
     LINGER_SECONDS,
     MOST_WAITING,
     SETTLED_SECONDS,
@@ -27,9 +29,7 @@ from switch.recorder import (
     unpack,
     write_record,
 )
-from switch.settings import TraceSettings
-from switch.sip.flow import Flow
-from switch.sip.message import parse_message
+from switch.trace.trace import MOST_PIECES, STEPS_AT_A_TIME, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from billing_client.types import StoreUnavailable, Subscriber
-from switch.authentication import Subscribers
-from switch.doorkeeper import Doorkeeper
-from switch.location import Location
-from switch.registrar import Registrar
+from switch.access.doorkeeper import Doorkeeper
+from switch.access.guesses import Guesses
+from switch.access.subscribers import Subscribers
+from switch.registrar.bindings import Location
+from switch.registrar.registrar import Registrar
 from switch.settings import RegistrationSettings
 from switch.sip.digest import DigestServer, answer_challenge, parse_challenge
-from switch.sip.flood import FloodGuard
-from switch.sip.flow import Flow
-from switch.sip.guesses import Guesses
-from switch.sip.message import Request, Response, parse_message
+from switch.sip.message.flow import Flow
+from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.transport.flood import FloodGuard
 from tests.switch.location_doubles import FakeStore, FakeTransport
 
 if TYPE_CHECKING:
     from billing_client.store import Store
-    from switch.transport import Transport
+    from switch.sip.transport import Transport
 
 pytestmark = pytest.mark.asyncio
 

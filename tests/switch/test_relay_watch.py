@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from switch import ng
-from switch.call import relay_watch
+from switch.relay import ng
+from switch.relay import watch as relay_watch
 from switch.settings import RelaySettings
 from switch.sip.session import Ended, Failed
 from tests.relays import free_port

@@ -15,9 +15,9 @@ import dns.rrset
 import pytest
 import pytest_asyncio
 
-from switch.resolver import Resolver, read_hosts
-from switch.sip.flow import Hop
-from switch.sip.uri import Uri
+from switch.sip.element.resolver import Resolver, read_hosts
+from switch.sip.message.flow import Hop
+from switch.sip.message.uri import Uri
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -205,7 +205,7 @@ async def test_a_name_that_cannot_be_one_leads_nowhere(site: Site, host: str) ->
 
 
 async def test_memory_is_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("switch.resolver._MAX_KEPT", 3)
+    monkeypatch.setattr("switch.sip.element.resolver._MAX_KEPT", 3)
     for name in ("a", "zero", "x", "y"):
         await site.hops(f"sip:1@{name}.example.com:5060")
     assert len(site.resolver._kept) == 3

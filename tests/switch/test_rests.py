@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from switch.call.rests import Rests
-from switch.sip.flow import Hop
-from switch.sip.message import Response
+from switch.routing.carriers.rests import Rests
+from switch.sip.message.flow import Hop
+from switch.sip.message.message import Response
 
 EAST, WEST = Hop("udp", "192.0.2.1", 5060), Hop("udp", "192.0.2.2", 5060)
 

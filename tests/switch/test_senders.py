@@ -14,7 +14,7 @@ import pytest
 import ivr
 import switch
 from switch.sip.destination import Destinations, Place
-from switch.sip.message import Request
+from switch.sip.message.message import Request
 from switch.sip.session import Acknowledged, Failed
 from tests.switch.following import answering, follow_me, media, settings
 from tests.switch.test_gateways import OUTSIDE, carriers
@@ -51,7 +51,7 @@ def test_bytes_leave_by_the_guarded_way_alone() -> None:
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("transport.send")
     }
-    assert senders == {"switch/core.py", "switch/location.py"}
+    assert senders == {"switch/sip/element/core.py", "switch/registrar/bindings.py"}
 
 
 def test_requests_are_made_where_the_function_was_asked() -> None:
@@ -62,24 +62,24 @@ def test_requests_are_made_where_the_function_was_asked() -> None:
         "switch/sip/subscription.py",  # NOTIFY in a dialog, by Lamp._route
         "switch/sip/proxy.py",  # to targets of Location
         "switch/lamp/unsolicited.py",  # to targets of Location
-        "switch/call/server_watch.py",  # OPTIONS to the media server, with our permit
-        "switch/call/control.py",  # BYE of an earlier life of ours
+        "switch/relay/server_watch.py",  # OPTIONS to the media server, with our permit
+        "switch/calls/control.py",  # BYE of an earlier life of ours
     }
     assert callers("send_ack") == {"switch/sip/session/outgoing.py", "switch/sip/session/session.py"}
     assert callers("flow_to") == {
-        "switch/call/gateways.py",  # each address asked about
-        "switch/call/legs.py",  # forwards, each address asked about; the same gateway for a large request
-        "switch/call/onward.py",  # the media server of the settings
-        "switch/call/server_watch.py",
-        "switch/location.py",  # bindings, asked about at each look-up
-        "switch/transport/listeners.py",
-        "switch/transport/udp.py",
+        "switch/routing/carriers/gateways.py",  # each address asked about
+        "switch/calls/legs.py",  # forwards, each address asked about; the same gateway for a large request
+        "switch/calls/onward.py",  # the media server of the settings
+        "switch/relay/server_watch.py",
+        "switch/registrar/bindings.py",  # bindings, asked about at each look-up
+        "switch/sip/transport/listeners.py",
+        "switch/sip/transport/udp.py",
     }
-    assert callers("resolve") & {file for file in callers("resolve") if "call" in file} == {"switch/call/legs.py"}
+    assert callers("resolve") & {file for file in callers("resolve") if "call" in file} == {"switch/calls/legs.py"}
 
 
 def test_only_an_authorised_call_has_a_warrant() -> None:
-    assert callers("Warrant") == {"switch/call/payment.py"}
+    assert callers("Warrant") == {"switch/money/payment.py"}
     assert not callers("Warrant", IVR)
 
 

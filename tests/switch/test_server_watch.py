@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from switch.call import server_watch
-from switch.call.server_watch import ServerWatch
+from switch.relay import server_watch
+from switch.relay.server_watch import ServerWatch
 from switch.sip.session import Acknowledged, Ended
 from switch.sip.user_agent import Arrived
 from tests.switch.following import call_from_media, media, settings

@@ -13,10 +13,10 @@ import asyncpg
 import pytest
 
 from billing_client.types import CallFinish, StoreRefused, StoreUnavailable
+from switch.access.reach import StoreReach
 from switch.app import Switch
-from switch.call.settlement import Settlement, Volatile
-from switch.journal import Codec, Journal
-from switch.reach import StoreReach
+from switch.money.journal import Codec, Journal
+from switch.money.settlement import Settlement, Volatile
 from switch.sip.session import Ended
 from tests.store.proxy import Proxy
 from tests.switch.conftest import World
@@ -131,7 +131,7 @@ class Store:
 
 @pytest.mark.parametrize("on_disk", [False, True])
 async def test_the_order_of_the_ends_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_disk: bool) -> None:
-    monkeypatch.setattr("switch.call.settlement._RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("switch.money.settlement._RETRY_SECONDS", 0.01)
     store, tasks = Store(), set[asyncio.Task[None]]()
     journal: Journal[CallFinish] | Volatile = (
         Journal(tmp_path / "journal", Codec(CallFinish)) if on_disk else Volatile()
@@ -181,7 +181,7 @@ async def test_a_batch_that_the_store_refuses_is_settled_one_by_one() -> None:
 
 
 async def test_a_batch_that_the_store_does_not_take_is_kept_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("switch.call.settlement._RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("switch.money.settlement._RETRY_SECONDS", 0.01)
     store, tasks = Store(), set[asyncio.Task[None]]()
     reach = StoreReach(store)  # type: ignore[arg-type]
     settlement = Settlement(store, reach, Volatile(), tasks.add)  # type: ignore[arg-type]

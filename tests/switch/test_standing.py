@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from switch.call.standing import StandingCalls
+from switch.money.survivors import StandingCalls
 from switch.sip.dialog import Dialog
-from switch.sip.flow import Flow
+from switch.sip.message.flow import Flow
 from switch.sip.session import Ended
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def test_a_line_that_a_kill_cut_short_hides_no_other(tmp_path: Path) -> None:
 
 
 def test_the_file_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("switch.call.standing._COMPACT_OCTETS", 2000)
+    monkeypatch.setattr("switch.money.survivors._COMPACT_OCTETS", 2000)
     file = tmp_path / "calls"
     standing = StandingCalls(file)
     answered(standing, "stays")

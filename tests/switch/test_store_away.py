@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from billing_client.types import Parties, Party
-from switch.reach import PartyMemory, learn_registered
+from switch.access.reach import PartyMemory, learn_registered
 from switch.sip.session import Acknowledged, Ended, Failed
 from switch.sip.user_agent import Invited
 from tests.store.proxy import Proxy
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from switch.settings import SwitchSettings
-    from switch.sip.message import Response
+    from switch.sip.message.message import Response
     from tests.switch.conftest import World
     from tests.switch.phone import Phone
 
@@ -134,7 +134,7 @@ async def test_emergency_calls_go_through(away: Away) -> None:
 
 @pytest.mark.asyncio
 async def test_a_phone_that_has_only_registered_is_known_too(away: Away, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("switch.reach._LEARN_SECONDS", 0.05)
+    monkeypatch.setattr("switch.access.reach._LEARN_SECONDS", 0.05)
     world = away.world
     memory = world.switch.memory
     learning = asyncio.create_task(

@@ -12,7 +12,7 @@ import pytest
 
 from switch.settings import FloodSettings
 from switch.sip.digest import answer_challenge, parse_challenge
-from switch.sip.message import Response, parse_message
+from switch.sip.message.message import Response, parse_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,9 +13,9 @@ import pytest_asyncio
 
 from media.app import run as run_relay
 from media.settings import MediaSettings
-from switch.call.emergency import EmergencyCalls
-from switch.call.unanswered import EarlySound, UnansweredSound
-from switch.ng import NgError, NoRelay
+from switch.calls.unanswered import EarlySound, UnansweredSound
+from switch.relay.ng import NgError, NoRelay
+from switch.routing.emergency import EmergencyCalls
 from switch.settings import RelaySettings
 from switch.sip.session import Cancelled, Ended, Failed, Progressed
 from switch.sip.user_agent import Invited

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from switch.call.unheard import ACK_SECONDS, MOST, PAUSE_SECONDS, WITHIN_SECONDS, Unheard
-from switch.sip.flow import Flow
-from switch.sip.message import Request
+from switch.access.unheard import ACK_SECONDS, MOST, PAUSE_SECONDS, WITHIN_SECONDS, Unheard
+from switch.sip.message.flow import Flow
+from switch.sip.message.message import Request
 from switch.sip.session import Ended, Failed
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from switch.call.caller import is_attested
-from switch.call.number import asserted
-from switch.sip.message import Request
+from switch.access.caller import is_attested
+from switch.routing.number import asserted
+from switch.sip.message.message import Request
 from switch.sip.session import Failed
 from tests.switch.following import media, settings
 from tests.switch.test_applications import second_number

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Self
 import pytest
 import pytest_asyncio
 
-from media.g711 import linear_from_alaw
-from media.player import read_wav
-from media.rtp import HEADER_SIZE
-from media.tone import power_at
-from switch.call.warning import WARNING_HERTZ, warning_wav
+from media.relay.player import read_wav
+from media.rtp.rtp import HEADER_SIZE
+from media.sound.g711 import linear_from_alaw
+from media.sound.tone import power_at
+from switch.calls.warning import WARNING_HERTZ, warning_wav
 from switch.settings import CreditSettings, RelaySettings, SwitchSettings
 from switch.sip.session import Ended
 from tests.relays import builtin

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from billing_client.incoming import AnsweringRules
-from switch.call.answering import takes_messages
+from billing_client.rules.incoming import AnsweringRules
+from switch.routing.answering import takes_messages
 from switch.sip.session import Failed
 from tests.switch.following import answering, follow_me, media, settings
 from tests.switch.test_explained import asked

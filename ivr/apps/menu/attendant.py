@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from billing_client.numbering import digits_of
+from billing_client.rules.numbering import digits_of
 from billing_client.types import StoreError
 from ivr.apps.menu.hours import opening_at
 from ivr.apps.menu.settings import Target

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from billing_client.selfcare import KnownPhone
-from billing_client.vouchers import WantedReceipts
+from billing_client.vouchers.words import WantedReceipts
 from ivr.apps.guessing import access_number, guess_source, wait
 from ivr.apps.selfcare.settings import CardSettings
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from billing_client.selfcare import AccountStatus, SelfCare
-    from billing_client.vouchers import Vouchers
-    from ivr.leg import DialRequest
+    from billing_client.vouchers.words import Vouchers
+    from ivr.legs.leg import DialRequest
     from ivr.verbs import CallDetails, Ivr
 
 __all__ = [
@@ -48,7 +48,7 @@ NEXT_SECONDS: Final = 6.0
 
 
 class RingBack(Protocol):
-    """Makes a call of the media server's own (`ivr.server.IvrServer.ring_back`)."""
+    """Makes a call of the media server's own (`ivr.server.server.IvrServer.ring_back`)."""
 
     def __call__(
         self, request: DialRequest, details: CallDetails, *, after_seconds: float, ring_seconds: float

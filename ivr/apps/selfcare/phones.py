@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from billing_client.types import StoreError
 from ivr.apps.guessing import access_number
 from ivr.apps.selfcare.desk import RING_BACK, calling_number
-from ivr.leg import DialRequest
+from ivr.legs.leg import DialRequest
 from ivr.say import grammar
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from billing_client.types import StoreError, StoreUnavailable
-from billing_client.vouchers import Redeemed
+from billing_client.vouchers.words import Redeemed
 from ivr.apps.guessing import guess_source, wait
 from ivr.apps.selfcare.desk import (
     FIRST_SECONDS,
@@ -28,7 +28,7 @@ from ivr.say import grammar
 
 if TYPE_CHECKING:
     from billing_client.selfcare import AccountStatus
-    from billing_client.vouchers import VoucherRejected, Vouchers
+    from billing_client.vouchers.words import VoucherRejected, Vouchers
     from ivr.apps.selfcare.desk import Desk
     from ivr.verbs import Ivr, Playable
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import re
 
-    from billing_client.vouchers import Channel
+    from billing_client.vouchers.words import Channel
 
 __all__ = ["BalanceMode", "CardSettings", "LowBalancePolicy", "Registering", "Translation"]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from billing_client.voicemail import Mailbox, Mailboxes
+    from billing_client.mailboxes.words import Mailbox, Mailboxes
     from ivr.apps.voicemail.outbox import Outbox
     from ivr.apps.voicemail.settings import VoicemailSettings
     from ivr.verbs import Ivr

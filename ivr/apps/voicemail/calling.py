@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from billing_client.numbering import read
+from billing_client.rules.numbering import read
 from ivr.apps.guessing import PIN_WANTED
 from ivr.apps.voicemail import spoken
 from ivr.apps.voicemail.pins import right_pin

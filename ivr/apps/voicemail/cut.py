@@ -12,7 +12,7 @@ from ivr.verbs import Audio
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from billing_client.voicemail import Sound
+    from billing_client.mailboxes.words import Sound
 
 __all__ = ["duration", "from_second"]
 

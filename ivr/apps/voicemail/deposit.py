@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from billing_client.voicemail import GreetingKind, Mailbox, Mailboxes
+    from billing_client.mailboxes.words import GreetingKind, Mailbox, Mailboxes
     from ivr.apps.voicemail.outbox import Outbox
     from ivr.apps.voicemail.settings import VoicemailSettings
     from ivr.verbs import Ivr, Playable

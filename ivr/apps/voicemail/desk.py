@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
-    from billing_client.voicemail import Mailboxes
+    from billing_client.mailboxes.words import Mailboxes
     from ivr.apps.voicemail.keymaps import Action, KeyMap, State
     from ivr.apps.voicemail.outbox import Outbox
     from ivr.apps.voicemail.settings import VoicemailSettings

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from billing_client.voicemail import Deposit, Sound
+from billing_client.mailboxes.words import Deposit, Sound
 from ivr.apps.voicemail.keymaps import Action, State
 from ivr.verbs import CallerHungUp, TooManyTries
 

@@ -13,7 +13,7 @@ from ivr.apps.voicemail.keymaps import Action, State
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from billing_client.voicemail import GreetingKind, Sound
+    from billing_client.mailboxes.words import GreetingKind, Sound
     from ivr.apps.voicemail.desk import Desk
     from ivr.verbs import Recording
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from billing_client.voicemail import Folder, Message
+    from billing_client.mailboxes.words import Folder, Message
 
 __all__ = ["Inbox"]
 

@@ -18,7 +18,7 @@ from ivr.apps.voicemail.visit import Visit
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from billing_client.voicemail import Folder
+    from billing_client.mailboxes.words import Folder
 
 __all__ = ["FOLDERS", "Visit", "visit"]
 

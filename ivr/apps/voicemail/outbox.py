@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What voicemail asks of the way into the store, on which nothing is lost: `ivr.outbox` is it."""
+"""What voicemail asks of the way into the store, on which nothing is lost: `ivr.spool.outbox` is it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from billing_client.voicemail import Deposit, DepositResult
+    from billing_client.mailboxes.words import Deposit, DepositResult
 
 __all__ = ["Outbox"]
 

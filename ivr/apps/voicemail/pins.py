@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from billing_client.pins import weak_pin
+from billing_client.rules.pins import weak_pin
 from ivr.apps.guessing import guess_source, wait
 
 if TYPE_CHECKING:

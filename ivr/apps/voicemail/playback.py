@@ -12,7 +12,7 @@ from ivr.apps.voicemail.keymaps import Action, State
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from billing_client.voicemail import Sound
+    from billing_client.mailboxes.words import Sound
     from ivr.apps.voicemail.desk import Desk
     from ivr.verbs import Playable
 

@@ -13,7 +13,7 @@ from ivr.apps.voicemail.keymaps import Action, State
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from billing_client.voicemail import Sound
+    from billing_client.mailboxes.words import Sound
     from ivr.apps.voicemail.visit import Visit
 
 __all__ = ["forward", "leave_for", "reply"]

@@ -12,7 +12,7 @@ from ivr.say import grammar
 if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
-    from billing_client.voicemail import Mailbox, Message
+    from billing_client.mailboxes.words import Mailbox, Message
     from ivr.verbs import Audio, Playable, Spoken
 
 __all__ = ["counts", "envelope", "messages", "telephone"]

@@ -12,7 +12,7 @@ from ivr.apps.voicemail.inbox import Inbox
 from ivr.verbs import Audio
 
 if TYPE_CHECKING:
-    from billing_client.voicemail import Folder, Mailbox, Message, Sound
+    from billing_client.mailboxes.words import Folder, Mailbox, Message, Sound
     from ivr.apps.voicemail.desk import Desk
     from ivr.verbs import Playable
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from switch.sip.message import Response
-    from switch.sip.timers import Timers
+    from switch.sip.message.message import Response
     from switch.sip.transaction import ServerTransaction
+    from switch.sip.transaction.timers import Timers
 
 __all__ = ["Retransmission"]
 

@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from switch.sip.destination import Ways
-    from switch.sip.flow import Flow
     from switch.sip.login import Login
-    from switch.sip.message import Request
+    from switch.sip.message.flow import Flow
+    from switch.sip.message.message import Request
     from switch.sip.session.events import SessionEvent
     from switch.sip.session.outgoing import OutgoingInvite
     from switch.sip.session.session import Session
-    from switch.sip.timers import Timers
     from switch.sip.transaction import Effect, TransactionLayer
+    from switch.sip.transaction.timers import Timers
 
 __all__ = ["Context", "Outcome", "PendingInvite", "Sleeper"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from switch.sip.subscription import SubscriptionEnded
 
 if TYPE_CHECKING:
-    from switch.sip.message import Request, Response
+    from switch.sip.message.message import Request, Response
     from switch.sip.session.incoming import IncomingInvite
     from switch.sip.session.outgoing import OutgoingInvite
     from switch.sip.session.session import Session

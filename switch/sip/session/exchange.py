@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from switch.sip.message import Response
+    from switch.sip.message.message import Response
     from switch.sip.session.context import Outcome
     from switch.sip.session.session import Session
     from switch.sip.transaction import ClientTransaction

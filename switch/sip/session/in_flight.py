@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from switch.sip.session.offer_answer import OfferAnswer
 
 if TYPE_CHECKING:
-    from switch.sip.message import Request, Response
+    from switch.sip.message.message import Request, Response
     from switch.sip.session.accept import Retransmission
     from switch.sip.session.context import PendingInvite
     from switch.sip.transaction import (

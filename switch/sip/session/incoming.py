@@ -14,9 +14,9 @@ from switch.sip.session.session import Session, State
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
-    from switch.sip.flow import Flow
     from switch.sip.login import Login
-    from switch.sip.message import HeaderLines, Request, Response
+    from switch.sip.message.flow import Flow
+    from switch.sip.message.message import HeaderLines, Request, Response
     from switch.sip.session.context import Context, Outcome
     from switch.sip.transaction import InviteServerTransaction
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from switch.sip.dialog import Dialog
-from switch.sip.grammar import whole_number
+from switch.sip.message.grammar import whole_number
 from switch.sip.session.events import Answered, Failed, Progressed
 from switch.sip.session.session import Session, State
 from switch.sip.session.timer import min_se, offered_interval
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from switch.sip.destination import Permit
-    from switch.sip.flow import Flow
     from switch.sip.login import Login
-    from switch.sip.message import Request, Response
+    from switch.sip.message.flow import Flow
+    from switch.sip.message.message import Request, Response
     from switch.sip.session.context import Context, Outcome
     from switch.sip.transaction import ClientTransaction, InviteClientTransaction
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from switch.sip.dialog import Dialog
-    from switch.sip.flow import Flow
-    from switch.sip.message import HeaderLines, Request, Response
+    from switch.sip.message.flow import Flow
+    from switch.sip.message.message import HeaderLines, Request, Response
     from switch.sip.session.context import Context, Outcome, PendingInvite
     from switch.sip.transaction import ClientTransaction, Effect, ServerTransaction
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from switch.sip.errors import ParseError
-from switch.sip.grammar import parse_params, whole_number
-from switch.sip.message import Response
+from switch.sip.message.errors import ParseError
+from switch.sip.message.grammar import parse_params, whole_number
+from switch.sip.message.message import Response
 
 if TYPE_CHECKING:
-    from switch.sip.message import Message, Request
+    from switch.sip.message.message import Message, Request
 
 __all__ = ["MIN_SE", "SessionTimer", "min_se", "offered_interval", "session_expires", "too_small"]
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIP transactions (RFC 3261 section 17, RFC 6026): four pure machines and the layer that owns them."""
 
-from switch.sip.timers import Timers
 from switch.sip.transaction.effects import (
     Effect,
     Ended,
@@ -18,6 +17,7 @@ from switch.sip.transaction.machine import Counters, State
 from switch.sip.transaction.matching import response_flow, stamp_via
 from switch.sip.transaction.non_invite_client import NonInviteClientTransaction
 from switch.sip.transaction.non_invite_server import NonInviteServerTransaction
+from switch.sip.transaction.timers import Timers
 
 __all__ = [
     "AnyTransaction",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from switch.sip.flow import Flow
-    from switch.sip.message import Request, Response
+    from switch.sip.message.flow import Flow
+    from switch.sip.message.message import Request, Response
     from switch.sip.transaction.layer import (
         AnyTransaction,
         ClientTransaction,

@@ -6,18 +6,18 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from switch.sip.message import Request
+from switch.sip.message.message import Request
 from switch.sip.transaction.effects import ResponseReceived, Send, TimedOut
 from switch.sip.transaction.machine import Input, Machine, State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from switch.sip.flow import Flow
-    from switch.sip.message import HeaderLines, Response
-    from switch.sip.timers import Timers
+    from switch.sip.message.flow import Flow
+    from switch.sip.message.message import HeaderLines, Response
     from switch.sip.transaction.effects import Effect
     from switch.sip.transaction.machine import Counters, Key
+    from switch.sip.transaction.timers import Timers
 
 __all__ = ["InviteClientTransaction"]
 

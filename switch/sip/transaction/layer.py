@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from switch.sip.errors import ParseError
-from switch.sip.message import Request, parse_message
-from switch.sip.timers import Timers
+from switch.sip.message.errors import ParseError
+from switch.sip.message.message import Request, parse_message
+from switch.sip.message.validate import is_misrouted, stateless_tag
 from switch.sip.transaction.deadlines import Deadlines
 from switch.sip.transaction.effects import RequestReceived, ResponseReceived, Send
 from switch.sip.transaction.invite_client import InviteClientTransaction
@@ -21,14 +21,14 @@ from switch.sip.transaction.machine import Counters, State
 from switch.sip.transaction.matching import merge_key, response_flow, server_key, stamp_via
 from switch.sip.transaction.non_invite_client import NonInviteClientTransaction
 from switch.sip.transaction.non_invite_server import NonInviteServerTransaction
-from switch.sip.validate import is_misrouted, stateless_tag
+from switch.sip.transaction.timers import Timers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from switch.sip.destination import Permit
-    from switch.sip.flow import Flow
-    from switch.sip.message import Response
+    from switch.sip.message.flow import Flow
+    from switch.sip.message.message import Response
     from switch.sip.transaction.effects import Effect
     from switch.sip.transaction.machine import Key
 

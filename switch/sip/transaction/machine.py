@@ -16,16 +16,16 @@ from enum import StrEnum
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from switch.sip.errors import LocalProtocolError
+from switch.sip.message.errors import LocalProtocolError
 from switch.sip.transaction.effects import Ended, TransportFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from switch.sip.destination import Permit
-    from switch.sip.flow import Flow
-    from switch.sip.timers import Timers
+    from switch.sip.message.flow import Flow
     from switch.sip.transaction.effects import Effect
+    from switch.sip.transaction.timers import Timers
 
 __all__ = ["Counters", "Input", "Key", "Machine", "State"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from switch.sip.flow import Flow
-from switch.sip.message import Request
-from switch.sip.via import MAGIC_COOKIE, Via
+from switch.sip.message.flow import Flow
+from switch.sip.message.message import Request
+from switch.sip.message.via import MAGIC_COOKIE, Via
 
 if TYPE_CHECKING:
-    from switch.sip.message import Response
+    from switch.sip.message.message import Response
     from switch.sip.transaction.machine import Key
 
 __all__ = ["merge_key", "response_flow", "server_key", "stamp_via"]

@@ -10,11 +10,11 @@ from switch.sip.transaction.effects import ResponseReceived, Send, TimedOut
 from switch.sip.transaction.machine import Input, Machine, State
 
 if TYPE_CHECKING:
-    from switch.sip.flow import Flow
-    from switch.sip.message import Request, Response
-    from switch.sip.timers import Timers
+    from switch.sip.message.flow import Flow
+    from switch.sip.message.message import Request, Response
     from switch.sip.transaction.effects import Effect
     from switch.sip.transaction.machine import Counters, Key
+    from switch.sip.transaction.timers import Timers
 
 __all__ = ["NonInviteClientTransaction"]
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from switch.sip.errors import LocalProtocolError
+from switch.sip.message.errors import LocalProtocolError
 from switch.sip.transaction.effects import RequestReceived, Send
 from switch.sip.transaction.machine import Input, Machine, State
 
 if TYPE_CHECKING:
-    from switch.sip.flow import Flow
-    from switch.sip.message import Request, Response
-    from switch.sip.timers import Timers
+    from switch.sip.message.flow import Flow
+    from switch.sip.message.message import Request, Response
     from switch.sip.transaction.effects import Effect
     from switch.sip.transaction.machine import Counters, Key
+    from switch.sip.transaction.timers import Timers
 
 __all__ = ["NonInviteServerTransaction"]
 

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from switch.settings import Listen
-from switch.sip.flood import FloodGuard
-from switch.sip.flow import Flow, Hop
-from switch.sip.message import Request, Response
-from switch.transport import StreamLimits, Transport
+from switch.sip.message.flow import Flow, Hop
+from switch.sip.message.message import Request, Response
+from switch.sip.transport import StreamLimits, Transport
+from switch.sip.transport.flood import FloodGuard
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from switch.sip.errors import ParseError
+    from switch.sip.message.errors import ParseError
 
 pytestmark = pytest.mark.asyncio
 

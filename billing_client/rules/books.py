@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Snapshots of tariffs and routes, held in memory and searched by longest prefix.
+
+A prefix of up to 18 digits is kept as one integer (a 1, then its digits), sorted, 20 bytes a rate in all: looking up
+takes one binary search for each length of prefix that the tariff has, so a million rates cost what a hundred do but
+for a logarithm. Terms that many rates share (name, prices, dates) are held once.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from typing import TYPE_CHECKING, NamedTuple
+
+from billing_client.rules.numbering import as_address, digits_of
+from billing_client.types import Gateway, Rate, Route
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Mapping
+    from datetime import datetime
+    from decimal import Decimal
+
+__all__ = ["RateBook", "RouteBook", "TariffTable", "Terms", "prefixed"]
+
+MAX_PREFIX_DIGITS = 18
+DEFAULT_PORT = 5060
+
+
+class Terms(NamedTuple):
+    """What a rate says apart from its prefix; field for field as in `Rate`."""
+
+    destination: str
+    country: str
+    connect_fee: Decimal
+    first_increment: int
+    next_increment: int
+    first_price: Decimal
+    next_price: Decimal
+    effective_from: datetime
+    effective_to: datetime | None
+    blocked: bool
+
+    def hold_at(self, at: datetime) -> bool:
+        """True if `at` lies within the effective dates (from inclusive, to exclusive)."""
+        return self.effective_from <= at and (self.effective_to is None or at < self.effective_to)
+
+
+class TariffTable:
+    """The rates of one tariff; `append` them by length of prefix, then prefix, then newest first."""
+
+    __slots__ = ("_ids", "_index", "_keys", "_lengths", "_shared", "_terms", "currency", "revision")
+
+    def __init__(self, currency: str = "", revision: int = 0) -> None:
+        """`revision` tells one state of the tariff from another."""
+        self.currency = currency
+        self.revision = revision
+        self._keys = array("Q")
+        self._ids = array("q")
+        self._index = array("I")
+        self._terms: list[Terms] = []
+        self._shared: dict[Terms, int] = {}
+        self._lengths: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def append(self, rate_id: int, prefix: str, terms: Terms) -> None:
+        """Add a rate after those before it; ValueError if it is out of order or the prefix is not digits."""
+        key = _key(prefix)
+        if self._keys and key < self._keys[-1]:
+            raise ValueError(f"rate {prefix} is out of order")
+        index = self._shared.setdefault(terms, len(self._terms))
+        if index == len(self._terms):
+            self._terms.append(terms)
+        self._keys.append(key)
+        self._ids.append(rate_id)
+        self._index.append(index)
+        if not self._lengths or self._lengths[-1] != len(prefix):
+            self._lengths.append(len(prefix))
+
+    def rate_for(self, digits: str, at: datetime) -> Rate | None:
+        """The rate of the longest prefix that holds at `at`."""
+        for length in reversed(self._lengths):
+            if length > len(digits):
+                continue
+            prefix = digits[:length]
+            key = int("1" + prefix)
+            position = bisect_left(self._keys, key)
+            while position < len(self._keys) and self._keys[position] == key:
+                terms = self._terms[self._index[position]]
+                if terms.hold_at(at):
+                    return Rate(self._ids[position], prefix, *terms)
+                position += 1
+        return None
+
+    def matching(self, digits: str) -> list[Rate]:
+        """Every rate whose prefix matches, in force or not: longest prefix first, then newest."""
+        found: list[Rate] = []
+        for length in reversed(self._lengths):
+            if length > len(digits):
+                continue
+            key = int("1" + digits[:length])
+            position = bisect_left(self._keys, key)
+            while position < len(self._keys) and self._keys[position] == key:
+                found.append(Rate(self._ids[position], digits[:length], *self._terms[self._index[position]]))
+                position += 1
+        return found
+
+
+class RateBook:
+    """All tariffs."""
+
+    def __init__(self, tariffs: Mapping[int, TariffTable]) -> None:
+        """`tariffs` by identifier."""
+        self.tariffs = tariffs
+
+    @classmethod
+    def of(cls, tariffs: Mapping[int, Iterable[Rate]], currency: str = "USD") -> RateBook:
+        """A book of a few given rates, in any order."""
+        return cls({tariff_id: _table(rates, currency) for tariff_id, rates in tariffs.items()})
+
+    def __len__(self) -> int:
+        return sum(map(len, self.tariffs.values()))
+
+    def currency(self, tariff_id: int) -> str | None:
+        """The currency of a tariff; None if there is no such tariff."""
+        table = self.tariffs.get(tariff_id)
+        return None if table is None else table.currency
+
+    def rate_for(self, tariff_id: int, number: str, at: datetime) -> Rate | None:
+        """The rate of the longest prefix of `number` that is in force at `at`; None if there is none.
+
+        A leading + does not count. What is no number, be it that a number begins it, matches the empty prefix alone.
+        """
+        table = self.tariffs.get(tariff_id)
+        return None if table is None else table.rate_for(prefixed(number), at)
+
+    def matching(self, tariff_id: int, number: str) -> list[Rate]:
+        """Every rate of a tariff whose prefix `number` begins with, in force or not, longest prefix first."""
+        table = self.tariffs.get(tariff_id)
+        return [] if table is None else table.matching(prefixed(number))
+
+
+class RouteBook:
+    """Gateways and the prefixes that they serve, and the addresses that accounts call from."""
+
+    def __init__(self, gateways: Iterable[Gateway], routes: Iterable[Route], addresses: Iterable[str] = ()) -> None:
+        """Disabled gateways and routes through them are left out. `addresses`: names of accounts that are IP addresses;
+        what only looks like one is left out."""
+        self._accounts = {address: name for name in addresses if (address := as_address(name)) is not None}
+        self.gateways = {gateway.gateway_id: gateway for gateway in gateways}
+        enabled = [gateway for gateway in self.gateways.values() if gateway.enabled]
+        inbound = [gateway for gateway in enabled if gateway.inbound]
+        self._by_address = {(gateway.host, gateway.port or DEFAULT_PORT): gateway for gateway in inbound}
+        self._by_host = {gateway.host: gateway for gateway in inbound if gateway.any_port}
+        self._by_prefix: dict[str, list[Route]] = {}
+        self._closed: list[Route] = []
+        for route in sorted(routes, key=lambda route: route.order):
+            if not (route.gateway.enabled and route.gateway.outbound):
+                self._closed.append(route)
+            else:
+                self._by_prefix.setdefault(route.prefix, []).append(route)
+        self._longest = max(map(len, self._by_prefix), default=0)
+
+    def routes_for(self, number: str, alone: Container[str] = ()) -> tuple[Route, ...]:
+        """Routes in the order to try: longest prefix first, then by `order`; a gateway at most once.
+
+        A prefix in `alone` (an emergency number) serves that number and no longer one.
+        """
+        digits = prefixed(number)
+        found: dict[int, Route] = {}
+        for length in range(min(self._longest, len(digits)), -1, -1):
+            prefix = digits[:length]
+            if length < len(digits) and prefix in alone:
+                continue
+            for route in self._by_prefix.get(prefix, ()):
+                found.setdefault(route.gateway.gateway_id, route)
+        return tuple(found.values())
+
+    def closed_routes_for(self, number: str) -> list[Route]:
+        """Routes that would serve the number, were their gateway not disabled or for incoming calls only."""
+        digits = prefixed(number)
+        return [route for route in self._closed if digits.startswith(route.prefix)]
+
+    def gateway_at(self, host: str, port: int) -> Gateway | None:
+        """The gateway that sends from this address; one that names the port goes first."""
+        return self._by_address.get((host, port)) or self._by_host.get(host)
+
+    def account_at(self, host: str) -> str | None:
+        """The name of the account whose calls come from this IP address."""
+        if not self._accounts:
+            return None
+        address = as_address(host)
+        return None if address is None else self._accounts.get(address)
+
+
+def _table(rates: Iterable[Rate], currency: str) -> TariffTable:
+    table = TariffTable(currency)
+    newest_first = sorted(rates, key=lambda rate: rate.effective_from, reverse=True)
+    for rate in sorted(newest_first, key=lambda rate: (len(rate.prefix), rate.prefix)):
+        terms = Terms._make(getattr(rate, field) for field in Terms._fields)
+        table.append(rate.rate_id, rate.prefix, terms)
+    return table
+
+
+def _key(prefix: str) -> int:
+    if len(prefix) > MAX_PREFIX_DIGITS or prefix != digits_of(prefix):
+        raise ValueError(f"prefix {prefix!r} is not up to {MAX_PREFIX_DIGITS} digits")
+    return int("1" + prefix)
+
+
+def prefixed(number: str) -> str:
+    """The digits of a number, without its +: what prefixes are compared with. Empty for what is no number: nothing is
+    priced or routed by how it begins."""
+    return digits_of(number.removeprefix("+"))

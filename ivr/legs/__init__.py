@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One party of a call on SIP and RTP, as the verbs need it."""

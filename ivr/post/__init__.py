@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""E-mails and short messages from the queues of the store."""

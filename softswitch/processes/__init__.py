@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes: started, supervised, logged; the embedded PostgreSQL among them."""

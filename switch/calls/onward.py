@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Legs that lead on: to places that an account forwards to, and to applications of the media server."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from switch.calls.hunt import Branch, Invitation, Stage
+from switch.calls.legs import phone_stage
+from switch.routing.answering import Course, Deposit, RingPhones, Surroundings
+from switch.routing.diversion import diverted, is_loop
+from switch.routing.forward import Forwarding, keeps_messages, shown
+from switch.routing.plan import CARD, Application, Refusal
+from switch.sip.message.flow import INNER_FLOW, Hop
+from switch.sip.message.status import q850_cause
+from switch.sip.message.uri import Uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from billing_client.rules.incoming import Forward
+    from billing_client.types import BindingRow, Party
+    from switch.calls.call import Call
+    from switch.routing.answering import ForwardTo, Step
+    from switch.routing.plan import Caller
+    from switch.sip.message.message import HeaderLines
+
+__all__ = ["Onward", "application_stage"]
+
+APPLICATION_RING_SECONDS: Final = 180.0
+"""How long an application may speak before it answers, or without answering at all."""
+APPLICATION_RESPONSE_SECONDS: Final = 3.0
+"""A media server that gives no sign of life for so long is dead."""
+CONFIRM_SECONDS: Final = 20.0
+"""How long who answers a forward may take to press the key."""
+
+
+class Onward:
+    """The way of one call to an account, step by step."""
+
+    __slots__ = ("_bindings", "_call", "_callee", "course")
+
+    def __init__(self, call: Call, callee: Party, bindings: tuple[BindingRow, ...]) -> None:
+        self._call = call
+        self._callee = callee
+        self._bindings = bindings
+        services, caller = call.services, call.caller
+        surroundings = Surroundings(
+            at=call.started_at,
+            ring_seconds=services.settings.ring_seconds,
+            may_forward=not is_loop(call.own_request, callee.number, services.settings.domains),
+            serves_voicemail=services.settings.media_server is not None,
+            takes_messages=caller is None or caller.forwarding is None or not caller.forwarding.keeps_messages,
+            rings_alias=callee.name != callee.number,
+        )
+        self.course = Course(callee.answering, surroundings, services.random, call.trace)
+
+    def stage(self, step: Step) -> Stage:
+        """Whom to ring for a step; without branches where nobody is there."""
+        services, callee = self._call.services, self._callee
+        if isinstance(step, RingPhones):
+            return phone_stage(services, callee, self._bindings, step.seconds)
+        if isinstance(step, Deposit):
+            application = Application("voicemail", callee.number, (("cause", str(step.cause)),))
+            return application_stage(self._call, application, step)
+        found = (self._branch(forward, step) for forward in step.forwards)
+        branches = tuple(branch for branch in found if branch is not None)
+        longest = max((branch.ring_seconds or 0.0 for branch in branches), default=0.0)
+        return Stage(branches, longest, forwards=True, decline_ends=step.decline_ends)
+
+    def _branch(self, forward: Forward, step: ForwardTo) -> Branch | None:
+        call, callee = self._call, self._callee
+        domain = call.services.settings.domains[0]
+        caller = call.caller
+        assert caller is not None
+        number, display = shown(forward, caller, callee)
+        target = _target(forward, call.dialled, domain)
+        first, last = diverted(call.own_request, callee.number, domain, target, cause=step.cause, reason=step.reason)
+        invitation = Invitation(
+            name=f"forward {forward.name} to {forward.to}",
+            number=number,
+            display=display,
+            to=call.dialled if forward.keep_cld else Uri.parse(target).user,
+            hides_privacy=forward.caller_id == "forwarder",
+            first=first,
+            last=last,
+        )
+        if forward.confirm:
+            return self._confirming(forward, invitation, step)
+        serves = call.services.settings.media_server is not None
+        forwarding = Forwarding(
+            callee.number,
+            forward.name,
+            forward.max_calls,
+            number,
+            display,
+            call_id=call.call_id,
+            chain=call.chain,
+            keeps_messages=keeps_messages(callee.answering, caller, serves_voicemail=serves),
+        )
+        seconds, special = float(forward.seconds), replace(invitation, forwarding=forwarding)
+        return Branch(target, INNER_FLOW, ring_seconds=seconds, invitation=special)
+
+    def _confirming(self, forward: Forward, invitation: Invitation, step: ForwardTo) -> Branch | None:
+        """The media server dials, and answers only once the other side has pressed the key."""
+        declined = (("declined", "603"),) if step.decline_ends else ()
+        params = (("seconds", str(forward.seconds)), *declined)
+        application = Application("confirm", forward.to, params)
+        served = _served(self._callee.number, self._call.services.settings.domains[0])
+        special = replace(invitation, asserts=True, first=[*invitation.first, served], to=None)
+        stage = _application_stage(self._call, application, special, plain_target=True)
+        if not stage.branches:
+            return None
+        return Branch(
+            stage.branches[0].uri,
+            stage.branches[0].flow,
+            ring_seconds=forward.seconds + CONFIRM_SECONDS,
+            invitation=special,
+            is_server=True,
+        )
+
+
+def application_stage(call: Call, application: Application, step: Deposit | None = None) -> Stage:
+    """The media server; without branches where there is none."""
+    settings, account = call.services.settings, call.account
+    if settings.media_server is None:
+        return Stage((), APPLICATION_RING_SECONDS)
+    first: HeaderLines = []
+    last: HeaderLines = []
+    if step is not None and application.target is not None:
+        target = f"sip:{application.name}@{settings.domains[0]}"
+        first, last = diverted(
+            call.own_request, application.target, settings.domains[0], target, cause=step.cause, reason=step.reason
+        )
+    caller = call.caller
+    if account is not None and caller is not None and caller.is_own and _opens(caller, application):
+        first = [*first, _served(account.number, settings.domains[0])]
+    if caller is not None:
+        application = replace(application, params=(*application.params, *_vouched(caller)))
+    special = Invitation(name=application.name, asserts=True, first=first, last=last)
+    return _application_stage(call, application, special)
+
+
+def _application_stage(
+    call: Call, application: Application, special: Invitation, *, plain_target: bool = False
+) -> Stage:
+    """`sip:APPLICATION@HOST:PORT;target=...;...` (RFC 4458 section 2)."""
+    settings = call.services.settings
+    assert settings.media_server is not None
+    full = call.services.occupancy.enter(call.call_id, call.chain, application.name, settings.application_limits)
+    if full is not None:
+        call.limited = Refusal(full.status, q850_cause(full.status), full.text)
+        call.trace.add("limit", "{name} is not asked for: {text}", name=application.name, text=full.text)
+        return Stage((), APPLICATION_RING_SECONDS)
+    host, port = settings.media_server
+    params: dict[str, str] = {}
+    if application.target is not None:
+        is_uri = application.target.startswith(("sip:", "sips:"))
+        target = application.target if is_uri or plain_target else f"sip:{application.target}@{settings.domains[0]}"
+        params["target"] = quote(target, safe="")
+    params.update((name, quote(value, safe="")) for name, value in application.params)
+    uri = str(Uri("sip", application.name, f"[{host}]" if ":" in host else host, port, params))
+    try:
+        flow = call.services.core.transport.flow_to(Hop("udp", host, port))
+    except LookupError:
+        return Stage((), APPLICATION_RING_SECONDS)
+    branch = Branch(uri, flow, invitation=special, is_server=True)
+    return Stage((branch,), APPLICATION_RING_SECONDS, APPLICATION_RESPONSE_SECONDS, forwards=bool(special.last))
+
+
+def _opens(caller: Caller, application: Application) -> bool:
+    """A number that somebody has claimed by telephone dials on its card, and opens nothing else."""
+    return caller.vouched != "claimed" or application.name == CARD
+
+
+def _vouched(caller: Caller) -> Iterator[tuple[str, str]]:
+    """What the application is told of how the caller is known."""
+    if caller.gateway is not None:
+        yield "gateway", caller.gateway.name
+        if caller.is_identified:
+            yield "identified", "yes"
+    if caller.vouched:
+        yield "vouched", caller.vouched
+
+
+def _served(account: str, domain: str) -> tuple[str, str]:
+    """Whose service this is (RFC 5502)."""
+    return ("P-Served-User", f"<{Uri('sip', account, domain)}>;sescase=orig")
+
+
+def _target(forward: Forward, dialled: str, domain: str) -> str:
+    """The URI that a forward leads to."""
+    if not forward.to.startswith(("sip:", "sips:")):
+        return str(Uri("sip", forward.to, domain))
+    return str(replace(Uri.parse(forward.to), user=dialled)) if forward.keep_cld else forward.to

@@ -1,0 +1,392 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The legs of a call while nobody has answered: who is rung, for how long, and what comes after."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from switch.calls.headers import reason
+from switch.calls.hunt import Hunt, Stage
+from switch.calls.legs import (
+    falls_back,
+    flow_for,
+    foreign_stages,
+    login_for,
+    outgoing_request,
+    permit_of,
+)
+from switch.calls.onward import Onward, application_stage
+from switch.calls.state import CallState
+from switch.calls.unanswered import EarlySound, without_sound
+from switch.routing.answering import Happened, RingPhones, happened
+from switch.routing.carriers.gateways import GatewayWays
+from switch.routing.plan import Application
+from switch.sip.session import Failed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from billing_client.types import Parties
+    from switch.calls.call import Call
+    from switch.calls.hunt import Branch, Result
+    from switch.routing.plan import Plan, Refusal
+    from switch.sip.message.message import HeaderLines, Response
+    from switch.sip.session import Answered, OutgoingInvite, Progressed
+
+__all__ = ["Ringing"]
+
+log = logging.getLogger(__name__)
+
+
+class Ringing:
+    """The attempts of one call, stage by stage."""
+
+    __slots__ = ("_alive", "_attempts", "_call", "_gateways", "_hunt", "_onward", "_sound", "_sound_timer", "_timers")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._hunt = Hunt([])
+        self._gateways: GatewayWays | None = None
+        """Where else the call may go."""
+        self._onward: Onward | None = None
+        self._attempts: dict[OutgoingInvite, Branch] = {}
+        self._timers: dict[OutgoingInvite, asyncio.TimerHandle] = {}
+        self._alive: set[OutgoingInvite] = set()
+        """Attempts that have given a sign of life."""
+        self._sound = EarlySound(call.services.settings.early_media_seconds)
+        self._sound_timer: asyncio.TimerHandle | None = None
+
+    # where to ---------------------------------------------------------------------------------------------------
+    async def look_around(self, plan: Plan, parties: Parties) -> bool:
+        """Find whom to ring first; False: nobody."""
+        call = self._call
+        if plan.application is not None:
+            self._hunt.stages = [application_stage(call, plan.application)]
+        elif plan.callee is not None:
+            self._onward = Onward(call, plan.callee, parties.bindings)
+            stage = self._next_step(None)
+            self._hunt.stages = [] if stage is None else [stage]
+        elif plan.routes:
+            self._gateways = GatewayWays(call.services, plan.routes, call.dialled, call.trace)
+            self._hunt.stages = await self._gateways.more()
+        else:
+            self._hunt.stages = await foreign_stages(call.services, call.invite.request.uri_text, call.trace)
+        stage = self._hunt.next_stage()
+        return stage is not None and bool(stage.branches)
+
+    async def announce(self, refusal: Refusal) -> bool:
+        """Have the media server say why the call is refused; False: there is none."""
+        params = (("prompt", refusal.prompt), ("status", str(refusal.status)), ("cause", str(refusal.cause)))
+        stage = application_stage(self._call, Application("announcement", params=params))
+        if not stage.branches:
+            return False
+        self._hunt.stages = [stage]
+        self._hunt.next_stage()
+        await self.ring()
+        return True
+
+    def _next_step(self, last: Happened | None) -> Stage | None:
+        """The next step of how the account answers that leads somewhere."""
+        onward = self._onward
+        if onward is None:
+            return None
+        step = onward.course.next(last)
+        while step is not None:
+            stage = onward.stage(step)
+            if stage.branches:
+                return stage
+            step = onward.course.next(Happened.UNREGISTERED if isinstance(step, RingPhones) else Happened.FAILED)
+        return None
+
+    # ringing ----------------------------------------------------------------------------------------------------
+    async def ring(self) -> None:
+        """Ring the present stage."""
+        call, stage = self._call, self._hunt.stage
+        body = await call.bridge.first_offer(call.invite.request.sdp)
+        if call.invite.answered:
+            return
+        call.state = CallState.RINGING
+        call.gateway = stage.gateway
+        if stage.forwards:
+            core = call.services.core
+            core.perform(call.invite.progress(181, core.now()))
+        self._ring(stage.branches, body)
+
+    def _ring(self, branches: Sequence[Branch], body: bytes) -> None:
+        call, services = self._call, self._call.services
+        for branch in branches:
+            request = outgoing_request(call, branch, body)
+            flow = flow_for(services, branch, request)
+            permit = permit_of(call, branch)
+            login = login_for(branch.gateway, services.core)
+            attempt = services.core.agent.invite(
+                request, flow, natted=branch.natted, owner=call, permit=permit, login=login
+            )
+            self._attempts[attempt] = branch
+            forwarding = branch.invitation.forwarding if branch.invitation is not None else None
+            if forwarding is not None:
+                services.forwards[request.call_id] = forwarding
+                call.bridge.expect_forward(request.call_id, forwarding)
+            if call.ladder is not None:
+                services.recorder.ladders.add_leg(call.ladder, request.call_id, flow)
+            self._note(branch, flow.transport)
+            self._start_timer(attempt, branch)
+            services.core.perform(attempt.start(services.core.now()))
+
+    def _note(self, branch: Branch, transport: str) -> None:
+        trace, special = self._call.trace, branch.invitation
+        if special is None:
+            trace.add("ring", "ringing {name} by {transport}", name=branch.name, transport=transport)
+        elif special.number is None:
+            trace.add("ring", "the media server is asked for {name}", name=branch.name)
+        else:
+            seconds = self._patience(branch)
+            trace.add(
+                "forward",
+                "{name}, which rings {seconds:.0f} s and sees {number}",
+                name=branch.name,
+                seconds=seconds,
+                number=special.number,
+            )
+
+    def _patience(self, branch: Branch) -> float:
+        return self._hunt.stage.ring_seconds if branch.ring_seconds is None else branch.ring_seconds
+
+    def _start_timer(self, attempt: OutgoingInvite, branch: Branch) -> None:
+        silence = self._hunt.stage.response_seconds
+        if silence is None:
+            self._set_timer(attempt, self._patience(branch), self._rang_out)
+        else:
+            self._set_timer(attempt, silence, self._is_silent)
+
+    def _set_timer(self, attempt: OutgoingInvite, seconds: float, due: Callable[[OutgoingInvite], None]) -> None:
+        self._stop_timer(attempt)
+        self._timers[attempt] = asyncio.get_running_loop().call_later(seconds, due, attempt)
+
+    def _stop_timer(self, attempt: OutgoingInvite) -> None:
+        timer = self._timers.pop(attempt, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _is_silent(self, attempt: OutgoingInvite) -> None:
+        """No sign of life came: as if it had answered 408."""
+        transaction, branch = attempt.transaction, self._attempts.get(attempt)
+        if branch is not None and transaction is not None and transaction.state in ("Proceeding", "Accepted"):
+            self._lives(branch)
+            self._set_timer(attempt, self._patience(branch), self._rang_out)  # 100 came
+        else:
+            self._give_up(attempt, 408)
+
+    def _lives(self, branch: Branch) -> None:
+        if branch.hop is not None:
+            self._call.services.rests.lives(branch.hop)
+
+    def _rang_out(self, attempt: OutgoingInvite) -> None:
+        self._give_up(attempt, 487, reason(19, "No answer"))
+
+    def _give_up(self, attempt: OutgoingInvite, status: int, *headers: tuple[str, str]) -> None:
+        core = self._call.services.core
+        core.perform(attempt.cancel(core.now(), headers))
+        self._call.receive(Failed(attempt, attempt.request.response(status), local=True))
+
+    # what comes of it -------------------------------------------------------------------------------------------
+    def progressed(self, event: Progressed) -> Progressed | None:
+        """What the caller is to get of a provisional response; None: it is of one that is not rung."""
+        attempt = event.invite
+        branch = self._attempts.get(attempt)
+        if branch is None:
+            return None
+        if self._hunt.stage.response_seconds is not None and attempt in self._timers and attempt not in self._alive:
+            self._lives(branch)
+            self._alive.add(attempt)  # from the first one on: who goes on sending them does not ring for ever
+            self._set_timer(attempt, self._patience(branch), self._rang_out)
+        return event if event.response.sdp is None else self._sounds(event, branch)
+
+    def is_mute(self, event: Answered) -> bool:
+        """Whether one that is rung answered with nothing that describes a session, now or before."""
+        is_rung, withheld = event.invite in self._attempts, self._sound.withheld.get(event.invite)
+        return is_rung and withheld is None and not self._call.bridge.connects(event.session, event.response)
+
+    def hung_up(self, event: Answered) -> Failed:
+        """What becomes of a mute answer: nobody would hear anybody, so it is none."""
+        core, invite, why = self._call.services.core, event.invite, reason(88, "Answer is not understood")
+        content = event.response.content_type or "no body"
+        self._call.trace.add("hunt", "an answer is not understood: {content}", content=content)
+        core.perform(event.session.ack(invite.request, core.now()))
+        core.perform(event.session.bye(core.now(), [why]))
+        return Failed(invite, invite.request.response(502, "Answer is not understood", headers=[why]), local=False)
+
+    def answered(self, event: Answered) -> tuple[Branch, Response] | None:
+        """The branch that answered, when all others have been given up, and its answer with the session description
+        that it has given before; None: it is not rung any more."""
+        branch = self._attempts.pop(event.invite, None)
+        if branch is None:
+            return None
+        self._lives(branch)
+        response, withheld = event.response, self._sound.withheld.get(event.invite)
+        if withheld is not None and response.sdp is None:
+            response = response.copy()
+            response.describe(withheld)
+        self._stop_timer(event.invite)
+        self._sound.legs.clear()  # it was answered: no unanswered sound
+        self.stop(("Reason", 'SIP;cause=200;text="Call completed elsewhere"'))
+        return branch, response
+
+    # sound before the answer ------------------------------------------------------------------------------------
+    def _sounds(self, event: Progressed, branch: Branch) -> Progressed:
+        """A callee has sound: the caller hears it for so long in all of a call, unless one of both is known for it."""
+        call, attempt = self._call, event.invite
+        services, now = call.services, call.services.core.now()
+        if branch.flow.remote[:2] == services.settings.media_server:
+            return event  # announcements of ours end by themselves
+        names = [name for name in (self._sounding(branch), self._listening) if name.startswith("account")]
+        is_muted = self._sound.left(now) <= 0 or any(services.unanswered.is_muted(name, now) for name in names)
+        description = event.response.sdp
+        if is_muted and attempt.request.sdp is not None and description is not None:
+            call.trace.add("hunt", "{name} is not heard before it answers", name=branch.name)
+            self._sound.withheld[attempt] = description
+            return replace(event, response=without_sound(event.response))
+        if self._sound.began(attempt, now):
+            left = max(0.0, self._sound.left(now))
+            self._sound_timer = asyncio.get_running_loop().call_later(left, self._sounded_out)
+        return event
+
+    def _sounded_out(self) -> None:
+        """The caller has heard enough of those that do not answer."""
+        legs = [attempt for attempt in self._attempts if attempt in self._sound.legs]
+        self._tell_of_sound(self._listening)
+        for attempt in legs:
+            name = self._attempts[attempt].name
+            self._call.trace.add("hunt", "{name} was heard for too long without an answer: given up", name=name)
+            self._silenced(attempt)
+            self._rang_out(attempt)
+
+    def _silenced(self, attempt: OutgoingInvite) -> None:
+        if self._sound.ended(attempt, self._call.services.core.now()) and self._sound_timer is not None:
+            self._sound_timer.cancel()
+            self._sound_timer = None
+
+    def _tell_of_sound(self, *others: str) -> None:
+        """Count long sound of those that are heard now, and have not answered, and of `others`."""
+        now = self._call.services.core.now()
+        names = {self._sounding(branch) for attempt, branch in self._attempts.items() if attempt in self._sound.legs}
+        names = {name for name in {*names, *others} if name}
+        self._call.services.unanswered.heard(names, now)
+        found = {"call": self._call.call_id, "who": sorted(names), "seconds": round(self._sound.seconds(now))}
+        log.warning("long sound without an answer", extra=found)
+
+    def _sounding(self, branch: Branch) -> str:
+        """Who is heard; empty where that is a call of its own, which tells of it."""
+        if branch.gateway is not None:
+            return f"carrier {branch.gateway.name}"
+        plan = self._call.plan
+        is_phone = branch.invitation is None and plan is not None and plan.callee is not None
+        return f"account {plan.callee.number}" if is_phone and plan and plan.callee else ""
+
+    @property
+    def _listening(self) -> str:
+        """The account that calls, or forwards; empty where it is none of ours."""
+        return f"account {self._call.account.number}" if self._call.account is not None else ""
+
+    async def failed(self, event: Failed) -> Result | None:
+        """A branch came to nothing; the result where that was the last hope."""
+        call, hunt = self._call, self._hunt
+        self._stop_timer(event.invite)
+        self._silenced(event.invite)
+        call.services.forwards.pop(event.invite.request.call_id, None)
+        branch = self._attempts.pop(event.invite, None)
+        if branch is None or call.state is not CallState.RINGING:
+            return None
+        response = event.response
+        call.trace.add(
+            "hunt", "{name}: {status} {reason}", name=branch.name, status=response.status, reason=response.reason
+        )
+        if event.local and response.status != 487 and falls_back(call.services, branch, event.invite.flow):
+            self._ring((branch,), await call.bridge.first_offer(call.invite.request.sdp))
+            return None
+        if self._retry_with_credentials(event, branch) or self._retry_reliably(event, branch):
+            return None
+        if branch.invitation is not None and response.status in (402, 403, 407):
+            response = event.invite.request.response(480)  # the funds and rights of who forwards are not the caller's
+        self._learn(event, branch)
+        if not hunt.failed(response):
+            return None
+        if self._gateways is not None and hunt.is_last and hunt.says_nothing():
+            hunt.stages = [*hunt.stages, *await self._gateways.more()]
+            if call.invite.answered:
+                return None  # the call was ended meanwhile
+        if hunt.should_fail_over():
+            call.trace.add("hunt", "that is no word about the callee: the next gateway is tried")
+            hunt.next_stage()
+            await self.ring()
+            return None
+        stage = self._next_step(happened(hunt.best.status))
+        if stage is None:
+            return hunt.result()
+        self.stop(reason(19, "No answer"))
+        hunt.go_on(stage)
+        await self.ring()
+        return None
+
+    def _learn(self, event: Failed, branch: Branch) -> None:
+        """What a carrier says of itself counts for later calls too."""
+        if branch.gateway is None or branch.hop is None:
+            return
+        call = self._call
+        now = call.services.core.now()
+        rest = call.services.rests.failed(branch.name, branch.hop, event.response, now, local=event.local)
+        if rest is not None:
+            call.trace.add(
+                "route",
+                "{name} at {address} rests for {seconds:.0f} s, as {why}",
+                name=branch.name,
+                address=rest.address,
+                seconds=rest.until - now,
+                why=rest.why,
+            )
+
+    def _retry_with_credentials(self, event: Failed, branch: Branch) -> bool:
+        """A gateway that challenges us gets an answer (RFC 3261 section 22.2)."""
+        invite = event.invite
+        if invite.login is None or event.response.status not in (401, 407) or invite.cancelled:
+            return False
+        lines = invite.login.answers(invite.request, event.response, invite.rounds)
+        if lines is not None:
+            self._again(invite, branch, lines)
+        return lines is not None
+
+    def _retry_reliably(self, event: Failed, branch: Branch) -> bool:
+        """Who insists on reliable provisional responses (421) sends them to us, whatever the caller knows."""
+        invite = event.invite
+        supported = invite.request.tokens("Supported")
+        if event.response.status != 421 or invite.cancelled or "100rel" in supported:
+            return False
+        if event.response.tokens("Require") != {"100rel"}:
+            return False
+        self._again(invite, branch, [("Supported", ", ".join(sorted({*supported, "100rel"})))])
+        return True
+
+    def _again(self, invite: OutgoingInvite, branch: Branch, lines: HeaderLines) -> None:
+        core = self._call.services.core
+        self._attempts[invite] = branch
+        self._start_timer(invite, branch)
+        core.perform(invite.resend(lines, core.now()))
+
+    def stop(self, *headers: tuple[str, str]) -> None:
+        """Give up all that ring, with these header lines."""
+        core, forwards = self._call.services.core, self._call.services.forwards
+        if self._sound.legs and self._sound.seconds(core.now()) >= self._sound.limit / 2:
+            self._tell_of_sound()
+        if self._sound_timer is not None:
+            self._sound_timer.cancel()
+            self._sound_timer = None
+        for attempt in list(self._attempts):
+            self._stop_timer(attempt)
+            forwards.pop(attempt.request.call_id, None)
+            core.perform(attempt.cancel(core.now(), headers))
+            attempt.owner = None
+            self._sound.ended(attempt, core.now())
+        self._attempts.clear()

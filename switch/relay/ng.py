@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Client of the ng protocol of rtpengine: bencoded dictionaries over UDP, each with a cookie that marks its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from secrets import token_hex
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Address", "NgError", "NgRelay", "NoRelay", "Relay", "RelayUnavailable", "bdecode", "bencode"]
+
+Address = tuple[str, int]
+
+_TRY_SECONDS: Final = (0.3, 0.7, 1.5)
+
+
+class NgError(Exception):
+    """The relay refused a command; the text is its reason."""
+
+
+class RelayUnavailable(NgError):  # noqa: N818 (a state of the relay)
+    """No relay answers."""
+
+
+class Relay(Protocol):
+    """Where the media of calls goes through; session descriptions go in and come back rewritten."""
+
+    async def offer(self, call_id: str, from_tag: str, sdp: bytes, source: str) -> bytes:
+        """Pass an offer of the party `from_tag`; `source` is the address that its SIP came from."""
+
+    async def answer(self, call_id: str, from_tag: str, to_tag: str, sdp: bytes, source: str) -> bytes:
+        """Pass the answer of the party `to_tag`, whose SIP came from `source`, to an offer of `from_tag`."""
+
+    async def delete(self, call_id: str) -> None:
+        """Free what a call holds; harmless when it holds nothing."""
+
+    async def delete_everywhere(self, call_id: str) -> None:
+        """Free what any relay holds of a call that was not set up through this object; harmless as well."""
+
+    async def query(self, call_id: str) -> Mapping[str, object] | None:
+        """Statistics of a call; None: the relay does not know it (any more). Raises RelayUnavailable."""
+
+    async def play(self, call_id: str, tag: str, wav: bytes, times: int) -> None:
+        """Play a WAV file to the party `tag`, which hears nothing else meanwhile. Raises NgError."""
+
+    async def hold_back(self, call_id: str, tag: str) -> None:
+        """Let nobody hear the sound and keys of the party `tag`: the call is not answered yet. Raises NgError."""
+
+    async def let_through(self, call_id: str, tag: str) -> None:
+        """The final answer: `hold_back` no more. Raises NgError."""
+
+    @property
+    def carries_media(self) -> bool:
+        """False: phones send media to each other directly."""
+
+
+class NoRelay:
+    """Phones exchange media directly."""
+
+    carries_media = False
+
+    async def offer(self, call_id: str, from_tag: str, sdp: bytes, source: str) -> bytes:
+        """The offer as it is."""
+        return sdp
+
+    async def answer(self, call_id: str, from_tag: str, to_tag: str, sdp: bytes, source: str) -> bytes:
+        """The answer as it is."""
+        return sdp
+
+    async def delete(self, call_id: str) -> None:
+        """Nothing is held."""
+
+    async def delete_everywhere(self, call_id: str) -> None:
+        """Nothing is held."""
+
+    async def query(self, call_id: str) -> Mapping[str, object] | None:
+        """Nothing is known, which means nothing here: see `carries_media`."""
+        return {}
+
+    async def play(self, call_id: str, tag: str, wav: bytes, times: int) -> None:
+        """Nobody is here to play."""
+        raise NgError("media does not pass a relay")
+
+    async def hold_back(self, call_id: str, tag: str) -> None:
+        """Phones hear each other from the first description on."""
+
+    async def let_through(self, call_id: str, tag: str) -> None:
+        """They do anyway."""
+
+
+class NgRelay(asyncio.DatagramProtocol):
+    """Speaks to one relay or several; a call stays with the relay that its identifier selects while that answers."""
+
+    carries_media = True
+
+    def __init__(
+        self, addresses: tuple[tuple[str, int], ...], *, secrets: Mapping[tuple[str, int], bytes] | None = None
+    ) -> None:
+        self.addresses = addresses
+        """(host, port) of each relay; may be replaced, calls stay where they are."""
+        self.secrets: Mapping[tuple[str, int], bytes] = secrets or {}
+        """Of relays of ours, which take no command without a mark (`media.relay.ng_mark`); may be replaced."""
+        self._waiting: dict[bytes, asyncio.Future[bytes]] = {}
+        self._chosen: dict[str, tuple[str, int]] = {}
+        self._away: set[tuple[str, int]] = set()
+        """Those that did not answer when last spoken to."""
+        self._doubtful: dict[str, set[tuple[str, int]]] = {}
+        """By call: relays that answered nothing, and may hold something of it all the same."""
+        self._transport: asyncio.DatagramTransport | None = None
+
+    async def start(self) -> None:
+        """Open the socket."""
+        any_host = "::" if ":" in self.addresses[0][0] else "0.0.0.0"
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(any_host, 0))
+
+    def close(self) -> None:
+        """Close the socket; open commands fail."""
+        if self._transport is not None:
+            self._transport.close()
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(RelayUnavailable("closing"))
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """An answer; strays are ignored."""
+        cookie, _, payload = data.partition(b" ")
+        future = self._waiting.get(cookie)
+        if future is not None and not future.done():
+            future.set_result(payload)
+
+    def error_received(self, exc: Exception) -> None:
+        """An ICMP error says no more than the missing answer does."""
+
+    async def offer(self, call_id: str, from_tag: str, sdp: bytes, source: str) -> bytes:
+        """See `Relay`."""
+        return await self._describe(call_id, {"command": "offer", "from-tag": from_tag, "sdp": sdp}, source)
+
+    async def answer(self, call_id: str, from_tag: str, to_tag: str, sdp: bytes, source: str) -> bytes:
+        """See `Relay`."""
+        command = {"command": "answer", "from-tag": from_tag, "to-tag": to_tag, "sdp": sdp}
+        return await self._describe(call_id, command, source)
+
+    async def _describe(self, call_id: str, command: Mapping[str, object], source: str) -> bytes:
+        # the source lets the relay tell the party behind a NAT from a stranger
+        received = ["IP6" if ":" in source else "IP4", source]
+        answer = await self._command(
+            call_id,
+            {
+                **command,
+                "call-id": call_id,
+                "received-from": received,
+                "replace": ["origin"],
+                "ICE": "remove",
+                "flags": ["watched"],  # ours: the relay may drop the call if we ask no more; others ignore it
+            },
+        )
+        sdp = answer.get("sdp")
+        if not isinstance(sdp, bytes):
+            raise NgError("no sdp in the answer")
+        return sdp
+
+    async def delete(self, call_id: str) -> None:
+        """See `Relay`."""
+        known = self._chosen.pop(call_id, None)
+        relays = self._doubtful.pop(call_id, set()) | ({known} if known is not None else set())
+        command = bencode({"command": "delete", "call-id": call_id, "delete-delay": 0})
+        await asyncio.gather(*(self._exchange(address, command) for address in relays))
+
+    async def delete_everywhere(self, call_id: str) -> None:
+        """See `Relay`."""
+        command = bencode({"command": "delete", "call-id": call_id, "delete-delay": 0})
+        await asyncio.gather(*(self._exchange(address, command) for address in self.addresses))
+
+    async def query(self, call_id: str) -> Mapping[str, object] | None:
+        """See `Relay`."""
+        try:
+            return await self._command(call_id, {"command": "query", "call-id": call_id})
+        except RelayUnavailable:
+            raise
+        except NgError:
+            return None
+
+    async def play(self, call_id: str, tag: str, wav: bytes, times: int) -> None:
+        """See `Relay`."""
+        command = {"command": "play media", "call-id": call_id, "from-tag": tag, "blob": wav, "repeat-times": times}
+        await self._command(call_id, {**command, "flags": ["block-egress"]})
+
+    async def hold_back(self, call_id: str, tag: str) -> None:
+        """See `Relay`. Both commands are rtpengine's: `block media` alone would let keys pass."""
+        await self._for_party(("block DTMF", "block media"), call_id, tag)
+
+    async def let_through(self, call_id: str, tag: str) -> None:
+        """See `Relay`."""
+        await self._for_party(("unblock media", "unblock DTMF"), call_id, tag)
+
+    async def _for_party(self, commands: tuple[str, ...], call_id: str, tag: str) -> None:
+        for command in commands:
+            await self._command(call_id, {"command": command, "call-id": call_id, "from-tag": tag})
+
+    async def ping(self) -> bool:
+        """Whether a relay answers."""
+        try:
+            return (await self._command("", {"command": "ping"})).get("result") == b"pong"
+        except NgError:
+            return False
+
+    async def answers(self, address: Address) -> bool:
+        """Whether one relay answers."""
+        return await self._exchange(address, bencode({"command": "ping"})) is not None
+
+    def relay_of(self, call_id: str) -> Address | None:
+        """The relay that has a call."""
+        return self._chosen.get(call_id)
+
+    def is_away(self, address: Address) -> bool:
+        """Whether a relay did not answer when last spoken to."""
+        return address in self._away
+
+    @property
+    def away(self) -> list[Address]:
+        """The relays that new calls would have and that did not answer when last spoken to."""
+        return [address for address in self.addresses if address in self._away]
+
+    def _candidates(self, call_id: str) -> tuple[Address, ...]:
+        """Where a new call may go: a relay that is away is the last choice."""
+        first = hash(call_id) % len(self.addresses)
+        turned = self.addresses[first:] + self.addresses[:first]
+        return tuple(sorted(turned, key=self.is_away))
+
+    async def _command(self, call_id: str, command: Mapping[str, object]) -> Mapping[str, object]:
+        known, begins = self._chosen.get(call_id), command["command"] == "offer"
+        for address in (known,) if known else self._candidates(call_id):
+            tries = _TRY_SECONDS[:1] if begins and self.is_away(address) else ()
+            payload = await self._exchange(address, bencode(command), tries)
+            if payload is None:
+                if begins:
+                    self._doubtful.setdefault(call_id, set()).add(address)
+                continue
+            if begins:
+                self._chosen[call_id] = address
+            answer = bdecode(payload)
+            if not isinstance(answer, dict):
+                raise NgError("malformed answer")
+            if answer.get("result") == b"error":
+                raise NgError(bytes(answer.get("error-reason", b"")).decode("utf-8", "replace"))
+            return answer
+        raise RelayUnavailable("no media relay answers")
+
+    def _marked(self, address: tuple[str, int], cookie: bytes, payload: bytes) -> bytes:
+        """A command as its relay takes it; made anew for each repetition, as a mark has its time."""
+        secret = self.secrets.get(address)
+        if secret is None:
+            return payload
+        at = b"%d" % (time.time() * 1_000_000)
+        return b"M1:%s:%s:%s" % (at, _mark(secret, at, cookie, payload), payload)
+
+    async def _exchange(self, address: Address, payload: bytes, tries: tuple[float, ...] = ()) -> bytes | None:
+        if self._transport is None or self._transport.is_closing():
+            return None
+        cookie = token_hex(8).encode()
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._waiting[cookie] = future
+        try:
+            for seconds in tries or _TRY_SECONDS:
+                self._transport.sendto(cookie + b" " + self._marked(address, cookie, payload), address)
+                done, _ = await asyncio.wait((future,), timeout=seconds)
+                if done:
+                    self._away.discard(address)
+                    return future.result()
+            self._away.add(address)
+            return None
+        finally:
+            del self._waiting[cookie]
+
+
+def _mark(secret: bytes, at: bytes, cookie: bytes, payload: bytes) -> bytes:
+    """What a relay of ours reads before a command: see `media.relay.ng_mark`, which imports nothing from here."""
+    return hmac.digest(secret, b"%s %s %s" % (at, cookie, payload), "sha256").hex().encode()
+
+
+def bencode(value: object) -> bytes:
+    """Encode integers, text, bytes, lists and dictionaries with text keys."""
+    match value:
+        case bool():
+            raise TypeError("bencode has no booleans")
+        case int():
+            return b"i%de" % value
+        case bytes():
+            return b"%d:%s" % (len(value), value)
+        case str():
+            return bencode(value.encode())
+        case list() | tuple():
+            return b"l" + b"".join(map(bencode, value)) + b"e"
+        case dict():
+            return b"d" + b"".join(bencode(key) + bencode(value[key]) for key in sorted(value)) + b"e"
+        case _:
+            raise TypeError(f"cannot bencode {type(value).__name__}")
+
+
+def bdecode(data: bytes) -> object:
+    """Decode one value: int, bytes, list, or dict with text keys; raises NgError on anything else."""
+    try:
+        value, end = _decode(data, 0, 0)
+    except (ValueError, IndexError) as error:
+        raise NgError("malformed answer") from error
+    if end != len(data):
+        raise NgError("malformed answer")
+    return value
+
+
+def _decode(data: bytes, at: int, depth: int) -> tuple[object, int]:
+    if depth > 32:
+        raise ValueError("too deep")
+    kind = data[at : at + 1]
+    if kind == b"i":
+        end = data.index(b"e", at)
+        return int(data[at + 1 : end]), end + 1
+    if kind in (b"l", b"d"):
+        items: list[object] = []
+        at += 1
+        while data[at : at + 1] != b"e":
+            item, at = _decode(data, at, depth + 1)
+            items.append(item)
+        if kind == b"l":
+            return items, at + 1
+        names = [name.decode("utf-8", "replace") for name in items[::2] if isinstance(name, bytes)]
+        return dict(zip(names, items[1::2], strict=True)), at + 1
+    colon = data.index(b":", at)
+    length = int(data[at:colon])
+    end = colon + 1 + length
+    if length < 0 or end > len(data):
+        raise ValueError("short")
+    return data[colon + 1 : end], end

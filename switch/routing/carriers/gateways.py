@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gateways of a call to the outside, each when its turn comes.
+
+A name is resolved then and not before: the name server of the second carrier cannot hold up the first. Addresses that
+rest are asked when no other is left.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from switch.calls.hunt import Branch, Stage
+from switch.sip.message.uri import Uri
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from billing_client.types import Gateway, Route
+    from switch.calls.services import Services
+    from switch.routing.carriers.rests import Rest
+    from switch.trace.trace import Trace
+
+__all__ = ["GATEWAY_RESPONSE_SECONDS", "GATEWAY_RING_SECONDS", "MAX_ADDRESSES", "GatewayWays", "gateway_uri"]
+
+GATEWAY_RING_SECONDS: Final = 180.0
+GATEWAY_RESPONSE_SECONDS: Final = 5.0
+"""A carrier sends 100 within 200 ms (RFC 3261 section 17.2.1); after this long it is taken for dead."""
+MAX_ADDRESSES: Final = 4
+"""Of one gateway that are tried."""
+RESOLVE_SECONDS: Final = 2.0
+"""How long a call waits for a name that nobody has resolved yet; it goes on being resolved beside the call."""
+
+
+class GatewayWays:
+    """The addresses of the gateways of one call, as stages, in the order to try."""
+
+    __slots__ = ("_dialled", "_resting", "_routes", "_services", "_trace")
+
+    def __init__(self, services: Services, routes: Sequence[Route], dialled: str, trace: Trace) -> None:
+        self._services = services
+        self._routes = list(routes)
+        self._dialled = dialled
+        self._trace = trace
+        self._resting: list[tuple[float, Stage]] = []
+
+    async def more(self) -> list[Stage]:
+        """What comes next: a stage for each address of the next gateway that has any; empty: nothing is left."""
+        while self._routes:
+            stages = await self._of(self._routes.pop(0))
+            if stages:
+                return stages
+        # what was said to rest soonest ends first
+        resting, self._resting = sorted(self._resting, key=lambda one: one[0]), []
+        return [stage for _, stage in resting]
+
+    async def _of(self, route: Route) -> list[Stage]:
+        """The addresses of a gateway in the order of RFC 3263; none that rests, is ours, or cannot be reached by us."""
+        services, gateway = self._services, route.gateway
+        uri = gateway_uri(gateway, route.number(self._dialled))
+        now = services.core.now()
+        hops = await services.resolver.find(uri, RESOLVE_SECONDS)
+        if not hops:
+            self._trace.add(
+                "route", "{name} is passed over: no address of {host} is known", name=gateway.name, host=uri.host
+            )
+        found: list[Stage] = []
+        for hop in hops[:MAX_ADDRESSES]:
+            refusal = services.core.destinations.carrier_refusal(hop.host, hop.port, by_name=hop.host != uri.address)
+            if refusal is not None:
+                self._trace.add("route", "{name}: {why}", name=gateway.name, why=refusal)
+                continue
+            try:
+                flow = services.core.transport.flow_to(hop)
+            except LookupError:
+                continue
+            branch = Branch(str(uri), flow, gateway=gateway, hop=hop, route=route)
+            stage = Stage((branch,), GATEWAY_RING_SECONDS, GATEWAY_RESPONSE_SECONDS)
+            rest = services.rests.at(hop, now)
+            if rest is None:
+                found.append(stage)
+            else:
+                self._note(rest, gateway, now)
+                self._resting.append((rest.until, stage))
+        return found
+
+    def _note(self, rest: Rest, gateway: Gateway, now: float) -> None:
+        self._trace.add(
+            "route",
+            "{name} at {address} rests for another {seconds:.0f} s, as {why}: asked last",
+            name=gateway.name,
+            address=rest.address,
+            seconds=rest.until - now,
+            why=rest.why,
+        )
+
+
+def gateway_uri(gateway: Gateway, user: str | None = None) -> Uri:
+    """Where a gateway is; without a port, wherever the DNS says (RFC 3263)."""
+    host = f"[{gateway.host}]" if ":" in gateway.host else gateway.host
+    params = {} if gateway.transport == "udp" else {"transport": gateway.transport}
+    return Uri("sip", user, host, gateway.port, params)

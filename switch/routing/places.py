@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is where: `Destinations` made of settings, routes and what is bound, and kept up to date.
+
+Carriers that are known by a name are resolved beside the calls: so who calls from there is known to be one, no phone is
+sent there, and the first call need not wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol
+
+from switch.routing.carriers.gateways import gateway_uri
+from switch.sip.destination import DEFAULT_PORT, Carrier, Destinations, literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from billing_client.rules.books import RouteBook
+    from billing_client.types import Gateway
+    from switch.calls.services import Books
+    from switch.registrar.bindings import Location
+    from switch.settings import SwitchSettings
+    from switch.sip.element.core import Core
+    from switch.sip.element.resolver import Resolver
+    from switch.sip.message.uri import Uri
+    from switch.sip.transport.flood import FloodGuard
+
+__all__ = ["PhoneSources", "Phones", "Places", "destinations_of"]
+
+_AGAIN_SECONDS: Final = 5.0
+"""How often the names of carriers are looked at; the resolver asks again when the TTL of an answer has run out."""
+_PATIENCE_SECONDS: Final = 10.0
+_KEPT_SECONDS: Final = 86_400.0
+"""How long a name that leads nowhere any more is still what it was (RFC 8767)."""
+
+log = logging.getLogger(__name__)
+
+Name = tuple[str, int | None, str]
+"""Host, port and transport of a gateway."""
+
+
+class Phones(Protocol):
+    """Where phones of ours are."""
+
+    def are_at(self, host: str) -> bool:
+        """Whether phones log in from an address."""
+
+    def is_at(self, host: str, port: int) -> bool:
+        """Whether one is registered from exactly there."""
+
+
+class PhoneSources:
+    """What the flood guard and the location service know of them."""
+
+    def __init__(self, flood: FloodGuard, location: Location) -> None:
+        self._flood = flood
+        self._location = location
+
+    def are_at(self, host: str) -> bool:
+        """Whether somebody has lately shown his password from an address."""
+        return self._flood.has_phones(host, time.monotonic())
+
+    def is_at(self, host: str, port: int) -> bool:
+        """Whether one is registered from exactly there."""
+        return self.are_at(host) and self._location.is_reached_at(host, port)
+
+
+def destinations_of(
+    settings: SwitchSettings,
+    routes: RouteBook,
+    bound: Iterable[tuple[str, str, int]],
+    resolved: Mapping[Name, tuple[tuple[str, int], ...]],
+    phones: Phones | None = None,
+) -> Destinations:
+    """Who is where; `bound` are our listeners, `resolved` what carriers' names lead to."""
+    own = [(host, port) for _, host, port in bound]
+    advertised = [(settings.advertise, port) for _, port in own] if settings.advertise else []
+    pages = [(settings.http.host, settings.http.port)] if settings.http is not None else []
+    gateways = routes.gateways.values()
+    at_addresses = tuple(_carrier(one) for one in gateways if literal(one.host) is not None)
+    by_names = [one for one in gateways if literal(one.host) is None]
+    made = partial(
+        Destinations,
+        server=settings.media_server,
+        listeners=(*own, *advertised, *pages),
+        controls=settings.relay.addresses,
+        own_addresses=settings.own_addresses,
+        proxies=settings.trusted_proxies,
+        loopback_only=bool(own) and all(_is_loopback(host) for host, _ in own),
+    )
+    fixed = made(carriers=at_addresses)
+    if not by_names:
+        return fixed
+    named = (_named(one, resolved.get(_name(one), ()), fixed, routes, phones) for one in by_names)
+    return made(carriers=(*at_addresses, *named))
+
+
+def _name(gateway: Gateway) -> Name:
+    return gateway.host, gateway.port, gateway.transport
+
+
+def _carrier(gateway: Gateway) -> Carrier:
+    port = gateway.port or DEFAULT_PORT
+    return Carrier(gateway.gateway_id, gateway.name, gateway.host, port, gateway.any_port)
+
+
+def _named(
+    gateway: Gateway,
+    found: tuple[tuple[str, int], ...],
+    fixed: Destinations,
+    routes: RouteBook,
+    phones: Phones | None,
+) -> Carrier:
+    """A carrier by name: no name makes one of us, of an account, or of a phone of ours.
+
+    Where phones of ours, or we, share the address with it, only its ports are the carrier.
+    """
+    sockets = tuple(
+        (host, port)
+        for host, port in found
+        if fixed.carrier_refusal(host, port, by_name=True) is None
+        and routes.account_at(host) is None
+        and (phones is None or not phones.is_at(host, port))
+    )
+    alone = (host for host, _ in sockets if not fixed.is_house(host) and (phones is None or not phones.are_at(host)))
+    return replace(_carrier(gateway), addresses=tuple(dict.fromkeys(alone)), sockets=sockets)
+
+
+def _is_loopback(host: str) -> bool:
+    address = literal(host)
+    return address is not None and address.is_loopback
+
+
+class Places:
+    """Gives the core new `Destinations` whenever something has changed."""
+
+    def __init__(
+        self,
+        core: Core,
+        books: Books,
+        resolver: Resolver,
+        settings: Callable[[], SwitchSettings],
+        bound: Callable[[], Iterable[tuple[str, str, int]]],
+        phones: Phones | None = None,
+    ) -> None:
+        self._core = core
+        self._books = books
+        self.resolver = resolver
+        self._settings = settings
+        self._bound = bound
+        self._phones = phones
+        self._resolved: dict[Name, tuple[tuple[str, int], ...]] = {}
+        self._seen_at: dict[Name, float] = {}
+        self._changed = asyncio.Event()
+
+    def changed(self) -> None:
+        """Routes or settings have changed, or listeners are bound: what is known counts at once."""
+        self._renew()
+        self._changed.set()
+
+    def _renew(self) -> None:
+        made = destinations_of(self._settings(), self._books.routes, self._bound(), self._resolved, self._phones)
+        if made != self._core.destinations:
+            self._core.destinations = made
+
+    async def run(self) -> None:
+        """Look up the names of carriers, for ever, beside the calls; a name that takes long holds up no other."""
+        while True:
+            self._changed.clear()
+            names = dict(self._names())
+            for gone in self._resolved.keys() - names.keys():
+                del self._resolved[gone]
+            await asyncio.gather(*(self._look_up(name, uri) for name, uri in names.items()))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), _AGAIN_SECONDS)
+
+    async def _look_up(self, name: Name, uri: Uri) -> None:
+        """A name server that fails takes nothing away."""
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                hops = await self.resolver.resolve(uri, every=True)
+        except TimeoutError:
+            hops = []
+        now = self._core.now()
+        if hops:
+            self._seen_at[name] = now
+            sockets = tuple(sorted({(hop.host, hop.port) for hop in hops}))
+            if sockets != self._resolved.get(name):
+                log.info("a carrier's name was resolved", extra={"host": name[0], "addresses": sockets})
+            self._resolved[name] = sockets
+        elif now - self._seen_at.get(name, now) > _KEPT_SECONDS:
+            self._resolved.pop(name, None)
+        self._renew()
+
+    def _names(self) -> Iterator[tuple[Name, Uri]]:
+        for gateway in self._books.routes.gateways.values():
+            if literal(gateway.host) is None:
+                yield _name(gateway), gateway_uri(gateway)

@@ -1,0 +1,405 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The dial plan: from what the store knows of both ends to who pays, at which rate, and where the call goes. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from billing_client.rules.lifecycle import briefly
+from billing_client.rules.numbering import read
+from switch.routing.number import dialled_number, number_of
+from switch.sip.mark import NOBODY
+from switch.sip.message.flow import INNER
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping, Sequence
+    from datetime import datetime
+    from decimal import Decimal
+
+    from billing_client.rules.books import RateBook, RouteBook
+    from billing_client.rules.numbering import Emergency
+    from billing_client.rules.vouching import Vouched
+    from billing_client.types import Direction, Gateway, Parties, Party, Rate, Route
+    from switch.routing.forward import Forwarding
+    from switch.settings import SwitchSettings
+    from switch.sip.mark import Chain
+    from switch.sip.message.flow import Flow
+    from switch.sip.message.uri import Uri
+    from switch.trace.trace import Trace
+
+__all__ = [
+    "CARD",
+    "Application",
+    "Applications",
+    "Called",
+    "Caller",
+    "DialPlan",
+    "Plan",
+    "Refusal",
+    "called",
+    "dialled_number",
+    "nowhere",
+    "plan_call",
+]
+
+_MATCH: Final = "{destination} by prefix {prefix}, the longest one in force (since {since}): "
+_PAID: Final = (
+    _MATCH + "{connect_fee} at the answer, {first_price} {currency} a minute for the first {first_increment} s, "
+    "then {next_price} by {next_increment} s"
+)
+_FREE: Final = _MATCH + "free"
+_BLOCKED: Final = _MATCH + "blocked"
+CARD: Final = "calling_card"
+_VOICEMAIL_ACCESS: Final = "voicemail-access"
+_APPLICATIONS: Final = {"voicemail": _VOICEMAIL_ACCESS}
+"""Applications that go by another name in the configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Where a call came from, after authentication."""
+
+    number: str
+    """What the callee sees (CLI)."""
+    display: str
+    gateway: Gateway | None
+    """The carrier that it came through; None: a phone of ours."""
+    forwarding: Forwarding | None = None
+    """Given for a call that an account forwards."""
+    is_application: bool = False
+    """The media server makes the call on behalf of the account."""
+    is_at_address: bool = False
+    """The account was known by the address that the call came from."""
+    is_charged_on_acceptance: bool = False
+    """The media server rings somebody who has not asked for it: free unless it says that he pressed a key."""
+    chain: Chain = NOBODY
+    """What led here, where a forward or an application did."""
+    is_identified: bool = False
+    """Of a carrier's call: it vouches for the number, be that an account's or not."""
+    vouched: Vouched = ""
+    """The account is known by the calling number alone, and so much that shows."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the account itself calls, by its phone or by its number (ANI)."""
+        return self.forwarding is None and not self.is_application
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """An application of the media server."""
+
+    name: str
+    target: str | None = None
+    """Number of the account whose mailbox, or other thing, it is about."""
+    params: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Applications:
+    """What callers dial to talk to the media server."""
+
+    access_numbers: Mapping[str, str] = field(default_factory=dict)
+    """Numbers and the applications behind them; `menu:NAME` is the auto attendant of that name. `NUMBER%`: what is
+    dialled after the number is the application's argument."""
+    feature_codes: Sequence[str] = ()
+    """Star codes; what is dialled after one is its argument."""
+    is_served: bool = False
+    """Whether there is a media server."""
+
+    @classmethod
+    def of(cls, settings: SwitchSettings) -> Applications:
+        """Those of a switch."""
+        return cls(settings.access_numbers, settings.feature_codes, settings.media_server is not None)
+
+    def find(self, dialled: str) -> Application | None:
+        """What is dialled, if it is an application."""
+        if not self.is_served:
+            return None
+        name, _, menu = self.access_numbers.get(dialled, "").partition(":")
+        if name:
+            return Application(_APPLICATIONS.get(name, name), params=(("name", menu),) if menu else ())
+        fitting = [code for code in self.feature_codes if dialled.startswith(code)]
+        if not fitting or read(dialled).kind != "code":
+            return self._one_stage(dialled)
+        code = max(fitting, key=len)
+        argument = dialled[len(code) :].rstrip("#")
+        return Application("feature", params=(("code", code), *((("argument", argument),) if argument else ())))
+
+    def _one_stage(self, dialled: str) -> Application | None:
+        """An access number with the destination dialled right after it."""
+        fitting = [key[:-1] for key in self.access_numbers if key.endswith("%") and dialled.startswith(key[:-1])]
+        if not fitting or read(dialled).kind != "number":
+            return None
+        number = max(fitting, key=len)
+        params = (("access", number), ("argument", dialled[len(number) :].rstrip("#")))
+        return Application(self.access_numbers[f"{number}%"], params=params)
+
+
+@dataclass(frozen=True, slots=True)
+class DialPlan:
+    """What calls are decided by, apart from the two ends."""
+
+    rates: RateBook
+    routes: RouteBook
+    emergency: Container[str] = ()
+    applications: Applications = field(default_factory=Applications)
+    number_price: Decimal | None = None
+    """The most that a minute, or the answer, may cost where the payer is known by the calling number alone; None: any
+    price."""
+
+    def is_dear(self, rate: Rate) -> bool:
+        """Whether a call at this rate wants more than a number to say who pays."""
+        return self.number_price is not None and max(rate.connect_fee, rate.first_price, rate.next_price) > (
+            self.number_price
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there will be no call."""
+
+    status: int
+    cause: int
+    """Q.850."""
+    text: str
+    prompt: str = ""
+    """The announcement that says so to the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A call that may be made."""
+
+    payer: Party | None
+    """None: a call from a carrier to an application, by nobody of ours: it costs nothing."""
+    rate: Rate | None
+    """None: free."""
+    direction: Direction
+    callee: Party | None
+    """The account to ring; None: the call leaves by `routes`, or is forwarded to a SIP URI of somebody else."""
+    routes: tuple[Route, ...]
+    application: Application | None = None
+    """The application that the call is for."""
+    is_emergency: bool = False
+    """Free, exempt from every limit but that of such calls, and never ended by us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """Who is called."""
+
+    number: str
+    """As rating, routing, the record and the carrier have it; `user@host` where we forward a call to somebody else's
+    SIP URI."""
+    refusal: Refusal | None = None
+    """Given for what nobody may dial."""
+
+
+def called(uri: Uri, domains: Container[str], flow: Flow | None, emergency: Emergency) -> Called:
+    """Who is called by a request URI; without a flow, by one that a phone sends."""
+    found = number_of(uri)
+    if found.kind == "emergency":
+        number = emergency.number_for(found.text)
+        return Called(number or found.text, None if number else Refusal(404, 3, "no emergency number is configured"))
+    if found.refusal and found.kind != "nothing":
+        return Called(found.text, Refusal(found.refusal, 28, f"{found.text} is nothing that can be dialled"))
+    is_ours = flow is None or flow.transport != INNER or uri.host in domains
+    return Called(found.text if is_ours else f"{found.text}@{uri.host}")
+
+
+def plan_call(
+    parties: Parties, dialled: str, caller: Caller, dial_plan: DialPlan, at: datetime, trace: Trace
+) -> Plan | Refusal:
+    """Decide; every step appends its reason to `trace`."""
+    callee = parties.callee
+    account = _known(parties.caller, caller, trace)
+    refusal = _standing(account, caller)
+    if refusal is not None:
+        return refusal
+    if caller.forwarding is not None and dialled in dial_plan.emergency:
+        return Refusal(403, 21, "nobody forwards his calls to an emergency number")
+    if account is not None and dialled in dial_plan.emergency:
+        trace.add(
+            "rate", "{dialled} is an emergency number: free, whatever the funds; two calls at a time", dialled=dialled
+        )
+        found = dial_plan.routes.routes_for(dialled, dial_plan.emergency)
+        if not found:
+            return Refusal(404, 3, "no route")
+        return Plan(account, None, "outgoing", None, found, is_emergency=True)
+    application = dial_plan.applications.find(dialled)
+    if application is not None:
+        return _to_application(application, account, dialled, caller, trace)
+    if callee is not None:
+        if _calls_own_second_number(account, callee, caller) and dial_plan.applications.is_served:
+            return _to_own_mailbox(callee, caller, trace)
+        return _to_account(callee, account, dialled, caller, dial_plan, at, trace)
+    return _to_outside(account, dialled, caller, dial_plan, at, trace)
+
+
+def _known(account: Party | None, caller: Caller, trace: Trace) -> Party | None:
+    """The account that calls; None: nobody of ours."""
+    if account is None:
+        trace.add("account", "caller {number} is no account of ours", number=caller.number)
+        return None
+    trace.add(
+        "account",
+        "caller is account {account} of {customer} (by {via}), {kind}, {available} {currency} available",
+        account=account.number,
+        customer=account.customer_name,
+        via=account.via,
+        kind=account.kind,
+        available=account.available,
+        currency=account.currency,
+    )
+    if account.refusal is not None and caller.gateway is not None:
+        # A telephone elsewhere may call us whatever became of an account that knows its number.
+        trace.add("account", "{why}: the call is a stranger's", why=account.refusal)
+        return None
+    return account
+
+
+def _standing(account: Party | None, caller: Caller) -> Refusal | None:
+    """Why a caller may make no call at all."""
+    if account is None:
+        return Refusal(403, 21, "no account of ours pays for the call") if caller.gateway is None else None
+    if account.refusal is not None:
+        prompt = "ann-expired" if account.refusal.startswith("account expired") else "ann-blocked"
+        return Refusal(403, 21, f"caller's {account.refusal}", prompt)
+    if account.via == "alias" and not account.may_call and caller.is_own and caller.gateway is None:
+        return Refusal(403, 21, f"an alias of account {account.number} that does not authenticate makes no calls")
+    return None
+
+
+def _to_application(
+    application: Application, account: Party | None, dialled: str, caller: Caller, trace: Trace
+) -> Plan | Refusal:
+    trace.add("callee", "{dialled} is the application {name}", dialled=dialled, name=application.name)
+    if caller.is_application:
+        return Refusal(403, 21, "an application does not call an application")
+    if application.name == "feature" and (account is None or not caller.is_own or caller.gateway is not None):
+        return Refusal(403, 21, "only an account's own phone uses star codes")
+    if caller.vouched == "claimed" and application.name != CARD:
+        account = None  # a number that was claimed by telephone dials on the card, and opens nothing else
+    if account is not None and caller.is_own:
+        # Who only forwards a call here, or calls through an application, has not shown to be the account.
+        application = replace(application, target=account.number)
+    trace.add("rate", "a call to an application costs nothing")
+    return Plan(account, None, "internal" if caller.gateway is None else "incoming", None, (), application)
+
+
+def _calls_own_second_number(account: Party | None, callee: Party, caller: Caller) -> bool:
+    """Whether a carrier's call comes from a number that is an alias of the account that it calls."""
+    return (
+        caller.gateway is not None
+        and account is not None
+        and caller.vouched == "number"
+        and account.account_id == callee.account_id
+        and callee.answering.has_mailbox
+    )
+
+
+def _to_own_mailbox(callee: Party, caller: Caller, trace: Trace) -> Plan:
+    trace.add(
+        "callee",
+        "{number} calls account {account}, of which it is an alias: it is its owner, who gets to its mailbox",
+        number=caller.number,
+        account=callee.number,
+    )
+    trace.add("rate", "a call from a carrier costs the callee nothing")
+    application = Application(_VOICEMAIL_ACCESS, target=callee.number)
+    return Plan(callee, None, "incoming", None, (), application)
+
+
+def nowhere(plan: Plan) -> Refusal:
+    """There is nothing to ring."""
+    callee = plan.callee
+    if callee is None:
+        return Refusal(480, 20, "No route")
+    if callee.answering.mode == "reject":
+        return Refusal(603, 21, f"{callee.number} takes no calls", "ann-declined")
+    if callee.answering.do_not_disturb:
+        return Refusal(480, 21, f"{callee.number} does not want to be disturbed", "ann-do-not-disturb")
+    return Refusal(480, 20, f"{callee.name} is not registered", "ann-unavailable")
+
+
+def _to_account(
+    callee: Party,
+    account: Party | None,
+    dialled: str,
+    caller: Caller,
+    dial_plan: DialPlan,
+    at: datetime,
+    trace: Trace,
+) -> Plan | Refusal:
+    trace.add(
+        "callee", "{dialled} is account {account} (by {via})", dialled=dialled, account=callee.number, via=callee.via
+    )
+    if callee.refusal is not None:
+        trace.add("callee", "{account} takes no calls: {why}", account=callee.number, why=callee.refusal)
+        return Refusal(480, 20, f"callee's {briefly(callee.refusal)}", "ann-callee-blocked")
+    if account is None or caller.gateway is not None:
+        trace.add("rate", "a call from a carrier costs the callee nothing")
+        return Plan(callee, None, "incoming", callee, ())
+    # By its own number, whichever of its names was dialled: a dear line has no cheap alias.
+    rate = _rate(account, callee.number, caller, dial_plan, at, trace)
+    direction: Direction = "internal" if caller.forwarding is None else "forwarded"
+    return rate if isinstance(rate, Refusal) else Plan(account, rate, direction, callee, ())
+
+
+def _to_outside(
+    account: Party | None, dialled: str, caller: Caller, dial_plan: DialPlan, at: datetime, trace: Trace
+) -> Plan | Refusal:
+    trace.add("callee", "{dialled} is no account of ours", dialled=dialled)
+    if account is None or not account.may_call:
+        return Refusal(404, 1, f"{dialled} is nobody of ours, and the caller may not call out")
+    is_forwarded = caller.forwarding is not None
+    is_foreign = is_forwarded and "@" in dialled
+    status = 0 if is_foreign else read(dialled).outside
+    if status:
+        return Refusal(status, 28, f"{dialled} is nobody of ours, and no telephone number", "ann-invalid-number")
+    found = () if is_foreign else dial_plan.routes.routes_for(dialled, dial_plan.emergency)
+    if not found and not is_foreign:
+        return Refusal(404, 1, f"{dialled} is nobody of ours, and no gateway serves it", "ann-invalid-number")
+    for route in found:
+        trace.add(
+            "route",
+            "{gateway} serves {prefix}, order {order}: as {number}",
+            gateway=route.gateway.name,
+            prefix=route.prefix or "everything",
+            order=route.order,
+            number=route.number(dialled),
+        )
+    # Digits at somebody else's host are no telephone number: only a rate for everything prices them.
+    rate = _rate(account, "" if is_foreign else dialled, caller, dial_plan, at, trace)
+    direction: Direction = "forwarded" if is_forwarded else "outgoing"
+    return rate if isinstance(rate, Refusal) else Plan(account, rate, direction, None, found)
+
+
+def _rate(
+    account: Party, dialled: str, caller: Caller, dial_plan: DialPlan, at: datetime, trace: Trace
+) -> Rate | Refusal:
+    rate = None if account.tariff_id is None else dial_plan.rates.rate_for(account.tariff_id, dialled, at)
+    if rate is None:
+        where = dialled or "addresses elsewhere"
+        return Refusal(403, 21, f"the tariff of {account.number} has no rate for {where}", "ann-not-allowed")
+    trace.add(
+        "rate",
+        _BLOCKED if rate.blocked else _FREE if rate.is_free else _PAID,
+        destination=rate.destination or "elsewhere",
+        prefix=rate.prefix or "(any)",
+        since=rate.effective_from.date(),
+        connect_fee=rate.connect_fee,
+        first_price=rate.first_price,
+        first_increment=rate.first_increment,
+        next_price=rate.next_price,
+        next_increment=rate.next_increment,
+        currency=account.currency,
+    )
+    if rate.blocked:
+        return Refusal(403, 21, f"calls to {rate.destination} are blocked", "ann-not-allowed")
+    if caller.vouched and dial_plan.is_dear(rate):
+        # 428 (RFC 8224 section 6.2.2): who calls must say so by more than a number; the media server asks the PIN.
+        return Refusal(428, 21, f"calls to {rate.destination} want the PIN: the calling number alone is not enough")
+    return rate
