@@ -6,15 +6,15 @@ The models load with Django, which `setup` starts; that is why the functions imp
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from billing.settings import configure
+from billing.store.preparing import StoreVersionError, alone, bring_up_to_date, pending
 from billing_client.secrets.keyring import KeyRingError
 from billing_client.secrets.passwords import Passwords
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
     from pathlib import Path
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from billing_client.secrets.keyring import KeyFile
 
 __all__ = [
+    "StoreVersionError",
     "account",
     "accounts",
     "alone",
@@ -55,76 +56,23 @@ __all__ = [
     "xdrs",
 ]
 
-PREPARING: Final = 0x50F75
-"""The advisory lock of whoever brings the store up to date."""
-
-PIN_SEARCH_PATH = """
-DO $$
-DECLARE
-    here text := current_schema();
-    function regprocedure;
-BEGIN
-    FOR function IN SELECT p.oid FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
-                     WHERE p.pronamespace = here::regnamespace AND l.lanname = 'plpgsql' AND p.proconfig IS NULL
-    LOOP
-        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', function, here);
-    END LOOP;
-END $$"""
-
 
 def setup(dsn: str, keys: KeyFile | None = None) -> None:
     """Start Django on this store. `keys` seal and open passwords; None: those that are written are not sealed."""
     configure(dsn, sealing=Passwords(keys))
 
 
-@contextmanager
-def alone(waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Holds this store's preparation for the time of the block: of nodes that start at once, one prepares it.
-
-    `waiting` is called where another has it, before we wait. May be nested.
-    """
-    from django.db import Error, connection
-
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [PREPARING])
-        if not cursor.fetchone()[0]:
-            waiting()
-            cursor.execute("SELECT pg_advisory_lock(%s)", [PREPARING])
-    try:
-        yield
-    finally:
-        # A connection that was lost has let go of it already.
-        with suppress(Error), connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [PREPARING])
-
-
 def migrate(keys: KeyFile | None = None) -> int:
-    """Bring the schema up to date and seal the passwords that are in clear; returns how many migrations that took.
+    """Bring the schema up to date and seal the passwords that are in clear; how many steps the schema took.
 
-    Two at once wait for each other. Raises KeyRingError when the file of keys is missing or cannot be used.
+    Two at once wait for each other. Raises StoreVersionError, and KeyRingError when the file of keys is missing or
+    cannot be used.
     """
-    from django.core.management import call_command
-
     with alone():
-        pending = len(_pending())
-        if pending:
-            call_command("migrate", interactive=False, verbosity=0)
-            _pin_search_path()
+        steps = bring_up_to_date()
         if keys is not None:
             seal_passwords(keys)
-    return pending
-
-
-def _pin_search_path() -> None:
-    """Let functions find their tables whatever the session's search path is: that of a restore is empty.
-
-    Those in PL/pgSQL only: plain queries such as `parties` would not be inlined any more, and those that functions ask
-    have the path of who asks.
-    """
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute(PIN_SEARCH_PATH)
+    return steps
 
 
 def seal_passwords(keys: KeyFile) -> int:
@@ -141,16 +89,8 @@ def seal_passwords(keys: KeyFile) -> int:
 
 
 def is_migrated() -> bool:
-    """True if the schema is up to date."""
-    return not _pending()
-
-
-def _pending() -> Sequence[Any]:
-    from django.db import connection
-    from django.db.migrations.executor import MigrationExecutor
-
-    executor = MigrationExecutor(connection)
-    return executor.migration_plan(executor.loader.graph.leaf_nodes())
+    """True if the schema is up to date. Raises StoreVersionError."""
+    return not pending()
 
 
 def load_demo(

@@ -18,6 +18,7 @@ from billing_client.secrets.passwords import Passwords
 __all__ = ["configure", "passwords"]
 
 INSTALLED_APPS = ["django.contrib.contenttypes", "billing.apps.BillingConfig"]
+MIGRATION_MODULES = {"billing": "billing.store.migrations"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -36,6 +37,7 @@ def configure(dsn: str, *, sealing: Passwords | None = None, connect_timeout: fl
         settings.configure(
             DATABASES=databases,
             INSTALLED_APPS=INSTALLED_APPS,
+            MIGRATION_MODULES=MIGRATION_MODULES,
             DEFAULT_AUTO_FIELD=DEFAULT_AUTO_FIELD,
             TIME_ZONE=TIME_ZONE,
             USE_TZ=USE_TZ,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every statement that the client sends; the functions live in the store (billing/migrations/*.sql)."""
+"""Every statement that the client sends; the functions live in the store (billing/store/sql)."""
 
 from __future__ import annotations
 

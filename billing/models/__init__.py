@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables of the billing store.
 
-What Django can say about a table stands in its model; functions, triggers and storage parameters stand in the .sql
-files beside the migrations.
+What Django can say about a table stands in its model; functions, views and triggers stand in
+`billing/store/sql`, and how a table lies on the disk in the migrations (`billing/store/migrations`).
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ class Shell:
             operations.setup(dsn, KeyFile(keys_file(self.configuration())))
             try:
                 yield operations
-            except KeyRingError as error:
+            except (KeyRingError, operations.StoreVersionError) as error:
                 raise StoreError(str(error)) from error
             except OperationalError as error:
                 raise StoreError(f"the store cannot be reached: {str(error).strip()}") from error

@@ -90,7 +90,7 @@ def migrate(shell: Shell) -> None:
 
     with shell.operations(make=True) as operations, shell.err.status("Migrating ..."):
         steps = operations.migrate(KeyFile(keys_file(shell.configuration())))
-    shell.done(f"the store is up to date ({steps} migrations made)" if steps else "the store was up to date")
+    shell.done(f"the store is up to date ({steps} changes made)" if steps else "the store was up to date")
 
 
 @click.command()

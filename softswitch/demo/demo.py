@@ -30,12 +30,12 @@ def prepare_store(configuration: Configuration, dsn: str, tell: Callable[[str], 
 
 
 def _prepare(configuration: Configuration, keys: KeyFile, tell: Callable[[str], None]) -> DemoSummary | None:
-    if not operations.is_migrated():
-        tell("Bringing the store's tables up to date ...")
-        operations.migrate()
     try:
+        if not operations.is_migrated():
+            tell("Bringing the store's tables up to date ...")
+            operations.migrate()
         operations.seal_passwords(keys)
-    except KeyRingError as error:
+    except (KeyRingError, operations.StoreVersionError) as error:
         raise StoreError(str(error)) from error
     if not configuration.demo.enabled:
         return None

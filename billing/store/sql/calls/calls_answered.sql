@@ -1,0 +1,5 @@
+-- Notes when calls were answered.
+CREATE OR REPLACE FUNCTION calls_answered(calls text[], answers timestamptz[]) RETURNS void LANGUAGE sql AS $$
+    UPDATE billing_activecall c SET answered_at = a.answered_at
+        FROM unnest(calls, answers) AS a (call_id, answered_at) WHERE c.call_id = a.call_id
+$$;
