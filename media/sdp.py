@@ -207,10 +207,10 @@ def _media(texts: list[bytes], session: list[bytes], session_direction: str) -> 
 def _media_line(text: bytes) -> tuple[str, int, str, tuple[str, ...]]:
     """`m=<media> <port>[/<number of ports>] <proto> <fmt> ...` (RFC 8866 section 5.14).
 
-    Of several ports the first one is taken: no phone is known that uses more.
+    Of several ports the first one is taken: no phone is known that uses more. A section of port 0 needs no formats.
     """
     fields = _fields(text[2:], "m=")
-    if len(fields) < 4:
+    if len(fields) < 3 or (len(fields) == 3 and fields[1] != b"0"):
         raise SdpError("an m= line lacks port, protocol or format")
     kind, _, protocol, *formats = (field.decode("utf-8", "surrogateescape") for field in fields)
     port, slash, count = fields[1].partition(b"/")

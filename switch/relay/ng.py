@@ -9,6 +9,8 @@ import time
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final, Protocol
 
+from switch.relay.media_lines import normal_form
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -139,14 +141,18 @@ class NgRelay(asyncio.DatagramProtocol):
 
     async def offer(self, call_id: str, from_tag: str, sdp: bytes, source: str) -> bytes:
         """See `Relay`."""
-        return await self._describe(call_id, {"command": "offer", "from-tag": from_tag, "sdp": sdp}, source)
+        return await self._describe(call_id, {"command": "offer", "from-tag": from_tag}, sdp, source)
 
     async def answer(self, call_id: str, from_tag: str, to_tag: str, sdp: bytes, source: str) -> bytes:
         """See `Relay`."""
-        command = {"command": "answer", "from-tag": from_tag, "to-tag": to_tag, "sdp": sdp}
-        return await self._describe(call_id, command, source)
+        command = {"command": "answer", "from-tag": from_tag, "to-tag": to_tag}
+        return await self._describe(call_id, command, sdp, source)
 
-    async def _describe(self, call_id: str, command: Mapping[str, object], source: str) -> bytes:
+    async def _describe(self, call_id: str, command: Mapping[str, object], sdp: bytes, source: str) -> bytes:
+        try:
+            sdp = normal_form(sdp)
+        except ValueError as error:
+            raise NgError(str(error)) from error
         # the source lets the relay tell the party behind a NAT from a stranger
         received = ["IP6" if ":" in source else "IP4", source]
         answer = await self._command(
@@ -154,16 +160,17 @@ class NgRelay(asyncio.DatagramProtocol):
             {
                 **command,
                 "call-id": call_id,
+                "sdp": sdp,
                 "received-from": received,
                 "replace": ["origin"],
                 "ICE": "remove",
                 "flags": ["watched"],  # ours: the relay may drop the call if we ask no more; others ignore it
             },
         )
-        sdp = answer.get("sdp")
-        if not isinstance(sdp, bytes):
+        rewritten = answer.get("sdp")
+        if not isinstance(rewritten, bytes):
             raise NgError("no sdp in the answer")
-        return sdp
+        return rewritten
 
     async def delete(self, call_id: str) -> None:
         """See `Relay`."""

@@ -131,6 +131,7 @@ def test_t38_is_no_rtp() -> None:
         (b"c=IN IP4 192.0.2.10", b"c=IN IP9 192.0.2.10", "not of the form IN IP4"),
         (b"c=IN IP4 192.0.2.10", b"c=", "not of the form IN IP4"),
         (b"m=audio 49170 RTP/AVP 0 8 101", b"m=audio 49170", "lacks port, protocol or format"),
+        (b"m=audio 49170 RTP/AVP 0 8 101", b"m=audio 49170 RTP/AVP", "lacks port, protocol or format"),
         (b"m=audio 49170", b"m=audio 491700", "no valid port"),
         (b"m=audio 49170", b"m=audio -1", "no valid port"),
         (b"m=audio 49170", b"m=audio 49170/0", "no ports"),
@@ -172,6 +173,7 @@ def test_of_several_ports_the_first_is_taken_and_the_number_is_not_answered() ->
         b"m=message 9 TCP/MSRP *",
         b"m=video 0 RTP/AVP 31\r\nc=IN IP4 nowhere.example.com\r\na=rtcp:x",
         b"m=text 0/2 RTP/AVP 98",
+        b"m=video 0 RTP/AVP",
     ],
 )
 def test_a_section_that_is_refused_or_not_relayed_stays_as_it_came(section: bytes) -> None:

@@ -244,7 +244,6 @@ async def test_the_switch_vouches_for_a_call_that_rings(world: World, monkeypatc
             await alice.expect(Failed)
 
 
-@pytest.mark.parametrize("relay", ["builtin"], indirect=True)
 @pytest.mark.parametrize(
     ("old", "new"),
     [(b" RTP/AVP", b"\tRTP/AVP"), (b"m=audio ", b"m=audio\t"), (b"RTP/AVP 8", b"RTP/AVP " + b"9" * 4400)],
