@@ -125,7 +125,7 @@ def _adjustment(fields: Reader) -> Decimal | None:
     """What every owner gains: `+5`, or loses: `-5`."""
     if not fields.has("balance"):
         return None
-    value = str(fields.bare("balance"))
+    value = str(fields.value("balance"))
     gain = amount(value)
     if gain:
         return gain

@@ -31,6 +31,7 @@ from softswitch.processes.store import EmbeddedStore, StoreError, open_store
 from softswitch.processes.supervise import up_file
 from softswitch.settings import reachable_at, recordings, reserved_names, switch_settings
 from softswitch.vouchers import keys_file
+from switch.relay.abilities import COMMANDS
 from switch.relay.ng import NgRelay
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from softswitch.config import Configuration
 
-__all__ = ["Finding", "Verdict", "examine"]
+__all__ = ["Finding", "Verdict", "examine", "relay_findings"]
 
 OLDEST_SERVER = 150000
 CLOCK_SECONDS = 2.0
@@ -90,7 +91,7 @@ def examine(configuration: Configuration) -> Iterator[Finding]:
     yield from _ports(configuration, is_running=bool(pid))
     if pid:
         yield from _media_server(configuration)
-        yield from _relays(configuration)
+        yield from relay_findings(configuration)
     yield from _recordings(configuration)
     yield from _disk(configuration)
     yield from _store(configuration)
@@ -126,22 +127,28 @@ def _media_server(configuration: Configuration) -> Iterator[Finding]:
     yield Finding("media server", Verdict.GOOD if good else Verdict.WARNING, f"{server} answers {answer[8:]}")
 
 
-def _relays(configuration: Configuration) -> Iterator[Finding]:
-    """Whether each media relay answers, as the switch would ask it."""
+def relay_findings(configuration: Configuration) -> Iterator[Finding]:
+    """Whether each media relay answers, as the switch would ask it, and what calls do without where it knows less."""
     settings = switch_settings(configuration).relay
 
-    async def ask() -> list[tuple[tuple[str, int], bool]]:
+    async def ask() -> list[tuple[tuple[str, int], list[str] | None]]:
         relay = NgRelay(settings.addresses, secrets=settings.secrets)
         await relay.start()
         try:
-            answers = await asyncio.gather(*map(relay.answers, settings.addresses))
+            answers = await asyncio.gather(*map(relay.missing, settings.addresses))
             return list(zip(settings.addresses, answers, strict=True))
         finally:
             relay.close()
 
-    for (host, port), is_there in asyncio.run(ask()) if settings.addresses else ():
-        text = f"{host}:{port} " + ("answers" if is_there else "does not answer: calls that go through it are silent")
-        yield Finding("media relay", Verdict.GOOD if is_there else Verdict.BAD, text)
+    for (host, port), missing in asyncio.run(ask()) if settings.addresses else ():
+        if missing is None:
+            text, verdict = "does not answer: calls that go through it are silent", Verdict.BAD
+        elif missing:
+            text = "; ".join(f"does not know {name}: {COMMANDS[name]}" for name in missing)
+            verdict = Verdict.WARNING
+        else:
+            text, verdict = "answers", Verdict.GOOD
+        yield Finding("media relay", verdict, f"{host}:{port} {text}")
 
 
 def _options(host: str, port: int) -> bytes:

@@ -28,6 +28,7 @@ def call_report(call: Call, now: float, wall_clock_offset: float) -> dict[str, V
     return {
         "created": int(call.created_at + wall_clock_offset),
         "last signal": int(call.signalled_at + wall_clock_offset),
+        "watched": int(call.watched_at is not None),
         "tags": tags,
         "totals": {
             "RTP": _sum(side.rtp for side in sides),
@@ -77,7 +78,7 @@ def _media_report(stream: Stream, side: int, now: float, wall_clock_offset: floa
         "index": stream.index + 1,
         "type": one.media.kind,
         "protocol": one.media.protocol,
-        "flags": ["held"] if one.held else [],
+        "flags": [name for name, holds in (("held", one.held), ("block egress", one.silenced)) if holds],
         "streams": [_rtp_report(one, now, wall_clock_offset), _rtcp_report(one, now, wall_clock_offset)],
     }
 

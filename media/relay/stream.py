@@ -69,7 +69,7 @@ class StreamSide:
         """Our own source towards this phone, once something was played to it."""
         self.player: Player | None = None
         """What is being played to this phone."""
-        self._silenced = False
+        self.silenced = False
         """Whether this phone hears nothing of the other one: only what is played."""
         self._blocked = False
         """Whether the sound of this phone is kept from the other one."""
@@ -136,7 +136,7 @@ class StreamSide:
     def wire(self) -> None:
         """Choose the way for packets that come here: a fast one wherever nothing needs a closer look."""
         other = self._other
-        needs_look = other._muted or other._silenced or self._blocked or self._keys_blocked or self._shares_rtcp()
+        needs_look = other._muted or other.silenced or self._blocked or self._keys_blocked or self._shares_rtcp()
         handler: Handler = self.receive
         if self._throttled:
             handler = self._drop
@@ -238,7 +238,7 @@ class StreamSide:
 
     def send(self, size: int) -> bool:
         """Send the first octets of BUFFER to this phone. Returns whether they went out or were kept back on purpose."""
-        if self._silenced:
+        if self.silenced:
             return True
         if self._muted or self.lock.target is None:
             return False
@@ -265,13 +265,13 @@ class StreamSide:
     def play(self, player: Player, *, alone: bool) -> None:
         """Play to this phone from now on; `alone`: it hears nothing of the other one meanwhile."""
         self.player = player
-        self._silenced = alone
+        self.silenced = alone
         self._other.wire()
 
     def stop_playing(self) -> None:
         """The phone hears the other one again."""
         self.player = None
-        self._silenced = False
+        self.silenced = False
         self._other.wire()
 
     def play_due(self, now: float) -> float | None:

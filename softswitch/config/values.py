@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import TYPE_CHECKING, TypeVar
 
-from billing.reader import did_you_mean
-from billing.values import amount, flag, whole_number
+from billing.values import amount
 from billing_client.rules.numbering import digits_of, read
-from softswitch.config.document import WrongValueError
+from softswitch.config.document import WrongValueError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,6 +41,8 @@ __all__ = [
 ]
 
 Number = TypeVar("Number", int, float)
+TRUE = frozenset({"true", "yes", "on"})
+FALSE = frozenset({"false", "no", "off"})
 LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 
 
@@ -97,20 +98,19 @@ def sender(value: str) -> str:
 
 
 def boolean(value: str) -> bool:
-    found = flag(value)
-    if found is None:
+    lowered = value.lower()
+    if lowered not in TRUE | FALSE:
         raise WrongValueError(f'expected true or false, not "{value}"')
-    return found
+    return lowered in TRUE
 
 
 def integer(least: int, most: int) -> Callable[[str], int]:
     """Whole numbers from `least` to `most`."""
 
     def parse(value: str) -> int:
-        found = whole_number(value)
-        if found is None:
+        if not re.fullmatch(r"-?[0-9]{1,18}", value.strip()):
             raise WrongValueError(f'expected a whole number, not "{value}"')
-        return _within(found, least, most)
+        return _within(int(value), least, most)
 
     return parse
 

@@ -5,16 +5,33 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import io
+import logging
 import time
+import wave
+from contextlib import suppress
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final, Protocol
 
+from switch.relay.abilities import COMMANDS, Abilities, is_unknown, tags
 from switch.relay.media_lines import normal_form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Address", "NgError", "NgRelay", "NoRelay", "Relay", "RelayUnavailable", "bdecode", "bencode"]
+__all__ = [
+    "Address",
+    "CommandUnknown",
+    "NgError",
+    "NgRelay",
+    "NoRelay",
+    "Relay",
+    "RelayUnavailable",
+    "bdecode",
+    "bencode",
+]
+
+log = logging.getLogger(__name__)
 
 Address = tuple[str, int]
 
@@ -27,6 +44,10 @@ class NgError(Exception):
 
 class RelayUnavailable(NgError):  # noqa: N818 (a state of the relay)
     """No relay answers."""
+
+
+class CommandUnknown(NgError):  # noqa: N818 (a state of the relay)
+    """The relay does not know the command; told once in the log. Calls go on without what it would have done."""
 
 
 class Relay(Protocol):
@@ -113,6 +134,7 @@ class NgRelay(asyncio.DatagramProtocol):
         """Those that did not answer when last spoken to."""
         self._doubtful: dict[str, set[tuple[str, int]]] = {}
         """By call: relays that answered nothing, and may hold something of it all the same."""
+        self._abilities: dict[Address, Abilities] = {}
         self._transport: asyncio.DatagramTransport | None = None
 
     async def start(self) -> None:
@@ -164,7 +186,7 @@ class NgRelay(asyncio.DatagramProtocol):
                 "received-from": received,
                 "replace": ["origin"],
                 "ICE": "remove",
-                "flags": ["watched"],  # ours: the relay may drop the call if we ask no more; others ignore it
+                "flags": ["watched"],
             },
         )
         rewritten = answer.get("sdp")
@@ -187,16 +209,35 @@ class NgRelay(asyncio.DatagramProtocol):
     async def query(self, call_id: str) -> Mapping[str, object] | None:
         """See `Relay`."""
         try:
-            return await self._command(call_id, {"command": "query", "call-id": call_id})
+            report = await self._command(call_id, {"command": "query", "call-id": call_id})
         except RelayUnavailable:
             raise
         except NgError:
             return None
+        self._abilities_of(call_id).learn("watched", report)
+        return report
 
     async def play(self, call_id: str, tag: str, wav: bytes, times: int) -> None:
-        """See `Relay`."""
+        """See `Relay`. Where the relay itself does not keep the other sound back, it returns when the piece is over."""
+        abilities, others = self._abilities_of(call_id), list[str]()
         command = {"command": "play media", "call-id": call_id, "from-tag": tag, "blob": wav, "repeat-times": times}
-        await self._command(call_id, {**command, "flags": ["block-egress"]})
+        try:
+            if abilities.takes("block-egress") is False and not abilities.lacks("play media"):
+                others = _others(await self.query(call_id) or {}, tag)
+                await self._for_each("block media", call_id, others)
+            await self._command(call_id, {**command, "flags": ["directional", "block-egress"]})
+            if abilities.takes("block-egress") is None and (report := await self.query(call_id)) is not None:
+                others = [] if abilities.learn("block-egress", report) else _others(report, tag)
+                await self._for_each("block media", call_id, others)
+            if others:
+                await asyncio.sleep(times * _wav_seconds(wav))
+        finally:
+            await self._for_each("unblock media", call_id, others)
+
+    async def _for_each(self, command: str, call_id: str, parties: list[str]) -> None:
+        for tag in parties:
+            with suppress(NgError):  # a fork that has gone, or the whole call
+                await self._for_party((command,), call_id, tag)
 
     async def hold_back(self, call_id: str, tag: str) -> None:
         """See `Relay`. Both commands are rtpengine's: `block media` alone would let keys pass."""
@@ -207,8 +248,11 @@ class NgRelay(asyncio.DatagramProtocol):
         await self._for_party(("unblock media", "unblock DTMF"), call_id, tag)
 
     async def _for_party(self, commands: tuple[str, ...], call_id: str, tag: str) -> None:
-        for command in commands:
-            await self._command(call_id, {"command": command, "call-id": call_id, "from-tag": tag})
+        """Those of the commands that the relay knows, of the party alone (new versions: by `directional` only)."""
+        for name in commands:
+            command = {"command": name, "call-id": call_id, "from-tag": tag, "flags": ["directional"]}
+            with suppress(CommandUnknown):
+                await self._command(call_id, command)
 
     async def ping(self) -> bool:
         """Whether a relay answers."""
@@ -220,6 +264,30 @@ class NgRelay(asyncio.DatagramProtocol):
     async def answers(self, address: Address) -> bool:
         """Whether one relay answers."""
         return await self._exchange(address, bencode({"command": "ping"})) is not None
+
+    async def missing(self, address: Address) -> list[str] | None:
+        """Which commands of `COMMANDS` a relay does not know; None: it does not answer."""
+        if not await self.answers(address):
+            return None
+        found = []
+        for name in COMMANDS:
+            payload = await self._exchange(address, bencode({"command": name, "call-id": "-", "from-tag": "-"}))
+            with suppress(NgError):
+                answer = bdecode(payload or b"")
+                if isinstance(answer, dict) and is_unknown(_reason(answer)):
+                    found.append(name)
+        return found
+
+    def relearn(self, address: Address) -> None:
+        """Forget what a relay can: another one may be in its place."""
+        self._abilities.pop(address, None)
+
+    def _abilities_at(self, address: Address) -> Abilities:
+        return self._abilities.setdefault(address, Abilities())
+
+    def _abilities_of(self, call_id: str) -> Abilities:
+        place = self._chosen.get(call_id)
+        return Abilities() if place is None else self._abilities_at(place)
 
     def relay_of(self, call_id: str) -> Address | None:
         """The relay that has a call."""
@@ -241,10 +309,14 @@ class NgRelay(asyncio.DatagramProtocol):
         return tuple(sorted(turned, key=self.is_away))
 
     async def _command(self, call_id: str, command: Mapping[str, object]) -> Mapping[str, object]:
-        known, begins = self._chosen.get(call_id), command["command"] == "offer"
+        name = str(command["command"])
+        known, begins = self._chosen.get(call_id), name == "offer"
         for address in (known,) if known else self._candidates(call_id):
+            abilities = self._abilities_at(address)
+            if abilities.lacks(name):
+                raise CommandUnknown(f"the relay does not know {name}")
             tries = _TRY_SECONDS[:1] if begins and self.is_away(address) else ()
-            payload = await self._exchange(address, bencode(command), tries)
+            payload = await self._exchange(address, bencode(abilities.fit(command)), tries)
             if payload is None:
                 if begins:
                     self._doubtful.setdefault(call_id, set()).add(address)
@@ -255,9 +327,16 @@ class NgRelay(asyncio.DatagramProtocol):
             if not isinstance(answer, dict):
                 raise NgError("malformed answer")
             if answer.get("result") == b"error":
-                raise NgError(bytes(answer.get("error-reason", b"")).decode("utf-8", "replace"))
+                raise self._refusal(address, name, _reason(answer))
             return answer
         raise RelayUnavailable("no media relay answers")
+
+    def _refusal(self, address: Address, command: str, reason: str) -> NgError:
+        abilities = self._abilities_at(address)
+        if (missed := abilities.refused(command, reason)) is not None:
+            text = "a media relay does not know a command"
+            log.warning(text, extra={"relay": address, "command": command, "missed": missed})
+        return CommandUnknown(reason) if abilities.lacks(command) else NgError(reason)
 
     def _marked(self, address: tuple[str, int], cookie: bytes, payload: bytes) -> bytes:
         """A command as its relay takes it; made anew for each repetition, as a mark has its time."""
@@ -278,7 +357,9 @@ class NgRelay(asyncio.DatagramProtocol):
                 self._transport.sendto(cookie + b" " + self._marked(address, cookie, payload), address)
                 done, _ = await asyncio.wait((future,), timeout=seconds)
                 if done:
-                    self._away.discard(address)
+                    if address in self._away:
+                        self._away.discard(address)
+                        self.relearn(address)
                     return future.result()
             self._away.add(address)
             return None
@@ -289,6 +370,23 @@ class NgRelay(asyncio.DatagramProtocol):
 def _mark(secret: bytes, at: bytes, cookie: bytes, payload: bytes) -> bytes:
     """What a relay of ours reads before a command: see `media.relay.ng_mark`, which imports nothing from here."""
     return hmac.digest(secret, b"%s %s %s" % (at, cookie, payload), "sha256").hex().encode()
+
+
+def _reason(answer: Mapping[str, object]) -> str:
+    """Why a command was refused."""
+    reason = answer.get("error-reason")
+    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else ""
+
+
+def _others(report: Mapping[str, object], tag: str) -> list[str]:
+    """The parties of a call but one, by what `query` tells of it."""
+    names = (each.get("tag") for each in tags(report))
+    return [name.decode() for name in names if isinstance(name, bytes) and name not in (b"", tag.encode())]
+
+
+def _wav_seconds(wav: bytes) -> float:
+    with wave.open(io.BytesIO(wav)) as file:
+        return float(file.getnframes() / file.getframerate())
 
 
 def bencode(value: object) -> bytes:

@@ -99,6 +99,8 @@ class RelayWatch:
             if known is not None:
                 self._known_at[call.call_id] = asked_at
             elif call.state is CallState.ANSWERED:
+                if place is not None:
+                    relay.relearn(place)  # it was started anew, between two pings perhaps
                 self._end(call, "No media", 0.0)
         self._known_at = {key: at for key, at in self._known_at.items() if key in self._control.calls}
 

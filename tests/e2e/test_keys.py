@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keys that are pressed in a call arrive on the other side.
 
-As telephone events they are tried with our relay only: rtpengine 10.5 sends PJSUA's events on late, behind the sound
-that follows them, and PJSUA passes over what comes so. `tests/switch` sends events through both.
+As telephone events they are tried with our relay only: the timestamps of PJSUA's events run ahead of the clock,
+rtpengine 10.5 waits for them, and PJSUA passes over what comes behind later sound (docs/testing.md). `tests/switch`
+sends events through both.
 """
 
 from __future__ import annotations
