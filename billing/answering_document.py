@@ -48,7 +48,7 @@ def read_answering(account: Reader) -> dict[str, Any] | None:
     """The section `answering` of an account; None where it has none."""
     if not account.has("answering"):
         return None
-    fields = Reader(account.value("answering") or {}, account.where("answering"), account.problems)
+    fields = Reader(account.bare("answering") or {}, account.where("answering"), account.problems)
     found = fields.given(
         mode=fields.choice("mode", MODES),
         ring_seconds=fields.integer("ring_seconds", least=1, most=MOST_SECONDS),
@@ -85,13 +85,13 @@ def _without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _forwards(account: Reader) -> dict[str, Any] | None:
-    value = account.value("forward")
+    value = account.bare("forward")
     if value is None:
         return None
     fields = Reader(value, account.where("forward"), account.problems)
     forwards: dict[str, Any] = {}
     for trigger in TRIGGERS:
-        written = fields.value(trigger)
+        written = fields.bare(trigger)
         if not fields.has(trigger):
             continue
         if written is None:
@@ -106,7 +106,7 @@ def _forwards(account: Reader) -> dict[str, Any] | None:
 
 
 def _follow_me(account: Reader) -> dict[str, Any] | None:
-    value = account.value("follow_me")
+    value = account.bare("follow_me")
     if value is None:
         return None
     if isinstance(value, list):
@@ -153,7 +153,7 @@ def _user(to: str) -> str:
 
 
 def _period(fields: Reader) -> dict[str, Any]:
-    days = fields.value("days")
+    days = fields.bare("days")
     listed = [days] if isinstance(days, str) else days or []
     if not isinstance(listed, list) or any(not isinstance(day, str) or day not in DAYS for day in listed):
         fields.problem("days", f"{shown(days)} are not days such as mon, tue")

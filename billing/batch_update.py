@@ -125,7 +125,7 @@ def _adjustment(fields: Reader) -> Decimal | None:
     """What every owner gains: `+5`, or loses: `-5`."""
     if not fields.has("balance"):
         return None
-    value = str(fields.value("balance"))
+    value = str(fields.bare("balance"))
     gain = amount(value)
     if gain:
         return gain

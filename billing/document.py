@@ -207,7 +207,7 @@ def _tariff(fields: Reader, base: Path | None) -> TariffSpec:
     rates = read_list(fields, "rates", _rate) if fields.has("rates") else None
     file = fields.optional_text("rates_file", most=LONGEST_PATH)
     once = Once("rate")
-    written = fields.value("rates")
+    written = fields.bare("rates")
     for index, (rate, element) in enumerate(zip(rates or (), written if rates else (), strict=True)):
         path = f"{fields.where('rates')}[{index}]"
         if any(problem.startswith(f"{path}.") for problem in fields.problems[-MOST_PROBLEMS:]):
@@ -329,7 +329,7 @@ def _account(fields: Reader, reserved: Reserved) -> AccountSpec:
 
 
 def _kind(fields: Reader) -> str | None:
-    if fields.value("kind") == "voucher":
+    if fields.bare("kind") == "voucher":
         fields.problem("kind", "vouchers are no accounts: `softswitch vouchers generate` makes them")
         return None
     return fields.choice("kind", ("debit", "credit", "subordinate"))

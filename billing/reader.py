@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the fields of a mapping; mistakes are collected with their path instead of raised one by one."""
+"""Reads the fields of a mapping; mistakes are collected with their path instead of raised one by one.
+
+`Fields` is what the documents of `softswitch apply` (`Reader`) and the configuration (`softswitch.config.document`)
+have in common: where a field stands, and which fields nobody knows.
+"""
 
 from __future__ import annotations
 
 import difflib
+from abc import ABC, abstractmethod
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,9 +18,9 @@ from billing.values import MONEY_DECIMALS
 from billing_client.rules.numbering import digits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-__all__ = ["Once", "Reader", "place_of", "read_list", "shown"]
+__all__ = ["Fields", "Once", "Reader", "did_you_mean", "place_of", "read_list", "shown"]
 
 Item = TypeVar("Item")
 
@@ -23,29 +28,59 @@ PREFIX_DIGITS = 18
 LONGEST_TEXT = 120
 LONGEST_SHOWN = 60
 LONGEST_INTEGER_BITS = 256
-TRUE = frozenset({"true", "yes", "on"})
-FALSE = frozenset({"false", "no", "off"})
 
 
-class Reader:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """` (did you mean "udp"?)` for the nearest known word, or nothing."""
+    spelled = {candidate.lower(): candidate for candidate in known}
+    near = difflib.get_close_matches(word.lower(), spelled, n=1)
+    return f' (did you mean "{spelled[near[0]]}"?)' if near else ""
+
+
+class Fields(ABC):
+    """The fields of one mapping, which knows its path and which of its fields were asked for."""
+
+    def __init__(self, mapping: Mapping[str, Any], path: str) -> None:
+        self.path = path
+        self._mapping = mapping
+        self._asked: set[str] = set()
+
+    @abstractmethod
+    def problem(self, field: str, text: str) -> None:
+        """Note a mistake in a field."""
+
+    def where(self, field: str) -> str:
+        """The path of a field."""
+        return f"{self.path}.{field}" if self.path else field
+
+    def bare(self, field: str) -> Any:
+        """The value of a field as it stands; None: it is absent or null."""
+        self._asked.add(field)
+        return self._mapping.get(field)
+
+    def end(self) -> None:
+        """Name the fields that nobody asked for."""
+        known = frozenset(self._asked)
+        for field in self._mapping:
+            if field not in known:
+                hint = did_you_mean(str(field), known)
+                others = f"; known here: {', '.join(sorted(known))}" if known and not hint else ""
+                self.problem(str(field), f"unknown key{hint}{others}")
+
+
+class Reader(Fields):
     """One mapping at `path`; every getter returns None (or an empty text) for a field that is absent or wrong."""
 
     def __init__(self, mapping: object, path: str, problems: list[str]) -> None:
         """Anything but a mapping is a mistake by itself."""
-        self.path = path
+        super().__init__(mapping if isinstance(mapping, dict) else {}, path)
         self.problems = problems
-        self._asked: set[str] = set()
-        self._mapping: Mapping[str, Any] = mapping if isinstance(mapping, dict) else {}
         if not isinstance(mapping, dict):
             problems.append(f"{path or 'document'}: is not a mapping of fields to values")
 
     def problem(self, field: str, text: str) -> None:
         """Note a mistake in a field."""
         self.problems.append(f"{self.where(field)}: {text}")
-
-    def where(self, field: str) -> str:
-        """The path of a field."""
-        return f"{self.path}.{field}" if self.path else field
 
     def has(self, field: str) -> bool:
         """True if the field is there, be it empty."""
@@ -55,21 +90,9 @@ class Reader:
         """Those values whose fields are there; a field set to null counts."""
         return {field: value for field, value in values.items() if field in self._mapping}
 
-    def end(self) -> None:
-        """Name the fields that nobody asked for."""
-        for field in self._mapping:
-            if field not in self._asked:
-                near = difflib.get_close_matches(str(field), self._asked, n=1)
-                self.problem(str(field), "is unknown" + (f"; did you mean {near[0]}?" if near else ""))
-
-    def value(self, field: str) -> Any:
-        """The bare value."""
-        self._asked.add(field)
-        return self._mapping.get(field)
-
     def text(self, field: str, *, required: bool = False, most: int = LONGEST_TEXT) -> str:
         """A text of at most so many characters, none of which is a line end or another control character."""
-        value = self.value(field)
+        value = self.bare(field)
         if isinstance(value, str | int) and not isinstance(value, bool):
             return self._checked(field, _digits_of(value), required=required, most=most)
         if value is not None:
@@ -91,17 +114,14 @@ class Reader:
 
     def optional_text(self, field: str, *, most: int = LONGEST_TEXT) -> str | None:
         """A text; None if absent."""
-        return None if self.value(field) is None else self.text(field, most=most)
+        return None if self.bare(field) is None else self.text(field, most=most)
 
     def choice(self, field: str, choices: Sequence[str]) -> str | None:
         """One of a few words."""
-        value = self.value(field)
+        value = self.bare(field)
         if value is None or value in choices:
             return None if value is None else str(value)
-        near = difflib.get_close_matches(str(value), choices, n=1)
-        self.problem(
-            field, f"{shown(value)} is none of {', '.join(choices)}" + (f"; did you mean {near[0]}?" if near else "")
-        )
+        self.problem(field, f"{shown(value)} is none of {', '.join(choices)}{did_you_mean(str(value), choices)}")
         return None
 
     def digits(self, field: str, *, plus: bool = False) -> str:
@@ -116,7 +136,7 @@ class Reader:
 
     def money(self, field: str) -> Decimal | None:
         """An amount, 0 or more."""
-        value = self.value(field)
+        value = self.bare(field)
         if value is None or value == "":
             return None
         found = None if isinstance(value, bool) else values.amount(_digits_of(value))
@@ -135,7 +155,7 @@ class Reader:
 
     def integer(self, field: str, *, least: int, most: int = 2**31 - 1) -> int | None:
         """A whole number within bounds."""
-        value = self.value(field)
+        value = self.bare(field)
         if value is None or value == "":
             return None
         found = values.whole_number(_digits_of(value)) if isinstance(value, str | int) else None
@@ -146,19 +166,18 @@ class Reader:
 
     def flag(self, field: str) -> bool | None:
         """True or false."""
-        value = self.value(field)
+        value = self.bare(field)
         if value is None or value == "":
             return None
-        word = str(value).lower()
-        if word not in TRUE | FALSE:
+        found = values.flag(str(value))
+        if found is None:
             self.problem(field, f"{shown(value)} is not true or false")
-            return None
-        return word in TRUE
+        return found
 
     def is_flag(self, field: str) -> bool:
         """Whether true or false stands where a mapping might."""
-        value = self.value(field)
-        return isinstance(value, bool) or (isinstance(value, str) and value.lower() in TRUE | FALSE)
+        value = self.bare(field)
+        return isinstance(value, bool) or (isinstance(value, str) and values.flag(value) is not None)
 
     def day(self, field: str) -> date | None:
         """A date."""
@@ -169,7 +188,7 @@ class Reader:
         return self._moment(field, values.instant)
 
     def _moment(self, field: str, read: Callable[[str], Item | None]) -> Item | None:
-        value = self.value(field)
+        value = self.bare(field)
         if value is None or value == "":
             return None
         found = read(value.isoformat() if isinstance(value, date) else str(value))
@@ -231,7 +250,7 @@ def read_list(
 
     `key` is the field that names an item: no two have the same.
     """
-    value = reader.value(field)
+    value = reader.bare(field)
     if value is None:
         return ()
     if not isinstance(value, list):
@@ -245,8 +264,8 @@ def read_list(
         fields = Reader(mapping, f"{reader.where(field)}[{index}]", reader.problems)
         items.append(read(fields))
         fields.end()
-        if key and isinstance(fields.value(key), str | int) and fields.value(key) != "":
-            twice = once.second(str(fields.value(key)), place_of(element, fields.path))
+        if key and isinstance(fields.bare(key), str | int) and fields.bare(key) != "":
+            twice = once.second(str(fields.bare(key)), place_of(element, fields.path))
             if twice is not None:
                 fields.problem(key, twice)
     return tuple(items)

@@ -12,13 +12,14 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Final
 
-__all__ = ["MONEY_DECIMALS", "amount", "day", "instant", "whole_number"]
+__all__ = ["MONEY_DECIMALS", "amount", "day", "flag", "instant", "whole_number"]
 
 MONEY_DECIMALS: Final = 5
 _WHOLE_DIGITS: Final = 15
 """With the decimals what a column of money holds."""
 _AMOUNT: Final = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?")
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
+_FLAGS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INSTANT: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -43,6 +44,11 @@ def amount(written: str) -> Decimal | None:
 def whole_number(written: str) -> int | None:
     """A whole number of at most 18 digits; None: it is none."""
     return int(written) if _WHOLE.fullmatch(written.strip()) else None
+
+
+def flag(written: str) -> bool | None:
+    """True or false, in any case; None: it is neither."""
+    return _FLAGS.get(written.lower())
 
 
 def day(written: str) -> date | None:

@@ -42,7 +42,7 @@ def read_voicemail(account: Reader, number: str) -> VoicemailSpec | None:
         return None
     if account.is_flag("voicemail"):
         return VoicemailSpec({"enabled": account.flag("voicemail")}, None)
-    fields = Reader(account.value("voicemail"), account.where("voicemail"), account.problems)
+    fields = Reader(account.bare("voicemail"), account.where("voicemail"), account.problems)
     columns = fields.given(
         enabled=fields.flag("enabled") is not False,
         ask_pin=fields.flag("ask_pin") or False,
@@ -76,7 +76,7 @@ def _operator(fields: Reader) -> str:
 
 
 def _addresses(fields: Reader) -> list[str]:
-    value = fields.value("email")
+    value = fields.bare("email")
     found = [value] if isinstance(value, str) else value or []
     if not isinstance(found, list) or len(found) > MOST_ADDRESSES:
         fields.problem("email", f"is not a list of up to {MOST_ADDRESSES} addresses")

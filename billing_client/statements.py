@@ -89,7 +89,10 @@ SELECT count(*)
 WRITE_BINDINGS = "SELECT write_bindings($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
 WRITE_TRACES = "SELECT write_traces($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 PRUNE_TRACES = "SELECT prune_traces($1, $2)"
-MESSAGE_COUNTS = "SELECT * FROM message_counts($1)"
+MESSAGE_COUNTS = """
+SELECT c.name, c.new, c.old, c.new_urgent, c.old_urgent,
+       ARRAY(SELECT o.name FROM billing_alias o WHERE o.account_id = n.account_id AND o.allow_authentication)::text[]
+  FROM message_counts($1) c JOIN billing_alias n ON n.name = c.name"""
 HEARTBEAT = "SELECT FROM heartbeat($1)"
 
 ANNOUNCE_CALLS = "SELECT pg_notify('softswitch_calls', message) FROM unnest($1::text[]) AS message"
@@ -105,9 +108,6 @@ SELECT aor, key, contact, received, path::text[], expires_at, q, call_id, cseq, 
   FROM billing_binding
  WHERE node = $1 AND expires_at > now() AND (aor, key) > ($2, $3)
  ORDER BY aor, key LIMIT $4"""
-ACCOUNT_NUMBERS = """
-SELECT n.name, a.number FROM billing_alias n JOIN billing_account a ON a.id = n.account_id
- WHERE n.name = ANY ($1::text[])"""
 GATEWAYS = """
 SELECT id, name, host, port, transport, enabled, inbound, outbound, any_port, username, password,
        number_format, forwarded_caller, identifies

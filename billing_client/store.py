@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from billing_client import rows, statements
 from billing_client.gathering import Gathering
+from billing_client.lamps import LampCursor, lamps
 from billing_client.listener import Listener
 from billing_client.mailboxes.words import MessageCounts
 from billing_client.pool import Pool
@@ -315,7 +316,11 @@ class Store:
     async def message_counts(self, numbers: Sequence[str]) -> dict[str, MessageCounts]:
         """What the lamps of these numbers (accounts or aliases) show; without those that have no mailbox."""
         found = await self._pool.fetch(statements.MESSAGE_COUNTS, [rows.name(number) for number in numbers])
-        return {name: MessageCounts(*counts) for name, *counts in found}
+        return {row[0]: MessageCounts(row[1], row[2], row[3], row[4], tuple(row[5])) for row in found}
+
+    async def lamps(self, after: LampCursor, limit: int) -> tuple[list[str], LampCursor | None]:
+        """Accounts whose lamps may be lit, a page at a time: see `billing_client.lamps`."""
+        return await lamps(self._pool, after, limit)
 
     async def write_subscriptions(self, upserts: Sequence[SubscriptionRow], gone: Sequence[str]) -> None:
         """Insert or replace subscriptions of this node, each once, then remove others, given by their tags."""
@@ -328,11 +333,6 @@ class Store:
         """
         found = await self._pool.fetch(RESUME_SUBSCRIPTIONS, self._node, after, limit, CSEQ_LEAP)
         return [subscription(row) for row in found]
-
-    async def account_numbers(self, names: Sequence[str]) -> dict[str, str]:
-        """The number of the account that each of these names leads to; names of nobody are left out."""
-        found = await self._pool.fetch(statements.ACCOUNT_NUMBERS, list(map(rows.name, names)))
-        return {row["name"]: row["number"] for row in found}
 
     # Records for explaining calls
 

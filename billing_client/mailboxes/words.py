@@ -127,6 +127,8 @@ class MessageCounts:
     """In all other folders."""
     new_urgent: int
     old_urgent: int
+    names: tuple[str, ...] = field(default=(), compare=False)
+    """By which phones of the account may log in: its number and aliases."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,7 +50,7 @@ def read_access_numbers(
             with section.section(key) as options:
                 target = options.value("app", _application_or_menu(applications), "")
                 if not options.has("app"):
-                    section.complain(key, "needs app, the application that it leads to")
+                    section.problem(key, "needs app, the application that it leads to")
                 targets[key] = target
                 if target and target not in WITH_OPTIONS:
                     _without_options(options, target)
@@ -58,7 +58,7 @@ def read_access_numbers(
                     cards[key] = _card(options)
             if key in cards and cards[key].one_stage:
                 if target != ONE_STAGE:
-                    options.complain("one_stage", f"goes with app: {ONE_STAGE} only")
+                    options.problem("one_stage", f"goes with app: {ONE_STAGE} only")
                 targets[f"{key}%"] = target
     return targets, cards
 
@@ -67,9 +67,9 @@ def _check_number(section: Section, key: str) -> None:
     """Whether a number can be dialled as it is written: what arrives is in one spelling."""
     found = read(key)
     if found.kind not in ("number", "code", "name"):
-        section.complain(key, f'"{key}" cannot be dialled')
+        section.problem(key, f'"{key}" cannot be dialled')
     elif found.text != key:
-        section.complain(key, f'what is dialled arrives as "{found.text}": write it so')
+        section.problem(key, f'what is dialled arrives as "{found.text}": write it so')
 
 
 def _application_or_menu(applications: Sequence[str]) -> Callable[[str], str]:
@@ -85,7 +85,7 @@ def _application_or_menu(applications: Sequence[str]) -> Callable[[str], str]:
 def _without_options(options: Section, target: str) -> None:
     for word in options.words():
         if word != "app":
-            options.complain(word, f"{target} has no options here")
+            options.problem(word, f"{target} has no options here")
 
 
 def _card(options: Section) -> CardSettings:
@@ -131,7 +131,7 @@ def _card(options: Section) -> CardSettings:
     )
     if found.min_auth_code_length > found.max_auth_code_length:
         longest = "min_auth_code_length" if options.has("min_auth_code_length") else "max_auth_code_length"
-        options.complain(longest, f"no code has {found.min_auth_code_length} to {found.max_auth_code_length} digits")
+        options.problem(longest, f"no code has {found.min_auth_code_length} to {found.max_auth_code_length} digits")
     return found
 
 
@@ -149,7 +149,7 @@ def read_sms(section: Section) -> SmsSettings | None:
         with section.section("options") as options:
             given = {key: options.value(key, text, "") for key in options.words()}
         if given and not section.has("adapter"):
-            section.complain("options", "needs adapter, which gets them")
+            section.problem("options", "needs adapter, which gets them")
     return SmsSettings(adapter=found, options=given) if found else None
 
 

@@ -8,10 +8,11 @@ from datetime import date
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
+from billing.reader import did_you_mean
 from ivr.apps.menu.hours import DAYS, Hours, Span
 from ivr.apps.menu.settings import Closed, Menu, Target
 from softswitch.config import values
-from softswitch.config.document import WrongValueError, did_you_mean
+from softswitch.config.document import WrongValueError
 from softswitch.config.values import boolean, choice, integer, number, text
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def read_menus(section: Section, applications: Sequence[str]) -> dict[str, Menu]
         for name, menu in menus.items():
             for where, target in _targets(menu):
                 if target.menu is not None and target.menu not in menus:
-                    path = f"{section.path_of(name)}.{where}.menu"
+                    path = f"{section.where(name)}.{where}.menu"
                     section.document.warn_at(
                         path, f'there is no menu "{target.menu}"{did_you_mean(target.menu, menus)}'
                     )
@@ -62,7 +63,7 @@ def _menu(section: Section, applications: Sequence[str]) -> Menu:
         by_extension = section.value("dial_by_extension", boolean, False)
         digits = section.value("extension_digits", integer(2, MOST_DIGITS), USUAL_DIGITS)
         if section.has("extension_digits") and not by_extension:
-            section.complain("extension_digits", "does nothing without dial_by_extension: true")
+            section.problem("extension_digits", "does nothing without dial_by_extension: true")
         return Menu(
             greeting=section.value("greeting", sound_beside(section), plain.greeting),
             language=section.value("language", values.name, None),
@@ -79,11 +80,11 @@ def _menu(section: Section, applications: Sequence[str]) -> Menu:
 
 def _key(keys: Section, key: str, applications: Sequence[str]) -> Target:
     if key not in set("0123456789*#"):
-        keys.complain(key, f'"{key}" is no key of a telephone: 0 to 9, "*" or "#"')
+        keys.problem(key, f'"{key}" is no key of a telephone: 0 to 9, "*" or "#"')
     with keys.section(key) as section:
         target = _target(keys, key, section, applications)
         if not any(section.has(word) for word in TARGETS):
-            keys.complain(key, ONE_OF)
+            keys.problem(key, ONE_OF)
     return target
 
 
@@ -96,9 +97,9 @@ def _target(parent: Section, key: str, section: Section, applications: Sequence[
         mailbox=section.value("mailbox", _number, None),
     )
     if sum(section.has(word) for word in TARGETS) > 1:
-        parent.complain(key, ONE_OF)
+        parent.problem(key, ONE_OF)
     if found.mailbox is not None and found.app != "voicemail":
-        section.complain("mailbox", "goes with app: voicemail only")
+        section.problem("mailbox", "goes with app: voicemail only")
     return found
 
 
@@ -109,7 +110,7 @@ def _hours(menu: Section, applications: Sequence[str]) -> tuple[Hours | None, Cl
         with section.section("open") as days:
             opened = _opened(days)
         if not section.has("open"):
-            menu.complain("hours", 'has no open, such as {mon-fri: "08:00-17:00"}')
+            menu.problem("hours", 'has no open, such as {mon-fri: "08:00-17:00"}')
         holidays = section.values("holidays", _holiday, ())
         with section.section("closed") as shut:
             greeting = shut.value("greeting", sound_beside(section), None)
@@ -140,7 +141,7 @@ def _days(section: Section, words: str) -> Iterator[int]:
         first, dash, last = (word.strip() for word in part.partition("-"))
         wrong = next((word for word in (first, last if dash else first) if word not in DAYS), None)
         if wrong is not None:
-            section.complain(words, f'"{wrong}" is no day: mon to sun, or daily{did_you_mean(wrong, DAYS)}')
+            section.problem(words, f'"{wrong}" is no day: mon to sun, or daily{did_you_mean(wrong, DAYS)}')
             return
         begin, end = DAYS.index(first), DAYS.index(last if dash else first)
         yield from (day % 7 for day in range(begin, end + 1 if end >= begin else end + 8))

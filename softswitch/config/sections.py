@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from billing.reader import did_you_mean
 from ivr.apps import DIALLED
 from softswitch.config import values
 from softswitch.config.access import check_receipts, read_access_numbers, read_sms
-from softswitch.config.document import WrongValueError, did_you_mean
+from softswitch.config.document import WrongValueError
 from softswitch.config.menus import read_menus
 from softswitch.config.model import (
     Configuration,
@@ -174,7 +175,7 @@ def _subscription(section: Section) -> Subscription:
 def _check_default(section: Section, found: Registration | Subscription) -> None:
     if not found.min_expires <= found.default_expires <= found.max_expires:
         section.document.complain_at(
-            section.path_of("default_expires"),
+            section.where("default_expires"),
             f"{found.default_expires} must lie between min_expires ({found.min_expires}) "
             f"and max_expires ({found.max_expires})",
         )
@@ -189,7 +190,7 @@ def _session_timer(section: Section) -> SessionTimer:
         )
     if found.expires < found.min_se:
         section.document.complain_at(
-            section.path_of("expires"), f"{found.expires} is less than min_se ({found.min_se}); RFC 4028 section 4"
+            section.where("expires"), f"{found.expires} is less than min_se ({found.min_se}); RFC 4028 section 4"
         )
     return found
 
@@ -325,7 +326,7 @@ def _check_access_menus(section: Section, numbers: Mapping[str, str], menus: Map
     for number_, target in numbers.items():
         name = target.removeprefix("menu:")
         if target.startswith("menu:") and name not in menus:
-            path = f"{section.path_of('access_numbers')}.{number_}"
+            path = f"{section.where('access_numbers')}.{number_}"
             section.document.warn_at(path, f'there is no menu "{name}"{did_you_mean(name, menus)}')
 
 
@@ -345,11 +346,11 @@ def _voicemail(section: Section) -> Voicemail:
             password = email.value("password", text, "")
             starttls = email.value("starttls", boolean, plain.email_starttls)
             if smtp and not sender:
-                email.complain("smtp", 'needs "from", the address that e-mails come from')
+                email.problem("smtp", 'needs "from", the address that e-mails come from')
             if bool(user) != bool(password):
-                email.complain("user" if user else "password", "user and password go together")
+                email.problem("user" if user else "password", "user and password go together")
             if user and smtp and not starttls and smtp.host not in {"localhost", "127.0.0.1", "::1"}:
-                email.document.warn_at(email.path_of("user"), "the password travels in clear: set starttls to true")
+                email.document.warn_at(email.where("user"), "the password travels in clear: set starttls to true")
         return Voicemail(
             keys=section.value("keys", choice("comedian", "freeswitch"), plain.keys),
             max_messages=section.value("max_messages", integer(1, 10_000), plain.max_messages),

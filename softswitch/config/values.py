@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import TYPE_CHECKING, TypeVar
 
-from billing.values import amount
+from billing.reader import did_you_mean
+from billing.values import amount, flag, whole_number
 from billing_client.rules.numbering import digits_of, read
-from softswitch.config.document import WrongValueError, did_you_mean
+from softswitch.config.document import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,8 +42,6 @@ __all__ = [
 ]
 
 Number = TypeVar("Number", int, float)
-TRUE = frozenset({"true", "yes", "on"})
-FALSE = frozenset({"false", "no", "off"})
 LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 
 
@@ -98,19 +97,20 @@ def sender(value: str) -> str:
 
 
 def boolean(value: str) -> bool:
-    lowered = value.lower()
-    if lowered not in TRUE | FALSE:
+    found = flag(value)
+    if found is None:
         raise WrongValueError(f'expected true or false, not "{value}"')
-    return lowered in TRUE
+    return found
 
 
 def integer(least: int, most: int) -> Callable[[str], int]:
     """Whole numbers from `least` to `most`."""
 
     def parse(value: str) -> int:
-        if not re.fullmatch(r"-?[0-9]{1,18}", value.strip()):
+        found = whole_number(value)
+        if found is None:
             raise WrongValueError(f'expected a whole number, not "{value}"')
-        return _within(int(value), least, most)
+        return _within(found, least, most)
 
     return parse
 

@@ -41,7 +41,7 @@ def read_vouchers(section: Section) -> Vouchers:
             external=stores,
         )
     if not found.encrypt and found.id_digits < LEAST_PLAIN_DIGITS:
-        path = section.path_of("id_digits" if section.has("id_digits") else "encrypt")
+        path = section.where("id_digits" if section.has("id_digits") else "encrypt")
         section.document.warn_at(
             path, f"without a password, ids of {found.id_digits} digits are easy to guess: {LEAST_PLAIN_DIGITS} or more"
         )
@@ -52,7 +52,7 @@ def _store(external: Section, name: str) -> VoucherStoreSettings:
     try:
         values.name(name)
     except WrongValueError as wrong:
-        external.complain(name, str(wrong))
+        external.problem(name, str(wrong))
     with external.section(name) as section:
         adapter = section.value("adapter", _voucher_adapter, "" if section.has("adapter") else "http")
         with section.section("options") as options:
@@ -66,7 +66,7 @@ def _store(external: Section, name: str) -> VoucherStoreSettings:
             options=given,
         )
         if adapter == "http" and not section.has("url"):
-            external.complain(name, 'needs "url", where the store is asked')
+            external.problem(name, 'needs "url", where the store is asked')
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from billing_client.rules.lifecycle import refusal
@@ -89,6 +90,11 @@ class PartyMemory:
         self._changes = 0
 
     @property
+    def room(self) -> int:
+        """How many more are remembered before one has to give way."""
+        return max(0, self._limit - len(self._parties))
+
+    @property
     def changes(self) -> int:
         """How often something was dropped: an answer that was asked for before the last time may be old."""
         return self._changes
@@ -145,10 +151,12 @@ async def learn_registered(
 ) -> None:
     """Get to know registered accounts that have not called lately: they may have to dial 112 while the store is away.
 
-    Two at a time, with pauses, so that it costs next to nothing. Runs for ever.
+    Two at a time, with pauses, so that it costs next to nothing; and only while there is room: nobody who has called
+    gives way to one who has not. Runs for ever.
     """
     while True:
-        unknown = [] if reach.is_away else [name for name in names() if not memory.knows(name)]
+        room = 0 if reach.is_away else memory.room
+        unknown = list(islice((name for name in names() if not memory.knows(name)), room)) if room else []
         for first, second in zip(unknown[::2], [*unknown[1::2], ""], strict=False):
             changes = memory.changes
             try:

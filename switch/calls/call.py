@@ -192,7 +192,9 @@ class Call:
     def log_fields(self) -> dict[str, Any]:
         """For log records: which call this is."""
         payer = self.plan.payer if self.plan is not None else None
-        return {"call": self.call_id, "dialled": self.dialled, "account": payer.number if payer else None}
+        account = payer.number if payer else None
+        sip_call_id = self.invite.request.call_id
+        return {"call": self.call_id, "sip_call_id": sip_call_id, "dialled": self.dialled, "account": account}
 
     async def _handle(self, event: SessionEvent) -> None:
         match event:

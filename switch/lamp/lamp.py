@@ -22,7 +22,7 @@ from switch.sip.digest import Verdict
 from switch.sip.message.errors import ParseError
 from switch.sip.message.uri import Uri
 from switch.sip.message.validate import stateless_tag
-from switch.sip.message_summary import CONTENT_TYPE, NO_MESSAGES, PACKAGE, message_summary
+from switch.sip.message_summary import CONTENT_TYPE, NO_MESSAGES, PACKAGE, MessageCounts, message_summary
 from switch.sip.subscription import Notifier, Subscription, SubscriptionEnded, Wanted, read_subscribe
 
 if TYPE_CHECKING:
@@ -31,11 +31,10 @@ if TYPE_CHECKING:
     from billing_client.subscriptions import SubscriptionRow
     from billing_client.types import Parties, Subscriber
     from switch.calls.services import Services
-    from switch.lamp.news import Mailboxes
+    from switch.lamp.news import Counts, Mailboxes
     from switch.sip.dialog import DialogId
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import Request
-    from switch.sip.message_summary import MessageCounts
     from switch.sip.session import Outcome, SessionEvent
     from switch.sip.user_agent import Arrived
 
@@ -50,8 +49,6 @@ _SETTLE_SECONDS: Final = 0.5
 """A phone that has registered may subscribe next: then it need not be told twice."""
 _CSEQ_STEP: Final = 500
 """After so many NOTIFY requests a subscription is written down again (see `billing_client.store.CSEQ_LEAP`)."""
-_NAMES_AT_A_TIME: Final = 500
-_RETRY_SECONDS: Final = 1.0
 
 
 class Lamp:
@@ -66,12 +63,14 @@ class Lamp:
         self._aliases: dict[str, set[str]] = {}
         """Names other than its number by which phones of an account register here."""
         self._told: dict[str, MessageCounts] = {}
-        """What the phones of an account know."""
+        """What the phones of an account know, where a message is in its mailbox; other lamps are dark."""
         self._forced: set[str] = set()
         """Accounts with phones that are to be told even what has not changed."""
         self._missed: set[str] = set()
         """Accounts with phones that could not be told; they are when they register again."""
-        self._news = News(mailboxes, self._tell)
+        self._news = News(mailboxes, self._tell, clock=core.now)
+        self._named_at = core.now() + services.settings.registration.max_expires
+        """From then on every phone that is registered has told its name to this life, an alias or not."""
         self._records = Records(services.store, clock=time.time, now=core.now)
         self._unsolicited = Unsolicited(core, self._missed.add)
         self._notifier = Notifier(
@@ -98,7 +97,7 @@ class Lamp:
             await self._records.resume(self._resume)
         finally:
             self._resumed.set()
-        await self._tell_registered()
+        self._news.walk(forced=True)  # messages may have come and gone while nobody told the phones
 
     async def close(self) -> None:
         """Subscriptions stay: the next life of this node goes on with them."""
@@ -265,7 +264,6 @@ class Lamp:
             return  # it is of this life, and was written while we read
         subscription = Subscription(self._notifier, dialog, row.event, ends_at, owner=self, subject=row.account)
         self._add(subscription)
-        self._news.ask(row.account, bulk=True)
 
     def receive(self, event: SessionEvent) -> None:
         """A subscription is over."""
@@ -315,10 +313,11 @@ class Lamp:
     def mailbox_changed(self, number: str | None) -> None:
         """The store says that messages came, were heard or deleted; None: anywhere."""
         if number is None:
-            for each in {*self._of_account, *self._told}:
-                self._news.ask(each, bulk=True)
-        elif self._has_phones(number):
+            self._news.walk(list(self._told))
+        elif self._has_phones(number) or self._core.now() < self._named_at:
             self._news.ask(number)
+        else:
+            self._told.pop(number, None)
 
     def registered(self, subscriber: Subscriber, new: Sequence[str]) -> None:
         """A phone has registered; `new` are its bindings that are new, or whose phone has restarted."""
@@ -333,27 +332,11 @@ class Lamp:
         elif number in self._missed or any(subscription.is_waiting for subscription in subscriptions):
             self._force(number)
 
-    def _force(self, number: str, *, bulk: bool = False) -> None:
+    def _force(self, number: str) -> None:
         self._missed.discard(number)
         if self._has_phones(number):
             self._forced.add(number)
-            self._news.ask(number, bulk=bulk)
-
-    async def _tell_registered(self) -> None:
-        """After a start: phones that registered with this node's earlier life."""
-        names = self._services.location.names()
-        for first in range(0, len(names), _NAMES_AT_A_TIME):
-            batch = names[first : first + _NAMES_AT_A_TIME]
-            while True:
-                try:
-                    numbers = await self._services.store.account_numbers(batch)
-                    break
-                except StoreError:
-                    await asyncio.sleep(_RETRY_SECONDS)
-            for name, number in numbers.items():
-                if name != number:
-                    self._aliases.setdefault(number, set()).add(name)
-                self._force(number, bulk=True)
+            self._news.ask(number)
 
     def _names_of(self, number: str) -> Iterable[str]:
         aliases = self._aliases.get(number)
@@ -362,24 +345,41 @@ class Lamp:
     def _has_phones(self, number: str) -> bool:
         return number in self._of_account or any(map(self._services.location.has, self._names_of(number)))
 
-    def _tell(self, number: str, counts: MessageCounts | None) -> None:
+    def _learn_names(self, number: str, names: Sequence[str]) -> None:
+        """By what names phones of an account are registered that did so with this node's earlier life."""
+        for name in names:
+            if name != number and self._services.location.has(name):
+                self._aliases.setdefault(number, set()).add(name)
+
+    def _tell(self, number: str, found: Counts | None, is_forced: bool) -> None:
         """The store has said what is in a mailbox; None: the account has none."""
-        now = self._core.now()
+        if found is not None:
+            self._learn_names(number, found.names)
+        is_forced = is_forced or number in self._forced
+        self._forced.discard(number)
+        if not self._has_phones(number):
+            self._told.pop(number, None)
+            return
+        counts = (
+            NO_MESSAGES if found is None else MessageCounts(found.new, found.old, found.new_urgent, found.old_urgent)
+        )
         domain = self._services.settings.domains[0]
-        body = message_summary(str(Uri("sip", number, domain)), counts or NO_MESSAGES)
+        body = message_summary(str(Uri("sip", number, domain)), counts)
+        self._tell_subscribers(number, body)
+        if found is not None and (is_forced or self._told.get(number, NO_MESSAGES) != counts):
+            self._tell_registrations(number, domain, body)
+        if counts == NO_MESSAGES:
+            self._told.pop(number, None)
+        else:
+            self._told[number] = counts
+
+    def _tell_subscribers(self, number: str, body: bytes) -> None:
+        now = self._core.now()
         for subscription in tuple(self._of_account.get(number, ())):
             if subscription.owes_state or subscription.body != body:
                 outcome = subscription.notify(body, now)
                 self.notified += bool(outcome)
                 self._perform(subscription, outcome)
-        is_forced = number in self._forced
-        self._forced.discard(number)
-        if counts is None:
-            self._told.pop(number, None)
-            return
-        if is_forced or self._told.get(number) != counts:
-            self._tell_registrations(number, domain, body)
-        self._told[number] = counts
 
     def _tell_registrations(self, number: str, domain: str, body: bytes) -> None:
         """Phones that subscribed are left out: they know."""

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Self
 
 from switch.sip.session import Answered, Ended, Failed, State
 from switch.sip.user_agent import Invited
-from tests.switch.phone import Phone, sdp
+from tests.e2e.diary import Diary, DiaryPhone
+from tests.switch.phone import sdp
 
 if TYPE_CHECKING:
-    from switch.sip.session import Session
+    from switch.sip.session import OutgoingInvite, Session
     from tests.e2e.tenant import Subscriber
 
 __all__ = ["Callee", "Caller", "Callers"]
@@ -21,7 +22,7 @@ __all__ = ["Callee", "Caller", "Callers"]
 PATIENCE_SECONDS = 8.0
 
 
-class Callee(Phone):
+class Callee(DiaryPhone):
     """Answers every call at once."""
 
     async def work(self) -> None:
@@ -34,15 +35,13 @@ class Callee(Phone):
                 self.perform(event.invite.accept(self.now(), body=sdp(self.local[1] + 1)))
 
 
-class Caller(Phone):
+class Caller(DiaryPhone):
     """Calls, talks, hangs up, and calls again; one that is `patient` leaves the end to the other side."""
 
     def __init__(self, subscriber: Subscriber, switch: tuple[str, int], number: str, *, patient: bool) -> None:
         super().__init__(subscriber.number, subscriber.password, switch)
         self.number = number
         self.patient = patient
-        self.answered: list[str] = []
-        """Call-IDs of calls that were answered."""
         self.session: Session | None = None
         """The call that it is in."""
         self.is_done = False
@@ -63,14 +62,13 @@ class Caller(Phone):
         invite = await self.call(self.number)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                answered = await self.connected_or_failed()
+                answered = await self.connected_or_failed(invite)
         except TimeoutError:
             self.perform(invite.cancel(self.now()))
             raise
         if answered is None:
-            await asyncio.sleep(random.uniform(0.05, 0.2))
+            await asyncio.sleep(random.uniform(0.5, 1.0))
             return
-        self.answered.append(invite.request.call_id)
         self.session = answered
         with suppress(TimeoutError):
             await self.expect(Ended, 3600.0 if self.patient else random.uniform(0.0, 1.5))
@@ -78,15 +76,20 @@ class Caller(Phone):
             self.perform(answered.bye(self.now()))
         self.session = None
 
-    async def connected_or_failed(self) -> Session | None:
-        """The session of our call; None: it failed."""
+    async def connected_or_failed(self, invite: OutgoingInvite) -> Session | None:
+        """The session of our call; None: it failed. What comes late of an earlier call, given up, is none of its."""
         while True:
             event = await self.events.get()
             if isinstance(event, Answered):
                 self.perform(event.session.ack(event.invite.request, self.now()))
-                return event.session
-            if isinstance(event, Failed):
-                return None
+                if event.invite is invite:
+                    return event.session
+                self.diary.note(self.user, f"hears late that {event.invite.request.call_id} was answered")
+                self.perform(event.session.bye(self.now()))
+            elif isinstance(event, Failed):
+                if event.invite is invite:
+                    return None
+                self.diary.note(self.user, f"hears late that {event.invite.request.call_id} failed")
 
     @property
     def talks(self) -> str | None:
@@ -101,6 +104,9 @@ class Callers:
     def __init__(self, callers: list[Caller], callees: list[Callee]) -> None:
         self.callers = callers
         self.callees = callees
+        self.diary = Diary()
+        for phone in (*callers, *callees):
+            phone.diary = self.diary
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -146,5 +152,5 @@ class Callers:
 
     @property
     def answered(self) -> list[str]:
-        """Call-IDs of all calls that were answered."""
-        return [call_id for caller in self.callers for call_id in caller.answered]
+        """Call-IDs of all calls whose answer reached the caller."""
+        return list(self.diary.answered)

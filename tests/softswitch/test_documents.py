@@ -124,7 +124,7 @@ def test_identifiers_are_taken_by_their_text(file: Path) -> None:
             "accounts:\n- number: 1\n  customer: Nobody\n",
             ["acme.yaml:3: accounts[0].customer: there is no customer 'Nobody'"],
         ),
-        ("acounts:\n- number: 1\n", ["acme.yaml:1: acounts: is unknown; did you mean accounts?"]),
+        ("acounts:\n- number: 1\n", ['acme.yaml:1: acounts: unknown key (did you mean "accounts"?)']),
         ("- a\n- b\n", ['acme.yaml:1: expected "key: value" lines']),
         ("a: [1\n", ["acme.yaml:2: not YAML"]),
         ("a: &a [*a]\n", ["too large: its anchors repeat each other"]),

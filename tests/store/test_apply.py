@@ -168,15 +168,15 @@ def test_every_mistake_is_named_by_its_path(ops: Any) -> None:
             }
         )
     assert set(caught.value.problems) == {
-        "custmers: is unknown; did you mean customers?",
+        'custmers: unknown key (did you mean "customers"?)',
         "customers[0].name: is missing",
         "customers[0].currency: 'usd' is not a currency code such as USD",
         "tariffs[0].rates[0].prefix: '4x' is not up to 18 digits",
         "tariffs[0].rates[1].price: is missing (or first_price and next_price)",
         "tariffs[0].rates[2].price: -1 is not an amount of at most 5 decimals, 0 or more",
-        "accounts[0].kind: 'debt' is none of debit, credit, subordinate; did you mean debit?",
+        "accounts[0].kind: 'debt' is none of debit, credit, subordinate (did you mean \"debit\"?)",
         "accounts[0].aliases[0].name: is missing",
-        "accounts[0].aliases[0].nam: is unknown; did you mean name?",
+        'accounts[0].aliases[0].nam: unknown key (did you mean "name"?)',
         "accounts[0].max_calls: 0 is not a whole number from 1 to 2147483647",
         "accounts[1]: is not a mapping of fields to values",
         "accounts[1].number: is missing",
@@ -298,10 +298,14 @@ def test_mistakes_of_a_file_are_named_by_line(ops: Any, tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text("prefix,price,zzz\n44,0.03,red\nx,1\n", encoding="utf-8")
     with pytest.raises(ApplyError) as caught:
         ops.apply({"tariffs": [{"name": "T", "currency": "USD", "rates_file": str(tmp_path / "bad.csv")}]})
+    known = (
+        "blocked, connect_fee, country, destination, effective_from, effective_to, first_increment, first_price, "
+        "next_increment, next_price, prefix, price"
+    )
     assert caught.value.problems == [
-        "bad.csv:2: zzz: is unknown",
+        f"bad.csv:2: zzz: unknown key; known here: {known}",
         "bad.csv:3: prefix: 'x' is not up to 18 digits",
-        "bad.csv:3: zzz: is unknown",
+        f"bad.csv:3: zzz: unknown key; known here: {known}",
     ]
     with pytest.raises(ApplyError, match="cannot be read"):
         ops.apply({"tariffs": [{"name": "T", "rates_file": "absent.csv"}]}, base=tmp_path)

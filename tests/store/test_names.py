@@ -145,7 +145,7 @@ def test_a_prefix_may_be_put_before_a_number_with_a_plus(ops: Any) -> None:
         (problem,) = problems(ops, {"gateways": [{"name": "g", "routes": [{"prefix": "849", "prepend": wrong}]}]})
         assert "is not up to 18 digits after an optional" in problem
     (problem,) = problems(ops, {"gateways": [{"name": "g", "number_format": "e.164"}]})
-    assert "did you mean e164" in problem
+    assert 'did you mean "e164"' in problem
 
 
 @pytest.mark.parametrize("to", ["sip:420737%40pstn@sip.example.com", "192.0.2.10", "sip:4829%40pin@x", "sip:4%0D%0A@x"])

@@ -82,14 +82,3 @@ async def test_what_no_phone_should_send_does_not_stop_the_batch(store: Store) -
     await store.write_subscriptions([row(call_id="a\0b" + "x" * 9000, remote="\udcff")], [])
     (found,) = await store.resume_subscriptions()
     assert found.call_id.startswith("abx")
-
-
-async def test_names_lead_to_the_numbers_of_their_accounts(store: Store, tenant: Tenant) -> None:
-    await tenant.sql.execute(
-        "INSERT INTO billing_alias (name, account_id, allow_authentication) VALUES ('alice', 1, true)"
-    )
-    assert await store.account_numbers(["alice", "101", "201", "nobody", "\0"]) == {
-        "alice": "101",
-        "101": "101",
-        "201": "201",
-    }

@@ -143,7 +143,7 @@ def test_time_zone_and_language_are_the_accounts(ops: Any, dsn: str) -> None:
         ({"voicemail": {"email": ["a@b"] * 11}}, "accounts[0].voicemail.email: is not a list of up to 10"),
         ({"voicemail": {"max_messages": 0}}, "accounts[0].voicemail.max_messages: "),
         ({"voicemail": {"operator": "1 2"}}, "accounts[0].voicemail.operator: '1 2' is not a number"),
-        ({"voicemail": {"emial": "a@b"}}, "accounts[0].voicemail.emial: is unknown; did you mean email?"),
+        ({"voicemail": {"emial": "a@b"}}, 'accounts[0].voicemail.emial: unknown key (did you mean "email"?)'),
         ({"voicemail": "maybe"}, "accounts[0].voicemail: is not a mapping"),
         ({"timezone": "Europe/Nowhere"}, "accounts[0].timezone: 'Europe/Nowhere' is not a time zone"),
         ({"timezone": "../etc/passwd"}, "accounts[0].timezone: "),

@@ -233,3 +233,19 @@ def test_the_oldest_give_way() -> None:
     for number in range(10):
         memory.keep(f"{number}", "x", Parties(party(f"{number}"), None, ()), memory.changes)
     assert [memory.recall(f"{number}", "x", NOW).caller is not None for number in range(10)] == [False] * 7 + [True] * 3
+
+
+@pytest.mark.asyncio
+async def test_who_has_only_registered_takes_nobodys_place(away: Away, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Case H8: of more registered accounts than are remembered so many are learned as there is room, and then none."""
+    monkeypatch.setattr("switch.access.reach._LEARN_SECONDS", 0.01)
+    monkeypatch.setattr("switch.access.reach._LEARN_PAUSE_SECONDS", 0.0)
+    memory, switch = PartyMemory(limit=4), away.world.switch
+    memory.keep("102", "103", Parties(party("102"), party("103"), ()), memory.changes)
+    learning = asyncio.create_task(
+        learn_registered(memory, switch.store, switch.reach, lambda: ["101", "201", "102", "103", "301", "104"])
+    )
+    await asyncio.sleep(0.5)
+    learning.cancel()
+    assert [memory.knows(name) for name in ("101", "201", "102", "103")] == [True] * 4
+    assert memory.room == 0
