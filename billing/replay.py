@@ -16,9 +16,8 @@ from django.db import connection, transaction
 from billing.apply import ApplyError
 from billing.document import read_document
 from billing.rerating import Rerated, talked_seconds
-from billing_client.rules.books import RateBook
+from billing_client.rules.books import Rate, RateBook
 from billing_client.rules.rating import billed_seconds, cost
-from billing_client.types import Rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from billing_client import rows, statements
 from billing_client.pool import UNREACHABLE, Link, connect
-from billing_client.rules.books import RateBook, RouteBook, TariffTable, prefixed
-from billing_client.types import CallStart, Gateway, Grant, Route, StoreUnavailable
+from billing_client.rules.books import Gateway, RateBook, Route, RouteBook, TariffTable, prefixed
+from billing_client.types import CallStart, Grant, StoreUnavailable
 
 if TYPE_CHECKING:
     import asyncpg

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from asyncpg import Record
 
-    from billing_client.types import CallFinish, CallStart, CallTrace, Rate
+    from billing_client.rules.books import Rate
+    from billing_client.types import CallFinish, CallStart, CallTrace
 
 __all__ = [
     "asked_name",

@@ -20,7 +20,7 @@ from billing_client.lamps import LampCursor, lamps
 from billing_client.listener import Listener
 from billing_client.mailboxes.words import MessageCounts
 from billing_client.pool import Pool
-from billing_client.rules.books import RateBook, RouteBook, TariffTable
+from billing_client.rules.books import Gateway, RateBook, Route, RouteBook, TariffTable
 from billing_client.secrets.passwords import Passwords
 from billing_client.subscriptions import (
     RESUME_SUBSCRIPTIONS,
@@ -28,7 +28,7 @@ from billing_client.subscriptions import (
     subscription,
     subscription_columns,
 )
-from billing_client.types import Gateway, Grant, Route, Settlement, StoreError, StoreRefused
+from billing_client.types import Grant, Settlement, StoreError, StoreRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

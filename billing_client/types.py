@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from billing_client.rules.incoming import AnsweringRules
-from billing_client.rules.numbering import e164
 
 if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from billing_client.rules.books import Rate
     from billing_client.rules.lifecycle import LifeTerms
-    from billing_client.rules.vouching import Identifies, NumberTrust
+    from billing_client.rules.vouching import NumberTrust
 
 __all__ = [
     "AccountKind",
@@ -28,15 +28,10 @@ __all__ = [
     "CallTrace",
     "Direction",
     "EndedBy",
-    "ForwardedCaller",
-    "Gateway",
     "Grant",
     "GrantRefusal",
-    "NumberFormat",
     "Parties",
     "Party",
-    "Rate",
-    "Route",
     "Settlement",
     "StoreError",
     "StoreEvent",
@@ -48,10 +43,7 @@ __all__ = [
 AccountKind = Literal["debit", "credit", "subordinate"]
 Direction = Literal["internal", "outgoing", "incoming", "forwarded"]
 """Seen from the provider; "forwarded": an account pays for a call that it forwards."""
-ForwardedCaller = Literal["original", "forwarder"]
 EndedBy = Literal["caller", "callee", "funds", "admin", "timer", "media", "failure", "shutdown", "orphan"]
-NumberFormat = Literal["digits", "e164"]
-"""`420777123001` or `+420777123001`."""
 Identified = Literal["account", "alias", "ani", "pin"]
 """By its number, another name, the number that it calls from, or a PIN."""
 
@@ -159,95 +151,6 @@ class Parties:
     callee: Party | None
     bindings: tuple[BindingRow, ...]
     """Unexpired bindings of `callee.name`, best q first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """The price of calls to numbers that begin with `prefix`; prices are per minute."""
-
-    rate_id: int
-    prefix: str
-    destination: str
-    country: str
-    connect_fee: Decimal
-    first_increment: int
-    """Seconds that are charged as soon as the call is answered; at least 1."""
-    next_increment: int
-    """Seconds by which the charged time grows after that; at least 1."""
-    first_price: Decimal
-    next_price: Decimal
-    effective_from: datetime
-    effective_to: datetime | None
-    """First instant at which the rate no longer holds."""
-    blocked: bool = False
-    """Calls to this destination are refused."""
-
-    @property
-    def is_free(self) -> bool:
-        """True if a call costs nothing however long it lasts."""
-        return not (self.connect_fee or self.first_price or self.next_price)
-
-
-@dataclass(frozen=True, slots=True)
-class Gateway:
-    """A connection to a carrier, known by its address."""
-
-    gateway_id: int
-    name: str
-    host: str
-    port: int | None
-    """None: the usual one of an address; of a name whatever the DNS says (RFC 3263)."""
-    transport: str
-    enabled: bool = True
-    inbound: bool = True
-    """Calls from its address are accepted without authentication."""
-    outbound: bool = True
-    any_port: bool = True
-    """Calls from any source port of the address are this gateway's, not only from `port`."""
-    username: str | None = None
-    password: str | None = None
-    number_format: NumberFormat = "digits"
-    """How it wants numbers of the whole world, in Request-URI, To and identities."""
-    forwarded_caller: ForwardedCaller = "original"
-    """What it gets in From of a call whose caller is somebody else than the account that pays: the caller's number, or
-    the account's."""
-    identifies: Identifies = "no"
-    """Whether the numbers that it brings say who calls."""
-
-    def __repr__(self) -> str:
-        """Without the credentials, so that they cannot reach a log."""
-        return f"Gateway({self.name!r}, {self.transport}:{self.place})"
-
-    @property
-    def place(self) -> str:
-        """Host and port, as far as they are set."""
-        return self.host if self.port is None else f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Numbers that begin with `prefix` may leave through `gateway`, lower `order` first."""
-
-    gateway: Gateway
-    prefix: str
-    order: int
-    strip: int = 0
-    """Leading digits to remove."""
-    prepend: str = ""
-    """Digits to put before the rest; they may begin with a +, which is for numbers of E.164."""
-
-    @property
-    def _has_plus(self) -> bool:
-        return self.gateway.number_format == "e164" or self.prepend.startswith("+")
-
-    def number(self, dialled: str) -> str:
-        """The dialled number as this gateway wants it."""
-        number = self.prepend + dialled[self.strip :]
-        return e164(number) if self.gateway.number_format == "e164" else number
-
-    def identity(self, number: str) -> str:
-        """The number of a caller, or of who was called first, as this gateway wants it."""
-        return e164(number) if self._has_plus else number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

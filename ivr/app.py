@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from ivr.legs.house import House
 from ivr.say.sound import SoundSource
-from ivr.server.house import House
 from ivr.server.server import IvrServer
 from ivr.spool.outbox import Outbox
 from ivr.spool.spool import Spool
@@ -37,12 +37,11 @@ if TYPE_CHECKING:
 
     from billing_client.vouchers.guessing import Guesses
     from ivr.apps.selfcare.desk import RingBack
-    from ivr.legs.leg import DialRequest
     from ivr.say.sound import Prompts
     from ivr.server.runner import Application
     from ivr.settings import IvrSettings
     from ivr.spool.outbox import Depositor
-    from ivr.verbs import CallDetails
+    from ivr.verbs import CallDetails, DialRequest
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import Request, Response
 
@@ -156,6 +155,7 @@ class IvrProcess:
         house = self.house = House(self.core, self.engine, SoundSource(self._composition.prompts), settings, self.marks)
         self.server = IvrServer(
             house,
+            settings,
             self._composition.applications(World(settings, self.outbox, self._ring_back)),
             spool=self.spool,
             on_left=self.outbox.abandon,
@@ -207,7 +207,7 @@ class IvrProcess:
             changed = [name for name in fixed if getattr(settings, name) != getattr(self.settings, name)]
             if changed:
                 log.warning("these settings count from the next start", extra={"settings": changed})
-            self.settings = self.house.settings = settings
+            self.settings = self.house.settings = self.server.settings = settings
             self.server.applications = self._composition.applications(World(settings, self.outbox, self._ring_back))
             self.core.agent.use_session_timer(settings.session_expires, settings.session_min_se)
             log.info("configuration taken over")

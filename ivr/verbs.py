@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 __all__ = [
+    "ANONYMOUS",
     "Audio",
     "CallDetails",
     "CallerHungUp",
+    "DialFailed",
+    "DialRequest",
     "DialResult",
     "Ivr",
     "OutOfTime",
@@ -29,6 +32,8 @@ __all__ = [
 ]
 
 Answer = TypeVar("Answer")
+ANONYMOUS: Final = "anonymous"
+"""`CallDetails.caller` where it is withheld."""
 ORIGIN: Final = ("gateway", "identified", "vouched")
 """Parameters by which the switch says how the caller is known."""
 
@@ -122,6 +127,33 @@ class Recording:
     ended_by: Literal["key", "silence", "length", "hangup"]
     key: str = ""
     """The key that ended it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialRequest:
+    """A call that an application asks for."""
+
+    destination: str
+    """A number, or a SIP URI."""
+    account: str
+    """Number of the account that pays (P-Served-User, RFC 5502)."""
+    caller: str
+    caller_name: str = ""
+    """What the called party sees."""
+    diverted: bool = False
+    """On behalf of the account (sescase=orig-cdiv, RFC 8498) instead of by it."""
+    is_number_only: bool = False
+    """The calling number is all that the account is known by: the switch dials nothing dear for it."""
+    is_charged_on_acceptance: bool = False
+    """Whoever is rung has not asked for it: the call is free until `accept_charge`."""
+
+
+class DialFailed(Exception):  # noqa: N818 (an event of the call)
+    """A call cannot be made; `status` is the SIP status that says why."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from billing_client.rules.books import Rate
 from billing_client.secrets.keyring import KeyFile
 from billing_client.secrets.passwords import Passwords
 from billing_client.store import Store
-from billing_client.types import CallFinish, CallStart, Rate, StoreError
+from billing_client.types import CallFinish, CallStart, StoreError
 from switch import collector
 from switch.access.caller import CallerCheck, known_carrier
 from switch.access.doorkeeper import Doorkeeper

@@ -32,11 +32,13 @@ import uvloop
 
 from bench.store.__main__ import MIGRATE
 from billing_client.store import Store
-from billing_client.types import CallFinish, CallStart, Rate, StoreError
+from billing_client.types import CallFinish, CallStart, StoreError
 from softswitch.processes.store import EmbeddedStore
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+
+    from billing_client.rules.books import Rate
 
 WORK: Final = """
 import json, sys, time

@@ -35,7 +35,7 @@ from switch.money.settlement import Settlement, Volatile
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable
 
-    from billing_client.types import Rate
+    from billing_client.rules.books import Rate
 
 ROUNDS = 10
 PRICE = Decimal("0.10000")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Snapshots of tariffs and routes, held in memory and searched by longest prefix.
+"""Rates and routes, and snapshots of them that are held in memory and searched by longest prefix.
 
 A prefix of up to 18 digits is kept as one integer (a 1, then its digits), sorted, 20 bytes a rate in all: looking up
 takes one binary search for each length of prefix that the tariff has, so a million rates cost what a hundred do but
@@ -10,20 +10,126 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from billing_client.rules.numbering import as_address, digits_of
-from billing_client.types import Gateway, Rate, Route
+from billing_client.rules.numbering import as_address, digits_of, e164
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
     from datetime import datetime
     from decimal import Decimal
 
-__all__ = ["RateBook", "RouteBook", "TariffTable", "Terms", "prefixed"]
+    from billing_client.rules.vouching import Identifies
+
+__all__ = [
+    "ForwardedCaller",
+    "Gateway",
+    "NumberFormat",
+    "Rate",
+    "RateBook",
+    "Route",
+    "RouteBook",
+    "TariffTable",
+    "Terms",
+    "prefixed",
+]
+
+ForwardedCaller = Literal["original", "forwarder"]
+NumberFormat = Literal["digits", "e164"]
+"""`420777123001` or `+420777123001`."""
 
 MAX_PREFIX_DIGITS = 18
 DEFAULT_PORT = 5060
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The price of calls to numbers that begin with `prefix`; prices are per minute."""
+
+    rate_id: int
+    prefix: str
+    destination: str
+    country: str
+    connect_fee: Decimal
+    first_increment: int
+    """Seconds that are charged as soon as the call is answered; at least 1."""
+    next_increment: int
+    """Seconds by which the charged time grows after that; at least 1."""
+    first_price: Decimal
+    next_price: Decimal
+    effective_from: datetime
+    effective_to: datetime | None
+    """First instant at which the rate no longer holds."""
+    blocked: bool = False
+    """Calls to this destination are refused."""
+
+    @property
+    def is_free(self) -> bool:
+        """True if a call costs nothing however long it lasts."""
+        return not (self.connect_fee or self.first_price or self.next_price)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A connection to a carrier, known by its address."""
+
+    gateway_id: int
+    name: str
+    host: str
+    port: int | None
+    """None: the usual one of an address; of a name whatever the DNS says (RFC 3263)."""
+    transport: str
+    enabled: bool = True
+    inbound: bool = True
+    """Calls from its address are accepted without authentication."""
+    outbound: bool = True
+    any_port: bool = True
+    """Calls from any source port of the address are this gateway's, not only from `port`."""
+    username: str | None = None
+    password: str | None = None
+    number_format: NumberFormat = "digits"
+    """How it wants numbers of the whole world, in Request-URI, To and identities."""
+    forwarded_caller: ForwardedCaller = "original"
+    """What it gets in From of a call whose caller is somebody else than the account that pays: the caller's number, or
+    the account's."""
+    identifies: Identifies = "no"
+    """Whether the numbers that it brings say who calls."""
+
+    def __repr__(self) -> str:
+        """Without the credentials, so that they cannot reach a log."""
+        return f"Gateway({self.name!r}, {self.transport}:{self.place})"
+
+    @property
+    def place(self) -> str:
+        """Host and port, as far as they are set."""
+        return self.host if self.port is None else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Numbers that begin with `prefix` may leave through `gateway`, lower `order` first."""
+
+    gateway: Gateway
+    prefix: str
+    order: int
+    strip: int = 0
+    """Leading digits to remove."""
+    prepend: str = ""
+    """Digits to put before the rest; they may begin with a +, which is for numbers of E.164."""
+
+    @property
+    def _has_plus(self) -> bool:
+        return self.gateway.number_format == "e164" or self.prepend.startswith("+")
+
+    def number(self, dialled: str) -> str:
+        """The dialled number as this gateway wants it."""
+        number = self.prepend + dialled[self.strip :]
+        return e164(number) if self.gateway.number_format == "e164" else number
+
+    def identity(self, number: str) -> str:
+        """The number of a caller, or of who was called first, as this gateway wants it."""
+        return e164(number) if self._has_plus else number
 
 
 class Terms(NamedTuple):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from billing_client.rules.books import RateBook, RouteBook
 
 if TYPE_CHECKING:
-    from billing_client.types import Rate
+    from billing_client.rules.books import Rate
 
 __all__ = ["MONEY_STEP", "RateBook", "RouteBook", "billed_seconds", "cost", "seconds_covered"]
 

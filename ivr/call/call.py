@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ivr.call import asking, dialling, taking
 from ivr.call.allowance import Allowance
 from ivr.call.party import Party
-from ivr.legs.leg import DialRequest
-from ivr.verbs import CallDetails
+from ivr.verbs import CallDetails, DialRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -7,14 +7,14 @@ import asyncio
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
-from ivr.legs.leg import DialFailed
-from ivr.verbs import CallerHungUp, DialResult
+from ivr.verbs import CallerHungUp, DialFailed, DialResult
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ivr.call.party import Party
-    from ivr.legs.leg import DialRequest, Leg
+    from ivr.legs.leg import Leg
+    from ivr.verbs import DialRequest
 
 __all__ = ["dial"]
 

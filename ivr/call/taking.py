@@ -7,7 +7,7 @@ import io
 import wave
 from typing import TYPE_CHECKING, Literal
 
-from ivr.legs.leg import BEEP
+from ivr.say.tones import BEEP
 from ivr.verbs import Audio, Recording
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from switch.sip.session import Acknowledged, Cancelled
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ivr.legs.leg import DialRequest
-    from ivr.server.house import House
+    from ivr.legs.house import House
+    from ivr.verbs import DialRequest
     from media.session.session import MediaSession
     from switch.sip.mark import Chain
     from switch.sip.message.message import Request

@@ -7,47 +7,16 @@ Nothing here waits. What happens to the party is told to the one that listens (`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ivr.verbs import Playable
+    from ivr.verbs import DialRequest, Playable
 
-__all__ = ["BEEP", "DialFailed", "DialRequest", "Leg", "Listener", "Take", "TakeEnd"]
-
-BEEP = "beep"
-"""The prompt after which a recording begins."""
+__all__ = ["Leg", "Listener", "Take", "TakeEnd"]
 
 TakeEnd = Literal["silence", "length"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DialRequest:
-    """A call that an application asks for."""
-
-    destination: str
-    """A number, or a SIP URI."""
-    account: str
-    """Number of the account that pays (P-Served-User, RFC 5502)."""
-    caller: str
-    caller_name: str = ""
-    """What the called party sees."""
-    diverted: bool = False
-    """On behalf of the account (sescase=orig-cdiv, RFC 8498) instead of by it."""
-    is_number_only: bool = False
-    """The calling number is all that the account is known by: the switch dials nothing dear for it."""
-    is_charged_on_acceptance: bool = False
-    """Whoever is rung has not asked for it: the call is free until `accept_charge`."""
-
-
-class DialFailed(Exception):  # noqa: N818 (an event of the call)
-    """A call cannot be made; `status` is the SIP status that says why."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
 
 
 class Listener(Protocol):

@@ -7,9 +7,8 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from ivr.legs.leg import DialFailed
 from ivr.legs.sip_leg import SipLeg, reason
-from ivr.server.details import ANONYMOUS
+from ivr.verbs import ANONYMOUS, DialFailed
 from media.rtp.ports import NoPortsError
 from switch.sip.mark import ACCEPTED, NOBODY
 from switch.sip.message.address import NameAddr
@@ -23,8 +22,8 @@ from switch.sip.session import Answered, Failed, Progressed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ivr.legs.leg import DialRequest
-    from ivr.server.house import House
+    from ivr.legs.house import House
+    from ivr.verbs import DialRequest
     from media.session.session import MediaSession
     from switch.sip.mark import Chain
     from switch.sip.message.flow import Flow

@@ -23,8 +23,8 @@ from switch.sip.session import Acknowledged, Ended, Refreshed, Replied, Requeste
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ivr.legs.house import House
     from ivr.legs.leg import Leg, Listener, TakeEnd
-    from ivr.server.house import House
     from ivr.verbs import Playable
     from media.session.session import MediaSession
     from switch.sip.message.message import Request

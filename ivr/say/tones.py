@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ivr.legs.leg import BEEP
 from media.sound.sound import Sound
 from media.sound.tone import SAMPLE_RATE, tone
 
@@ -17,8 +16,10 @@ if TYPE_CHECKING:
 
     from ivr.say.sound import Prompts
 
-__all__ = ["BEEP_HERTZ", "WithTones", "beep"]
+__all__ = ["BEEP", "BEEP_HERTZ", "WithTones", "beep"]
 
+BEEP: Final = "beep"
+"""The prompt after which a recording begins."""
 BEEP_HERTZ: Final = 1000
 _BEEP_SECONDS: Final = 0.25
 

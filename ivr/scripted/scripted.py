@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from types import EllipsisType
 
     from ivr.call.call import RecordingSpool
-    from ivr.legs.leg import DialRequest
     from ivr.server.runner import Application
-    from ivr.verbs import Playable
+    from ivr.verbs import DialRequest, Playable
 
 __all__ = ["RECORDING", "RINGING", "ScriptedCallee", "ScriptedCaller", "Story", "StoryFailed"]
 

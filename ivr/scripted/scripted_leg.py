@@ -17,8 +17,8 @@ from ivr.verbs import Audio, Spoken
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ivr.legs.leg import DialRequest, Leg, Listener, TakeEnd
-    from ivr.verbs import Playable
+    from ivr.legs.leg import Leg, Listener, TakeEnd
+    from ivr.verbs import DialRequest, Playable
 
 __all__ = ["RECORDING", "RINGING", "Heard", "ScriptedLeg", "seconds_of"]
 

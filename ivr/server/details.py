@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from ivr.verbs import CallDetails
+from ivr.verbs import ANONYMOUS, CallDetails
 from switch.sip.message.address import NameAddr
 from switch.sip.message.errors import ParseError
 from switch.sip.message.grammar import whole_number
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
     from switch.sip.message.message import Request
 
-__all__ = ["ANONYMOUS", "call_details"]
+__all__ = ["call_details"]
 
-ANONYMOUS: Final = "anonymous"
 _OURS: Final = frozenset({"target", "cause", "transport", "user", "maddr", "ttl", "lr", "method", "language"})
 """URI parameters that are no parameters of applications."""
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from ivr.call.call import IvrCall
 from ivr.legs.incoming import IncomingLeg
-from ivr.legs.leg import DialFailed
 from ivr.legs.outgoing import Origin, OutgoingLeg
 from ivr.server.details import call_details
 from ivr.server.runner import run_application
+from ivr.verbs import DialFailed
 from media.rtp.ports import NoPortsError
 from media.sdp import SdpError
 from media.session.negotiation import NoCodecError, family_of
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from ivr.call.call import RecordingSpool
-    from ivr.legs.leg import DialRequest
+    from ivr.legs.house import House
     from ivr.legs.sip_leg import SipLeg
-    from ivr.server.house import House
     from ivr.server.runner import Application
-    from ivr.verbs import CallDetails
+    from ivr.settings import IvrSettings
+    from ivr.verbs import CallDetails, DialRequest
     from media.session.session import MediaSession
     from switch.access.occupancy import Limits
     from switch.sip.message.flow import Flow
@@ -58,6 +58,7 @@ class IvrServer:
     def __init__(
         self,
         house: House,
+        settings: IvrSettings,
         applications: Mapping[str, Application],
         *,
         spool: RecordingSpool | None = None,
@@ -65,6 +66,7 @@ class IvrServer:
     ) -> None:
         """`on_left` is told the names of spooled recordings when their application has ended."""
         self._house = house
+        self.settings = settings
         self._began = house.core.now()
         self.applications = applications
         self._spool = spool
@@ -134,7 +136,7 @@ class IvrServer:
 
     def _details(self, invite: IncomingInvite) -> CallDetails | None:
         try:
-            return call_details(invite.request, language=self._house.settings.language)
+            return call_details(invite.request, language=self.settings.language)
         except ParseError:
             return None
 
@@ -157,10 +159,10 @@ class IvrServer:
 
     @property
     def _limits(self) -> Limits:
-        return self._house.settings.limits
+        return self.settings.limits
 
     def _is_peer(self, host: str) -> bool:
-        return host in self._house.settings.peers
+        return host in self.settings.peers
 
     def _refuse(self, invite: IncomingInvite, status: int) -> None:
         self.refused[status] += 1
@@ -240,7 +242,7 @@ class IvrServer:
             failure = await run_application(
                 self.applications[details.application],
                 call,
-                unpaid_seconds=self._house.settings.unpaid_seconds(details.application),
+                unpaid_seconds=self.settings.unpaid_seconds(details.application),
             )
             self.failed += failure is not None
         finally:

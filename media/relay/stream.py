@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """One media stream between two phones: two sides, each a pair of sockets that face one phone.
 
-The hot path is `relay_locked`: once both sides are heard from their signalled addresses, both sockets are connected, so
-that the kernel filters foreign packets and knows the route, and a packet costs one `recv_into` and one `send`. A source
-from which somebody better known may take over is looked at with every packet (`_checked_handler`). Everything else
-(learning, hold, early media, RTCP, shared RTP and RTCP) takes the slower way of `StreamSide.receive`. How it was
-measured stands in docs/adr/0005-relay-hot-path.md.
+The hot path is in `media.relay.handlers`: once both sides are heard from their signalled addresses, both sockets are
+connected, so that the kernel filters foreign packets and knows the route, and a packet costs one `recv_into` and one
+`send` (`relay_locked`). A source from which somebody better known may take over is looked at with every packet
+(`relay_checked`). Everything else (learning, hold, early media, RTCP, shared RTP and RTCP) takes the slower way of
+`StreamSide.receive`. How it was measured stands in docs/adr/0005-relay-hot-path.md.
 """
 
 from __future__ import annotations
@@ -13,6 +13,15 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
+from media.relay.handlers import (
+    ANY_FIRST_OCTET,
+    BUFFER,
+    RTP_FIRST_OCTETS,
+    SAMPLE_MASK,
+    SLICES,
+    relay_checked,
+    relay_locked,
+)
 from media.rtp.bounds import RTCP_BOUND, bound_of
 from media.rtp.counters import Counters
 from media.rtp.localaddress import ANCILLARY_SIZE, dissolve, local_address, report_local_address
@@ -27,17 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Stream", "StreamSide"]
 
-BUFFER = bytearray(4096)
-"""Shared by all sockets: a packet is relayed before the next one is read."""
-SLICES = tuple(memoryview(BUFFER)[:size] for size in range(len(BUFFER) + 1))
-"""The first n octets of BUFFER, made once: slicing a memoryview anew costs more than the rest of the handler."""
-RTP_FIRST_OCTETS = bytes(first >> 6 == 2 for first in range(256))
-ANY_FIRST_OCTET = b"\1" * 256
 BURST = 512
 """The most packets that a learning socket reads in one round: more than its queue holds by default, so that nothing
 foreign is left in the queue of a socket that was just connected."""
-SAMPLE_MASK = 15
-"""Loss, jitter and the bound look at every 16th packet."""
 EVENTS = "telephone-event"
 
 
@@ -370,77 +371,19 @@ class StreamSide:
         least, accepted = (HEADER_SIZE, RTP_FIRST_OCTETS) if is_rtp else (1, ANY_FIRST_OCTET)
         if self._connected and self._other._connected:
             return relay_locked(self.pair.rtp, self._other.pair.rtp, self.rtp, least, accepted, self._sample)
-        return self._checked_handler(least, accepted)
-
-    def _checked_handler(self, least: int, accepted: bytes) -> Handler:
-        """As `relay_locked`, where a socket is not connected: foreign packets take the slow way, one by one."""
-        receive_from, counters, expected = self.pair.rtp.recvfrom_into, self.rtp, self.lock.source
-        out, destination = self._other.pair.rtp, self._other.lock.source
+        expected, destination = self.lock.source, self._other.lock.source
+        assert expected is not None
         assert destination is not None
-        send_to, send = out.sendto, out.send if self._other._connected else None
+        ways = self.pair.rtp, self._other.pair.rtp, None if self._other._connected else destination
+        return relay_checked(
+            *ways, self.rtp, least, accepted, self._sample, expected=expected, take_other=self._take_first
+        )
 
-        def relay() -> None:
-            try:
-                size, sender = receive_from(BUFFER)
-                if sender[:2] != expected:
-                    self._take(size, sender[:2])
-                    if self._connected:
-                        self.receive()  # what others sent before the kernel began to filter
-                    return
-                if size < least or not accepted[BUFFER[0]]:
-                    counters.errors += 1
-                    return
-                if send is not None:
-                    send(SLICES[size])
-                else:
-                    send_to(SLICES[size], destination)
-            except BlockingIOError:
-                return
-            except OSError:
-                counters.errors += 1
-                return
-            counters.packets += 1
-            counters.octets += size
-            if not counters.packets & SAMPLE_MASK:
-                self._sample()
-
-        return relay
-
-
-def relay_locked(
-    source: socket.socket,
-    destination: socket.socket,
-    counters: Counters,
-    least: int,
-    accepted: bytes,
-    sample: Handler,
-) -> Handler:
-    """A handler that relays one packet between two connected sockets.
-
-    A packet passes if it has at least `least` octets and `accepted` has a 1 for its first one. The handler lives on
-    local variables: it is the one function of the process that runs for every packet.
-    """
-    receive_into = source.recv_into
-    send = destination.send
-
-    def relay() -> None:
-        try:
-            size = receive_into(BUFFER)
-            if size < least or not accepted[BUFFER[0]]:
-                counters.errors += 1
-                return
-            send(SLICES[size])
-        except BlockingIOError:
-            return
-        except OSError:  # an ICMP error for an earlier packet, or a full queue of the interface
-            counters.errors += 1
-            return
-        counters.packets += 1
-        counters.octets += size
-        if not counters.packets & SAMPLE_MASK:
-            sample()
-
-    return relay
+    def _take_first(self, size: int, sender: Source) -> None:
+        """A packet in BUFFER of another source than the one that is heard: it may be who takes over."""
+        self._take(size, sender)
+        if self._connected:
+            self.receive()  # what others sent before the kernel began to filter
 
 
 class Stream:

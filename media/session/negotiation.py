@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from media.rtp.dtmf import DIGITS
@@ -11,11 +11,11 @@ from media.sdp import Address, SdpError, parse
 from media.sound.codec import CODECS, Codec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from media.sdp import MediaDescription, SessionDescription
 
-__all__ = ["Agreement", "Ground", "NoCodecError", "agree", "answer_to", "family_of", "offer_of"]
+__all__ = ["Agreement", "Descriptions", "Ground", "NoCodecError", "agree", "answer_to", "family_of", "offer_of"]
 
 EVENTS: Final = "telephone-event"
 EVENT_CODES: Final = f"0-{len(DIGITS) - 1}"
@@ -63,6 +63,41 @@ class Agreement:
     """Whether we may send."""
     receives: bool
     """Whether packets are to be expected."""
+
+
+class Descriptions:
+    """What one session says of itself. The version counts up where that changes (RFC 3264 section 8)."""
+
+    def __init__(self, address: Address, port: int, codecs: Sequence[Codec], *, session_id: int) -> None:
+        self._ground = Ground(address=address, port=port, codecs=codecs, session_id=session_id, version=0)
+        self._said = b""
+
+    def answer(self, offer: bytes) -> tuple[bytes, Agreement]:
+        """Our answer, and what is agreed on thereby. Raises SdpError, NoCodecError."""
+        answer, agreement = answer_to(offer, self._ground)
+        self._check_family(agreement)
+        return self._versioned(answer, lambda ground: answer_to(offer, ground)[0]), agreement
+
+    def offer(self) -> bytes:
+        """An offer of ours."""
+        return self._versioned(offer_of(self._ground), offer_of)
+
+    def accept(self, answer: bytes) -> Agreement:
+        """What an answer to that agrees on. Raises SdpError, NoCodecError."""
+        agreement = agree(answer, self._ground.codecs)
+        self._check_family(agreement)
+        return agreement
+
+    def _versioned(self, description: bytes, written: Callable[[Ground], bytes]) -> bytes:
+        if self._said and description != self._said:
+            self._ground = replace(self._ground, version=self._ground.version + 1)
+            description = written(self._ground)
+        self._said = description
+        return description
+
+    def _check_family(self, agreement: Agreement) -> None:
+        if agreement.remote is not None and (":" in agreement.remote[0]) != (self._ground.address.version == 6):
+            raise NoCodecError(f"the phone's address {agreement.remote[0]} is not of the family of this session")
 
 
 def answer_to(body: bytes, ground: Ground) -> tuple[bytes, Agreement]:

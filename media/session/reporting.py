@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The RTCP of one session: what we report, and what the phone reports (RFC 3550 section 6.4)."""
+"""What happened on the wire: the RTCP of one session, ours and the phone's (RFC 3550 section 6.4), and statistics."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from media.rtp.rtcp import ReceptionBlock, bye, ntp_middle, read, report
@@ -13,7 +14,27 @@ if TYPE_CHECKING:
     from media.rtp.rtp import Octets, Reception
     from media.session.outgoing import Outgoing
 
-__all__ = ["Reporting"]
+__all__ = ["Reporting", "Statistics"]
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What happened on the wire so far."""
+
+    codec: str
+    packets_sent: int
+    octets_sent: int
+    packets_received: int
+    octets_received: int
+    lost: int
+    """Packets of the phone that did not arrive."""
+    jitter_seconds: float
+    remote_lost: int
+    """Packets of ours that did not arrive, as far as the phone reports."""
+    remote_jitter_seconds: float
+    round_trip_seconds: float | None
+    errors: int
+    """Packets dropped: foreign, malformed, or not to be sent."""
 
 
 class Reporting:

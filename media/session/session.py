@@ -7,30 +7,29 @@ objects but the packet (docs/adr/0012-media-sessions.md).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from media.rtp.dtmf import EventReceiver
 from media.rtp.rtp import HEADER, HEADER_SIZE, Reception
 from media.session.bridge import Passage, Transcoder, can_pass
 from media.session.hearing import Hearing
-from media.session.negotiation import Agreement, Ground, NoCodecError, agree, answer_to, offer_of
+from media.session.negotiation import Agreement, Descriptions
 from media.session.outgoing import Outgoing
 from media.session.path import BUFFER, VIEW, Path
-from media.session.reporting import Reporting
+from media.session.reporting import Reporting, Statistics
 from media.sound.inband import ToneDetector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from media.rtp.ports import PortPair
-    from media.session.engine import MediaEngine
     from media.session.recording import Recorder
+    from media.session.shared import Shared
     from media.sound.codec import Codec
     from media.sound.resample import Samples
     from media.sound.sound import Sound
 
-__all__ = ["MediaSession", "Statistics"]
+__all__ = ["MediaSession"]
 
 SAMPLE_MASK: Final = 15
 """Loss and jitter look at every 16th packet."""
@@ -40,30 +39,10 @@ SWITCH_SECONDS: Final = 0.2
 """A phone that changes between agreed codecs more often than this is not followed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """What happened on the wire so far."""
-
-    codec: str
-    packets_sent: int
-    octets_sent: int
-    packets_received: int
-    octets_received: int
-    lost: int
-    """Packets of the phone that did not arrive."""
-    jitter_seconds: float
-    remote_lost: int
-    """Packets of ours that did not arrive, as far as the phone reports."""
-    remote_jitter_seconds: float
-    round_trip_seconds: float | None
-    errors: int
-    """Packets dropped: foreign, malformed, or not to be sent."""
-
-
 class MediaSession:
     """Made by `MediaEngine.open`. Callbacks are called from the event loop, never from within a method."""
 
-    def __init__(self, engine: MediaEngine, pair: PortPair) -> None:
+    def __init__(self, engine: Shared[MediaSession], pair: PortPair) -> None:
         self.on_digit: Callable[[str], None] | None = None
         """A key was pressed (RFC 4733, or a tone where no events were agreed on)."""
         self.on_played: Callable[[], None] | None = None
@@ -79,9 +58,9 @@ class MediaSession:
         own = engine.trusted
         self._path = Path(pair, engine.pump, settings.settle_seconds, self._receive, self._receive_rtcp, own)
         self._outgoing = Outgoing(engine.random)
-        self._session_id = engine.random.getrandbits(62)
-        self._version = 0
-        self._described = b""
+        self._descriptions = Descriptions(
+            engine.addresses[pair.family], pair.port, engine.codecs, session_id=engine.random.getrandbits(62)
+        )
         self._sends = False
         self._closed = False
         self._countdown = 1 + engine.random.randrange(TICKS_OF_A_LOOK)
@@ -118,42 +97,23 @@ class MediaSession:
 
         `signaller`: the host that sent the offer. Sound to another one that sends nothing ends after two seconds.
         """
-        answer, agreement = answer_to(offer, self._ground())
+        answer, agreement = self._descriptions.answer(offer)
         self._agree(agreement, signaller)
-        return self._versioned(answer, lambda: answer_to(offer, self._ground())[0])
+        return answer
 
     def offer(self) -> bytes:
         """An offer of ours, for a call that we make."""
-        return self._versioned(offer_of(self._ground()), lambda: offer_of(self._ground()))
+        return self._descriptions.offer()
 
     def accept(self, answer: bytes, signaller: str | None = None) -> None:
         """The phone's answer to `offer`, from the host `signaller`. Raises SdpError, NoCodecError."""
-        self._agree(agree(answer, self._engine.codecs), signaller)
+        self._agree(self._descriptions.accept(answer), signaller)
 
     def begin(self) -> None:
         """The final answer went out, or came: from now on a phone may be learnt that nobody named."""
         self._path.answer()
 
-    def _ground(self) -> Ground:
-        return Ground(
-            address=self._engine.addresses[self.pair.family],
-            port=self.pair.port,
-            codecs=self._engine.codecs,
-            session_id=self._session_id,
-            version=self._version,
-        )
-
-    def _versioned(self, description: bytes, again: Callable[[], bytes]) -> bytes:
-        """The version counts up where a description differs from the one before (RFC 3264 section 8)."""
-        if self._described and description != self._described:
-            self._version += 1
-            description = again()
-        self._described = description
-        return description
-
     def _agree(self, agreement: Agreement, signaller: str | None) -> None:
-        if agreement.remote is not None and (":" in agreement.remote[0]) != (self.pair.family == 6):
-            raise NoCodecError(f"the phone's address {agreement.remote[0]} is not of the family of this session")
         before, self.agreement = self.agreement, agreement
         numbers = agreement.events | agreement.sounds.keys()
         self._path.signal(agreement.remote, agreement.remote_rtcp, numbers, signaller)

@@ -25,10 +25,10 @@ from switch.sip.message.flow import INNER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from billing_client.rules.books import RouteBook
+    from billing_client.rules.books import Gateway, RouteBook
     from billing_client.rules.vouching import Vouched
     from billing_client.store import Store
-    from billing_client.types import Gateway, Party
+    from billing_client.types import Party
     from switch.access.doorkeeper import Doorkeeper
     from switch.access.reach import PartyMemory, StoreReach
     from switch.calls.services import Books

@@ -49,7 +49,8 @@ from switch.trace.trace import Trace
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from billing_client.types import EndedBy, Gateway, Parties, Party
+    from billing_client.rules.books import Gateway
+    from billing_client.types import EndedBy, Parties, Party
     from switch.calls.hunt import Result
     from switch.calls.services import Services
     from switch.money.credit import Credit

@@ -15,7 +15,7 @@ from switch.sip.choose import best_response
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from billing_client.types import Gateway, Route
+    from billing_client.rules.books import Gateway, Route
     from switch.routing.forward import Forwarding
     from switch.sip.message.flow import Flow, Hop
     from switch.sip.message.message import HeaderLines, Response

@@ -20,7 +20,8 @@ from switch.sip.message.wire import MAX_MESSAGE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from billing_client.types import BindingRow, Gateway, Party
+    from billing_client.rules.books import Gateway
+    from billing_client.types import BindingRow, Party
     from switch.calls.call import Call
     from switch.calls.services import Services
     from switch.sip.destination import Permit

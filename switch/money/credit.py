@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from billing_client.rules.rating import billed_seconds, cost, seconds_covered
 
 if TYPE_CHECKING:
-    from billing_client.types import Rate
+    from billing_client.rules.books import Rate
     from switch.settings import CreditSettings
 
 __all__ = ["Charge", "Credit"]

@@ -21,8 +21,7 @@ from switch.sip.destination import DEFAULT_PORT, Carrier, Destinations, literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from billing_client.rules.books import RouteBook
-    from billing_client.types import Gateway
+    from billing_client.rules.books import Gateway, RouteBook
     from switch.calls.services import Books
     from switch.registrar.bindings import Location
     from switch.settings import SwitchSettings

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from billing_client.rules.books import RateBook, RouteBook
+    from billing_client.rules.books import Gateway, Rate, RateBook, Route, RouteBook
     from billing_client.rules.numbering import Emergency
     from billing_client.rules.vouching import Vouched
-    from billing_client.types import Direction, Gateway, Parties, Party, Rate, Route
+    from billing_client.types import Direction, Parties, Party
     from switch.routing.forward import Forwarding
     from switch.settings import SwitchSettings
     from switch.sip.mark import Chain

@@ -18,9 +18,8 @@ from tests.ivr.selfcare_memory import MemorySelfCare, MemoryVouchers, debit
 
 if TYPE_CHECKING:
     from billing_client.selfcare import AccountStatus
-    from ivr.legs.leg import DialRequest
     from ivr.server.runner import Application
-    from ivr.verbs import CallDetails, Spoken
+    from ivr.verbs import CallDetails, DialRequest, Spoken
 
 __all__ = [
     "ANI",

@@ -10,9 +10,9 @@ import pytest
 
 from billing_client.selfcare import Quote
 from ivr.apps.selfcare import callback
-from ivr.legs.leg import DialRequest
 from ivr.say import grammar
 from ivr.scripted.scripted import ScriptedCaller
+from ivr.verbs import DialRequest
 from tests.ivr.card_stage import (
     ANI,
     CODE,

@@ -18,8 +18,7 @@ from tests.switch.phone import Phone
 
 if TYPE_CHECKING:
     from ivr.app import IvrProcess
-    from ivr.legs.leg import DialRequest
-    from ivr.verbs import CallDetails, Ivr
+    from ivr.verbs import CallDetails, DialRequest, Ivr
     from tests.ivr.conftest import Composed
     from tests.ivr.test_server import Starter
 

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing.rerating import talked_seconds
+from billing_client.rules.books import Rate
 from billing_client.rules.rating import billed_seconds, cost
-from billing_client.types import Rate
 from softswitch.cli.times import Instant
 from softswitch.explaining.ladder import ladder, legs, summary
 from softswitch.explaining.pcap import pcap

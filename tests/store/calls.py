@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from billing_client.types import CallFinish, CallStart, Rate
+from billing_client.rules.books import Rate
+from billing_client.types import CallFinish, CallStart
 
 if TYPE_CHECKING:
     from billing_client.store import Store

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing_client.rules.books import RateBook, RouteBook, TariffTable
-from billing_client.types import Gateway, Route
+from billing_client.rules.books import Gateway, RateBook, Route, RouteBook, TariffTable
 from tests.store.calls import rate
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

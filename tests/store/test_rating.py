@@ -19,7 +19,7 @@ from tests.store.calls import rate
 if TYPE_CHECKING:
     import asyncpg
 
-    from billing_client.types import Rate
+    from billing_client.rules.books import Rate
 
 STEP = Decimal("0.00001")
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing_client.rules.books import Rate
 from billing_client.rules.rating import cost
-from billing_client.types import Rate
 from switch.money.credit import Credit
 from switch.settings import CreditSettings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from billing_client.types import Gateway
+from billing_client.rules.books import Gateway
 from switch.calls.hunt import Branch, Hunt, Stage
 from switch.sip.message.flow import Flow
 from switch.sip.message.message import Response

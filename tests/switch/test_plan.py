@@ -9,8 +9,9 @@ from decimal import Decimal
 
 import pytest
 
+from billing_client.rules.books import Gateway, Rate, Route
 from billing_client.rules.rating import RateBook, RouteBook
-from billing_client.types import Gateway, Parties, Party, Rate, Route
+from billing_client.types import Parties, Party
 from switch.routing.forward import Forwarding
 from switch.routing.plan import (
     Application,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from billing_client.types import StoreError
 from ivr.apps.guessing import access_number
 from ivr.apps.selfcare.desk import RING_BACK, calling_account, calling_number, is_admitted
-from ivr.legs.leg import DialRequest
+from ivr.verbs import DialRequest
 
 if TYPE_CHECKING:
     from ivr.apps.selfcare.desk import Desk

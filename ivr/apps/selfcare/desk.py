@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from billing_client.selfcare import AccountStatus, SelfCare
     from billing_client.vouchers.words import Vouchers
-    from ivr.legs.leg import DialRequest
-    from ivr.verbs import CallDetails, Ivr
+    from ivr.verbs import CallDetails, DialRequest, Ivr
 
 __all__ = [
     "FIRST_SECONDS",

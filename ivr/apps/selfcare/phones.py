@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final
 from billing_client.types import StoreError
 from ivr.apps.guessing import access_number
 from ivr.apps.selfcare.desk import RING_BACK, calling_number
-from ivr.legs.leg import DialRequest
 from ivr.say import grammar
+from ivr.verbs import DialRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from switch.sip.message.uri import Uri
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from billing_client.types import Gateway, Route
+    from billing_client.rules.books import Gateway, Route
     from switch.calls.services import Services
     from switch.routing.carriers.rests import Rest
     from switch.trace.trace import Trace

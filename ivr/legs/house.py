@@ -1,19 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the legs of a media server need of it."""
+"""What legs need of the media server that they belong to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from ivr.say.sound import SoundSource
-    from ivr.settings import IvrSettings
     from media.session.engine import MediaEngine
     from switch.sip.element.core import Core
     from switch.sip.mark import Marks
 
-__all__ = ["House"]
+__all__ = ["House", "SwitchSettings"]
+
+
+class SwitchSettings(Protocol):
+    """What calls of applications need to know of the switch; part of the process's settings."""
+
+    @property
+    def switch(self) -> tuple[str, int]:
+        """Host and port of its first UDP listener."""
+
+    @property
+    def domain(self) -> str:
+        """Of the addresses of accounts."""
 
 
 @dataclass(slots=True)
@@ -23,6 +34,6 @@ class House:
     core: Core
     engine: MediaEngine
     sounds: SoundSource
-    settings: IvrSettings
+    settings: SwitchSettings
     marks: Marks
     """By which the switch and we know each other."""
