@@ -20,7 +20,6 @@ from switch.calls.live import MESSAGE_BYTES, media_statistics, messages
 from switch.settings import RelaySettings, SwitchSettings
 from switch.sip.session import Ended
 from tests.switch.phone import sdp
-from tests.switch.test_warning import relay
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     import asyncpg
 
     from tests.switch.conftest import World
-
-__all__ = ["relay"]
 
 CALL: dict[str, Any] = {
     "call_id": "0123456789abcdef0123456789abcdef",
@@ -91,6 +88,7 @@ def settings(settings: SwitchSettings, relay: tuple[str, int]) -> SwitchSettings
     return replace(settings, relay=RelaySettings(addresses=(relay,)))
 
 
+@pytest.mark.parametrize("relay", ["builtin"], indirect=True)  # rtpengine tells nothing of loss before there is some
 @pytest.mark.asyncio
 async def test_a_watcher_sees_the_call_with_its_funds_time_and_media(
     world: World, monkeypatch: pytest.MonkeyPatch
