@@ -15,31 +15,23 @@ import pytest
 from media.app import run
 from media.settings import MediaSettings
 from tests.e2e.programs import need_program
+from tests.ports import free_port, media_ports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-__all__ = ["RELAYS", "builtin", "free_port", "rtpengine", "through_both"]
+__all__ = ["RELAYS", "builtin", "rtpengine", "through_both"]
 
 RELAYS: Final = ("builtin", "rtpengine")
 through_both: Final = pytest.mark.parametrize("system", RELAYS, indirect=True)
 """For end-to-end tests: each of them with either relay."""
-_PORTS: Final = 400
-"""For the media of one rtpengine."""
-
-
-def free_port() -> int:
-    """A UDP port that nobody uses just now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager
 async def builtin() -> AsyncIterator[tuple[str, int]]:
     """Ours, within this event loop."""
     ng = "127.0.0.1", free_port()
-    settings = MediaSettings(ng=ng, rtp_host="127.0.0.1", rtp_ports=(28000, 28999))
+    settings = MediaSettings(ng=ng, rtp_host="127.0.0.1", rtp_ports=media_ports("relay"))
     ready, stop = asyncio.Event(), asyncio.Event()
     task = asyncio.create_task(run(settings, ready=ready.set, stop=stop, reloads=asyncio.Queue()))
     await asyncio.wait_for(ready.wait(), 5)
@@ -54,10 +46,9 @@ async def builtin() -> AsyncIterator[tuple[str, int]]:
 def rtpengine() -> Iterator[tuple[str, int]]:
     """rtpengine without its kernel module; the test is skipped where it is not installed, in CI it fails."""
     program = need_program("rtpengine")
-    port = free_port()
-    first = 40_000 + port % 40 * _PORTS
+    port, (first, last) = free_port(), media_ports("rtpengine")
     command = [program, "--table=-1", "--foreground", "--log-stderr", "--log-level=4", "--interface=127.0.0.1"]
-    command += [f"--listen-ng=127.0.0.1:{port}", f"--port-min={first}", f"--port-max={first + _PORTS - 1}"]
+    command += [f"--listen-ng=127.0.0.1:{port}", f"--port-min={first}", f"--port-max={last}"]
     with subprocess.Popen([*command, "--config-file=none"], stderr=subprocess.DEVNULL) as process:
         try:
             _wait_for(("127.0.0.1", port), process)

@@ -17,10 +17,12 @@ from softswitch.config import claims
 if TYPE_CHECKING:
     from softswitch.config import Claim, Configuration, Endpoint
 
-__all__ = ["TakenPort", "free_port", "taken_ports"]
+__all__ = ["TakenPort", "free_port", "reserve", "taken_ports"]
 
-TRIED_PORTS = range(10_000, 32_000)
-"""Below those that Linux gives to clients by itself (net.ipv4.ip_local_port_range): nobody takes one meanwhile."""
+TRIED_PORTS = range(10_000, 18_000)
+"""Below those that Linux gives to clients by itself (net.ipv4.ip_local_port_range), and below the usual media ports."""
+_reserved: list[socket.socket] = []
+"""Held until this process ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,10 @@ def taken_ports(configuration: Configuration) -> list[TakenPort]:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody has now, for UDP and TCP: for systems that are started to be tried or tested."""
+    """A port that nobody has now, for UDP and TCP: for systems that are started to be tried or tested.
+
+    It is given out once: nobody on this machine who asks here gets it again while this process runs.
+    """
     while True:
         port = random.choice(TRIED_PORTS)
         with ExitStack() as probes:
@@ -58,7 +63,20 @@ def free_port(host: str = "127.0.0.1") -> int:
                     probes.enter_context(socket.socket(socket.AF_INET, kind)).bind((host, port))
             except OSError:
                 continue
-            return port
+            if reserve(f"port/{port}"):
+                return port
+
+
+def reserve(name: str) -> bool:
+    """Whether a name is this process's alone from now until it ends, among all that share its ports."""
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0softswitch/{name}")  # an abstract name of Linux: it leaves no file, and goes with the process
+    except OSError:
+        claim.close()
+        return False
+    _reserved.append(claim)
+    return True
 
 
 def _refusal(endpoint: Endpoint) -> str | None:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from softswitch.phone import PhoneError
-from softswitch.processes.ports import free_port
 from tests.e2e.programs import need_program
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import psutil
 
-from softswitch.processes.ports import free_port
 from tests.e2e.programs import need_program
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -17,9 +16,9 @@ import psycopg
 import yaml
 
 from softswitch.config import load
-from softswitch.processes.ports import free_port
 from softswitch.processes.store import store_dsn
 from tests.e2e.tenant import Subscriber, subscribers, tenant
+from tests.ports import free_port, media_ports
 from tests.softswitch.support import Up, command
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class System:
         self.network = f"127.{random.randint(1, 254)}.{random.randint(0, 254)}"
         """Addresses of this machine that no other run uses: gateways are known by their address."""
         self.gateway_port = free_port()
-        first_rtp = 12000 + (os.getpid() * 200) % 16000
+        first_rtp, last_rtp = media_ports("system")
         self.file = directory / "config.yaml"
         self.file.write_text(
             CONFIGURATION.format(
@@ -94,7 +93,7 @@ class System:
                 ring_seconds=ring_seconds,
                 drain_seconds=drain_seconds,
                 first_rtp=first_rtp,
-                last_rtp=first_rtp + 199,
+                last_rtp=last_rtp,
             ),
             encoding="utf-8",
         )

@@ -18,6 +18,7 @@ from media.settings import EngineSettings
 from media.sound.sound import Sound
 from media.sound.tone import tone
 from switch.settings import Listen
+from tests.ports import media_ports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -100,7 +101,7 @@ async def start(composed: Composed, tmp_path: Path) -> AsyncIterator[Callable[..
             "listen": Listen("udp", "127.0.0.1", 0),
             "data_dir": tmp_path,
             "secret": SECRET,
-            "media": EngineSettings(rtp_host="127.0.0.1", rtp_ports=(30000, 39999), port_quarantine_seconds=0.0),
+            "media": EngineSettings(rtp_host="127.0.0.1", rtp_ports=media_ports("engine"), port_quarantine_seconds=0.0),
             **changes,
         }
         process = IvrProcess(IvrSettings(**settings), composed)  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from switch.access.occupancy import Limits
 from switch.sip.mark import Chain, Marks
 from tests.growth import Growth
 from tests.ivr.conftest import SECRET
+from tests.ports import media_ports
 from tests.quick import QuickPhone
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ async def test_a_call_of_an_application_leaves_nothing(
     composed.prompts = WithTones(Short())
     composed.apps["app"] = application
     most = Limits(per_account=1000, per_number=1000, per_address=1000, total=1000)
-    media = EngineSettings(rtp_host="127.0.0.1", rtp_ports=(30000, 39999), port_quarantine_seconds=0.0)
+    media = EngineSettings(rtp_host="127.0.0.1", rtp_ports=media_ports("engine"), port_quarantine_seconds=0.0)
     marks = Marks(SECRET, "switch", wall=time.time, clock=time.monotonic)
 
     def mark(request: Request) -> None:

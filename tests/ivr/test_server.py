@@ -19,6 +19,7 @@ from switch.sip.session import Answered, Ended, Failed, Progressed, Replied, Req
 from switch.sip.user_agent import Invited
 from tests.ivr.conftest import SECRET
 from tests.ivr.rtp_phone import RtpPhone
+from tests.ports import media_ports
 from tests.sip.test_body import LOCATION, MIXED, multi, part
 from tests.switch.phone import Phone, sdp
 
@@ -683,7 +684,7 @@ async def test_a_phone_that_falls_silent_is_hung_up_on(composed: Composed, start
         await call.play("long-500")
 
     composed.apps["app"] = app
-    media = EngineSettings(rtp_host="127.0.0.1", rtp_ports=(30000, 39999), timeout_seconds=1.0)
+    media = EngineSettings(rtp_host="127.0.0.1", rtp_ports=media_ports("engine"), timeout_seconds=1.0)
     async with Caller(await start(media=media)) as caller:
         await caller.invite("app")
         await caller.sip.connected()

@@ -20,14 +20,9 @@ from media.relay.bencode import Value, decode, encode
 from media.rtp.rtp import HEADER
 from media.settings import MediaSettings
 from tests.media.phones import Phone, audio, port_in
+from tests.ports import free_port, media_ports
 
 WAIT_SECONDS = 10.0
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Switch(asyncio.DatagramProtocol):
@@ -69,9 +64,13 @@ class Process:
         await app.run(self.settings, ready=self.ready.set, stop=self.stop, reloads=self.reloads)
 
 
+def on_free_ports() -> MediaSettings:
+    return MediaSettings(ng=("127.0.0.1", free_port()), rtp_host="127.0.0.1", rtp_ports=media_ports("relay"))
+
+
 @contextlib.asynccontextmanager
-async def running() -> AsyncIterator[Process]:
-    process = Process(MediaSettings(ng=("127.0.0.1", free_port()), rtp_host="127.0.0.1", rtp_ports=(43000, 44999)))
+async def running(settings: MediaSettings | None = None) -> AsyncIterator[Process]:
+    process = Process(settings or on_free_ports())
     task = asyncio.create_task(process.run())
     try:
         await asyncio.wait_for(process.ready.wait(), WAIT_SECONDS)
@@ -138,9 +137,10 @@ async def test_new_settings_are_taken_over_without_touching_calls(
 
 @pytest.mark.asyncio
 async def test_everything_is_closed_at_the_end() -> None:
+    settings = on_free_ports()  # reserved until these tests end
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count of descriptors
     phones = Phone("127.0.0.2"), Phone("127.0.0.3")
-    async with running() as process:
+    async with running(settings) as process:
         await set_up(process.switch, *phones)
     for phone in phones:
         phone.close()

@@ -16,11 +16,12 @@ from media.settings import EngineSettings
 from media.sound.codec import PCMU
 from tests.media.callers import Caller
 from tests.media.test_session import tone
+from tests.ports import media_ports
 
 
 async def a_call() -> tuple[list[str], list[float], int]:
     """A caller hears a prompt of 0.3 s, says something and presses a key: keys, when packets came, octets recorded."""
-    engine = MediaEngine.of(EngineSettings(rtp_host="127.0.0.1", rtp_ports=(20000, 59999)), time.monotonic)
+    engine = MediaEngine.of(EngineSettings(rtp_host="127.0.0.1", rtp_ports=media_ports("engine")), time.monotonic)
     engine.start(asyncio.get_running_loop())
     session = engine.open()
     caller = Caller(PCMU, "127.0.0.1", events=True)

@@ -17,7 +17,7 @@ from media.relay.ng_mark import WINDOW_SECONDS, MarkedNg
 from media.settings import MediaSettings
 from switch.relay.ng import NgError, NgRelay
 from tests.media.phones import Phone, audio
-from tests.media.test_app import free_port
+from tests.ports import free_port, media_ports
 
 if TYPE_CHECKING:
     from media.relay.ng import NgServer
@@ -125,7 +125,7 @@ def test_a_command_that_was_captured_counts_neither_again_nor_for_another_cookie
 async def test_the_switch_commands_the_relay_and_nobody_else_ends_its_calls(caller: Phone) -> None:
     """Rule 9: a local user, or another machine, sends `delete` to the ng port."""
     ng = "127.0.0.1", free_port()
-    settings = MediaSettings(ng=ng, rtp_host="127.0.0.1", rtp_ports=(43000, 44999), secret=SECRET)
+    settings = MediaSettings(ng=ng, rtp_host="127.0.0.1", rtp_ports=media_ports("relay"), secret=SECRET)
     ready, stop = asyncio.Event(), asyncio.Event()
     task = asyncio.create_task(app.run(settings, ready=ready.set, stop=stop, reloads=asyncio.Queue()))
     await asyncio.wait_for(ready.wait(), 5)

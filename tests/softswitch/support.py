@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from softswitch.processes.ports import free_port
+from tests.ports import free_port, media_ports
 
 if TYPE_CHECKING:
     import signal
@@ -26,7 +25,7 @@ START_SECONDS = 120.0
 
 def write_configuration(directory: Path, **changes: str) -> Path:
     """A configuration whose ports are all free; `changes` replace values by key as written there."""
-    first_rtp = 30000 + (os.getpid() * 100) % 20000
+    first_rtp, last_rtp = media_ports("system")
     values = {
         "sip": str(free_port()),
         "control": str(free_port()),
@@ -57,7 +56,7 @@ demo: {{enabled: true, carriers: [udp:127.0.0.1:{carrier_a}, udp:127.0.0.1:{carr
 ivr: {{access_numbers: {{"*43": echo, "*98": voicemail, "*99": recharge, "18005550100": calling_card}}}}
 """
     file = directory / "config.yaml"
-    file.write_text(text.format(first_rtp=first_rtp, last_rtp=first_rtp + 99, **values), encoding="utf-8")
+    file.write_text(text.format(first_rtp=first_rtp, last_rtp=last_rtp, **values), encoding="utf-8")
     return file
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from switch.explain.questions import Questions, ask
 from switch.sip.session import Acknowledged, Answered, Cancelled, Ended, Failed, Progressed, Replied, Requested
 from switch.sip.transaction.timers import Timers
 from switch.sip.user_agent import Invited
+from tests.ports import free_port
 from tests.switch.carrier_doubles import OUTSIDE, carriers, name_server, named, until_at
 from tests.switch.phone import sdp
 
@@ -30,14 +30,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio
 
 RELIABLE = ("Supported", "100rel")
-
-
-def dead_port() -> int:
-    """A port of this machine where nobody listens."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def invited(carrier: Phone, seconds: float = 5.0) -> IncomingInvite:
@@ -84,7 +76,7 @@ async def test_a_name_without_port_is_found_by_its_services_and_a_dead_target_pa
     """Case J2: the DNS has SRV records only, and nobody is at the first of them."""
     async with name_server(world) as names, carriers(world) as (first, _), world.phone("101") as alice:
         names.zone["_sip._udp.carrier.test", "SRV"] = [
-            f"10 0 {dead_port()} one.carrier.test.",
+            f"10 0 {free_port()} one.carrier.test.",
             f"20 0 {first.local[1]} two.carrier.test.",
         ]
         names.zone["one.carrier.test", "A"] = names.zone["two.carrier.test", "A"] = ["127.0.0.1"]
@@ -117,7 +109,7 @@ async def test_who_calls_from_where_a_name_leads_is_that_carrier(world: World) -
     async with name_server(world) as names, carriers(world) as (first, _), world.phone("101") as alice:
         await alice.register()
         names.zone["_sip._udp.carrier.test", "SRV"] = [
-            f"10 0 {dead_port()} one.carrier.test.",
+            f"10 0 {free_port()} one.carrier.test.",
             f"20 0 {first.local[1]} two.carrier.test.",
         ]
         names.zone["one.carrier.test", "A"] = names.zone["two.carrier.test", "A"] = ["127.0.0.1"]

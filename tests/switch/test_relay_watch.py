@@ -18,7 +18,7 @@ from switch.relay import ng
 from switch.relay import watch as relay_watch
 from switch.settings import RelaySettings
 from switch.sip.session import Ended, Failed
-from tests.relays import free_port
+from tests.ports import free_port, media_ports
 from tests.switch.phone import sdp
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ PROGRAM = """
 import asyncio, sys
 from media.app import run
 from media.settings import MediaSettings
-settings = MediaSettings(ng=("127.0.0.1", int(sys.argv[1])), rtp_host="127.0.0.1", rtp_ports=(27000, 27999))
+ng, first, last = map(int, sys.argv[1:])
+settings = MediaSettings(ng=("127.0.0.1", ng), rtp_host="127.0.0.1", rtp_ports=(first, last))
 ready = lambda: print("ready", flush=True)
 asyncio.run(run(settings, ready=ready, stop=asyncio.Event(), reloads=asyncio.Queue()))
 """
@@ -49,8 +50,9 @@ class RelayProcess:
 
     async def start(self) -> None:
         """Start it, and wait until it takes commands."""
+        numbers = self.address[1], *media_ports("relay")
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", PROGRAM, str(self.address[1]), stdout=asyncio.subprocess.PIPE
+            sys.executable, "-c", PROGRAM, *map(str, numbers), stdout=asyncio.subprocess.PIPE
         )
         assert self._process.stdout is not None
         assert await self._process.stdout.readline() == b"ready\n"

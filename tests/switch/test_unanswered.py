@@ -19,7 +19,7 @@ from switch.routing.emergency import EmergencyCalls
 from switch.settings import RelaySettings
 from switch.sip.session import Cancelled, Ended, Failed, Progressed
 from switch.sip.user_agent import Invited
-from tests.relays import free_port
+from tests.ports import free_port, media_ports
 from tests.switch.following import MOBILE, answering, follow_me
 from tests.switch.phone import sdp
 from tests.switch.test_gateways import carriers
@@ -41,7 +41,7 @@ EARLY_SECONDS = 0.8
 async def relay() -> AsyncIterator[tuple[str, int]]:
     """A relay that takes a switch for gone after a second without a question."""
     ng = "127.0.0.1", free_port()
-    settings = MediaSettings(ng=ng, rtp_host="127.0.0.1", rtp_ports=(29000, 29999), unwatched_seconds=1.0)
+    settings = MediaSettings(ng=ng, rtp_host="127.0.0.1", rtp_ports=media_ports("relay"), unwatched_seconds=1.0)
     ready, stop = asyncio.Event(), asyncio.Event()
     task = asyncio.create_task(run_relay(settings, ready=ready.set, stop=stop, reloads=asyncio.Queue()))
     await asyncio.wait_for(ready.wait(), 5)
