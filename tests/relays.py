@@ -15,6 +15,7 @@ import pytest
 from media.app import run
 from media.settings import MediaSettings
 from tests.e2e.programs import need_program
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port, media_ports
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ async def builtin() -> AsyncIterator[tuple[str, int]]:
     settings = MediaSettings(ng=ng, rtp_host="127.0.0.1", rtp_ports=media_ports("relay"))
     ready, stop = asyncio.Event(), asyncio.Event()
     task = asyncio.create_task(run(settings, ready=ready.set, stop=stop, reloads=asyncio.Queue()))
-    await asyncio.wait_for(ready.wait(), 5)
+    await asyncio.wait_for(ready.wait(), PATIENCE_SECONDS)
     try:
         yield ng
     finally:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from softswitch.phone.sound import Recording
+from softswitch.phone.sound import HEAR_SECONDS, Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "CallFailedError", "MediaState"]
 
-ANSWER_SECONDS: Final = 8.0
+ANSWER_SECONDS: Final = 40.0
 USER: Final = re.compile(r"sips?:([^@;>]*)@")
 
 
@@ -123,11 +123,11 @@ class Call:
     def wait_digits(self, digits: str, seconds: float = ANSWER_SECONDS) -> None:
         self.wait(lambda call: "".join(digit for digit, _ in call.digits).endswith(digits), f"digits {digits}", seconds)
 
-    def hears(self, hertz: float, *, seconds: float = 4.0) -> bool:
+    def hears(self, hertz: float, *, seconds: float = HEAR_SECONDS) -> bool:
         """Whether a pure tone comes in within the time."""
         return self.recording is not None and self.recording.hears(hertz, seconds=seconds)
 
-    def hears_nothing(self, *, seconds: float = 4.0) -> bool:
+    def hears_nothing(self, *, seconds: float = HEAR_SECONDS) -> bool:
         """Whether it becomes silent within the time."""
         return self.recording is None or self.recording.hears_nothing(seconds=seconds)
 

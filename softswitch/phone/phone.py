@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Phone", "PhoneError", "PhoneMissingError", "phone_missing"]
 
-START_SECONDS: Final = 20.0
-ORDER_SECONDS: Final = 5.0
-REGISTER_SECONDS: Final = 8.0
-QUIT_SECONDS: Final = 4.0
+PATIENCE_SECONDS: Final = 40.0
+"""More than the 32 seconds that SIP tries to send something again (RFC 3261 17.1.2.2): then the library tells of it."""
+QUIT_SECONDS: Final = 10.0
 
 
 class PhoneError(Exception):
@@ -91,7 +90,7 @@ class Phone:
         settings["domain"] = self.settings.domain or self.settings.proxy.rpartition(":")[0]
         self._send(settings | {"directory": str(directory)})
         try:
-            self.wait(lambda: bool(self.address), "the phone's start", START_SECONDS)
+            self.wait(lambda: bool(self.address), "the phone's start", PATIENCE_SECONDS)
         except PhoneError:
             self.close()
             raise
@@ -168,12 +167,12 @@ class Phone:
                 return
         raise PhoneError(f"{self}: no {what} within {seconds:g} s{self._why()}")
 
-    def wait_message(self, is_wanted: Callable[[SipMessage], bool], seconds: float = ORDER_SECONDS) -> SipMessage:
+    def wait_message(self, is_wanted: Callable[[SipMessage], bool], seconds: float = PATIENCE_SECONDS) -> SipMessage:
         """Waits for a SIP message; returns the first that is wanted, also one that is there already."""
         self.wait(lambda: any(map(is_wanted, self.messages)), "such message", seconds)
         return next(filter(is_wanted, self.messages))
 
-    def wait_lamp(self, voice: str, seconds: float = REGISTER_SECONDS) -> None:
+    def wait_lamp(self, voice: str, seconds: float = PATIENCE_SECONDS) -> None:
         """Waits until the lamp shows so many messages: "new/old (urgent new/urgent old)"."""
         self.wait(lambda: self.lamp.get("Voice-Message") == voice, f"lamp {voice} (but {self.lamp})", seconds)
 
@@ -202,7 +201,7 @@ class Phone:
             self._send({"id": serial, "do": verb, **fields})
         except BrokenPipeError:
             raise PhoneError(f"{self} has ended{self._why()}") from None
-        self.wait(lambda: serial in self._replies, f"reply to {verb}", ORDER_SECONDS)
+        self.wait(lambda: serial in self._replies, f"reply to {verb}", PATIENCE_SECONDS)
         reply = self._replies.pop(serial)
         if reply["event"] == "failed":
             raise PhoneError(f"{self}: {verb}: {reply['text']}")
@@ -219,7 +218,7 @@ class Phone:
     def _renew(self, *, renew: bool) -> int:
         before = self._registrations
         self.order("register", renew=renew)
-        self.wait(lambda: self._registrations > before, "answer to REGISTER", REGISTER_SECONDS)
+        self.wait(lambda: self._registrations > before, "answer to REGISTER", PATIENCE_SECONDS)
         return self.registration_code
 
     def call(self, number: str, *, late_offer: bool = False, headers: Mapping[str, str] | None = None) -> Call:
@@ -228,10 +227,10 @@ class Phone:
         uri = number if number.startswith("sip:") else f"sip:{number}@{domain}"
         before = len(self.calls)
         self.order("call", uri=uri, late_offer=late_offer, headers=dict(headers or {}))
-        self.wait(lambda: len(self.calls) > before, "call", ORDER_SECONDS)
+        self.wait(lambda: len(self.calls) > before, "call", PATIENCE_SECONDS)
         return self.calls[before]
 
-    def incoming(self, seconds: float = REGISTER_SECONDS) -> Call:
+    def incoming(self, seconds: float = PATIENCE_SECONDS) -> Call:
         """Waits for the next incoming call."""
         self.wait(lambda: self._next_incoming() is not None, "incoming call", seconds)
         call = self._next_incoming()

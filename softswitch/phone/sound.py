@@ -23,6 +23,7 @@ POLL_SECONDS: Final = 0.03
 PURE_SHARE: Final = 0.8
 """What part of the energy a tone must hold to be heard alone; codecs add some noise."""
 WIDTH_HZ: Final = 25.0
+HEAR_SECONDS: Final = 20.0
 SETTLE_SECONDS: Final = 0.5
 """Longer than a window and what a recorder holds back."""
 
@@ -114,7 +115,7 @@ class Recording:
         count = int(rate * WINDOW_SECONDS)
         return tone_in(samples[-count:], rate) if 0 < count <= len(samples) else NOTHING
 
-    def hears(self, hertz: float, *, seconds: float = 4.0) -> bool:
+    def hears(self, hertz: float, *, seconds: float = HEAR_SECONDS) -> bool:
         """Waits until a pure tone has filled the recording from now on."""
         since, deadline = self.size, time.monotonic() + seconds
         while not self.latest(since).is_at(hertz):
@@ -123,7 +124,7 @@ class Recording:
             time.sleep(POLL_SECONDS)
         return True
 
-    def hears_nothing(self, *, seconds: float = 4.0) -> bool:
+    def hears_nothing(self, *, seconds: float = HEAR_SECONDS) -> bool:
         """Waits until the recording goes on in silence, or does not go on."""
         deadline = time.monotonic() + seconds
         while True:

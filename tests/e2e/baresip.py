@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from softswitch.phone import PhoneError
 from tests.e2e.programs import need_program
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Baresip"]
 
-START_SECONDS: Final = 10.0
-EVENT_SECONDS: Final = 8.0
 MODULES: Final = tuple(Path(folder) / "baresip" / "modules" for folder in ("/usr/lib", "/usr/local/lib"))
 CONFIGURATION: Final = """\
 sip_listen 127.0.0.1:0
@@ -117,7 +116,7 @@ class Baresip:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
-        self._reader.join(EVENT_SECONDS)
+        self._reader.join(PATIENCE_SECONDS)
         self._socket.close()
 
     @property
@@ -131,10 +130,10 @@ class Baresip:
 
     # control ----------------------------------------------------------------------------------------------------
     def _connect(self, port: int) -> socket.socket:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                return socket.create_connection(("127.0.0.1", port), START_SECONDS)
+                return socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS)
             except ConnectionRefusedError:
                 if time.monotonic() > deadline or self._process.poll() is not None:
                     raise PhoneError(f"baresip does not start: {self.log}") from None
@@ -182,14 +181,14 @@ class Baresip:
 
     def _wait(self, is_true: Callable[[], bool], what: str) -> None:
         with self._changed:
-            if not self._changed.wait_for(is_true, EVENT_SECONDS):
+            if not self._changed.wait_for(is_true, PATIENCE_SECONDS):
                 kinds = [event.get("type") for event in self.events]
-                raise PhoneError(f"baresip {self.number}: no {what} within {EVENT_SECONDS:g} s; events: {kinds}")
+                raise PhoneError(f"baresip {self.number}: no {what} within {PATIENCE_SECONDS:g} s; events: {kinds}")
 
     # verbs ------------------------------------------------------------------------------------------------------
     def wait_registered(self) -> None:
         """It registers as it starts, perhaps before anybody listens to its events: its log tells."""
-        deadline = time.monotonic() + EVENT_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while "} 200 OK (" not in self.log:
             if time.monotonic() > deadline:
                 raise PhoneError(f"baresip {self.number} does not register")
@@ -202,7 +201,7 @@ class Baresip:
 
     def wait_lamp(self, voice: str, count: int = 1) -> None:
         """Waits until the lamp was last told so many messages, the `count`th time that it was told anything."""
-        deadline = time.monotonic() + EVENT_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while len(self.lamp) < count or self.lamp[-1] != voice:
             if time.monotonic() > deadline:
                 raise PhoneError(f"baresip {self.number}: no lamp {voice}, but {self.lamp}")

@@ -42,6 +42,7 @@ class Caller(DiaryPhone):
         super().__init__(subscriber.number, subscriber.password, switch)
         self.number = number
         self.patient = patient
+        self.patience = PATIENCE_SECONDS
         self.session: Session | None = None
         """The call that it is in."""
         self.is_done = False

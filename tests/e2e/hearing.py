@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import soundfile
 
+from tests.patience import PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -136,7 +138,7 @@ class Ears:
         is_whole = found.at_seconds + len(sound) / RATE <= len(recording) / RATE + SLACK_SECONDS
         return found if is_whole else Found(found.at_seconds, 0.0)
 
-    def hears(self, call: Call, prompt: str, *, after: float = 0.0, seconds: float = 15.0) -> float:
+    def hears(self, call: Call, prompt: str, *, after: float = 0.0, seconds: float = PATIENCE_SECONDS) -> float:
         """Wait for the whole prompt; returns the second of the recording at which it began."""
         deadline = time.monotonic() + seconds
         while (found := self.heard(call, prompt, after=after)).score < HEARD_SCORE:

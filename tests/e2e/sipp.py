@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Sipp"]
 
-SECONDS: Final = 15
+SECONDS: Final = 40
 
 
 class Sipp:

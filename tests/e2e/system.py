@@ -18,6 +18,7 @@ import yaml
 from softswitch.config import load
 from softswitch.processes.store import store_dsn
 from tests.e2e.tenant import Subscriber, subscribers, tenant
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port, media_ports
 from tests.softswitch.support import Up, command
 
@@ -32,8 +33,7 @@ DOMAIN: Final = "sip.example.com"
 SLICE_SECONDS: Final = 6
 """Short, so that calls of a few seconds lock funds several times."""
 RUNNING: Final = "Ctrl-C ends everything"
-COMMAND_SECONDS: Final = 30.0
-SETTLE_SECONDS: Final = 6.0
+COMMAND_SECONDS: Final = 120.0
 CONFIGURATION: Final = """\
 node: e2e
 domains: [{domain}]
@@ -199,7 +199,7 @@ class System:
             SELECT (SELECT count(*) FROM billing_xdr x WHERE x.account_id = a.id),
                    (SELECT count(*) FROM billing_activecall l WHERE l.account_id = a.id)
               FROM billing_account a WHERE a.number = %s"""
-        deadline = time.monotonic() + SETTLE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             while True:
                 row = connection.execute(statement, [number]).fetchone()
@@ -210,21 +210,21 @@ class System:
 
     def story(self, call_id: str) -> str:
         """What `softswitch trace` tells of a call, once it is written."""
-        deadline = time.monotonic() + SETTLE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not any(row["call_id"] == call_id for row in self.rows("trace")):
             assert time.monotonic() < deadline, f"nothing is told of call {call_id}"
         return self.run("trace", call_id)
 
     def wait_messages(self, number: str, count: int) -> list[dict[str, Any]]:
         """The messages of a mailbox, once there are `count`."""
-        deadline = time.monotonic() + SETTLE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while len(found := self.rows("voicemail", "list", number)) != count:
             assert time.monotonic() < deadline, found
         return found
 
     def wait_stored(self, number: str) -> None:
         """Waits until the store has the registration of a phone: the switch writes them in batches."""
-        deadline = time.monotonic() + SETTLE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not any(row["aor"] == number for row in self.rows("registrations")):
             assert time.monotonic() < deadline, f"the registration of {number} is not in the store"
 

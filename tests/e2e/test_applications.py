@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.e2e.system import System
     from tests.e2e.tenant import Subscriber
 
-pytestmark = [pytest.mark.phones, pytest.mark.timeout(120), through_both]
+pytestmark = [pytest.mark.phones, through_both]
 
 
 @pytest.fixture
@@ -132,9 +132,9 @@ def test_a_foreign_answering_machine_never_gets_a_call_that_asks_for_a_key(
     incoming.answer()
     incoming.wait_answered()
     incoming.play(880)  # "please leave a message"
-    incoming.wait_ended(40.0)
-    call.wait_answered(10.0)
-    ears.hears(call, "vm-isunavail", seconds=20.0)
+    incoming.wait_ended()
+    call.wait_answered()
+    ears.hears(call, "vm-isunavail")
     call.hang_up()
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.e2e.system import System
     from tests.e2e.tenant import Subscriber
 
-pytestmark = [pytest.mark.phones, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.phones
 
 STARTS, MOST_SUBSCRIBES = 5, 20
 EMPTY, ONE, TWO, HEARD = "0/0 (0/0)", "1/0 (0/0)", "2/0 (0/0)", "0/2 (0/0)"

@@ -42,7 +42,7 @@ def test_a_carrier_that_fails_or_is_dead_is_passed_over_for_the_next(system: Sys
     alice, bob = phones.registered(), phones.registered()
     dead, failing = bob.call(f"{OUTSIDE}408"), alice.call(f"{OUTSIDE}503")
     for call in (failing, dead):
-        call.wait_answered(12)
+        call.wait_answered()
         call.play(440)
         assert call.hears(440)
         call.hang_up()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Phones
     from tests.e2e.system import System
 
-pytestmark = [pytest.mark.phones, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.phones
 
 
 def test_sigterm_lets_running_calls_end_and_the_next_start_still_knows_the_phones(
@@ -66,7 +66,7 @@ def test_calls_that_lost_their_relay_are_ended_and_new_ones_have_sound(system: S
     system.wait_for_log("media runs again", mark)
     call, incoming = connect(phones)
     assert_both_hear(call, incoming)
-    lost.wait_ended(20)
+    lost.wait_ended()
     lost_there.wait_ended()
     (record,) = system.xdrs(lost.phone.settings.number)
     assert record["ended_by"] == "media"

@@ -14,6 +14,7 @@ import yaml
 
 from softswitch.phone import CallFailedError
 from softswitch.phone.sound import tone_in
+from tests.patience import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,10 +24,9 @@ if TYPE_CHECKING:
     from tests.e2e.system import System
     from tests.e2e.tenant import Subscriber
 
-pytestmark = [pytest.mark.phones, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.phones
 
 BEEP_HERTZ, ALICE_HERTZ = 1000, 440
-PATIENCE_SECONDS = 15.0
 RING_SECONDS = 1
 REACTION_SECONDS = 1.0
 ACCESS = "*98"
@@ -46,10 +46,10 @@ def bob(system: System, tmp_path: Path) -> Subscriber:
 def record(alice: Phone, bob: Subscriber) -> Call:
     """Call somebody who does not answer, skip the greeting, and speak after the beep."""
     call = alice.call(bob.number)
-    call.wait_answered(PATIENCE_SECONDS)
+    call.wait_answered()
     time.sleep(REACTION_SECONDS)
     call.send_digits("#")
-    assert call.hears(BEEP_HERTZ, seconds=PATIENCE_SECONDS), "no beep"
+    assert call.hears(BEEP_HERTZ), "no beep"
     time.sleep(0.5)
     call.play(ALICE_HERTZ)
     return call
@@ -61,7 +61,7 @@ def listen(phone: Phone) -> Call:
     while True:
         call = phone.call(ACCESS)
         try:
-            call.wait_answered(PATIENCE_SECONDS)
+            call.wait_answered()
             break
         except CallFailedError:  # the store is away for a moment
             assert time.monotonic() < deadline, "the mailbox does not open"
@@ -103,14 +103,14 @@ def test_a_message_left_by_one_phone_is_heard_by_another(
     call.send_digits("#")
     time.sleep(1)
     call.send_digits("1")
-    call.wait_ended(PATIENCE_SECONDS)
+    call.wait_ended()
     (message,) = messages(system, bob.number)
     assert (message["caller"], message["folder"]) == (alice.settings.number, "new")
     assert 4.5 <= float(message["seconds"]) <= 6.5
     assert_is_alices_tone(system, message, tmp_path)
 
     heard = listen(phone)
-    assert heard.hears(ALICE_HERTZ, seconds=30), "the message is not played"
+    assert heard.hears(ALICE_HERTZ), "the message is not played"
     heard.send_digits("9")
     time.sleep(REACTION_SECONDS)
     heard.send_digits("2")
@@ -146,7 +146,7 @@ def test_a_process_that_is_killed_between_deposit_and_retrieval_loses_nothing(
     system.process(process).kill()
     system.wait_for_log(f"{'store' if process == 'postgres' else process} runs again", mark)
     heard = listen(phone)
-    assert heard.hears(ALICE_HERTZ, seconds=30), "the message is not played"
+    assert heard.hears(ALICE_HERTZ), "the message is not played"
 
 
 def test_a_media_server_that_is_killed_mid_recording_keeps_what_was_said_to_the_last_second(

@@ -18,6 +18,7 @@ from media.settings import EngineSettings
 from media.sound.sound import Sound
 from media.sound.tone import tone
 from switch.settings import Listen
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import media_ports
 
 if TYPE_CHECKING:
@@ -111,4 +112,4 @@ async def start(composed: Composed, tmp_path: Path) -> AsyncIterator[Callable[..
 
     yield starter
     for process in started:
-        await asyncio.wait_for(process.close(), 30)
+        await asyncio.wait_for(process.close(), PATIENCE_SECONDS)

@@ -10,6 +10,7 @@ from typing import Self
 from media.rtp.rtp import HEADER
 from media.sound.g711 import ULAW_SAMPLES, ulaw
 from media.sound.tone import dominant_frequency, tone
+from tests.patience import PATIENCE_SECONDS
 
 __all__ = ["RtpPhone", "port_of"]
 
@@ -99,7 +100,7 @@ class RtpPhone(asyncio.DatagramProtocol):
         samples = self.heard[-int(8000 * last_seconds) :]
         return dominant_frequency(samples, HEARABLE) if any(samples) else None
 
-    async def until_hears(self, hertz: int, seconds: float = 10.0) -> None:
+    async def until_hears(self, hertz: int, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait for a tone."""
         async with asyncio.timeout(seconds):
             while self.hears(last_seconds=0.1) != hertz:  # noqa: ASYNC110 (sound has no event)

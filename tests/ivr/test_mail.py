@@ -33,6 +33,7 @@ from ivr.post import mail
 from ivr.post.handover import MailSettings, Refusals, hand_over, hand_over_apart
 from ivr.post.mail import deliver_forever, purge_forever
 from ivr.post.mailtext import LANGUAGES, compose, encode
+from tests.patience import PATIENCE_SECONDS
 from tests.store.conftest import TENANT
 
 if TYPE_CHECKING:
@@ -490,7 +491,7 @@ async def test_the_end_of_the_process_waits_for_what_the_server_has_in_hand(
     worker = asyncio.create_task(deliver_forever(queue, settings))
     post.inbox.before_data = worker.cancel
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(worker, 10)
+        await asyncio.wait_for(worker, PATIENCE_SECONDS)
     assert post.inbox.recipients == [[ALICE]]
     assert waiting(dsn) == 0
 
@@ -531,7 +532,7 @@ async def test_the_worker_goes_on_while_the_store_is_away(
     worker = asyncio.create_task(
         deliver_forever(Away(queue), settings, clock=clock, sleep=clock.sleep, hand_over=in_thread)
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not post.inbox.messages:  # noqa: ASYNC110 (the server sets no event)
             await asyncio.sleep(0.01)
     worker.cancel()

@@ -18,6 +18,7 @@ from switch.access.occupancy import Limits
 from switch.sip.mark import Chain, Marks
 from tests.growth import Growth
 from tests.ivr.conftest import SECRET
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import media_ports
 from tests.quick import QuickPhone
 
@@ -124,7 +125,7 @@ async def calls(process: IvrProcess, phone: QuickPhone, number: int) -> None:
     uri = f"sip:app@{host}:{port};target=sip%3A101%40x"
     for _ in range(0, number, AT_A_TIME):
         await asyncio.gather(*(phone.call(uri, most_seconds=MOST_SECONDS) for _ in range(AT_A_TIME)))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while process.server.calls or process.outbox.waiting:  # noqa: ASYNC110 (nothing announces it)
             await asyncio.sleep(0.02)
     for minutes in range(1, 4):

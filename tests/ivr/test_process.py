@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ivr.settings import IvrSettings
     from switch.sip.session import Answered
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.asyncio
 
 MESSAGES = """
 SELECT count(*), coalesce(max(seconds), 0) FROM billing_voicemessage message
@@ -181,7 +181,7 @@ async def test_an_application_calls_out_through_the_switch(running: Running) -> 
         answered = await connect(phone, rtp, "*98")
         await asyncio.sleep(1)
         rtp.press("34201#")  # advanced options, a call out, and its destination
-        invited = await called.ringing(seconds=30)
+        invited = await called.ringing()
         assert invited.request.from_.uri.user == "101"
         assert invited.request.sdp is not None
         called_rtp.talk_to(invited.request.sdp)

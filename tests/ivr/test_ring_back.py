@@ -14,6 +14,7 @@ from switch.sip.session import Ended
 from tests.ivr.rtp_phone import RtpPhone
 from tests.ivr.selfcare_memory import MemorySelfCare, debit
 from tests.ivr.test_server import Callee, Caller
+from tests.patience import PATIENCE_SECONDS
 from tests.switch.phone import Phone
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ async def test_a_missed_call_is_refused_and_rung_back_with_the_calling_card(comp
         await rtp.until_hears(700)
         assert len(process.server.calls) == 1
         sip.perform(phone.invited.session().bye(sip.now()))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while process.server.calls:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
     [details] = seen
@@ -89,7 +90,7 @@ async def test_who_does_not_answer_may_try_again(composed: Composed, start: Star
                 assert await caller.failed() == 486
                 invite = await sip.ringing()
                 sip.perform(invite.reject(486, sip.now()))
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE_SECONDS):
                     while process.server._ringing_back:  # noqa: ASYNC110
                         await asyncio.sleep(0.02)
 
@@ -113,5 +114,5 @@ async def test_a_server_that_ends_rings_nobody_back(composed: Composed, start: S
         async with Caller(process) as caller:
             await caller.invite("callback", *KNOWN, params=TARGET)
             assert await caller.failed() == 486
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await process.server.drain(0.1)

@@ -19,6 +19,7 @@ from switch.sip.session import Answered, Ended, Failed, Progressed, Replied, Req
 from switch.sip.user_agent import Invited
 from tests.ivr.conftest import SECRET
 from tests.ivr.rtp_phone import RtpPhone
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import media_ports
 from tests.sip.test_body import LOCATION, MIXED, multi, part
 from tests.switch.phone import Phone, sdp
@@ -299,7 +300,7 @@ async def test_a_hang_up_reaches_the_verb_and_keeps_the_recording(composed: Comp
         caller.rtp.say(700)
         await asyncio.sleep(2.5)
         caller.sip.perform(answered.session.bye(caller.sip.now()))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while "m-1" not in composed.depositor.kept:  # noqa: ASYNC110 (the application left it: it is delivered)
                 await asyncio.sleep(0.05)
     assert told == ["hangup", "raised"]
@@ -325,7 +326,7 @@ async def test_a_caller_who_cancels_ends_the_application(composed: Composed, sta
         await caller.sip.expect(Progressed)
         caller.sip.perform(invite.cancel(caller.sip.now()))
         assert await caller.failed() == 487
-        await asyncio.wait_for(ended.wait(), 5)
+        await asyncio.wait_for(ended.wait(), PATIENCE_SECONDS)
     await asyncio.sleep(0.05)
     assert not process.server.calls
     assert not process.engine.sessions
@@ -406,7 +407,7 @@ async def test_a_hang_up_with_an_odd_reason_is_a_hang_up(composed: Composed, sta
     async with Caller(process) as caller:
         answered = await caller.connect("talk")
         caller.sip.perform(answered.session.bye(caller.sip.now(), [("Reason", line)]))
-        await asyncio.wait_for(over.wait(), 5)
+        await asyncio.wait_for(over.wait(), PATIENCE_SECONDS)
 
 
 async def test_an_offer_without_a_codec_of_ours_gets_488(composed: Composed, start: Starter) -> None:
@@ -627,7 +628,7 @@ async def test_a_caller_who_gives_up_cancels_the_dialled_call(composed: Composed
             assert (called.request.get("P-Served-User") or "").endswith("sescase=orig-cdiv")
             assert called.request.get("Diversion") == "<sip:5@x>;reason=no-answer"
             caller.sip.perform(invite.cancel(caller.sip.now()))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while not called.cancelled:  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
     assert results == []
@@ -708,7 +709,7 @@ async def test_a_reload_brings_other_applications_and_leaves_running_calls_alone
         await caller.connect("app")
         composed.apps = {"late": app}
         reloads.put_nowait(replace(process.settings, language="cs", limits=Limits(total=7, reserved=0)))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while process.settings.language != "cs":  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await other.invite("app")

@@ -20,9 +20,8 @@ from media.relay.bencode import Value, decode, encode
 from media.rtp.rtp import HEADER
 from media.settings import MediaSettings
 from tests.media.phones import Phone, audio, port_in
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port, media_ports
-
-WAIT_SECONDS = 10.0
 
 
 class Switch(asyncio.DatagramProtocol):
@@ -44,7 +43,7 @@ class Switch(asyncio.DatagramProtocol):
         self.asked += 1
         message = {key.replace("_", "-"): value for key, value in command.items()}
         self.transport.sendto(b"%d " % self.asked + encode(message))
-        answer = await asyncio.wait_for(self.answers.get(), WAIT_SECONDS)
+        answer = await asyncio.wait_for(self.answers.get(), PATIENCE_SECONDS)
         reply = decode(answer.partition(b" ")[2])
         assert isinstance(reply, Mapping)
         return reply
@@ -73,14 +72,14 @@ async def running(settings: MediaSettings | None = None) -> AsyncIterator[Proces
     process = Process(settings or on_free_ports())
     task = asyncio.create_task(process.run())
     try:
-        await asyncio.wait_for(process.ready.wait(), WAIT_SECONDS)
+        await asyncio.wait_for(process.ready.wait(), PATIENCE_SECONDS)
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(lambda: process.switch, remote_addr=process.settings.ng)
         yield process
         transport.close()
     finally:
         process.stop.set()
-        await asyncio.wait_for(task, WAIT_SECONDS)
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
 
 
 async def until_heard(phone: Phone) -> list[bytes]:

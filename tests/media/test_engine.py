@@ -16,6 +16,7 @@ from media.settings import EngineSettings
 from media.sound.codec import PCMU
 from tests.media.callers import Caller
 from tests.media.test_session import tone
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import media_ports
 
 
@@ -43,7 +44,7 @@ async def a_call() -> tuple[list[str], list[float], int]:
         await asyncio.sleep(0.02)
         caller.take(time.monotonic())
     caller.send(b"\x05\x0a\x00\xa0", payload_type=101)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await played.wait()
         await pressed.wait()
     session.close()

@@ -17,6 +17,7 @@ from media.relay.ng_mark import WINDOW_SECONDS, MarkedNg
 from media.settings import MediaSettings
 from switch.relay.ng import NgError, NgRelay
 from tests.media.phones import Phone, audio
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port, media_ports
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ async def test_the_switch_commands_the_relay_and_nobody_else_ends_its_calls(call
     settings = MediaSettings(ng=ng, rtp_host="127.0.0.1", rtp_ports=media_ports("relay"), secret=SECRET)
     ready, stop = asyncio.Event(), asyncio.Event()
     task = asyncio.create_task(app.run(settings, ready=ready.set, stop=stop, reloads=asyncio.Queue()))
-    await asyncio.wait_for(ready.wait(), 5)
+    await asyncio.wait_for(ready.wait(), PATIENCE_SECONDS)
     ours, plain = NgRelay((ng,), secrets={ng: SECRET}), NgRelay((ng,))
     stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
@@ -140,7 +141,7 @@ async def test_the_switch_commands_the_relay_and_nobody_else_ends_its_calls(call
         for command in ("delete", "query", "list"):
             message = encode({"command": command, "call-id": "one", "from-tag": "a", "to-tag": "b", "x": "x" * 99})
             stranger.sendto(b"c " + message, ng)
-            stranger.settimeout(5)
+            stranger.settimeout(PATIENCE_SECONDS)
             assert b"error" in await asyncio.to_thread(stranger.recv, 2048)
         with pytest.raises(NgError, match="mark"):
             await plain.offer("two", "a", audio(caller).encode(), "127.0.0.1")
@@ -150,4 +151,4 @@ async def test_the_switch_commands_the_relay_and_nobody_else_ends_its_calls(call
         plain.close()
         stranger.close()
         stop.set()
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, PATIENCE_SECONDS)

@@ -14,6 +14,7 @@ from softswitch.carrier.description import describe
 from softswitch.carrier.plan import Behaviour, behaviour
 from softswitch.settings import CarrierSettings
 from switch.sip.message.message import Request, Response, parse_message
+from tests.patience import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,7 +41,7 @@ class Caller(asyncio.DatagramProtocol):
             self.packets.put_nowait(data)
 
     async def next(self) -> Request | Response:
-        return await asyncio.wait_for(self.received.get(), 5)
+        return await asyncio.wait_for(self.received.get(), PATIENCE_SECONDS)
 
     async def final(self) -> Response:
         while True:
@@ -137,7 +138,7 @@ async def test_an_ordinary_number_rings_answers_and_echoes() -> None:
         caller.send("ACK", "420600000001", gateways[0], to_tag=answer.to_tag or "")
         audio = next(line for line in answer.body.decode().splitlines() if line.startswith("m=audio "))
         caller.transport.sendto(b"\x80\x08" + bytes(10) + b"voice", ("127.0.0.1", int(audio.split()[1])))
-        assert (await asyncio.wait_for(caller.packets.get(), 5)).endswith(b"voice")
+        assert (await asyncio.wait_for(caller.packets.get(), PATIENCE_SECONDS)).endswith(b"voice")
         caller.send("BYE", "420600000001", gateways[0], to_tag=answer.to_tag or "")
         assert (await caller.final()).status == 200
         assert not carrier.calls

@@ -12,6 +12,7 @@ from softswitch import carrier as sample
 from softswitch.carrier.plan import Behaviour
 from softswitch.settings import CarrierSettings
 from tests.growth import Growth
+from tests.patience import PATIENCE_SECONDS
 from tests.quick import QuickPhone
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ async def calls(carrier: sample.Carrier, phone: QuickPhone, number: int, how: Be
     uri = f"sip:+442079460000@{phone.target[0]}:{phone.target[1]}"
     for _ in range(0, number, AT_A_TIME):
         await asyncio.gather(*(phone.call(uri, most_seconds=most) for _ in range(AT_A_TIME)))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while carrier.calls:  # noqa: ASYNC110 (nothing announces it)
             await asyncio.sleep(0.02)
     for minutes in range(1, 4):

@@ -14,7 +14,7 @@ from softswitch.config.reading import Reloading, read_beside
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.asyncio
 
 MENUS = 5000
 

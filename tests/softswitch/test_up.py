@@ -9,15 +9,12 @@ import socket
 from typing import TYPE_CHECKING
 
 import psutil
-import pytest
 
 from softswitch.processes.runfiles import hold
 from tests.softswitch.support import Up, softswitch, write_configuration
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-pytestmark = pytest.mark.timeout(120)
 
 
 def available(file: Path, number: str) -> str:

@@ -14,6 +14,7 @@ import pytest
 from billing_client.mailboxes.mailboxes import StoreMailboxes
 from billing_client.mailboxes.words import Deposit, Sound
 from billing_client.types import StoreUnavailable
+from tests.patience import PATIENCE_SECONDS
 from tests.store.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -83,6 +84,6 @@ async def test_a_store_that_does_not_answer_in_time_gets_the_message_once(dsn: s
         await asyncio.sleep(0.8)
         assert not trying.done()
         proxy.thaw()
-        assert await asyncio.wait_for(trying, 10) == "stored"
+        assert await asyncio.wait_for(trying, PATIENCE_SECONDS) == "stored"
         assert len(await mailboxes.messages("101", "new")) == 1
         await mailboxes.close()

@@ -15,6 +15,7 @@ import pytest
 from billing_client.mailboxes.mailboxes import StoreMailboxes
 from billing_client.mailboxes.words import Deposit, DepositPace, MessageCounts, Sound
 from billing_client.types import StoreEvent, StoreRefused
+from tests.patience import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from billing_client.mailboxes.words import Mailboxes
@@ -180,7 +181,7 @@ async def test_each_change_of_a_mailbox_is_announced(mailboxes: StoreMailboxes, 
     sent = message()
 
     async def announced() -> StoreEvent:
-        return await asyncio.wait_for(heard.get(), 5)
+        return await asyncio.wait_for(heard.get(), PATIENCE_SECONDS)
 
     of_101 = StoreEvent("mailbox", number="101")
     await mailboxes.deposit(sent)

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from billing_client.types import StoreEvent
+from tests.patience import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from billing_client.store import Store
@@ -35,7 +36,7 @@ class Ear:
             await self._tenant.sql.execute(statement)
         await self._tenant.sql.execute(MARK)
         mark = StoreEvent("account", number="mark")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while mark not in self.events:  # noqa: ASYNC110 (the store calls back, it sets no event)
                 await asyncio.sleep(0.005)
         return [event for event in self.events if event != mark]

@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from billing_client.store import Store
 from billing_client.types import StoreEvent, StoreUnavailable
+from tests.patience import PATIENCE_SECONDS
 from tests.store.calls import CallDesk
 from tests.store.proxy import Proxy
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio
 
-PATIENCE_SECONDS = 0.5
+TIMEOUT_SECONDS = 0.5
+"""What the switch gives the store for an answer."""
 
 
 @pytest_asyncio.fixture
@@ -36,7 +38,7 @@ async def proxy(dsn: str, tenant: Tenant) -> AsyncIterator[Proxy]:
 @pytest_asyncio.fixture
 async def remote(proxy: Proxy) -> AsyncIterator[Store]:
     """A client that goes through the proxy."""
-    store = await Store.connect(proxy.dsn, node="sw1", connections=2, timeout_seconds=PATIENCE_SECONDS)
+    store = await Store.connect(proxy.dsn, node="sw1", connections=2, timeout_seconds=TIMEOUT_SECONDS)
     try:
         yield store
     finally:
@@ -45,14 +47,14 @@ async def remote(proxy: Proxy) -> AsyncIterator[Store]:
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait for something that happens in the background."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not condition():  # noqa: ASYNC110 (nobody sets an event for it)
             await asyncio.sleep(0.01)
 
 
 async def until_async(condition: Callable[[], Awaitable[object]]) -> None:
     """Wait for something that the store shows."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not await condition():  # noqa: ASYNC110 (another connection's doing)
             await asyncio.sleep(0.01)
 
@@ -69,7 +71,7 @@ async def test_a_store_that_refuses_is_unavailable_in_bounded_time_and_comes_bac
     began = time.monotonic()
     with pytest.raises(StoreUnavailable):
         await remote.subscriber("101")
-    assert time.monotonic() - began < 3 * PATIENCE_SECONDS
+    assert time.monotonic() - began < 3 * TIMEOUT_SECONDS
     assert not remote.is_connected
     proxy.refuses = False
     await until(lambda: remote.is_connected)
@@ -81,11 +83,11 @@ async def test_a_store_that_has_long_been_away_is_refused_at_once(proxy: Proxy, 
     proxy.cut()
     with pytest.raises(StoreUnavailable):
         await remote.subscriber("101")
-    await asyncio.sleep(PATIENCE_SECONDS)
+    await asyncio.sleep(TIMEOUT_SECONDS)
     began = time.monotonic()
     with pytest.raises(StoreUnavailable):
         await remote.subscriber("101")
-    assert time.monotonic() - began < PATIENCE_SECONDS / 2
+    assert time.monotonic() - began < TIMEOUT_SECONDS / 2
 
 
 async def test_a_silent_store_is_unavailable_in_bounded_time(proxy: Proxy, remote: Store) -> None:
@@ -93,7 +95,7 @@ async def test_a_silent_store_is_unavailable_in_bounded_time(proxy: Proxy, remot
     began = time.monotonic()
     with pytest.raises(StoreUnavailable):
         await remote.subscriber("101")
-    assert time.monotonic() - began < 3 * PATIENCE_SECONDS
+    assert time.monotonic() - began < 3 * TIMEOUT_SECONDS
     proxy.thaw()
     assert await remote.subscriber("101") is not None
 
@@ -134,7 +136,7 @@ async def test_cuts_at_random_moments_lose_nothing_and_double_nothing(
             await asyncio.sleep(random.uniform(0.02, 0.2))
             proxy.cut()
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await asyncio.gather(saboteur(), *(caller() for _ in range(8)))
     assert await tenant.sql.fetchval("SELECT count(*) FROM billing_xdr") == 64
     assert [str(amount) for amount in await tenant.balance(2)] == ["9.36000", "0.00000", "9.36000"]
@@ -168,14 +170,14 @@ async def test_answers_wait_for_the_store(proxy: Proxy, remote: Store, tenant: T
     proxy.refuses = True
     proxy.cut()
     remote.call_answered(call_id, desk.finish_of(call_id, 0).ended_at)
-    await asyncio.sleep(2 * PATIENCE_SECONDS)
+    await asyncio.sleep(2 * TIMEOUT_SECONDS)
     proxy.refuses = False
     await until_async(lambda: tenant.sql.fetchval("SELECT answered_at FROM billing_activecall"))
 
 
 async def test_connecting_to_nothing_is_unavailable() -> None:
     with pytest.raises(StoreUnavailable):
-        await Store.connect("postgresql://nobody@127.0.0.1:1/nothing", node="sw1", timeout_seconds=PATIENCE_SECONDS)
+        await Store.connect("postgresql://nobody@127.0.0.1:1/nothing", node="sw1", timeout_seconds=TIMEOUT_SECONDS)
 
 
 FLAKY = """

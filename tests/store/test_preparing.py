@@ -8,14 +8,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import psycopg
-import pytest
 
 from tests.conftest import database_dsn
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(180)
 
 PREPARE = """
 import sys

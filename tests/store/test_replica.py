@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(120 + 3 * SECONDS)]
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(300 + 3 * SECONDS)]
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from billing_client.selfcare import Login, StoreSelfCare
 from billing_client.store import Store
 from billing_client.types import StoreEvent
 from billing_client.vouchers.words import GuessSource
+from tests.patience import PATIENCE_SECONDS
 from tests.store.bindings import binding
 from tests.store.calls import STARTED_AT, CallDesk
 
@@ -231,7 +232,7 @@ async def test_a_recharge_is_written_once_and_told_to_switches(store: Store, ten
     for when in (at, at - timedelta(days=3)):
         await tenant.sql.execute("SELECT touch_account(1, $1, true)", when)
     assert await uses(tenant, 1) == (None, None, at)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while StoreEvent("account", number="101") not in events:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -438,6 +439,6 @@ async def test_switches_hear_of_changed_addresses(store: Store, tenant: Tenant, 
     events: list[StoreEvent] = []
     await store.listen(events.append)
     await tenant.sql.execute(change)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while StoreEvent("routes") not in events:  # noqa: ASYNC110
             await asyncio.sleep(0.01)

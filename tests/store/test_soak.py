@@ -21,7 +21,7 @@ from tests.store.proxy import Proxy
 if TYPE_CHECKING:
     from tests.store.conftest import Tenant
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60 + 3 * SECONDS)]
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(300 + 3 * SECONDS)]
 
 CALLERS = 100
 """In each of two processes."""

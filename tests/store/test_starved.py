@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio
 
 SIZE = 8
-PATIENCE_SECONDS = 0.5
+TIMEOUT_SECONDS = 0.5
 
 
 @pytest_asyncio.fixture
 async def patient(dsn: str, tenant: Tenant) -> AsyncIterator[Store]:
     """A client with several connections."""
-    store = await Store.connect(dsn, node="sw1", connections=SIZE, timeout_seconds=PATIENCE_SECONDS)
+    store = await Store.connect(dsn, node="sw1", connections=SIZE, timeout_seconds=TIMEOUT_SECONDS)
     try:
         yield store
     finally:
@@ -94,7 +94,7 @@ async def test_a_starved_store_keeps_its_connections_and_is_well_again_at_once(p
     with stopped(min(before)):
         waited = await callers(patient, 7.0)
     assert waited
-    assert max(waited) < 4 * PATIENCE_SECONDS
+    assert max(waited) < 4 * TIMEOUT_SECONDS
     began = time.monotonic()
     await until(lambda: patient.is_connected)
     assert time.monotonic() - began < 2.0
@@ -123,7 +123,7 @@ async def test_connections_that_a_firewall_forgot_are_found_before_others_wait_f
     proxy: Proxy, tenant: Tenant
 ) -> None:
     """Case F1, a neighbour: whoever asks first learns it the hard way, and from then on everybody has a connection."""
-    store = await Store.connect(proxy.dsn, node="sw1", connections=SIZE, timeout_seconds=PATIENCE_SECONDS)
+    store = await Store.connect(proxy.dsn, node="sw1", connections=SIZE, timeout_seconds=TIMEOUT_SECONDS)
     try:
         proxy.forget()
         with pytest.raises(StoreUnavailable):
@@ -140,7 +140,7 @@ async def test_a_store_that_lets_only_some_connections_in_is_used_by_those(dsn: 
     await tenant.sql.execute("CREATE ROLE few LOGIN CONNECTION LIMIT 3")
     try:
         several = dsn.replace("softswitch@", "few@")
-        pool = Pool(several, name="few", size=SIZE, timeout_seconds=PATIENCE_SECONDS, prepare=[])
+        pool = Pool(several, name="few", size=SIZE, timeout_seconds=TIMEOUT_SECONDS, prepare=[])
         await pool.open()
         answers = await asyncio.gather(*(pool.fetch("SELECT 1") for _ in range(4 * SIZE)))
         assert len(answers) == 4 * SIZE
@@ -161,7 +161,7 @@ async def test_a_crash_and_its_recovery_are_over_within_two_seconds_of_the_store
     await until(lambda: not any(map(psutil.pid_exists, before)))  # the others were ended too
 
     async def is_back() -> bool:
-        pool = Pool(dsn, name="other", size=1, timeout_seconds=PATIENCE_SECONDS, prepare=[])
+        pool = Pool(dsn, name="other", size=1, timeout_seconds=TIMEOUT_SECONDS, prepare=[])
         try:
             await pool.open()
         except StoreUnavailable:

@@ -15,6 +15,7 @@ import dns.rdatatype
 import dns.rrset
 
 from switch.sip.element.resolver import Resolver
+from tests.patience import PATIENCE_SECONDS
 from tests.switch.test_gateways import OUTSIDE, carriers
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ async def named(world: World, host: str, *, port: int | None = None, gateway: st
 
 async def until_at(world: World, address: tuple[str, int], *, known: bool = True) -> None:
     """Wait until the switch takes an address for a carrier's, or does so no longer."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             place = world.switch.core.destinations.place(*address)
             if (place is not None and bool(place.carriers)) is known:

@@ -20,6 +20,7 @@ import pytest_asyncio
 from switch.app import Switch
 from switch.settings import FloodSettings, Listen, SwitchSettings
 from tests.conftest import database_dsn
+from tests.patience import PATIENCE_SECONDS
 from tests.relays import RELAYS, builtin, rtpengine
 from tests.switch.phone import Phone
 
@@ -91,13 +92,13 @@ class World:
         for _ in range(2):  # the first reading to end may have begun before the change
             before = self.switch.books.routes
             await self.sql.execute("SELECT pg_notify('softswitch', 'routes')")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while self.switch.books.routes is before:  # noqa: ASYNC110 (nothing announces it)
                     await asyncio.sleep(0.01)
 
     async def settled(self) -> list[asyncpg.Record]:
         """All xDRs, once every call is over and settled."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while self.switch.control.calls:  # noqa: ASYNC110 (the other phone's BYE may still be on its way)
                 await asyncio.sleep(0.01)
         await self.switch.core.settle()

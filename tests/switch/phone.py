@@ -20,6 +20,7 @@ from switch.sip.message.uri import Uri
 from switch.sip.session import Answered, Failed, IncomingInvite, OutgoingInvite
 from switch.sip.transaction import Send
 from switch.sip.user_agent import Invited, UserAgent
+from tests.patience import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,6 +52,8 @@ class Phone(asyncio.DatagramProtocol):
         self.sent: list[Request | Response] = []
         self.contact = ""
         """What it says of where it is, in place of the truth."""
+        self.patience = PATIENCE_SECONDS
+        """How many seconds it waits for what is expected."""
         self.lose = 0
         """How many of the next messages to this phone are lost."""
         self._timer: asyncio.TimerHandle | None = None
@@ -125,9 +128,9 @@ class Phone(asyncio.DatagramProtocol):
         return []
 
     # verbs ------------------------------------------------------------------------------------------------------
-    async def expect(self, kind: type[Expected], seconds: float = 5.0) -> Expected:
+    async def expect(self, kind: type[Expected], seconds: float | None = None) -> Expected:
         """The next event of a kind; others are dropped."""
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(self.patience if seconds is None else seconds):
             while True:
                 event = await self.events.get()
                 if isinstance(event, kind):
@@ -140,7 +143,7 @@ class Phone(asyncio.DatagramProtocol):
         future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._replies[id(transaction)] = future
         self.perform(effects)
-        return await asyncio.wait_for(future, 10)
+        return await asyncio.wait_for(future, self.patience)
 
     def make(self, method: str, uri: str, *lines: tuple[str, str], to: str | None = None, body: bytes = b"") -> Request:
         """A request outside dialogs."""
@@ -203,9 +206,9 @@ class Phone(asyncio.DatagramProtocol):
             self.perform(invite.resend([self.credentials(invite.request, failed.response)], self.now()))
         return invite
 
-    async def ringing(self, *, seconds: float = 5.0) -> IncomingInvite:
+    async def ringing(self) -> IncomingInvite:
         """Wait for a call and ring."""
-        invited = await self.expect(Invited, seconds)
+        invited = await self.expect(Invited)
         invited.invite.owner = self
         self.perform(invited.invite.progress(180, self.now()))
         return invited.invite

@@ -16,6 +16,7 @@ from switch.access.reach import PartyMemory
 from switch.access.subscribers import Subscribers
 from switch.sip.session import Acknowledged, Failed
 from switch.sip.user_agent import Invited
+from tests.patience import PATIENCE_SECONDS
 from tests.switch.test_explained import asked
 from tests.switch.test_gateways import carriers
 from tests.switch.test_plan import ALICE
@@ -103,7 +104,7 @@ async def test_a_longer_life_takes_effect_at_once(world: World) -> None:
     async with world.phone("101") as alice:
         assert await registration(alice) == 403
         await world.sql.execute("UPDATE billing_account SET expiry_date = '2999-03-20' WHERE number = '101'")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while await registration(alice) != 200:  # noqa: ASYNC110 (nothing announces it)
                 await asyncio.sleep(0.02)
 

@@ -17,6 +17,7 @@ from switch.sip.message.message import Request
 from switch.sip.message.uri import Uri
 from switch.sip.session import Acknowledged, Cancelled, Ended, Failed, Progressed, Replied
 from switch.sip.user_agent import Invited
+from tests.patience import PATIENCE_SECONDS
 from tests.switch.following import MOBILE, SECRET, answering, call_from_media, follow_me, media, settings
 from tests.switch.phone import Phone, sdp
 from tests.switch.test_gateways import carriers
@@ -79,7 +80,7 @@ async def test_a_captured_invite_of_the_media_server_makes_no_second_call(world:
         captured.set("Via", f"SIP/2.0/UDP {thief.address};branch=z9hG4bKanother;rport")
         captured.set("CSeq", "7 INVITE")
         thief._transport.sendto(captured.to_bytes(), world.address)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not [one for one in thief.received if one.start_line().startswith("SIP/2.0 407")]:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         dave.perform(outgoing.reject(486, dave.now()))

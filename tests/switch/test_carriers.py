@@ -32,7 +32,7 @@ pytestmark = pytest.mark.asyncio
 RELIABLE = ("Supported", "100rel")
 
 
-async def invited(carrier: Phone, seconds: float = 5.0) -> IncomingInvite:
+async def invited(carrier: Phone, seconds: float | None = None) -> IncomingInvite:
     """The next call that comes to a carrier."""
     return (await carrier.expect(Invited, seconds)).invite
 

@@ -13,6 +13,7 @@ from switch.sip.destination import Anywhere
 from switch.sip.message.message import Request
 from switch.sip.session import Acknowledged, Ended, Failed, Replied, Requested
 from switch.sip.user_agent import Arrived, Invited
+from tests.patience import PATIENCE_SECONDS
 from tests.switch.following import answering, follow_me, media, settings
 from tests.switch.phone import Phone, sdp
 from tests.switch.test_gateways import OUTSIDE, carriers
@@ -176,7 +177,7 @@ async def test_an_answer_without_a_to_tag_is_no_call(world: World) -> None:
         response.set("To", "<sip:102@127.0.0.1>")
         odd._transport.sendto(response.to_bytes(), world.address)
         assert (await alice.expect(Failed)).response.status in (480, 502)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while "BYE" not in methods(odd):  # noqa: ASYNC110 (it is no event of the phone: it knows no dialog)
                 await asyncio.sleep(0.01)
         assert "ACK" in methods(odd)

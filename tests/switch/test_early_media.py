@@ -14,6 +14,7 @@ import pytest
 from media.rtp.rtp import HEADER
 from switch.settings import RelaySettings, SwitchSettings
 from switch.sip.session import Acknowledged, Ended, Failed, Progressed, Replied, Requested
+from tests.patience import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from switch.relay.ng import NgRelay
@@ -237,7 +238,7 @@ async def test_the_switch_vouches_for_a_call_that_rings(world: World, monkeypatc
         async with world.phone("101") as alice, world.phone("102") as bob:
             calling, _ = await early(alice, bob, mine, theirs)
             (call,) = world.switch.control.calls
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while asked.count(call) < 3:  # noqa: ASYNC110 (nothing announces it)
                     await asyncio.sleep(0.05)
             alice.perform(calling.cancel(alice.now()))
@@ -275,7 +276,7 @@ async def test_what_a_relay_did_not_answer_to_is_deleted(world: World) -> None:
             await bob.register()
             await alice.call("102", body=mine.sdp)
             assert (await alice.expect(Failed, seconds=5)).response.status == 503
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while not any(b"7:command6:delete" in each for each in received):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
     transport.close()

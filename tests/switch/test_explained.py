@@ -19,6 +19,7 @@ from switch.sip.message.message import parse_message
 from switch.sip.session import Acknowledged, Ended, Failed
 from switch.sip.user_agent import Invited
 from switch.trace.recorder import read_record
+from tests.patience import PATIENCE_SECONDS
 from tests.switch.test_gateways import carriers
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ async def recorded(world: World) -> Record:
 
 async def written(world: World) -> None:
     """Wait until the store has every registration."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while world.switch.location.unwritten:  # noqa: ASYNC110 (nothing announces it)
             await asyncio.sleep(0.01)
 
@@ -159,13 +160,13 @@ async def test_calls_over_tcp_are_kept_too(world: World) -> None:
     reader, writer = await asyncio.open_connection(host, port)
     try:
         writer.write(over_tcp(1))
-        challenge = parse_message(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5))
+        challenge = parse_message(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_SECONDS))
         chosen = choose_challenge(challenge.all("Proxy-Authenticate"))
         assert chosen is not None
         uri, password = "sip:102@127.0.0.1", world.passwords["101"]
         credentials = answer_challenge(chosen, "INVITE", uri, "101", password, cnonce="c")
         writer.write(over_tcp(2, f"Proxy-Authorization: {credentials}"))
-        await asyncio.wait_for(reader.readuntil(b"SIP/2.0 480"), 5)
+        await asyncio.wait_for(reader.readuntil(b"SIP/2.0 480"), PATIENCE_SECONDS)
         await world.settled()
     finally:
         writer.close()
@@ -237,7 +238,7 @@ async def test_explain_says_what_a_live_call_does(world: World, caller: str, dia
         if foreseen.refusal is not None:
             assert (await alice.expect(Failed)).response.status == foreseen.refusal.status
         else:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while not is_ringing(world):  # noqa: ASYNC110 (nothing announces it)
                     await asyncio.sleep(0.01)
             alice.perform(invite.cancel(alice.now()))

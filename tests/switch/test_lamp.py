@@ -19,6 +19,7 @@ from billing_client.mailboxes.words import Deposit, Sound
 from switch.app import Switch
 from switch.settings import Listen
 from switch.sip.user_agent import Arrived
+from tests.patience import PATIENCE_SECONDS
 from tests.store.proxy import Proxy
 from tests.switch.phone import Phone
 from tests.switch.test_requests import uri
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio
 
-PATIENCE_SECONDS = 5.0
 QUIET_SECONDS = 0.8
 EVENT = ("Event", "message-summary")
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -19,9 +20,12 @@ from softswitch.cli.look.watch import COLUMNS, readable, view
 from switch.calls.live import MESSAGE_BYTES, media_statistics, messages
 from switch.settings import RelaySettings, SwitchSettings
 from switch.sip.session import Ended
+from tests.patience import PATIENCE_SECONDS
+from tests.relays import builtin
 from tests.switch.phone import sdp
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     import asyncpg
@@ -76,15 +80,22 @@ class Watch:
     async def calls(self) -> list[dict[str, Any]]:
         """What is announced next."""
         before = self.heard
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while self.heard == before:  # noqa: ASYNC110 (nothing announces it)
                 await asyncio.sleep(0.02)
         return self.found.calls(asyncio.get_running_loop().time())
 
 
+@pytest_asyncio.fixture
+async def relay() -> AsyncIterator[tuple[str, int]]:
+    """Ours: what a call's media did is told by its answers."""
+    async with builtin() as ng:
+        yield ng
+
+
 @pytest.fixture
 def settings(settings: SwitchSettings, relay: tuple[str, int]) -> SwitchSettings:
-    """The switch's settings, with a relay."""
+    """The switch's settings, with our relay."""
     return replace(settings, relay=RelaySettings(addresses=(relay,)))
 
 

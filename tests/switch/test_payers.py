@@ -11,6 +11,7 @@ import pytest
 
 from switch.sip.session import Ended, Failed
 from switch.sip.user_agent import Invited
+from tests.patience import PATIENCE_SECONDS
 from tests.switch.following import MOBILE, answering, follow_me
 from tests.switch.phone import sdp
 from tests.switch.test_gateways import carriers
@@ -97,7 +98,7 @@ async def test_sixty_ringing_calls_of_one_line_leave_the_other_lines_their_funds
         "UPDATE billing_balance SET credit_limit = amount + 40 WHERE id ="
         " (SELECT balance_id FROM billing_account WHERE number = '103')"
     )
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while world.switch.books.rates is before:  # noqa: ASYNC110 (nothing announces it)
             await asyncio.sleep(0.01)
     async with carriers(world) as (carrier, _), world.phone("103") as thief, world.phone("104") as honest:
@@ -120,7 +121,7 @@ async def test_who_cancels_and_redials_holds_nothing_by_it(world: World) -> None
             await carrier.ringing()
             alice.perform(attempt.cancel(alice.now()))
             await alice.expect(Failed)
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while await locked(world):  # noqa: ASYNC110 (nothing announces it)
                     await asyncio.sleep(0.01)
         assert await world.sql.fetchval("SELECT locked FROM billing_balance b JOIN billing_account a"

@@ -18,6 +18,7 @@ from softswitch.config import load
 from softswitch.settings import questions_socket
 from switch.explain.explain import Conditions, Question, explain
 from switch.explain.questions import Questions, answer_of, ask
+from tests.patience import PATIENCE_SECONDS
 from tests.softswitch.support import softswitch, write_configuration
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ async def answering(world: World, path: Path) -> AsyncIterator[None]:
     switch = world.switch
     task = asyncio.create_task(Questions(lambda: switch.settings, switch.books).run(path))
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not path.exists():  # noqa: ASYNC110, ASYNC240 (nothing announces it)
                 await asyncio.sleep(0.01)
         yield
@@ -137,7 +138,7 @@ async def test_what_is_no_question_gets_no_answer_and_stops_nobody(world: World,
 async def test_a_path_that_is_too_long_for_a_socket_leaves_the_store_to_be_asked(world: World, tmp_path: Path) -> None:
     path = tmp_path / ("x" * 120)
     questions = Questions(lambda: world.switch.settings, world.switch.books)
-    await asyncio.wait_for(questions.run(path), 1)
+    await asyncio.wait_for(questions.run(path), PATIENCE_SECONDS)
     assert await ask(path, question()) is None
 
 

@@ -20,6 +20,7 @@ from switch.sip.digest import DigestServer, answer_challenge, parse_challenge
 from switch.sip.message.flow import Flow
 from switch.sip.message.message import Request, Response, parse_message
 from switch.sip.transport.flood import FloodGuard
+from tests.patience import PATIENCE_SECONDS
 from tests.switch.location_doubles import FakeStore, FakeTransport
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Site:
     ) -> Response:
         """Log in and wait for the answer."""
         answers = self.login(name, password, aor=aor, contact=contact)
-        await asyncio.wait_for(self.registrar.settle(), 5)
+        await asyncio.wait_for(self.registrar.settle(), PATIENCE_SECONDS)
         return answers[0]
 
 

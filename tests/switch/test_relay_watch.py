@@ -18,6 +18,7 @@ from switch.relay import ng
 from switch.relay import watch as relay_watch
 from switch.settings import RelaySettings
 from switch.sip.session import Ended, Failed
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port, media_ports
 from tests.switch.phone import sdp
 
@@ -120,7 +121,7 @@ async def test_calls_end_whose_relay_was_killed_and_the_silence_is_free(world: W
         assert (await alice.expect(Failed)).response.status == 503
         assert alice.now() - began < 1.0
         await relay.start()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while health(world) != (200, []):  # noqa: ASYNC110 (the watch's doing)
                 await asyncio.sleep(0.05)
 

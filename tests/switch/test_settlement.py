@@ -18,6 +18,7 @@ from switch.app import Switch
 from switch.money.journal import Codec, Journal
 from switch.money.settlement import Settlement, Volatile
 from switch.sip.session import Ended
+from tests.patience import PATIENCE_SECONDS
 from tests.store.proxy import Proxy
 from tests.switch.conftest import World
 from tests.switch.test_journal import finish
@@ -56,7 +57,7 @@ async def talk(world: World, proxy: Proxy, caller: str = "102") -> None:
         proxy.cut()
         alice.perform(answered.session.bye(alice.now()))
         await paid.expect(Ended)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while world.switch.control.calls or not world.switch.control.unsettled:  # noqa: ASYNC110 (nothing announces it)
             await asyncio.sleep(0.01)
 
@@ -70,7 +71,7 @@ async def test_a_call_that_ends_while_the_store_is_away_is_settled_when_it_is_ba
             await talk(world, proxy)
             assert await world.sql.fetchval("SELECT count(*) FROM billing_xdr") == 0
             proxy.refuses = False
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while world.switch.control.unsettled:  # noqa: ASYNC110 (nothing announces it)
                     await asyncio.sleep(0.05)
             (xdr,) = await world.settled()
@@ -145,7 +146,7 @@ async def test_the_order_of_the_ends_is_kept(tmp_path: Path, monkeypatch: pytest
     assert settlement.waiting == 20
     assert settlement.waiting_calls() == {f"call{number}" for number in range(20)}
     store.is_away = False
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while settlement.waiting:  # noqa: ASYNC110 (nothing announces it)
             await asyncio.sleep(0.01)
     assert store.taken == [f"call{number}" for number in range(20)]
@@ -190,7 +191,7 @@ async def test_a_batch_that_the_store_does_not_take_is_kept_in_order(monkeypatch
     await asyncio.gather(*tasks)
     assert settlement.waiting == 3
     store.is_away = False
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while settlement.waiting:  # noqa: ASYNC110 (nothing announces it)
             await asyncio.sleep(0.01)
     assert store.taken == ["call0", "call1", "call2"]

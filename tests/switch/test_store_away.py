@@ -16,6 +16,7 @@ from billing_client.types import Parties, Party
 from switch.access.reach import PartyMemory, learn_registered
 from switch.sip.session import Acknowledged, Ended, Failed
 from switch.sip.user_agent import Invited
+from tests.patience import PATIENCE_SECONDS
 from tests.store.proxy import Proxy
 from tests.switch.phone import sdp
 from tests.switch.test_gateways import carriers
@@ -49,7 +50,7 @@ class Away:
         """The store is there again, and the switch has noticed."""
         self.proxy.refuses = False
         self.proxy.thaw()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while self.world.switch.reach.is_away or self.world.switch.control.unsettled:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
@@ -143,7 +144,7 @@ async def test_a_phone_that_has_only_registered_is_known_too(away: Away, monkeyp
     async with world.phone("101") as alice, world.phone("102") as bob, world.phone("103") as carol:
         for phone in (alice, bob, carol):
             await phone.register()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not all(map(memory.knows, ("101", "102", "103"))):  # noqa: ASYNC110 (nothing announces it)
                 await asyncio.sleep(0.02)
         away.go()

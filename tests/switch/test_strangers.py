@@ -13,6 +13,7 @@ import pytest
 from switch.settings import FloodSettings
 from switch.sip.digest import answer_challenge, parse_challenge
 from switch.sip.message.message import Response, parse_message
+from tests.patience import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +77,7 @@ class Stranger:
     async def answer(self, data: bytes) -> Response:
         """The final response to this; takes as long as it takes."""
         self.socket.sendto(data, self.world.address)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 message = parse_message(await asyncio.get_running_loop().sock_recv(self.socket, 65535))
                 if isinstance(message, Response) and message.status >= 200:
@@ -178,7 +179,7 @@ async def test_guesses_are_slowed_over_all_sources_and_the_owner_is_not_locked_o
             assert judged == [True] * 10 + [False] * 4
             assert (await sources[-1].log_in("101", world.passwords["101"])).status == 401
             await phone.register()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while (await sources[-1].log_in("101", world.passwords["101"])).status != 200:  # noqa: ASYNC110
                     await asyncio.sleep(0.5)
         finally:

@@ -14,6 +14,7 @@ import pytest
 from switch.app import Switch
 from switch.settings import CreditSettings
 from switch.sip.session import Ended
+from tests.patience import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -61,7 +62,7 @@ async def fall_silent(world: World, seconds: float) -> None:
 
 async def settled(world: World) -> None:
     """Wait until no call is live in the store."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await world.sql.fetchval("SELECT count(*) FROM billing_activecall"):  # noqa: ASYNC110
             await asyncio.sleep(TURN)
 

@@ -19,6 +19,7 @@ from switch.routing.emergency import EmergencyCalls
 from switch.settings import RelaySettings
 from switch.sip.session import Cancelled, Ended, Failed, Progressed
 from switch.sip.user_agent import Invited
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port, media_ports
 from tests.switch.following import MOBILE, answering, follow_me
 from tests.switch.phone import sdp
@@ -44,7 +45,7 @@ async def relay() -> AsyncIterator[tuple[str, int]]:
     settings = MediaSettings(ng=ng, rtp_host="127.0.0.1", rtp_ports=media_ports("relay"), unwatched_seconds=1.0)
     ready, stop = asyncio.Event(), asyncio.Event()
     task = asyncio.create_task(run_relay(settings, ready=ready.set, stop=stop, reloads=asyncio.Queue()))
-    await asyncio.wait_for(ready.wait(), 5)
+    await asyncio.wait_for(ready.wait(), PATIENCE_SECONDS)
     yield ng
     stop.set()
     await task

@@ -12,6 +12,7 @@ from switch.access.caller import is_attested
 from switch.routing.number import asserted
 from switch.sip.message.message import Request
 from switch.sip.session import Failed
+from tests.patience import PATIENCE_SECONDS
 from tests.switch.following import media, settings
 from tests.switch.test_applications import second_number
 from tests.switch.test_gateways import carriers
@@ -40,7 +41,7 @@ async def known_as(world: World, phone: Phone, *lines: tuple[str, str]) -> str |
 
 async def running(world: World) -> list[list[str]]:
     """What was decided about the calls that run, as soon as something was."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             traces = [list(call.trace) for call in world.switch.control.calls.values()]
             if any("costs the callee nothing" in reason for trace in traces for reason in trace):

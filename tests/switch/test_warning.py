@@ -19,6 +19,7 @@ from media.sound.tone import dominant_frequency, power_at, tone
 from switch.calls.warning import WARNING_HERTZ, warning_wav
 from switch.settings import CreditSettings, RelaySettings, SwitchSettings
 from switch.sip.session import Ended
+from tests.patience import PATIENCE_SECONDS
 from tests.switch.phone import sdp
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ async def test_after_a_top_up_there_is_no_tone_and_the_call_goes_on(world: World
             (call,) = world.switch.control.calls.values()
             credit = call.credit
             assert credit is not None
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while not credit.exhausted:  # noqa: ASYNC110 (what is left is locked soon after the answer)
                     await asyncio.sleep(0.01)
             assert credit.paid_seconds == 20

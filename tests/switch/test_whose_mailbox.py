@@ -35,7 +35,7 @@ async def mailbox(world: World, media: Phone) -> str:
     """Call 102 and say in whose mailbox the message is."""
     async with world.phone("101") as alice:
         await alice.call("102")
-        uri = (await media.ringing(seconds=12)).request.uri
+        uri = (await media.ringing()).request.uri
     assert uri.user == "voicemail"
     return (uri.params[WHO] or "").removeprefix("sip%3A").partition("%40")[0]
 

@@ -17,6 +17,7 @@ from switch.sip.message.flow import Flow, Hop
 from switch.sip.message.message import Request, Response
 from switch.sip.transport import StreamLimits, Transport
 from switch.sip.transport.flood import FloodGuard
+from tests.patience import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -35,7 +36,7 @@ BOTH = (Listen("udp", "127.0.0.1", 0), Listen("tcp", "127.0.0.1", 0))
 
 async def until(is_so: Callable[[], bool]) -> None:
     """Wait, a loop turn at a time."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not is_so():  # noqa: ASYNC110 (nothing announces it)
             await asyncio.sleep(0)
 
@@ -64,7 +65,7 @@ class Site:
         return next(Hop(kind, host, port) for kind, host, port in self.transport.bound if kind == transport)
 
     async def message(self) -> tuple[Request | Response, Flow]:
-        return await asyncio.wait_for(self.received.get(), 5)
+        return await asyncio.wait_for(self.received.get(), PATIENCE_SECONDS)
 
 
 @asynccontextmanager
@@ -151,7 +152,7 @@ async def test_a_message_in_pieces_and_several_at_once() -> None:
 async def test_pings_are_answered() -> None:
     async with site() as here, stream(here) as (reader, writer):
         writer.write(b"\r\n\r\n")
-        assert await asyncio.wait_for(reader.readexactly(2), 5) == b"\r\n"
+        assert await asyncio.wait_for(reader.readexactly(2), PATIENCE_SECONDS) == b"\r\n"
         with udp_socket() as phone:
             loop = asyncio.get_running_loop()
             hop = here.hop("udp")
@@ -159,7 +160,7 @@ async def test_pings_are_answered() -> None:
             phone.sendto(b"\r\n", (hop.host, hop.port))
             phone.sendto(b"", (hop.host, hop.port))
             phone.sendto(b"\r\n\r\n", (hop.host, hop.port))
-            assert await asyncio.wait_for(loop.sock_recv(phone, 100), 5) == b"\r\n"
+            assert await asyncio.wait_for(loop.sock_recv(phone, 100), PATIENCE_SECONDS) == b"\r\n"
         assert here.received.empty()
         assert here.malformed.empty()
 
@@ -169,7 +170,7 @@ async def test_stun_binding_requests_are_answered() -> None:
         with udp_socket() as phone:
             hop = here.hop("udp")
             phone.sendto(struct.pack("!HHI12s", 1, 0, 0x2112A442, b"transaction!"), (hop.host, hop.port))
-            answer = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(phone, 100), 5)
+            answer = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(phone, 100), PATIENCE_SECONDS)
             assert answer[:2] == b"\x01\x01"
             assert answer[8:20] == b"transaction!"
 
@@ -187,7 +188,7 @@ async def test_garbage_is_reported_with_its_flow() -> None:
         with udp_socket() as phone:
             hop = here.hop("udp")
             phone.sendto(b"no SIP at all", (hop.host, hop.port))
-            error, flow = await asyncio.wait_for(here.malformed.get(), 5)
+            error, flow = await asyncio.wait_for(here.malformed.get(), PATIENCE_SECONDS)
             assert error.status == 400
             assert flow.remote == phone.getsockname()
 
@@ -195,9 +196,9 @@ async def test_garbage_is_reported_with_its_flow() -> None:
 async def test_a_stream_that_cannot_be_cut_is_closed() -> None:
     async with site() as here, stream(here) as (reader, writer):
         writer.write(REQUEST.replace(b"Content-Length: 0\r\n", b""))
-        error, _ = await asyncio.wait_for(here.malformed.get(), 5)
+        error, _ = await asyncio.wait_for(here.malformed.get(), PATIENCE_SECONDS)
         assert error.status == 400
-        assert await asyncio.wait_for(reader.read(), 5) == b""
+        assert await asyncio.wait_for(reader.read(), PATIENCE_SECONDS) == b""
 
 
 async def test_a_listener_survives_whatever_a_message_triggers(caplog: pytest.LogCaptureFixture) -> None:
@@ -213,7 +214,7 @@ async def test_a_listener_survives_whatever_a_message_triggers(caplog: pytest.Lo
         with udp_socket() as phone:
             hop = here.hop("udp")
             phone.sendto(REQUEST, (hop.host, hop.port))
-            await asyncio.wait_for(heard.wait(), 5)
+            await asyncio.wait_for(heard.wait(), PATIENCE_SECONDS)
             edge._on_message = taken
             phone.sendto(REQUEST, (hop.host, hop.port))
             await here.message()
@@ -229,7 +230,7 @@ async def test_a_refused_connection_reports_every_message_that_waited() -> None:
         here.transport.send(b"one", flow)
         here.transport.send(b"two", flow)
         assert here.failed.empty(), "never from within send"
-        assert [(await asyncio.wait_for(here.failed.get(), 5))[1] for _ in range(2)] == [b"one", b"two"]
+        assert [(await asyncio.wait_for(here.failed.get(), PATIENCE_SECONDS))[1] for _ in range(2)] == [b"one", b"two"]
 
 
 async def test_a_closed_connection_is_told_and_its_flow_fails() -> None:
@@ -238,20 +239,20 @@ async def test_a_closed_connection_is_told_and_its_flow_fails() -> None:
             writer.write(REQUEST)
             _, flow = await here.message()
             assert here.transport.is_open(flow)
-        assert await asyncio.wait_for(here.closed.get(), 5) == flow
+        assert await asyncio.wait_for(here.closed.get(), PATIENCE_SECONDS) == flow
         assert not here.transport.is_open(flow)
         here.transport.send(RESPONSE, flow)
-        assert await asyncio.wait_for(here.failed.get(), 5) == (flow, RESPONSE)
+        assert await asyncio.wait_for(here.failed.get(), PATIENCE_SECONDS) == (flow, RESPONSE)
 
 
 async def test_an_address_that_cannot_be_sent_to_fails() -> None:
     async with site() as here:
         flow = Flow("udp", (here.hop("udp").host, here.hop("udp").port), ("127.0.0.1", 9))
         here.transport.send(b"x" * 70_000, flow)
-        assert (await asyncio.wait_for(here.failed.get(), 5))[0] == flow
+        assert (await asyncio.wait_for(here.failed.get(), PATIENCE_SECONDS))[0] == flow
         stranger = Flow("udp", ("192.0.2.1", 5060), ("127.0.0.1", 9))
         here.transport.send(b"x", stranger)
-        assert (await asyncio.wait_for(here.failed.get(), 5))[0] == stranger
+        assert (await asyncio.wait_for(here.failed.get(), PATIENCE_SECONDS))[0] == stranger
         assert not here.transport.is_open(stranger)
 
 
@@ -289,7 +290,7 @@ async def test_a_stranger_may_hold_only_so_many_connections() -> None:
         await here.message()
         async with stream(here) as (reader, _):
             with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-                await asyncio.wait_for(reader.readexactly(1), 5)
+                await asyncio.wait_for(reader.readexactly(1), PATIENCE_SECONDS)
         guard.trust("127.0.0.1", until=here.now + 10)
         async with stream(here) as (_, second):
             second.write(REQUEST)
@@ -305,7 +306,7 @@ async def test_connections_that_bring_nothing_whole_are_closed() -> None:
         await asyncio.sleep(0.05)
         here.now += 16
         here.transport._sweep()
-        assert await asyncio.wait_for(slow.read(), 5) == b""
+        assert await asyncio.wait_for(slow.read(), PATIENCE_SECONDS) == b""
         assert here.transport.dump()["connections"] == 1
 
 
@@ -315,7 +316,7 @@ async def test_idle_connections_are_closed() -> None:
         await here.message()
         here.now += 101
         here.transport._sweep()
-        assert await asyncio.wait_for(reader.read(), 5) == b""
+        assert await asyncio.wait_for(reader.read(), PATIENCE_SECONDS) == b""
 
 
 async def test_a_connection_gets_its_share_and_others_have_their_turn_between() -> None:
@@ -340,14 +341,14 @@ async def test_a_connection_gets_its_share_and_others_have_their_turn_between() 
 async def test_what_waits_for_its_turn_is_neither_lost_nor_doubled(pieces: bytes) -> None:
     async with site() as here, stream(here) as (reader, writer):
         writer.write(pieces * 500 + RESPONSE)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             requests = 0
             while not isinstance((await here.message())[0], Response):
                 requests += 1
         assert requests == (500 if REQUEST in pieces else 0)
         assert here.received.empty()
         if pieces == b"\r\n\r\n":
-            assert await asyncio.wait_for(reader.readexactly(1000), 5) == b"\r\n" * 500
+            assert await asyncio.wait_for(reader.readexactly(1000), PATIENCE_SECONDS) == b"\r\n" * 500
 
 
 async def test_a_peer_that_goes_away_while_much_of_it_waits_harms_nobody() -> None:
@@ -357,7 +358,7 @@ async def test_a_peer_that_goes_away_while_much_of_it_waits_harms_nobody() -> No
             await here.message()
             bad.transport.abort()
         good.write(RESPONSE)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not isinstance((await here.message())[0], Response):
                 pass
 
@@ -379,7 +380,7 @@ async def test_strangers_do_not_stay_and_those_who_logged_in_do() -> None:
                 other.write(b"\r\n\r\n")
                 await asyncio.sleep(0.01)
                 here.transport._sweep()
-            assert await asyncio.wait_for(late.read(), 5) == b"\r\n" * 4
+            assert await asyncio.wait_for(late.read(), PATIENCE_SECONDS) == b"\r\n" * 4
         assert here.transport.dump()["connections"] == 1
         assert await reader.readexactly(2) == b"\r\n"
 
@@ -393,7 +394,7 @@ async def test_all_strangers_together_leave_room_for_others() -> None:
             await here.message()
         async with stream(here) as (reader, _):
             with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-                await asyncio.wait_for(reader.readexactly(1), 5)
+                await asyncio.wait_for(reader.readexactly(1), PATIENCE_SECONDS)
         guard.trust("127.0.0.1", until=here.now + 10)
         async with stream(here) as (_, known):
             known.write(REQUEST)
@@ -430,7 +431,7 @@ async def test_a_peer_that_takes_nothing_is_given_up() -> None:
             if not here.transport.is_open(flow):
                 break
             await asyncio.sleep(0)
-        assert await asyncio.wait_for(here.closed.get(), 5) == flow
+        assert await asyncio.wait_for(here.closed.get(), PATIENCE_SECONDS) == flow
         assert not here.failed.empty()
 
 
@@ -442,7 +443,7 @@ async def test_large_requests_go_by_tcp_until_the_peer_refuses_it() -> None:
         large = here.transport.flow_to(hop, 1301)
         assert large.transport == "tcp"
         here.transport.send(REQUEST, large)
-        await asyncio.wait_for(here.failed.get(), 5)
+        await asyncio.wait_for(here.failed.get(), PATIENCE_SECONDS)
         assert here.transport.flow_to(hop, 1301).transport == "udp"
         here.now += 601
         assert here.transport.flow_to(hop, 1301).transport == "tcp"
