@@ -13,7 +13,7 @@ import pytest
 from softswitch.config import load
 from softswitch.doctor import Finding, Verdict, relay_findings
 from switch.relay.abilities import COMMANDS
-from tests.relays import free_port
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
