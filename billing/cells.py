@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["harmless", "harmless_row"]
+__all__ = ["harmless"]
 
 _BEGIN_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _QUOTE: Final = "'"
@@ -22,8 +19,3 @@ def harmless(value: object) -> object:
     if not isinstance(value, str) or not value.lstrip(f" {_QUOTE}").startswith(_BEGIN_FORMULA):
         return value
     return f"{_QUOTE}{value}"
-
-
-def harmless_row(row: Mapping[str, object]) -> dict[str, object]:
-    """Every value of a line."""
-    return {name: harmless(value) for name, value in row.items()}

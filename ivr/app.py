@@ -26,7 +26,7 @@ from switch import collector
 from switch.http import serve
 from switch.sip.element.core import Core
 from switch.sip.mark import Marks
-from switch.sip.message.errors import ParseError
+from switch.sip.message.parsing import BadMessageError
 from switch.sip.transport import Transport
 from switch.sip.transport.flood import FloodGuard
 
@@ -176,7 +176,7 @@ class IvrProcess:
         """A message from the wire. What claims to begin a call and does not come from the switch is told so, and leaves
         nothing behind."""
         if self.server.is_strange(message, flow):
-            self.core.receive_malformed(ParseError("no call of our switch", 403, message), flow)
+            self.core.receive_malformed(BadMessageError("no call of our switch", 403, message), flow)
         else:
             self.core.receive(message, flow)
 

@@ -14,7 +14,8 @@ from media.rtp.rtp import HEADER
 from media.sound.g711 import ulaw
 from media.sound.tone import tone
 from switch.sip.digest import answer_challenge, choose_challenge
-from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.message.message import Request, Response
+from switch.sip.message.parsing import parse_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

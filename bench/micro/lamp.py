@@ -16,7 +16,8 @@ from typing import Any
 
 from switch.sip.message.address import NameAddr
 from switch.sip.message.flow import Flow
-from switch.sip.message.message import Request, parse_message
+from switch.sip.message.message import Request
+from switch.sip.message.parsing import parse_message
 from switch.sip.message.uri import Uri
 from switch.sip.message_summary import CONTENT_TYPE, NO_MESSAGES, PACKAGE, message_summary
 from switch.sip.subscription import Notifier, Subscription, Wanted

@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from switch.sip.message.address import NameAddr
 from switch.sip.message.framing import StreamFramer
-from switch.sip.message.message import Request, parse_message
+from switch.sip.message.message import Request
+from switch.sip.message.parsing import parse_message
 from switch.sip.message.uri import Uri
 
 if TYPE_CHECKING:

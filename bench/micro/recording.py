@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from billing_client import rows
 from billing_client.types import CallTrace
 from switch.sip.message.flow import Flow
-from switch.sip.message.message import parse_message
+from switch.sip.message.parsing import parse_message
 from switch.trace.ladder import Ladders
 from switch.trace.recorder import pack, write_record
 from switch.trace.trace import Trace

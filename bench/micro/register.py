@@ -29,7 +29,7 @@ from switch.settings import RegistrationSettings
 from switch.sip.destination import Destinations
 from switch.sip.digest import DigestServer, answer_challenge, parse_challenge
 from switch.sip.message.flow import Flow
-from switch.sip.message.message import Request, parse_message
+from switch.sip.message.parsing import parse_message
 from switch.sip.transaction import Send
 from switch.sip.transport.edge import Edge
 from switch.sip.transport.flood import FloodGuard
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from billing_client.store import Store
     from billing_client.types import BindingRow
-    from switch.sip.message.message import Response
+    from switch.sip.message.message import Request, Response
     from switch.sip.transaction import ServerTransaction
     from switch.sip.transport import Transport
 

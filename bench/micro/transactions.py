@@ -14,7 +14,8 @@ from statistics import median
 from time import perf_counter
 
 from switch.sip.message.flow import Flow
-from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.message.message import Request, Response
+from switch.sip.message.parsing import parse_message
 from switch.sip.transaction import RequestReceived, ResponseReceived, Send, TransactionLayer
 
 CALLER = ("192.0.2.1", 5060)

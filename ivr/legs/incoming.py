@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ivr.legs.outgoing import Origin, OutgoingLeg
-from ivr.legs.sip_leg import SipLeg, reason
-from switch.sip.message.reason import reason_cause
+from ivr.legs.sip_leg import SipLeg
+from switch.sip.message.reason import reason, reason_cause
 from switch.sip.session import Acknowledged, Cancelled
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from ivr.legs.sip_leg import SipLeg, reason
+from ivr.legs.sip_leg import SipLeg
 from ivr.verbs import ANONYMOUS, DialFailed
 from media.rtp.ports import NoPortsError
 from switch.sip.mark import ACCEPTED, NOBODY
@@ -15,7 +15,7 @@ from switch.sip.message.address import NameAddr
 from switch.sip.message.errors import ParseError
 from switch.sip.message.flow import Hop
 from switch.sip.message.message import Request
-from switch.sip.message.reason import reason_cause
+from switch.sip.message.reason import reason, reason_cause
 from switch.sip.message.uri import Uri
 from switch.sip.session import Answered, Failed, Progressed
 

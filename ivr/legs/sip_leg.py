@@ -17,7 +17,7 @@ from media.session.negotiation import NoCodecError
 from media.session.recording import Recorder
 from media.sound.sound import Sound
 from media.sound.tone import SAMPLE_RATE, tone
-from switch.sip.message.reason import reason_cause
+from switch.sip.message.reason import reason, reason_cause
 from switch.sip.session import Acknowledged, Ended, Refreshed, Replied, Requested, Withdrawn
 
 if TYPE_CHECKING:
@@ -30,18 +30,13 @@ if TYPE_CHECKING:
     from switch.sip.message.message import Request
     from switch.sip.session import IncomingInvite, Outcome, OutgoingInvite, Session, SessionEvent
 
-__all__ = ["SipLeg", "SipTake", "reason"]
+__all__ = ["SipLeg", "SipTake"]
 
 _ALLOW: Final = ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO")
 _SILENT_CAUSE: Final = 102
 """Q.850: recovery on timer expiry; no RTP came for too long."""
 
 log = logging.getLogger(__name__)
-
-
-def reason(cause: int) -> tuple[str, str]:
-    """The Reason header of a Q.850 cause (RFC 3326)."""
-    return "Reason", f"Q.850;cause={cause}"
 
 
 @lru_cache(maxsize=1)

@@ -27,7 +27,6 @@ RECORDING: Final = "(recording)"
 RINGING: Final = "(ringing)"
 RATE: Final = 8000
 _TICK_SECONDS: Final = 0.1
-_TICK_SAMPLES: Final = int(RATE * _TICK_SECONDS)
 _LOUDNESS: Final = 8000
 
 

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from types import TracebackType
 
-__all__ = ["FAULTS", "SampleVoucherStore"]
+__all__ = ["SampleVoucherStore"]
 
-FAULTS: Final = ("error", "lost", "slow", "silent", "garbage")
 PATHS: Final = ("check", "deplete")
 LATE_SECONDS: Final = 30.0
 LONGEST_REQUEST: Final = 65_536

@@ -46,11 +46,6 @@ class Prompt:
     """What is played right after it."""
     tone: Tone | None = None
 
-    @property
-    def goes_on(self) -> bool:
-        """Whether something is to follow, so that the voice must not fall."""
-        return self.text.endswith(",")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:

@@ -18,7 +18,6 @@ from switch.access.caller import chain_of, is_unproven, note_caller
 from switch.access.unheard import ACK_SECONDS
 from switch.calls.bridge import Bridge
 from switch.calls.crossing import Answer, Side, answer_within, reason_lines, replied
-from switch.calls.headers import reason, reason_cause
 from switch.calls.legs import login_for
 from switch.calls.ringing import Ringing
 from switch.calls.state import CallState
@@ -30,6 +29,7 @@ from switch.sip.digest import Verdict
 from switch.sip.mark import ACCEPTED, NOBODY
 from switch.sip.message.errors import ParseError
 from switch.sip.message.flow import INNER
+from switch.sip.message.reason import reason, reason_cause
 from switch.sip.message.status import q850_cause
 from switch.sip.session import (
     Acknowledged,

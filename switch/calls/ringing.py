@@ -8,7 +8,6 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from switch.calls.headers import reason
 from switch.calls.hunt import Hunt, Stage
 from switch.calls.legs import (
     falls_back,
@@ -24,6 +23,7 @@ from switch.calls.unanswered import EarlySound, without_sound
 from switch.routing.answering import Happened, RingPhones, happened
 from switch.routing.carriers.gateways import GatewayWays
 from switch.routing.plan import Application
+from switch.sip.message.reason import reason
 from switch.sip.session import Failed
 
 if TYPE_CHECKING:

@@ -254,13 +254,6 @@ class NgRelay(asyncio.DatagramProtocol):
             with suppress(CommandUnknown):
                 await self._command(call_id, command)
 
-    async def ping(self) -> bool:
-        """Whether a relay answers."""
-        try:
-            return (await self._command("", {"command": "ping"})).get("result") == b"pong"
-        except NgError:
-            return False
-
     async def answers(self, address: Address) -> bool:
         """Whether one relay answers."""
         return await self._exchange(address, bencode({"command": "ping"})) is not None

@@ -220,11 +220,6 @@ class DigestServer:
         self._looked_at: tuple[str, str, float | None] = ("", "", None)
         """The nonce that was looked at last, its source, and when it was issued: a request's is looked at twice."""
 
-    @property
-    def remembered(self) -> int:
-        """Used nonces that are still kept against replay."""
-        return len(self._used)
-
     def challenges(self, source: str, now: float, *, stale: bool = False, user_agent: str | None = None) -> list[str]:
         """Values for WWW-Authenticate or Proxy-Authenticate, one header line each (RFC 8760 section 2.3).
 

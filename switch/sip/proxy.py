@@ -200,10 +200,6 @@ class ProxyContext:
         is_enough = response.status < 300 or self._open == 0 or (self._is_late and response.status != 408)
         return self._conclude(now) if is_enough else []
 
-    def timed_out(self, transaction: ClientTransaction, now: float) -> Outcome:
-        """A branch got no final response (16.8)."""
-        return self.receive_response(transaction, transaction.request.response(408), now, local=True)
-
     def handle_timer(self, now: float) -> Outcome:
         """Silence is not waited for any longer: answer with what there is, or else with what comes first."""
         if self._deadline > now:

@@ -91,10 +91,5 @@ class TimerQueue(Generic[T]):
                 self.update(owner)
         return ready
 
-    def watches(self, owner: T) -> bool:
-        """Whether the owner will be woken in time; for tests and assertions."""
-        deadline = owner.next_deadline
-        return deadline is None or (owner.entry in self._valid and self._valid[owner.entry][0] <= deadline)
-
     def __len__(self) -> int:
         return len(self._valid)

@@ -19,18 +19,17 @@ from switch.sip.session import Context, IncomingInvite, OutgoingInvite, Session
 from switch.sip.session.timer import too_small
 from switch.sip.timer_queue import TimerQueue
 from switch.sip.transaction import (
-    Ended as TransactionEnded,
-)
-from switch.sip.transaction import (
-    InviteClientTransaction,
+    ClientTransaction,
     InviteServerTransaction,
-    NonInviteClientTransaction,
     RequestReceived,
     ResponseReceived,
     Send,
     TimedOut,
     TransactionLayer,
     TransportFailed,
+)
+from switch.sip.transaction import (
+    Ended as TransactionEnded,
 )
 from switch.sip.transaction.timers import Timers
 
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import Request, Response
     from switch.sip.session import Outcome, SessionEvent, Sleeper
-    from switch.sip.transaction import ClientTransaction, Effect, ServerTransaction
+    from switch.sip.transaction import Effect, ServerTransaction
 
 __all__ = ["Arrived", "Invited", "ResponseReceiver", "UserAgent"]
 
@@ -141,10 +140,6 @@ class UserAgent:
     def _forget_late(self, now: float) -> None:
         while self._late and (oldest := next(iter(self._late))) and self._late[oldest][0] <= now:
             del self._late[oldest]
-
-    def session(self, dialog_id: DialogId) -> Session | None:
-        """The session of a dialog."""
-        return self._sessions.get(dialog_id)
 
     @property
     def session_count(self) -> int:
@@ -303,7 +298,7 @@ class UserAgent:
 
     def _failed(self, effect: TimedOut | TransportFailed, now: float) -> Outcome:
         transaction = effect.transaction
-        if not isinstance(transaction, InviteClientTransaction | NonInviteClientTransaction):
+        if not isinstance(transaction, ClientTransaction):
             return []  # a session repeats what must arrive, and gives up by itself
         receiver: ResponseReceiver | None = transaction.user
         if receiver is None:

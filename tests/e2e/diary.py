@@ -11,7 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.message.message import Request, Response
+from switch.sip.message.parsing import parse_message
 from tests.switch.phone import Phone
 
 if TYPE_CHECKING:

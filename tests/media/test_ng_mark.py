@@ -136,7 +136,7 @@ async def test_the_switch_commands_the_relay_and_nobody_else_ends_its_calls(call
         await ours.start()
         await plain.start()
         await asyncio.sleep(0.05)
-        assert await ours.ping()
+        assert await ours.answers(ng)
         await ours.offer("one", "a", audio(caller).encode(), "127.0.0.1")
         for command in ("delete", "query", "list"):
             message = encode({"command": command, "call-id": "one", "from-tag": "a", "to-tag": "b", "x": "x" * 99})

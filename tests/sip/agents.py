@@ -16,7 +16,8 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.message.message import Request, Response
+from switch.sip.message.parsing import parse_message
 from switch.sip.session import (
     Acknowledged,
     Answered,
@@ -35,7 +36,7 @@ from switch.sip.session import (
 from switch.sip.transaction import Ended as TransactionEnded
 from switch.sip.transaction import Send
 from switch.sip.user_agent import Arrived, Invited, UserAgent
-from tests.sip.harness import UDP, Endpoint, Pair, label, make_request
+from tests.sip.harness import UDP, Endpoint, Pair, is_watched, label, make_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -462,9 +463,9 @@ class Solo:
 def check_timers(agent: UserAgent) -> None:
     """Every session and every INVITE that is being answered will be woken in time."""
     for session in agent._sessions.values():
-        assert agent._timed.watches(session)
+        assert is_watched(agent._timed, session)
         if isinstance(session.invite, IncomingInvite):
-            assert agent._timed.watches(session.invite)
+            assert is_watched(agent._timed, session.invite)
 
 
 def assert_forgotten(agent: UserAgent) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from switch.sip.transaction.machine import Input, Machine, State
+from switch.sip.transaction.machine import Machine
+
+if TYPE_CHECKING:
+    from switch.sip.transaction.states import Input, State
 
 __all__ = ["DECLARED", "covers"]
 

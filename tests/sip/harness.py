@@ -16,9 +16,9 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 from switch.sip.message.flow import Flow
-from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.message.message import Request, Response
+from switch.sip.message.parsing import parse_message
 from switch.sip.transaction import (
-    AnyTransaction,
     Effect,
     RequestReceived,
     ResponseReceived,
@@ -27,12 +27,21 @@ from switch.sip.transaction import (
 )
 
 if TYPE_CHECKING:
+    from switch.sip.timer_queue import Timed, TimerQueue
+    from switch.sip.transaction.machine import Machine
     from switch.sip.transaction.timers import Timers
 
 ALICE = ("192.0.2.1", 5060)
 BOB = ("192.0.2.2", 5060)
 UDP = Flow("udp", ALICE, BOB)
 TCP = Flow("tcp", ALICE, BOB, 1)
+
+
+# timers -----------------------------------------------------------------------------------------------------------
+def is_watched(queue: TimerQueue[Any], owner: Timed) -> bool:
+    """Whether a queue will wake an owner in time."""
+    deadline = owner.next_deadline
+    return deadline is None or (owner.entry in queue._valid and queue._valid[owner.entry][0] <= deadline)
 
 
 # messages ---------------------------------------------------------------------------------------------------------
@@ -123,7 +132,7 @@ class Script:
         """The user answers."""
         self._note(self.layer.respond(transaction, transaction.request.response(status, to_tag="b", **more), self.now))
 
-    def fail(self, transaction: AnyTransaction) -> None:
+    def fail(self, transaction: Machine) -> None:
         """The transport reports a failure."""
         self._note(self.layer.transport_failed(transaction, self.now))
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switch.sip.message.body import Content, joined, read_content
-from switch.sip.message.message import Request, parse_message
+from switch.sip.message.message import Request
+from switch.sip.message.parsing import parse_message
 from switch.sip.message.validate import validate_request
 
 SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"

@@ -203,7 +203,7 @@ def test_wrong_password_and_unknown_account_look_the_same(password: str | None) 
     digest = server()
     assert judge(digest, answer(digest.challenges(SOURCE, NOW)[0], password=""), password=password) is Verdict.REFUSED
     assert judge(digest, answer(digest.challenges(SOURCE, NOW - 9999)[0]), password=password) is Verdict.STALE
-    assert digest.remembered == 0
+    assert len(digest._used) == 0
 
 
 def test_any_node_accepts_a_nonce_of_another() -> None:
@@ -266,7 +266,7 @@ def test_a_nonce_serves_many_requests_but_each_count_once() -> None:
     assert judge(digest, lines[70]) is Verdict.ACCEPTED
     assert judge(digest, lines[3]) is Verdict.STALE
     assert judge(digest, lines[5]) is Verdict.STALE, "below the window"
-    assert digest.remembered == 1
+    assert len(digest._used) == 1
 
 
 def test_without_qop_a_nonce_serves_once() -> None:
@@ -328,7 +328,7 @@ def test_used_nonces_are_forgotten_when_they_have_expired() -> None:
     for second in range(400):
         now = NOW + second
         assert judge(digest, answer(digest.challenges(SOURCE, now)[0]), now=now) is Verdict.ACCEPTED
-    assert digest.remembered <= 81
+    assert len(digest._used) <= 81
 
 
 def test_full_memory_makes_old_nonces_stale_instead_of_replayable() -> None:
@@ -341,7 +341,7 @@ def test_full_memory_makes_old_nonces_stale_instead_of_replayable() -> None:
             judge(digest, answer(digest.challenges(SOURCE, now + step / 10)[0]), now=now + step / 10)
             is Verdict.ACCEPTED
         )
-    assert digest.remembered == 50
+    assert len(digest._used) == 50
     assert judge(digest, first, now=now + 5) is Verdict.STALE
     assert judge(digest, answer(digest.challenges(SOURCE, NOW)[0]), now=now + 5) is Verdict.STALE
     assert judge(digest, answer(digest.challenges(SOURCE, now + 5)[0]), now=now + 5) is Verdict.ACCEPTED

@@ -29,7 +29,6 @@ def heard(guard: FloodGuard, host: str, count: int, start: float, interval: floa
 
 def test_a_stranger_that_goes_on_beyond_the_limit_is_banned_for_the_time_of_the_ban(guard: FloodGuard) -> None:
     assert heard(guard, STRANGER, 40, start=100, interval=0.1) == 16
-    assert guard.banned(103.9) == {STRANGER: pytest.approx(299.7)}
     assert not guard.allows(STRANGER, 403)
     assert guard.allows(STRANGER, 404)
     assert (guard.bans, guard.dropped) == (1, 25)
@@ -85,7 +84,6 @@ def test_a_forged_source_bans_nobody() -> None:
     for n in range(5000):
         guard.allows(OFFICE, n / 100, is_proven=False)
     assert not guard.bans
-    assert not guard.banned(50)
     guard.trust(OFFICE, until=3600)
     for n in range(100_000):
         guard.allows(OFFICE, 60 + n / 10_000, is_proven=False)

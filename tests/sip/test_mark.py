@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switch.sip.mark import HEADER, WINDOW_SECONDS, Chain, Marks
-from switch.sip.message.message import Request, parse_message
+from switch.sip.message.message import Request
+from switch.sip.message.parsing import parse_message
 
 SECRET = b"thirty-two octets, or so it seems"
 CHAIN = Chain(1, "number:+420;odd=x%", "2001:db8::7%eth0")

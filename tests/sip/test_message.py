@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from switch.sip.message.address import NameAddr
 from switch.sip.message.errors import LocalProtocolError, ParseError
-from switch.sip.message.message import Message, Request, Response, canonical_name, parse_message
+from switch.sip.message.message import Message, Request, Response, canonical_name
+from switch.sip.message.parsing import parse_message
 from switch.sip.message.validate import error_reply
 from switch.sip.message.via import Via
 

@@ -8,7 +8,8 @@ import pytest
 from switch.calls.crossing import reason_lines, replied
 from switch.sip.message.errors import ParseError
 from switch.sip.message.framing import StreamFramer
-from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.message.message import Request, Response
+from switch.sip.message.parsing import parse_message
 from switch.sip.message.reason import reason_cause
 from switch.sip.message.validate import error_reply, validate_request
 from switch.sip.session.timer import min_se, session_expires

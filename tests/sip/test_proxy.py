@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,12 +14,15 @@ from switch.calls.crossing import replied
 from switch.sip.message.address import NameAddr
 from switch.sip.message.errors import ParseError
 from switch.sip.message.flow import Flow
-from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.message.parsing import parse_message
 from switch.sip.proxy import ProxyContext, prepare, refusal
 from switch.sip.transaction import NonInviteServerTransaction, Send, Timers
 from switch.sip.user_agent import Arrived, UserAgent
 from tests.sip.agents import make_agent
 from tests.sip.harness import label, received_request, received_response
+
+if TYPE_CHECKING:
+    from switch.sip.message.message import Request, Response
 
 US = ("192.0.2.1", 5060)
 SENDER = Flow("udp", US, ("192.0.2.2", 5060))
@@ -321,8 +324,8 @@ def test_time_outs_may_be_reported_by_hand() -> None:
     s.out.clear()
     first, second = s.agent.layer._clients.values()
     context = s.contexts[0]
-    assert context.timed_out(first, s.now) == []
-    s.perform(context.timed_out(second, s.now))
+    assert context.receive_response(first, first.request.response(408), s.now, local=True) == []
+    s.perform(context.receive_response(second, second.request.response(408), s.now, local=True))
     s.quiet()
     assert context.is_over
 

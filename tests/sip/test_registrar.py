@@ -10,7 +10,8 @@ import pytest
 from switch.sip.binding_rules import Binding, Registration, register
 from switch.sip.destination import Destinations
 from switch.sip.message.flow import Flow
-from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.message.message import Request, Response
+from switch.sip.message.parsing import parse_message
 
 NOW = 1_700_000_000.0
 PHONE = "192.0.2.10"

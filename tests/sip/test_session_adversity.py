@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from switch.sip.message.message import parse_message
+from switch.sip.message.parsing import parse_message
 from switch.sip.session import Requested, State
 from tests.sip.agents import Line, Phone, assert_forgotten, make_agent
 from tests.sip.harness import label

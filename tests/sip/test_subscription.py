@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from switch.sip.message.errors import ParseError
 from switch.sip.message.flow import Flow
-from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.message.message import Request, Response
+from switch.sip.message.parsing import parse_message
 from switch.sip.message_summary import CONTENT_TYPE, PACKAGE, MessageCounts, message_summary
 from switch.sip.subscription import Notifier, Subscription, SubscriptionEnded, Wanted, read_subscribe
 from switch.sip.transaction import Send

@@ -9,7 +9,8 @@ from media import sdp
 from switch.sip.message.address import NameAddr
 from switch.sip.message.errors import ParseError
 from switch.sip.message.framing import StreamFramer
-from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.message.message import Request, Response
+from switch.sip.message.parsing import BadMessageError, parse_message
 from switch.sip.message.validate import error_reply, is_misrouted
 from tests.sip.torture_messages import answer, names, read, request, response
 
@@ -223,7 +224,7 @@ def test_unreason_and_noreason_have_the_reason_phrase_of_the_wire() -> None:
     ],
 )
 def test_says_what_is_wrong(name: str, reason: str) -> None:
-    with pytest.raises(ParseError) as caught:
+    with pytest.raises(BadMessageError) as caught:
         parse_message(read(RFC, name))
     assert caught.value.reason == reason
     assert isinstance(caught.value.message, Request)

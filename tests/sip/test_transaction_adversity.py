@@ -19,9 +19,11 @@ from switch.sip.transaction import (
     InviteClientTransaction,
     RequestReceived,
     ResponseReceived,
+    Send,
     ServerTransaction,
     State,
     TransactionLayer,
+    response_flow,
 )
 from tests.sip.harness import (
     UDP,
@@ -133,7 +135,8 @@ class Callee:
         self._interval = min(2 * self._interval, 4.0)
         self._repeat_at = now + self._interval
         if self._invite.state is State.TERMINATED:
-            return self.layer.reply_stateless(self._request, self._request.response(200, to_tag="b"), UDP)
+            answer = self._request.response(200, to_tag="b")
+            return [Send(answer.to_bytes(), response_flow(self._request, UDP), None)]
         return self.layer.respond(self._invite, self._request.response(200, to_tag="b"), now)
 
 
@@ -166,7 +169,7 @@ def assert_over(pair: Pair, callee: Callee) -> None:
     """Nothing lives any more, and nothing was given up."""
     assert len(pair.alice.layer) == len(callee.layer) == 0
     assert pair.alice.layer.counters.timed_out == callee.layer.counters.timed_out == 0
-    assert pair.alice.layer.next_deadline is None or len(pair.alice.layer._deadlines) < 100
+    assert pair.alice.layer.next_deadline is None or len(pair.alice.layer._deadlines._heap) < 100
 
 
 @FAULTY

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from switch.sip.transaction import InviteClientTransaction, State
-from switch.sip.transaction.machine import Input
+from switch.sip.transaction.states import Input
 from tests.sip.covers import DECLARED, covers
 from tests.sip.harness import TCP, Script, make_request, received_response
 

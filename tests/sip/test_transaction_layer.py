@@ -114,8 +114,10 @@ def test_the_other_vias_of_the_same_line_stay() -> None:
 
 def test_a_stateless_reply_goes_the_same_way() -> None:
     s = Script()
-    request = received_request("OPTIONS", via="SIP/2.0/UDP 192.0.2.2:5070;branch=z9hG4bK1")
-    (effect,) = s.layer.reply_stateless(request, request.response(503), s.flow)
+    s.wire(received_request("OPTIONS", via="SIP/2.0/UDP 192.0.2.2:5070;branch=z9hG4bK1"))
+    received = s.expect_tu("OPTIONS")
+    assert received.transaction is not None
+    (effect,) = s.layer.refuse(received.transaction, received.request.response(503))
     assert isinstance(effect, Send)
     assert effect.flow.remote == ("192.0.2.2", 5070)
     assert effect.transaction is None
@@ -446,7 +448,7 @@ def test_nothing_remains_of_transactions_that_are_over() -> None:
         s.respond(message, 200)
     assert len(s.layer) == 0
     assert not s.layer._ongoing
-    assert len(s.layer._deadlines) < 200
+    assert len(s.layer._deadlines._heap) < 200
 
 
 def test_a_user_may_hang_its_own_object_on_a_transaction() -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from switch.sip.transaction import NonInviteClientTransaction, State
-from switch.sip.transaction.machine import Input
+from switch.sip.transaction.states import Input
 from tests.sip.covers import DECLARED, covers
 from tests.sip.harness import TCP, Script, make_request, received_response
 

@@ -7,7 +7,7 @@ import pytest
 
 from switch.sip.message.errors import LocalProtocolError
 from switch.sip.transaction import NonInviteServerTransaction, State
-from switch.sip.transaction.machine import Input
+from switch.sip.transaction.states import Input
 from tests.sip.covers import DECLARED, covers
 from tests.sip.harness import TCP, Script, received_request
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from switch.sip.message.errors import ParseError
-from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.message.message import Request, Response
+from switch.sip.message.parsing import parse_message
 from switch.sip.message.validate import error_reply, is_misrouted, validate_request
 from tests.sip.test_message import OPTIONS, options
 

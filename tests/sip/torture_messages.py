@@ -6,7 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from switch.sip.message.errors import ParseError
-from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.message.message import Request, Response
+from switch.sip.message.parsing import parse_message
 from switch.sip.message.validate import error_reply, validate_request
 
 TORTURE = Path(__file__).parent / "torture"

@@ -13,7 +13,8 @@ from softswitch.carrier import Carrier
 from softswitch.carrier.description import describe
 from softswitch.carrier.plan import Behaviour, behaviour
 from softswitch.settings import CarrierSettings
-from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.message.message import Request, Response
+from switch.sip.message.parsing import parse_message
 from tests.patience import PATIENCE_SECONDS
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from switch.sip.digest import answer_challenge, choose_challenge
 from switch.sip.message.flow import Flow
-from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.message.message import Request, Response
+from switch.sip.message.parsing import parse_message
 from switch.sip.message.uri import Uri
 from switch.sip.session import Answered, Failed, IncomingInvite, OutgoingInvite
 from switch.sip.transaction import Send

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from switch.sip.message.body import read_content
-from switch.sip.message.message import parse_message
+from switch.sip.message.parsing import parse_message
 from switch.sip.session import Acknowledged, Answered, Ended, Failed, Progressed, Replied, Requested
 from switch.sip.transaction import Send
 from switch.sip.user_agent import Invited

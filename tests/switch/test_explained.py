@@ -15,7 +15,7 @@ from switch.calls.call import CallState
 from switch.explain.explain import Conditions, Question, explain
 from switch.settings import CreditSettings
 from switch.sip.digest import answer_challenge, choose_challenge
-from switch.sip.message.message import parse_message
+from switch.sip.message.parsing import parse_message
 from switch.sip.session import Acknowledged, Ended, Failed
 from switch.sip.user_agent import Invited
 from switch.trace.recorder import read_record

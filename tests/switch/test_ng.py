@@ -114,4 +114,4 @@ async def test_without_any_relay_the_command_fails_in_bounded_time() -> None:
     async with relay(Answerer({}, lose=1000)) as client:
         with pytest.raises(RelayUnavailable):
             await client.offer("call", "a", b"v=0", "192.0.2.1")
-        assert not await client.ping()
+        assert not await client.answers(client.addresses[0])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from billing_client.types import StoreUnavailable
 from switch.settings import TraceSettings
 from switch.sip.message.flow import Flow
-from switch.sip.message.message import parse_message
+from switch.sip.message.parsing import parse_message
 from switch.trace.ladder import FIRST_MESSAGES, LAST_MESSAGES, Crossing, Ladders, read_crossings, write_crossings
 from switch.trace.masking import mask
 from switch.trace.recorder import (

@@ -18,7 +18,8 @@ from switch.registrar.registrar import Registrar
 from switch.settings import RegistrationSettings
 from switch.sip.digest import DigestServer, answer_challenge, parse_challenge
 from switch.sip.message.flow import Flow
-from switch.sip.message.message import Request, Response, parse_message
+from switch.sip.message.message import Request, Response
+from switch.sip.message.parsing import parse_message
 from switch.sip.transport.flood import FloodGuard
 from tests.patience import PATIENCE_SECONDS
 from tests.switch.location_doubles import FakeStore, FakeTransport

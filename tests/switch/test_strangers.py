@@ -12,7 +12,8 @@ import pytest
 
 from switch.settings import FloodSettings
 from switch.sip.digest import answer_challenge, parse_challenge
-from switch.sip.message.message import Response, parse_message
+from switch.sip.message.message import Response
+from switch.sip.message.parsing import parse_message
 from tests.patience import PATIENCE_SECONDS
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from switch.sip.message.errors import ParseError
-from switch.sip.message.grammar import QUOTED_STRING, format_params, is_token, parse_params, quote, split_list, unquote
+from switch.sip.message.grammar import QUOTED_STRING, format_params, is_token, parse_params, quote, unquote
 from switch.sip.message.uri import Uri
 
 if TYPE_CHECKING:
@@ -55,11 +55,6 @@ class NameAddr:
     def forget() -> None:
         """Empty the cache of parsed addresses."""
         _parse.cache_clear()
-
-    @classmethod
-    def parse_many(cls, text: str) -> list[NameAddr]:
-        """Parse a comma-separated list of addresses."""
-        return [cls.parse(item) for item in split_list(text)]
 
     def __str__(self) -> str:
         display = ""

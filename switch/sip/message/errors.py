@@ -3,11 +3,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from switch.sip.message.message import Message
-
 __all__ = ["LocalProtocolError", "ParseError", "SipError"]
 
 
@@ -18,13 +13,11 @@ class SipError(Exception):
 class ParseError(SipError):
     """The peer sent something unacceptable; `status` and `reason` say how to answer a request that did."""
 
-    def __init__(self, reason: str, status: int = 400, message: Message | None = None) -> None:
+    def __init__(self, reason: str, status: int = 400) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
         """What is wrong, in words of ours: nothing of the message, so that it can be logged and sent."""
-        self.message = message
-        """What could be read, as soon as there is a start line; `validate.error_reply` answers it where that is due."""
 
 
 class LocalProtocolError(SipError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from switch.sip.message.errors import ParseError
 from switch.sip.message.grammar import whole_number
-from switch.sip.message.message import parse_message
+from switch.sip.message.parsing import BadMessageError, parse_message
 from switch.sip.message.wire import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
@@ -107,12 +107,14 @@ class StreamFramer:
     def _error(self, reason: str, status: int, head: bytes = b"") -> ParseError:
         self._is_broken = True
         self._buffer.clear()
-        return ParseError(reason, status, _read(head))
+        return BadMessageError(reason, status, _read(head))
 
 
 def _read(head: bytes) -> Message | None:
     """What can be told of a message whose end is unknown."""
     try:
         return parse_message(head)
-    except ParseError as error:
+    except BadMessageError as error:
         return error.message
+    except ParseError:
+        return None

@@ -7,32 +7,27 @@ the body travel as they came. Text is UTF-8 with surrogate escapes, so that any 
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final, Self
 
 from switch.sip.message.address import NameAddr
 from switch.sip.message.body import DESCRIPTION, media_type, read_content
 from switch.sip.message.errors import LocalProtocolError, ParseError
-from switch.sip.message.grammar import TOKEN, is_token, split_list, whole_number
+from switch.sip.message.grammar import split_list, whole_number
 from switch.sip.message.header_names import CANONICAL, KNOWN, canonical_name
 from switch.sip.message.status import reason_phrase
 from switch.sip.message.uri import Uri
 from switch.sip.message.via import Via
-from switch.sip.message.wire import HeaderLines, split_message
+from switch.sip.message.wire import HeaderLines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from switch.sip.message.body import Content
 
-__all__ = ["HeaderLines", "Message", "Request", "Response", "canonical_name", "parse_message"]
-
-MAX_URI_CHARACTERS: Final = 2_048
+__all__ = ["HeaderLines", "Message", "Request", "Response", "canonical_name", "first_element"]
 
 # RFC 3261 8.2.6.2, besides To
 _COPIED: Final = frozenset(("Via", "From", "Call-ID", "CSeq"))
-# RFC 3261 7.3.1: header fields that are no list must not be repeated; the ones whose meaning would be in doubt
-_SINGLE: Final = frozenset(("From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Type"))
 
 
 class Message:
@@ -72,6 +67,10 @@ class Message:
         self._contact: NameAddr | None = None
         self._content: tuple[bytes, Content] | None = None
 
+    def keep_parsed(self, first: dict[str, str], via: Via, from_: NameAddr, to: NameAddr) -> None:
+        """Keep what `parse_message` has parsed: the first value of each header, and of these three what they mean."""
+        self._first, self._via, self._from, self._to = first, via, from_, to
+
     # reading ------------------------------------------------------------------------------------------------------
     def get(self, name: str) -> str | None:
         """The first value of a header, or None."""
@@ -104,7 +103,7 @@ class Message:
     def via(self) -> Via:
         """The topmost Via."""
         if self._via is None:
-            self._via = Via.parse(_first_element(self._required("Via")))
+            self._via = Via.parse(first_element(self._required("Via")))
         return self._via
 
     @property
@@ -153,7 +152,7 @@ class Message:
             value = self.get("Contact")
             if not value or value == "*":
                 return None
-            self._contact = NameAddr.parse(_first_element(value))
+            self._contact = NameAddr.parse(first_element(value))
         return self._contact
 
     @property
@@ -373,114 +372,11 @@ def _has_tag(to: str) -> bool:
         return ";tag=" in to.replace(" ", "").lower()
 
 
-def _first_element(value: str) -> str:
+def first_element(value: str) -> str:
+    """The first element of a comma-separated header line; empty without one."""
     return next(iter(split_list(value)), "") if "," in value else value
 
 
 def _check_value(value: str) -> None:
     if "\n" in value or "\r" in value:
         raise LocalProtocolError("line end in a header value")
-
-
-# parsing ----------------------------------------------------------------------------------------------------------
-_REQUEST_LINE: Final = re.compile(rf"({TOKEN}) ([^ \t]+) (SIP/[0-9]+\.[0-9]+)", re.IGNORECASE | re.ASCII)
-_STATUS_LINE: Final = re.compile(r"(SIP/[0-9]+\.[0-9]+) ([1-6][0-9]{2})(?: (.*))?", re.IGNORECASE | re.ASCII)
-
-
-def parse_message(data: bytes) -> Request | Response:
-    """Parse one whole message, as a datagram or a framed piece of a stream carries it.
-
-    Raises ParseError with the status to answer; bytes past Content-Length are dropped (RFC 3261 section 18.3). The
-    mandatory header fields, Contact and the URIs in them have been parsed when it returns: reading them cannot fail.
-    """
-    start, headers, flaw, body = split_message(data)
-    message = _start(start, headers)
-    if flaw is not None:
-        raise ParseError(flaw, 400, message)
-    _check(message)
-    message.body = _body(message, body)
-    return message
-
-
-def _start(line: str, headers: HeaderLines) -> Request | Response:
-    match = _REQUEST_LINE.fullmatch(line)
-    if match is not None:
-        request = Request(match[1], match[2], headers)
-        if match[3].upper() != "SIP/2.0":
-            raise ParseError("unsupported version", 505, request)
-        if len(match[2]) > MAX_URI_CHARACTERS:
-            raise ParseError("Request-URI too long", 414, request)
-        return request
-    match = _STATUS_LINE.fullmatch(line)
-    if match is None:
-        raise ParseError("malformed start line", 400, _intended_request(line, headers))
-    response = Response(int(match[2]), match[3] or "", headers)
-    if match[1].upper() != "SIP/2.0":
-        raise ParseError("unsupported version", 505, response)
-    return response
-
-
-def _intended_request(line: str, headers: HeaderLines) -> Request | None:
-    """The request that a malformed line was meant to start, so that it can be answered."""
-    words = line.split()
-    if len(words) < 3 or not is_token(words[0]) or not words[-1].upper().startswith("SIP/"):
-        return None
-    return Request(words[0], " ".join(words[1:-1]), headers)
-
-
-def _body(message: Message, rest: bytes) -> bytes:
-    length = message.get("Content-Length")
-    if length is None:
-        return rest
-    size = whole_number(length, 9)
-    if size is None:
-        raise ParseError("malformed Content-Length", 400, message)
-    if size > len(rest):
-        raise ParseError("body shorter than Content-Length", 400, message)
-    return rest[:size]
-
-
-def _check(message: Request | Response) -> None:
-    """What every message must have (RFC 3261 section 8.1.1), parsed so that later reads cannot fail."""
-    first = message._first = dict(reversed(message.headers))
-    try:
-        via = first[part := "Via"]
-        message._via = Via.parse(_first_element(via))
-        address = message._from = NameAddr.parse(first[part := "From"])
-        _ = address.uri
-        address = message._to = NameAddr.parse(first[part := "To"])
-        _ = address.uri
-        _ = first[part := "Call-ID"]
-        _ = first[part := "CSeq"]
-        method = message.cseq_method
-        if isinstance(message, Request):
-            part = "Contact"  # of a response it is the dialog's affair: an answer must not be lost for it
-            if part in first and (contact := message.contact) is not None:
-                _ = contact.uri
-            part = "Request-URI"
-            _check_request_line(message, method)
-        part = "header"
-        if len(first) != len(message.headers):
-            _check_repeated(message.headers)
-    except KeyError:
-        raise ParseError(f"missing {part}", 400, message) from None
-    except ParseError as error:
-        raise ParseError(f"{part}: {error.reason}", error.status, message) from None
-
-
-def _check_request_line(request: Request, cseq_method: str) -> None:
-    if request.uri.headers:
-        # RFC 3261 19.1.1, table 1
-        raise ParseError("headers in it")
-    if cseq_method != request.method:
-        raise ParseError("method differs from that of CSeq")
-
-
-def _check_repeated(headers: HeaderLines) -> None:
-    seen: dict[str, str] = {}
-    for name, value in headers:
-        if name in _SINGLE and name in seen:
-            raise ParseError(f"repeated {name}")
-        if name == "Content-Length" and seen.get(name, value) != value:
-            raise ParseError("differing Content-Length")
-        seen[name] = value

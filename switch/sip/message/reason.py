@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why a call ended or never began, as a message says it (RFC 3326): the one reader of it."""
+"""Why a call ended or never began, as a message says it (RFC 3326): the one reader and the one writer of it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from switch.sip.message.errors import ParseError
-from switch.sip.message.grammar import is_token, parse_params, split_list, whole_number
+from switch.sip.message.grammar import is_token, parse_params, quote, split_list, whole_number
 
 if TYPE_CHECKING:
     from switch.sip.message.message import Message
 
-__all__ = ["is_readable_reason", "reason_cause"]
+__all__ = ["is_readable_reason", "reason", "reason_cause"]
 
 _MOST: Final = 127
 """A cause of Q.850 has seven bits."""
+
+
+def reason(cause: int, text: str = "") -> tuple[str, str]:
+    """A Reason header line with a Q.850 cause."""
+    said = f";text={quote(text)}" if text else ""
+    return "Reason", f"Q.850;cause={cause}{said}"
 
 
 def reason_cause(message: Message) -> int | None:

@@ -14,6 +14,7 @@ from switch.sip.message.body import DESCRIPTION
 from switch.sip.message.errors import ParseError
 from switch.sip.message.grammar import split_list
 from switch.sip.message.message import Request
+from switch.sip.message.parsing import BadMessageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -110,7 +111,7 @@ def error_reply(error: ParseError) -> Response | None:
     It carries those of the header fields that a response needs which are there (RFC 4475 section 3.3.1): its sender
     matches it by Via and CSeq. It goes back over the flow that the request came by.
     """
-    request = error.message
+    request = error.message if isinstance(error, BadMessageError) else None
     if not isinstance(request, Request) or request.method == "ACK" or request.get("Via") is None:
         return None
     if error.status == 400:

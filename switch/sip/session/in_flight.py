@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from switch.sip.session.accept import Retransmission
     from switch.sip.session.context import PendingInvite
     from switch.sip.transaction import (
-        AnyTransaction,
         ClientTransaction,
         InviteClientTransaction,
         ServerTransaction,
@@ -45,7 +44,7 @@ class InFlight:
         """Our 2xx to INVITE that waits for its ACK."""
         self.unacknowledged: Request | None = None
         """Our INVITE that got a 2xx and whose ACK the owner has not sent."""
-        self._offer_in: AnyTransaction | None = None
+        self._offer_in: ClientTransaction | ServerTransaction | None = None
         """The request with the open offer, where the answer is due in its response and not in a PRACK or ACK."""
 
     def has_peers(self, method: str) -> bool:

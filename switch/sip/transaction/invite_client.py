@@ -7,16 +7,16 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from switch.sip.message.message import Request
-from switch.sip.transaction.effects import ResponseReceived, Send, TimedOut
-from switch.sip.transaction.machine import Input, Machine, State
+from switch.sip.transaction.machine import ClientTransaction, ResponseReceived, Send, TimedOut
+from switch.sip.transaction.states import Input, State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import HeaderLines, Response
-    from switch.sip.transaction.effects import Effect
-    from switch.sip.transaction.machine import Counters, Key
+    from switch.sip.transaction.machine import Effect
+    from switch.sip.transaction.states import Counters, Key
     from switch.sip.transaction.timers import Timers
 
 __all__ = ["InviteClientTransaction"]
@@ -25,7 +25,7 @@ __all__ = ["InviteClientTransaction"]
 _COPIED: Final = frozenset({"Route", "From", "Call-ID"})
 
 
-class InviteClientTransaction(Machine):
+class InviteClientTransaction(ClientTransaction):
     """One INVITE that we sent, until its final response is dealt with."""
 
     __slots__ = ("_ack", "_cancel_headers", "_cancel_waits", "cancelled", "request")

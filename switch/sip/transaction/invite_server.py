@@ -6,23 +6,23 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from switch.sip.transaction.effects import RequestReceived, Send, TimedOut
-from switch.sip.transaction.machine import Input, Machine, State
+from switch.sip.transaction.machine import RequestReceived, Send, ServerTransaction, TimedOut
+from switch.sip.transaction.states import Input, State
 
 if TYPE_CHECKING:
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import Request, Response
-    from switch.sip.transaction.effects import Effect
-    from switch.sip.transaction.machine import Counters, Key
+    from switch.sip.transaction.machine import Effect
+    from switch.sip.transaction.states import Counters, Key
     from switch.sip.transaction.timers import Timers
 
 __all__ = ["InviteServerTransaction"]
 
 
-class InviteServerTransaction(Machine):
+class InviteServerTransaction(ServerTransaction):
     """One INVITE that we received, until its final response has arrived."""
 
-    __slots__ = ("merge_key", "request", "response_flow")
+    __slots__ = ("request",)
 
     INITIAL = State.PROCEEDING
     TABLE = {
@@ -48,18 +48,12 @@ class InviteServerTransaction(Machine):
 
     request: Request
     """As received, with `received` and `rport` in its top Via."""
-    response_flow: Flow
-    """Where responses go (18.2.2, RFC 3581)."""
-    merge_key: Key | None
-    """Of the layer that owns the transaction: by what another copy of the request is known (8.2.2.2)."""
 
     def __init__(
         self, request: Request, flow: Flow, response_flow: Flow, key: Key, timers: Timers, counters: Counters
     ) -> None:
-        super().__init__(key, flow, timers, counters)
+        super().__init__(request, flow, response_flow, key, timers, counters)
         self.request = request
-        self.response_flow = response_flow
-        self.merge_key = None
 
     # inputs -------------------------------------------------------------------------------------------------------
     def start(self, now: float) -> list[Effect]:

@@ -11,16 +11,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from switch.sip.message.errors import ParseError
-from switch.sip.message.message import Request, parse_message
+from switch.sip.message.message import Request
+from switch.sip.message.parsing import parse_message
 from switch.sip.message.validate import is_misrouted, stateless_tag
-from switch.sip.transaction.deadlines import Deadlines
-from switch.sip.transaction.effects import RequestReceived, ResponseReceived, Send
+from switch.sip.timer_queue import TimerQueue
 from switch.sip.transaction.invite_client import InviteClientTransaction
 from switch.sip.transaction.invite_server import InviteServerTransaction
-from switch.sip.transaction.machine import Counters, State
+from switch.sip.transaction.machine import ClientTransaction, RequestReceived, ResponseReceived, Send, ServerTransaction
 from switch.sip.transaction.matching import merge_key, response_flow, server_key, stamp_via
 from switch.sip.transaction.non_invite_client import NonInviteClientTransaction
 from switch.sip.transaction.non_invite_server import NonInviteServerTransaction
+from switch.sip.transaction.states import Counters, State
 from switch.sip.transaction.timers import Timers
 
 if TYPE_CHECKING:
@@ -29,14 +30,10 @@ if TYPE_CHECKING:
     from switch.sip.destination import Permit
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import Response
-    from switch.sip.transaction.effects import Effect
-    from switch.sip.transaction.machine import Key
+    from switch.sip.transaction.machine import Effect, Machine
+    from switch.sip.transaction.states import Key
 
-__all__ = ["AnyTransaction", "ClientTransaction", "ServerTransaction", "TransactionLayer"]
-
-ClientTransaction = InviteClientTransaction | NonInviteClientTransaction
-ServerTransaction = InviteServerTransaction | NonInviteServerTransaction
-AnyTransaction = ClientTransaction | ServerTransaction
+__all__ = ["TransactionLayer"]
 
 
 class TransactionLayer:
@@ -56,7 +53,7 @@ class TransactionLayer:
         self._clients: dict[Key, ClientTransaction] = {}
         self._servers: dict[Key, ServerTransaction] = {}
         self._ongoing: dict[Key, ServerTransaction] = {}
-        self._deadlines = Deadlines()
+        self._deadlines: TimerQueue[Machine] = TimerQueue()
         self.counters = Counters()
 
     def __len__(self) -> int:
@@ -184,18 +181,13 @@ class TransactionLayer:
         self.counters.responses_sent += 1
         return [Send(response.to_bytes(), transaction.response_flow, None)]
 
-    def reply_stateless(self, request: Request, response: Response, flow: Flow) -> list[Effect]:
-        """Answer without a transaction, what arrived on `flow` (8.2.7)."""
-        self.counters.responses_sent += 1
-        return [Send(response.to_bytes(), response_flow(request, flow), None)]
-
     def cancel_target(self, cancel: Request) -> InviteServerTransaction | None:
         """The INVITE that a CANCEL means (9.2), whatever its state; None: answer 481."""
         found = self._servers.get(server_key(cancel, "INVITE"))
         return found if isinstance(found, InviteServerTransaction) else None
 
     # from the transport and the clock -----------------------------------------------------------------------------
-    def transport_failed(self, transaction: AnyTransaction, now: float) -> list[Effect]:
+    def transport_failed(self, transaction: Machine, now: float) -> list[Effect]:
         """What `transaction` sent last could not be delivered."""
         effects = transaction.transport_failed(now)
         self._settle(transaction)
@@ -206,7 +198,7 @@ class TransactionLayer:
         message = parse_message(data)
         if isinstance(message, Request):
             method = "INVITE" if message.method == "ACK" else message.method
-            transaction: AnyTransaction | None = self._clients.get((message.via.branch, method))
+            transaction: Machine | None = self._clients.get((message.via.branch, method))
         else:
             transaction = self._servers.get(server_key(message, message.cseq_method))
         return [] if transaction is None else self.transport_failed(transaction, now)
@@ -219,9 +211,9 @@ class TransactionLayer:
     def handle_timer(self, now: float) -> list[Effect]:
         """Fire every timer that is due."""
         effects: list[Effect] = []
-        for transaction in self._deadlines.pop_due(now):
+        for transaction in self._deadlines.due(now):
             told = transaction.handle_timer(now)
-            self._settle(transaction)  # type: ignore[arg-type]  # the four machines are all there are
+            self._settle(transaction)
             if len(told) == 1 and transaction.state is State.TERMINATED:
                 transaction.user = None  # it only tells that it ended, and leaves no reference cycle behind
             effects += told
@@ -264,15 +256,15 @@ class TransactionLayer:
             return []
         return self._new_client(cancel, transaction.flow, cancel.via.branch, now)[1]
 
-    def _settle(self, transaction: AnyTransaction) -> None:
+    def _settle(self, transaction: Machine) -> None:
         if transaction.state is not State.TERMINATED:
             self._deadlines.update(transaction)
             return
         self._deadlines.discard(transaction)
-        if isinstance(transaction, (InviteClientTransaction, NonInviteClientTransaction)):
+        if isinstance(transaction, ServerTransaction):
+            self._servers.pop(transaction.key, None)
+            transaction.user = None  # no reference cycle is left to the garbage collector
+            if transaction.merge_key is not None:
+                self._ongoing.pop(transaction.merge_key, None)
+        else:
             self._clients.pop(transaction.key, None)
-            return
-        self._servers.pop(transaction.key, None)
-        transaction.user = None  # no reference cycle is left to the garbage collector
-        if transaction.merge_key is not None:
-            self._ongoing.pop(transaction.merge_key, None)

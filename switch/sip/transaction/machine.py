@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The runner of transition tables that the four transaction machines share.
+"""The runner of transition tables that the four transaction machines share, and the effects that they return.
 
 A machine is a TABLE: (state, input) -> (name of the action, next state). Whatever moves a transaction stands in its
 table; docs/transactions.md is drawn from it. A pair that is not listed does nothing: from the wire it is a stray, which
@@ -12,98 +12,95 @@ that repeats (A, E, G) and one that ends the state (B, D, F, H, ...). A timer of
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from switch.sip.message.errors import LocalProtocolError
-from switch.sip.transaction.effects import Ended, TransportFailed
+from switch.sip.transaction.states import Input, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from switch.sip.destination import Permit
     from switch.sip.message.flow import Flow
-    from switch.sip.transaction.effects import Effect
+    from switch.sip.message.message import Request, Response
+    from switch.sip.transaction.states import Counters, Key
     from switch.sip.transaction.timers import Timers
 
-__all__ = ["Counters", "Input", "Key", "Machine", "State"]
-
-Key = tuple[str | int | None, ...]
-
-
-class State(StrEnum):
-    """States by their names in RFC 3261 section 17 and RFC 6026."""
-
-    CALLING = "Calling"
-    TRYING = "Trying"
-    PROCEEDING = "Proceeding"
-    ACCEPTED = "Accepted"
-    COMPLETED = "Completed"
-    CONFIRMED = "Confirmed"
-    TERMINATED = "Terminated"
-
-
-class Input(StrEnum):
-    """Everything that can happen to a transaction, in the words of the figures of RFC 3261."""
-
-    REQUEST = "request again"
-    ACK = "ACK"
-    RECEIVE_1XX = "1xx"
-    RECEIVE_2XX = "2xx"
-    RECEIVE_3XX_6XX = "300-699"
-    RECEIVE_FINAL = "200-699"
-    SEND_1XX = "1xx from TU"
-    SEND_2XX = "2xx from TU"
-    SEND_3XX_6XX = "300-699 from TU"
-    SEND_FINAL = "200-699 from TU"
-    CANCEL = "CANCEL from TU"
-    ABANDON = "given up by TU"
-    TIMER_A = "Timer A"
-    TIMER_B = "Timer B"
-    TIMER_D = "Timer D"
-    TIMER_E = "Timer E"
-    TIMER_F = "Timer F"
-    TIMER_G = "Timer G"
-    TIMER_H = "Timer H"
-    TIMER_I = "Timer I"
-    TIMER_J = "Timer J"
-    TIMER_K = "Timer K"
-    TIMER_L = "Timer L"
-    TIMER_M = "Timer M"
-    TIMER_TRYING = "200 ms"
-    TIMER_LATE = "Timer E of the client at T2"
-    TIMER_CANCELLED = "64*T1 after CANCEL"
-    TRANSPORT_ERROR = "Transport Err."
-
+__all__ = [
+    "ClientTransaction",
+    "Effect",
+    "Ended",
+    "Machine",
+    "RequestReceived",
+    "ResponseReceived",
+    "Send",
+    "ServerTransaction",
+    "TimedOut",
+    "TransportFailed",
+]
 
 _FROM_WIRE: Final = frozenset(
     {Input.REQUEST, Input.ACK, Input.RECEIVE_1XX, Input.RECEIVE_2XX, Input.RECEIVE_3XX_6XX, Input.RECEIVE_FINAL}
 )
 
 
-@dataclass(slots=True)
-class Counters:
-    """What happened in a layer since it was made."""
+# effects: what the surroundings are asked to do, in the order to do it -----------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Put these bytes on the wire."""
 
-    requests_received: int = 0
-    """New requests, retransmissions not counted."""
-    responses_received: int = 0
-    requests_sent: int = 0
-    responses_sent: int = 0
-    acks_sent: int = 0
-    retransmissions_sent: int = 0
-    retransmissions_received: int = 0
-    ignored: int = 0
-    """Messages that meant nothing in the state of their transaction, absorbed retransmissions among them."""
-    strays: int = 0
-    """Responses that matched no transaction."""
-    merged: int = 0
-    """Requests that came by two ways and were answered 482 (8.2.2.2)."""
-    timed_out: int = 0
-    transport_failures: int = 0
+    data: bytes
+    flow: Flow
+    transaction: Machine | None
+    """Whom a failure of the transport concerns; None for what no transaction looks after."""
 
 
+@dataclass(frozen=True, slots=True)
+class RequestReceived:
+    """A request for the transaction user, once however often it was retransmitted."""
+
+    request: Request
+    flow: Flow
+    transaction: ServerTransaction | None
+    """None for an ACK that matches no INVITE server transaction: the ACK to a 2xx."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseReceived:
+    """A response for the transaction user; a 2xx to INVITE comes as often as it is received (RFC 6026)."""
+
+    response: Response
+    flow: Flow
+    transaction: ClientTransaction | None
+    """None for a stray, such as a 2xx retransmitted after its transaction has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """Timer B or F: no (final) response; timer H: no ACK to a failure; or nothing came of a CANCEL (9.1)."""
+
+    transaction: Machine
+
+
+@dataclass(frozen=True, slots=True)
+class TransportFailed:
+    """The message could not be sent. A client transaction ends; a server transaction stays (RFC 6026 section 7.1)."""
+
+    transaction: Machine
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The transaction is over and forgotten; always its last effect."""
+
+    transaction: Machine
+
+
+Effect = Send | RequestReceived | ResponseReceived | TimedOut | TransportFailed | Ended
+
+
+# machines -----------------------------------------------------------------------------------------------------------
 class Machine:
     """A transition table at work: the present state, its two timers, the counters."""
 
@@ -127,7 +124,7 @@ class Machine:
     _sent: bytes
     """What a retransmission repeats; let go as soon as there is none any more."""
     INITIAL: ClassVar[State]
-    TABLE: ClassVar[Mapping[tuple[State, Input], tuple[str, State]]]
+    TABLE: ClassVar[Mapping[tuple[State, Input], tuple[str, State]]] = {}
     _actions: ClassVar[dict[tuple[State, Input], tuple[Callable[..., list[Effect]], State]]]
 
     state: State
@@ -158,6 +155,15 @@ class Machine:
         self._repeat_at = self._end_at = inf
         self._repeat_timer = self._end_timer = Input.TRANSPORT_ERROR
         self._interval = 0.0
+
+    @property
+    def request(self) -> Request:
+        """That the transaction is about."""
+        raise NotImplementedError
+
+    def start(self, now: float) -> list[Effect]:
+        """The first input: what sends the request, or hands it over."""
+        raise NotImplementedError
 
     @property
     def next_deadline(self) -> float | None:
@@ -193,7 +199,7 @@ class Machine:
         effects = action(self, now, message)
         if self.state is State.TERMINATED:
             self._repeat_at = self._end_at = inf
-            effects.append(Ended(self))  # type: ignore[arg-type]  # the four machines are all there are
+            effects.append(Ended(self))
         elif self._end_at <= now:
             effects += self.handle_timer(now)
         return effects
@@ -219,4 +225,40 @@ class Machine:
 
     def _report_transport(self, now: float, message: Any) -> list[Effect]:
         self._counters.transport_failures += 1
-        return [TransportFailed(self)]  # type: ignore[arg-type]  # the four machines are all there are
+        return [TransportFailed(self)]
+
+
+class ClientTransaction(Machine):
+    """A request that we sent."""
+
+    __slots__ = ()
+
+    def receive(self, response: Response, flow: Flow, now: float) -> list[Effect]:
+        """A response that matches (17.1.3)."""
+        raise NotImplementedError
+
+
+class ServerTransaction(Machine):
+    """A request that we received."""
+
+    __slots__ = ("merge_key", "response_flow")
+
+    response_flow: Flow
+    """Where responses go (18.2.2, RFC 3581)."""
+    merge_key: Key | None
+    """Of the layer that owns the transaction: by what another copy of the request is known (8.2.2.2)."""
+
+    def __init__(
+        self, request: Request, flow: Flow, response_flow: Flow, key: Key, timers: Timers, counters: Counters
+    ) -> None:
+        super().__init__(key, flow, timers, counters)
+        self.response_flow = response_flow
+        self.merge_key = None
+
+    def receive(self, request: Request, flow: Flow, now: float) -> list[Effect]:
+        """The request again, or the ACK to a failure (17.2.3)."""
+        raise NotImplementedError
+
+    def respond(self, response: Response, now: float) -> list[Effect]:
+        """Send a response of the transaction user."""
+        raise NotImplementedError

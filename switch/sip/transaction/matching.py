@@ -11,7 +11,7 @@ from switch.sip.message.via import MAGIC_COOKIE, Via
 
 if TYPE_CHECKING:
     from switch.sip.message.message import Response
-    from switch.sip.transaction.machine import Key
+    from switch.sip.transaction.states import Key
 
 __all__ = ["merge_key", "response_flow", "server_key", "stamp_via"]
 

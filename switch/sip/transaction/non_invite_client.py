@@ -6,20 +6,20 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from switch.sip.transaction.effects import ResponseReceived, Send, TimedOut
-from switch.sip.transaction.machine import Input, Machine, State
+from switch.sip.transaction.machine import ClientTransaction, ResponseReceived, Send, TimedOut
+from switch.sip.transaction.states import Input, State
 
 if TYPE_CHECKING:
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import Request, Response
-    from switch.sip.transaction.effects import Effect
-    from switch.sip.transaction.machine import Counters, Key
+    from switch.sip.transaction.machine import Effect
+    from switch.sip.transaction.states import Counters, Key
     from switch.sip.transaction.timers import Timers
 
 __all__ = ["NonInviteClientTransaction"]
 
 
-class NonInviteClientTransaction(Machine):
+class NonInviteClientTransaction(ClientTransaction):
     """One request that we sent and that is neither INVITE nor ACK."""
 
     __slots__ = ("request",)

@@ -10,23 +10,23 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from switch.sip.message.errors import LocalProtocolError
-from switch.sip.transaction.effects import RequestReceived, Send
-from switch.sip.transaction.machine import Input, Machine, State
+from switch.sip.transaction.machine import RequestReceived, Send, ServerTransaction
+from switch.sip.transaction.states import Input, State
 
 if TYPE_CHECKING:
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import Request, Response
-    from switch.sip.transaction.effects import Effect
-    from switch.sip.transaction.machine import Counters, Key
+    from switch.sip.transaction.machine import Effect
+    from switch.sip.transaction.states import Counters, Key
     from switch.sip.transaction.timers import Timers
 
 __all__ = ["NonInviteServerTransaction"]
 
 
-class NonInviteServerTransaction(Machine):
+class NonInviteServerTransaction(ServerTransaction):
     """One request that we received and that is neither INVITE nor ACK."""
 
-    __slots__ = ("_request", "merge_key", "response_flow")
+    __slots__ = ("_request",)
 
     INITIAL = State.TRYING
     TABLE = {
@@ -45,18 +45,11 @@ class NonInviteServerTransaction(Machine):
         (State.COMPLETED, Input.TIMER_J): ("_do_nothing", State.TERMINATED),
     }
 
-    response_flow: Flow
-    """Where responses go (18.2.2, RFC 3581)."""
-    merge_key: Key | None
-    """Of the layer that owns the transaction: by what another copy of the request is known (8.2.2.2)."""
-
     def __init__(
         self, request: Request, flow: Flow, response_flow: Flow, key: Key, timers: Timers, counters: Counters
     ) -> None:
-        super().__init__(key, flow, timers, counters)
+        super().__init__(request, flow, response_flow, key, timers, counters)
         self._request: Request | None = request
-        self.response_flow = response_flow
-        self.merge_key = None
 
     @property
     def request(self) -> Request:

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from switch.sip.message.errors import ParseError
-from switch.sip.message.message import Request, parse_message
+from switch.sip.message.message import Request
+from switch.sip.message.parsing import parse_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Edge"]
 
 log = logging.getLogger(__name__)
+
+Taken = TypeVar("Taken")
 
 
 class Edge:
@@ -43,30 +46,25 @@ class Edge:
         self.malformed = 0
 
     def receive(self, data: bytes, flow: Flow) -> None:
-        """Take one message in. This supervises: whatever a message triggers, the listener survives it."""
+        """Take one message in."""
         self.received += 1
-        try:
-            self._take(data, flow)
-        except Exception:
-            log.exception("a message from %s:%d over %s could not be processed", *flow.remote, flow.transport)
+        self._survive(self._take, data, flow)
 
     def hand_over(self, data: bytes, flow: Flow) -> None:
         """Take in a message of our own, which no flood limit counts."""
-        try:
-            message = parse_message(data)
-            if self._on_bytes is not None:
-                self._on_bytes(message, flow, data)
-            self._on_message(message, flow)
-        except Exception:
-            log.exception("a message to ourselves could not be processed")
+        self._survive(self._parse, data, flow)
 
     def reject(self, error: ParseError, flow: Flow) -> None:
         """Report something that is no message."""
         self.malformed += 1
+        self._survive(self._on_malformed, error, flow)
+
+    def _survive(self, take: Callable[[Taken, Flow], None], taken: Taken, flow: Flow) -> None:
+        """This supervises: whatever a message triggers, the listener survives it."""
         try:
-            self._on_malformed(error, flow)
+            take(taken, flow)
         except Exception:
-            log.exception("a malformed message from %s:%d could not be answered", *flow.remote)
+            log.exception("a message from %s:%d over %s could not be processed", *flow.remote, flow.transport)
 
     def _take(self, data: bytes, flow: Flow) -> None:
         # responses are never counted: they come from where we sent requests, as fast as we sent them
@@ -81,6 +79,12 @@ class Edge:
             return
         if type(message) is Request and self.flood.is_scanner(message.get("User-Agent")):
             return
+        self._pass_on(message, data, flow)
+
+    def _parse(self, data: bytes, flow: Flow) -> None:
+        self._pass_on(parse_message(data), data, flow)
+
+    def _pass_on(self, message: Request | Response, data: bytes, flow: Flow) -> None:
         if self._on_bytes is not None:
             self._on_bytes(message, flow, data)
         self._on_message(message, flow)

@@ -180,10 +180,6 @@ class FloodGuard:
         """Whether this address is known to be one of ours."""
         return self._trusted.get(source_key(host), 0.0) > now or self._exempt(host)
 
-    def banned(self, now: float) -> dict[str, float]:
-        """Banned addresses (of IPv6: networks) and the seconds that they stay banned."""
-        return {host: until - now for host, until in self._banned.items() if until > now}
-
     def pardon(self, host: str) -> None:
         """Lift the ban of an address."""
         key = source_key(host)
