@@ -3,19 +3,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from ivr.call import asking, dialling, taking
 from ivr.call.allowance import Allowance
 from ivr.call.party import Party
-from ivr.verbs import CallDetails, DialRequest
+from ivr.verbs import DialRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from typing import Protocol
 
     from ivr.legs.leg import Leg
-    from ivr.verbs import DialResult, Ivr, Playable, Recording
+    from ivr.verbs import CallDetails, DialResult, Ivr, Playable, Recording
 
     class RecordingSpool(Protocol):
         """Where recordings grow on disk."""
@@ -205,18 +206,7 @@ class IvrCall:
 
         async def meet(leg: Leg) -> bool:
             assert on_answer is not None
-            details = CallDetails(
-                call_id=leg.call_id,
-                application=self._details.application,
-                caller=caller,
-                caller_name=caller_name,
-                account=account,
-                target=self._details.target,
-                dialled=destination,
-                language=self.language,
-                parameters=self._details.parameters,
-            )
-            return await on_answer(IvrCall(leg, details))
+            return await on_answer(IvrCall(leg, self._details_of(leg, request)))
 
         return await dialling.dial(
             self._party,
@@ -225,6 +215,19 @@ class IvrCall:
             hangup_key=hangup_key,
             most_seconds=most_seconds,
             meet=None if on_answer is None else meet,
+        )
+
+    def _details_of(self, callee: Leg, request: DialRequest) -> CallDetails:
+        """What an application is told that talks to a called party."""
+        return replace(
+            self._details,
+            call_id=callee.call_id,
+            caller=request.caller,
+            caller_name=request.caller_name,
+            account=request.account,
+            cause=None,
+            dialled=request.destination,
+            language=self.language,
         )
 
     async def transfer(self, destination: str, *, account: str, caller: str, caller_name: str = "") -> DialResult:

@@ -6,11 +6,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 
 from ivr.verbs import CallerHungUp, Ivr, TooManyTries
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ivr.call.call import IvrCall
 
 __all__ = ["GOODBYE", "GRACE_SECONDS", "Application", "run_application"]
@@ -36,29 +39,15 @@ async def run_application(
     An application that fails costs its own caller's call, and nobody else's: an answered caller hears "goodbye", one
     that is not answered gets status 500.
     """
-    loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(application(call))
-    grace: list[asyncio.TimerHandle] = []
-    allowance = None if unpaid_seconds is None else call.allow(unpaid_seconds)
-
-    def hung_up() -> None:
-        if call.is_leaving and not grace:
-            grace.append(loop.call_later(GRACE_SECONDS, task.cancel))
-
-    call.watch(hung_up)
-    hung_up()
-    try:
-        await asyncio.wait((task,))
-    except asyncio.CancelledError:  # the process ends: so does the application
-        task.cancel()
-        await asyncio.wait((task,))
-        raise
-    finally:
-        call.watch(None)
-        if allowance is not None:
-            allowance.close()
-        for timer in grace:
-            timer.cancel()
+    allowance = nullcontext() if unpaid_seconds is None else closing(call.allow(unpaid_seconds))
+    with _grace(task, call), allowance:
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError:  # the process ends: so does the application
+            task.cancel()
+            await asyncio.wait((task,))
+            raise
     failure = _failure(task, call)
     if not call.is_gone and call.is_leaving:
         log.info("a call has had its time", extra={"call": call.details.call_id})
@@ -73,6 +62,25 @@ async def run_application(
         await call.hangup(_BROKEN, cause=41)  # Q.850: temporary failure
     await call.hangup()
     return failure
+
+
+@contextmanager
+def _grace(task: asyncio.Future[None], call: IvrCall) -> Iterator[None]:
+    """An application whose caller is gone has so long to end by itself."""
+    timers: list[asyncio.TimerHandle] = []
+
+    def changed() -> None:
+        if call.is_leaving and not timers:
+            timers.append(asyncio.get_running_loop().call_later(GRACE_SECONDS, task.cancel))
+
+    call.watch(changed)
+    changed()
+    try:
+        yield
+    finally:
+        call.watch(None)
+        for timer in timers:
+            timer.cancel()
 
 
 def _failure(task: asyncio.Future[None], call: IvrCall) -> Exception | None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from billing_client.rules.currencies import amount_text as amount
-from softswitch.cli.look.look import json_option
+from softswitch.cli.context import json_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from billing_client.rules.numbering import digits_of
-from softswitch.cli.context import Column
+from softswitch.cli.context import Column, json_option
 from softswitch.cli.look import look
-from softswitch.cli.look.look import json_option
 from softswitch.cli.money import Amount
 from softswitch.cli.vouchers import numbers_option, progress
 from softswitch.settings import reserved_names

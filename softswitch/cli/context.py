@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderableType
     from rich.segment import Segment
 
-__all__ = ["FAILED", "STORE_UNREACHABLE", "WRONG", "Column", "Shell", "amount_text"]
+__all__ = ["FAILED", "STORE_UNREACHABLE", "WRONG", "Column", "Shell", "amount_text", "json_option"]
 
 FAILED = 1
 """Exit status: what was asked for could not be done."""
@@ -37,6 +37,9 @@ WRONG = 2
 """Exit status: the command line or the configuration is wrong."""
 STORE_UNREACHABLE = 3
 """Exit status: the store cannot be reached."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print a JSON list with every field.")
+"""An option that commands share; the others stand with their command."""
 
 GAP = "   "
 GOOD, BAD, QUIET = "green", "red", "dim"

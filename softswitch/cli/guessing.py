@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from softswitch.cli.context import FAILED, Column
-from softswitch.cli.look.look import json_option
+from softswitch.cli.context import FAILED, Column, json_option
 
 if TYPE_CHECKING:
     from softswitch.cli.context import Shell

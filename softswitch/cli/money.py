@@ -12,13 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from billing import values
-from billing.line_error import LineError
 from billing_client.rules.currencies import amount_text as amount
-from softswitch.cli.context import FAILED, Column
+from softswitch.cli.context import FAILED, Column, json_option
+from softswitch.cli.documents import read_yaml, refused
 from softswitch.cli.look.carrier_audit import CARRIER_AUDIT, ZoneName, carrier_rows
-from softswitch.cli.look.look import json_option
-from softswitch.config import describe
-from softswitch.config.yaml_text import Problem, WrittenMapping, compose, line_of, written_tree
 from softswitch.settings import reserved_names
 
 if TYPE_CHECKING:
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
     from billing.change import Change
     from softswitch.cli.context import Shell
 
-__all__ = ["apply", "audit", "read_yaml", "topup"]
+__all__ = ["apply", "audit", "topup"]
 
 MOST_SHOWN = 200
 AUDIT = (
@@ -109,28 +106,6 @@ def apply(shell: Shell, file: Path, yes: bool, dry_run: bool, as_json: bool) -> 
             raise refused(file, document, error.problems) from error
     if not as_json:
         shell.done(f"{_count(len(changes), 'change')} made")
-
-
-def read_yaml(file: Path) -> WrittenMapping:
-    """A document of `softswitch apply`'s form; raises UsageError where it is no YAML mapping."""
-    root, problems = compose(file)
-    found = None if root is None else written_tree(root, problems)
-    if not problems and not isinstance(found, WrittenMapping):
-        problems.append(Problem(1, "", 'expected "key: value" lines'))
-    if problems:
-        raise click.UsageError("\n".join(describe(file, problem) for problem in sorted(problems)))
-    assert isinstance(found, WrittenMapping)
-    return found
-
-
-def refused(file: Path, document: WrittenMapping, problems: Sequence[str]) -> click.UsageError:
-    """What `ApplyError` says, each mistake with its file, line and path: `acme.yaml:12: accounts[0].kind: ...`."""
-    lines = []
-    for problem in problems:
-        path, colon, _ = problem.partition(": ")
-        where = line_of(document, path) if colon else 1
-        lines.append(str(problem) if isinstance(problem, LineError) else f"{file.name}:{where}: {problem}")
-    return click.UsageError("\n".join(lines))
 
 
 def _show_changes(shell: Shell, changes: Sequence[Change], *, as_json: bool) -> None:

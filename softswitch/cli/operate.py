@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from softswitch.cli.context import FAILED
-from softswitch.cli.look.look import json_option
+from softswitch.cli.context import FAILED, json_option
 
 if TYPE_CHECKING:
     from softswitch.cli.context import Shell

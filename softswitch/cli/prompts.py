@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from prompts import FOLDER
-from softswitch.cli.context import FAILED, Column
-from softswitch.cli.look.look import json_option
+from softswitch.cli.context import FAILED, Column, json_option
 from softswitch.speech import catalogue as catalogues
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from softswitch.cli.context import Column
-from softswitch.cli.look.look import json_option
+from softswitch.cli.context import Column, json_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from softswitch.cli.context import FAILED, Column
-from softswitch.cli.look.look import json_option
+from softswitch.cli.context import FAILED, Column, json_option
 from softswitch.cli.money import Amount
 
 if TYPE_CHECKING:

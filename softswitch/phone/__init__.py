@@ -9,9 +9,8 @@ with Phone(PhoneSettings(number="101", password="...", proxy="127.0.0.1:5060"), 
     assert call.hears(880)
 """
 
-from softswitch.phone.call import Call, CallFailedError
 from softswitch.phone.ladder import ladder
-from softswitch.phone.phone import Phone, PhoneError, PhoneMissingError, phone_missing
+from softswitch.phone.phone import Call, CallFailedError, Phone, PhoneError, PhoneMissingError, phone_missing
 from softswitch.phone.settings import PhoneSettings
 from softswitch.phone.sound import Recording, Tone
 from softswitch.phone.trace import SipMessage

@@ -27,7 +27,7 @@ from softswitch.processes.ports import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from softswitch.phone.call import Call
+    from softswitch.phone.phone import Call
     from softswitch.phone.trace import SipMessage
 
 __all__ = ["main"]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from billing_client.types import StoreError
 from ivr.apps.voicemail import spoken
-from ivr.apps.voicemail.access import open_from_deposit
 from ivr.apps.voicemail.desk import Desk
 from ivr.apps.voicemail.drafting import Draft, Outcome, leave_message
 from ivr.apps.voicemail.keymaps import Action, State
+from ivr.apps.voicemail.owner.access import open_from_deposit
 from ivr.verbs import Audio
 
 if TYPE_CHECKING:

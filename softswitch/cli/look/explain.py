@@ -13,8 +13,7 @@ import click
 from rich.text import Text
 
 from billing_client.rules.currencies import amount_text as amount
-from softswitch.cli.context import Column, amount_text
-from softswitch.cli.look.look import json_option
+from softswitch.cli.context import Column, amount_text, json_option
 from softswitch.cli.times import Instant
 from softswitch.shown import one_line
 

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from softswitch.cli.context import Column
+from softswitch.cli.context import Column, json_option
 
 if TYPE_CHECKING:
     from softswitch.cli.context import Shell
 
-__all__ = ["accounts", "calls", "demo", "json_option", "ledger", "registrations", "xdrs"]
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print a JSON list with every field.")
+__all__ = ["accounts", "calls", "demo", "ledger", "registrations", "xdrs"]
 
 ACCOUNTS = (
     Column("number", "Account"),

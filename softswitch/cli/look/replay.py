@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from billing_client.rules.currencies import amount_text as amount
-from softswitch.cli.context import Column
-from softswitch.cli.look.look import json_option
-from softswitch.cli.money import read_yaml, refused
+from softswitch.cli.context import Column, json_option
+from softswitch.cli.documents import read_yaml, refused
 from softswitch.cli.times import Instant
 
 if TYPE_CHECKING:

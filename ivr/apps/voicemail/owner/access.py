@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from billing_client.types import StoreError
 from ivr.apps.voicemail.desk import TRY_LATER, Desk
 from ivr.apps.voicemail.greetings import record_greeting
-from ivr.apps.voicemail.menus import Visit, visit
-from ivr.apps.voicemail.pins import change_pin, log_in, right_pin
+from ivr.apps.voicemail.owner.menus import Visit, visit
+from ivr.apps.voicemail.owner.pins import change_pin, log_in, right_pin
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,14 +6,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from billing_client.types import StoreError
-from ivr.apps.voicemail import calling, spoken
+from ivr.apps.voicemail import spoken
 from ivr.apps.voicemail.desk import TRY_LATER
 from ivr.apps.voicemail.greetings import KINDS, change_greeting, choose_greeting, record_into_slot
 from ivr.apps.voicemail.keymaps import NEEDS_MESSAGE, Action, State
-from ivr.apps.voicemail.pins import change_pin
-from ivr.apps.voicemail.playback import play_envelope, play_message
-from ivr.apps.voicemail.sending import forward, leave_for, reply
-from ivr.apps.voicemail.visit import Visit
+from ivr.apps.voicemail.owner import calling
+from ivr.apps.voicemail.owner.pins import change_pin
+from ivr.apps.voicemail.owner.playback import play_envelope, play_message
+from ivr.apps.voicemail.owner.sending import forward, leave_for, reply
+from ivr.apps.voicemail.owner.visit import Visit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

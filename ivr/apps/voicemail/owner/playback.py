@@ -6,8 +6,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from ivr.apps.voicemail.cut import duration, from_second
 from ivr.apps.voicemail.keymaps import Action, State
+from ivr.apps.voicemail.owner.cut import duration, from_second
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

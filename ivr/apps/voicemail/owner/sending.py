@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from billing_client.mailboxes.words import Sound
-    from ivr.apps.voicemail.visit import Visit
+    from ivr.apps.voicemail.owner.visit import Visit
 
 __all__ = ["forward", "leave_for", "reply"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from billing_client.types import StoreError
 from ivr.apps.voicemail import spoken
-from ivr.apps.voicemail.inbox import Inbox
+from ivr.apps.voicemail.owner.inbox import Inbox
 from ivr.verbs import Audio
 
 if TYPE_CHECKING:

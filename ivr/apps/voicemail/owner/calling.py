@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 from billing_client.rules.numbering import read
 from ivr.apps.guessing import PIN_WANTED
 from ivr.apps.voicemail import spoken
-from ivr.apps.voicemail.pins import right_pin
+from ivr.apps.voicemail.owner.pins import right_pin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ivr.apps.voicemail.visit import Visit
+    from ivr.apps.voicemail.owner.visit import Visit
     from ivr.verbs import DialResult
 
 __all__ = ["HANGUP_KEY", "call_back", "dial_out", "operator"]
