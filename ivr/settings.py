@@ -31,10 +31,16 @@ MAILBOX_SECONDS: Final = 3600.0
 class LoginSettings:
     """Attempts at a PIN: in one call, and until the account is locked for `lock_seconds`."""
 
-    per_call: int = 3
-    lock_after: int = 9
-    lock_seconds: int = 900
-    slow_after: int = 18
+    per_call: int = field(default=3, metadata={"least": 1, "most": 20})
+    """attempts at a PIN in one call"""
+    lock_after: int = field(default=9, metadata={"least": 1, "most": 1000, "restart": True})
+    """wrong PINs or codes in a row that lock who is certain to guess (an account, a phone, a number that is vouched
+    for), or a mailbox by the way that they came; counted before they are looked at, across calls and nodes"""
+    lock_seconds: int = field(default=900, metadata={"least": 1, "most": 86_400, "restart": True})
+    """how long the first lock lasts; each further one in a row is twice as long, up to a day"""
+    slow_after: int = field(default=18, metadata={"least": 1, "most": 100_000, "restart": True})
+    """wrong PINs of an hour, from callers whom nobody vouches for, after which an access number takes one PIN a
+    second; after twice as many one in two, up to one in fifteen. Raise it with thousands of cards on one number"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,7 +112,7 @@ def _ports(configuration: Configuration, *, is_running: bool) -> Iterator[Findin
 
 def _media_server(configuration: Configuration) -> Iterator[Finding]:
     """Whether the media server answers OPTIONS, as the switch would ask it."""
-    server = configuration.media.server
+    server = configuration.media.server.listen
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as asking:
         asking.settimeout(OPTIONS_SECONDS)
@@ -182,7 +182,7 @@ def _disk(configuration: Configuration) -> Iterator[Finding]:
 
 
 def _store(configuration: Configuration) -> Iterator[Finding]:
-    if configuration.store_dsn is None and not EmbeddedStore(configuration.data_dir).exists:
+    if configuration.store.dsn is None and not EmbeddedStore(configuration.data_dir).exists:
         yield Finding("store", Verdict.WARNING, "embedded; the first start makes it")
         return
     try:

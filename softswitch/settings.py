@@ -13,29 +13,19 @@ import psutil
 from billing.names import Reserved
 from billing_client.mailboxes.words import DepositPace
 from billing_client.rules.numbering import as_address
-from ivr.apps.voicemail import KEY_MAPS, VoicemailSettings
+from ivr.apps.voicemail import VoicemailSettings
 from ivr.post.handover import MailSettings
-from ivr.settings import IvrSettings, LoginSettings
+from ivr.settings import IvrSettings
 from media.settings import EngineSettings, MediaSettings
 from softswitch.adapters import open_sms_gateway
+from softswitch.config.fields import shared
 from softswitch.processes.runfiles import kept_secret
 from softswitch.processes.store import store_dsn
 from softswitch.vouchers import keys_file, voucher_settings
 from switch.access.occupancy import Limits
 from switch.explain.explain import Conditions
 from switch.routing.plan import Applications
-from switch.settings import (
-    CreditSettings,
-    FloodSettings,
-    Listen,
-    MessageSettings,
-    RegistrationSettings,
-    RelaySettings,
-    SessionTimerSettings,
-    SubscriptionSettings,
-    SwitchSettings,
-    TraceSettings,
-)
+from switch.settings import FloodSettings, Listen, RelaySettings, SwitchSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +36,6 @@ if TYPE_CHECKING:
 __all__ = [
     "CarrierSettings",
     "carrier_settings",
-    "credit_settings",
     "explain_conditions",
     "ivr_settings",
     "mail_settings",
@@ -68,81 +57,50 @@ class CarrierSettings:
 
 def mail_settings(configuration: Configuration) -> MailSettings | None:
     """How e-mails that tell of messages are sent; None: they are not."""
-    voicemail = configuration.voicemail
-    if voicemail.smtp is None or voicemail.email_from is None:
+    email = configuration.voicemail.email
+    if email.smtp is None or email.sender is None:
         return None
     return MailSettings(
-        sender=voicemail.email_from,
-        host=voicemail.smtp.host,
-        port=voicemail.smtp.port,
-        user=voicemail.email_user,
-        password=voicemail.email_password,
-        starttls=voicemail.email_starttls,
+        sender=email.sender,
+        host=email.smtp.host,
+        port=email.smtp.port,
+        user=email.user,
+        password=email.password,
+        starttls=email.starttls,
         language=configuration.ivr.language,
     )
 
 
 def switch_settings(configuration: Configuration) -> SwitchSettings:
-    sip, security = configuration.sip, configuration.security
+    """How the switch process runs; what has the same name in the file is taken as it is."""
+    sip, security, ivr = configuration.sip, configuration.security, configuration.ivr
     metrics = configuration.metrics.switch
+    taken = shared(security, SwitchSettings) | shared(sip, SwitchSettings) | shared(ivr, SwitchSettings)
     return SwitchSettings(
-        node=configuration.node,
-        domains=(*configuration.domains, *_own_addresses(configuration)),
-        listen=tuple(_listen(endpoint) for endpoint in sip.listen),
-        store_dsn=store_dsn(configuration),
-        nonce_secret=nonce_secret(configuration),
-        advertise=sip.advertise,
-        own_addresses=_machine_addresses(),
-        trusted_proxies=sip.trusted_proxies,
-        md5_user_agents=security.md5_user_agents,
-        registration=RegistrationSettings(
-            min_expires=sip.registration.min_expires,
-            default_expires=sip.registration.default_expires,
-            max_expires=sip.registration.max_expires,
-            max_contacts=sip.registration.max_contacts,
-        ),
-        subscription=SubscriptionSettings(
-            min_expires=sip.subscription.min_expires,
-            default_expires=sip.subscription.default_expires,
-            max_expires=sip.subscription.max_expires,
-        ),
-        mailbox_numbers=tuple(_mailbox_numbers(configuration)),
-        session_timer=SessionTimerSettings(expires=sip.session_timer.expires, min_se=sip.session_timer.min_se),
-        flood=FloodSettings(
-            requests=security.flood.requests,
-            per_seconds=security.flood.per_seconds,
-            ban_seconds=security.flood.ban_seconds,
-            drop_user_agents=security.drop_user_agents,
-        ),
-        messages=MessageSettings(
-            from_one=security.messages.from_one,
-            to_one=security.messages.to_one,
-            per_seconds=security.messages.per_seconds,
-        ),
-        credit=credit_settings(configuration),
-        trace=TraceSettings(
-            enabled=configuration.trace.enabled,
-            ladder=configuration.trace.ladder,
-            keep_days=configuration.trace.keep_days,
-        ),
-        relay=RelaySettings(addresses=tuple(_relay_addresses(configuration)), secrets=_relay_secrets(configuration)),
-        ring_seconds=float(sip.ring_seconds),
-        early_media_seconds=float(sip.early_media_seconds),
-        max_unpaid_call_seconds=float(sip.max_unpaid_call_seconds),
-        number_price=security.number_max_price,
-        emergency_numbers=sip.emergency_numbers,
-        emergency_services=sip.emergency_services,
-        media_server=_media_server(configuration),
-        media_secret=media_secret(configuration),
-        application_limits=_application_limits(configuration),
-        access_numbers=configuration.ivr.access_numbers,
-        feature_codes=configuration.ivr.feature_codes,
-        announcements=configuration.ivr.announcements,
-        http=_listen(metrics) if metrics else None,
-        drain_seconds=float(sip.drain_seconds),
-        questions=questions_socket(configuration),
-        keys_file=keys_file(configuration),
-        journal_dir=configuration.data_dir / "journal",
+        **taken
+        | {
+            "node": configuration.node,
+            "domains": (*configuration.domains, *_own_addresses(configuration)),
+            "listen": tuple(_listen(endpoint) for endpoint in sip.listen),
+            "store_dsn": store_dsn(configuration),
+            "nonce_secret": nonce_secret(configuration),
+            "own_addresses": _machine_addresses(),
+            "mailbox_numbers": tuple(_mailbox_numbers(configuration)),
+            "flood": FloodSettings(**shared(security.flood, FloodSettings), drop_user_agents=security.drop_user_agents),
+            "credit": configuration.credit,
+            "trace": configuration.trace,
+            "relay": RelaySettings(
+                addresses=tuple(_relay_addresses(configuration)), secrets=_relay_secrets(configuration)
+            ),
+            "number_price": security.number_max_price,
+            "media_server": _media_server(configuration),
+            "media_secret": media_secret(configuration),
+            "application_limits": _application_limits(configuration),
+            "http": _listen(metrics) if metrics else None,
+            "questions": questions_socket(configuration),
+            "keys_file": keys_file(configuration),
+            "journal_dir": configuration.data_dir / "journal",
+        }
     )
 
 
@@ -173,7 +131,7 @@ def questions_socket(configuration: Configuration) -> Path:
 
 def _media_server(configuration: Configuration) -> tuple[str, int]:
     """Where the media server is reached, and calls from."""
-    server = configuration.media.server
+    server = configuration.media.server.listen
     return reachable_at(server.host)[-1], server.port
 
 
@@ -189,7 +147,7 @@ def reserved_names(configuration: Configuration) -> Reserved:
         for number in ivr.access_numbers
         if number.endswith("%")
     }
-    ours = [*_own_addresses(configuration), *reachable_at(configuration.media.server.host)]
+    ours = [*_own_addresses(configuration), *reachable_at(configuration.media.server.listen.host)]
     addresses = {address: "our own address" for address in ours if as_address(address) is not None}
     return Reserved(numbers, beginnings, addresses)
 
@@ -198,102 +156,83 @@ def explain_conditions(configuration: Configuration) -> Conditions:
     """What calls depend on, for a call that is not made."""
     applications = Applications(configuration.ivr.access_numbers, configuration.ivr.feature_codes, is_served=True)
     return Conditions(
-        credit=credit_settings(configuration),
+        credit=configuration.credit,
         emergency=configuration.sip.emergency_numbers,
         emergency_services=configuration.sip.emergency_services,
         domains=(*configuration.domains, *_own_addresses(configuration)),
         applications=applications,
-        ring_seconds=float(configuration.sip.ring_seconds),
+        ring_seconds=configuration.sip.ring_seconds,
         number_price=configuration.security.number_max_price,
     )
 
 
-def credit_settings(configuration: Configuration) -> CreditSettings:
-    """How calls lock funds."""
-    credit = configuration.credit
-    return CreditSettings(
-        slice_seconds=credit.slice_seconds,
-        warn_seconds=credit.warn_seconds,
-        warn_again_seconds=credit.warn_again_seconds,
-        disconnect_before_zero_seconds=credit.disconnect_before_zero_seconds,
+def media_settings(configuration: Configuration) -> MediaSettings:
+    """How the relay process runs."""
+    media = configuration.media
+    return MediaSettings(
+        **shared(media, MediaSettings)
+        | {
+            "ng": (media.control.host, media.control.port),
+            "secret": media_secret(configuration),
+            "rtp_host": media.listen,
+            "rtp_host_ipv6": media.listen_ipv6,
+        }
     )
 
 
-def media_settings(configuration: Configuration) -> MediaSettings:
+def engine_settings(configuration: Configuration) -> EngineSettings:
+    """How the sessions of the media server run."""
     media = configuration.media
-    return MediaSettings(
-        ng=(media.control.host, media.control.port),
-        secret=media_secret(configuration),
-        rtp_host=media.listen,
-        advertise=media.advertise,
-        rtp_host_ipv6=media.listen_ipv6,
-        advertise_ipv6=media.advertise_ipv6,
-        rtp_ports=media.rtp_ports,
-        timeout_seconds=float(media.timeout_seconds),
-        silent_timeout_seconds=float(media.silent_timeout_seconds),
+    return EngineSettings(
+        **shared(media, EngineSettings)
+        | {
+            "rtp_host": media.listen,
+            "rtp_host_ipv6": media.listen_ipv6,
+            "relay_hosts": tuple(host for host, _ in _relay_addresses(configuration)),
+        }
     )
 
 
 def ivr_settings(configuration: Configuration) -> IvrSettings:
-    """How the media server process runs."""
-    media, voicemail, sip = configuration.media, configuration.voicemail, configuration.sip
-    logins, sms = configuration.security.login_attempts, configuration.ivr.sms
+    """How the media server process runs; what has the same name in the file is taken as it is."""
+    voicemail, sip, sms = configuration.voicemail, configuration.sip, configuration.ivr.sms
+    logins, metrics = configuration.security.login_attempts, configuration.metrics.ivr
     return IvrSettings(
-        node=configuration.node,
-        listen=_listen(media.server),
-        switch=_switch_address(configuration),
-        peers=tuple(_peers(configuration)),
-        secret=media_secret(configuration),
-        domain=configuration.domains[0],
-        store_dsn=store_dsn(configuration),
-        data_dir=configuration.data_dir,
-        language=configuration.ivr.language,
-        limits=_application_limits(configuration),
-        max_unpaid_seconds=float(configuration.ivr.max_unpaid_seconds),
-        drain_seconds=float(sip.drain_seconds),
-        session_expires=sip.session_timer.expires,
-        session_min_se=sip.session_timer.min_se,
-        media=EngineSettings(
-            rtp_host=media.listen,
-            advertise=media.advertise,
-            rtp_host_ipv6=media.listen_ipv6,
-            advertise_ipv6=media.advertise_ipv6,
-            relay_hosts=tuple(host for host, _ in _relay_addresses(configuration)),
-            rtp_ports=media.rtp_ports,
-            codecs=media.codecs,
-            timeout_seconds=float(media.timeout_seconds),
-        ),
-        http=_listen(configuration.metrics.ivr) if configuration.metrics.ivr else None,
-        menus=configuration.ivr.menus,
-        cards=configuration.ivr.cards,
-        prompts_dir=configuration.ivr.prompts_dir,
-        voicemail=VoicemailSettings(
-            keys=next(name for name in KEY_MAPS if name == voicemail.keys),
-            max_seconds=voicemail.max_seconds,
-            min_seconds=voicemail.min_seconds,
-            silence_seconds=voicemail.silence_seconds,
-            skip_seconds=voicemail.skip_seconds,
-            greeting_seconds=voicemail.greeting_seconds,
-            max_logins=logins.per_call,
-            force_pin=voicemail.force_pin,
-            force_name=voicemail.force_name,
-        ),
-        max_messages=voicemail.max_messages,
-        pace=DepositPace(
-            from_one_caller=voicemail.max_from_one_caller,
-            messages_an_hour=voicemail.max_messages_an_hour,
-            emails_an_hour=voicemail.max_emails_an_hour,
-        ),
-        mail=mail_settings(configuration),
-        open_sms=None if sms is None else lambda: open_sms_gateway(sms),
-        purge_hours=float(voicemail.purge_hours),
-        logins=LoginSettings(
-            per_call=logins.per_call,
-            lock_after=logins.lock_after,
-            lock_seconds=logins.lock_seconds,
-            slow_after=logins.slow_after,
-        ),
-        vouchers=voucher_settings(configuration),
+        **shared(configuration.ivr, IvrSettings)
+        | {
+            "node": configuration.node,
+            "listen": _listen(configuration.media.server.listen),
+            "switch": _switch_address(configuration),
+            "peers": tuple(_peers(configuration)),
+            "secret": media_secret(configuration),
+            "domain": configuration.domains[0],
+            "store_dsn": store_dsn(configuration),
+            "data_dir": configuration.data_dir,
+            "limits": _application_limits(configuration),
+            "drain_seconds": sip.drain_seconds,
+            "session_expires": sip.session_timer.expires,
+            "session_min_se": sip.session_timer.min_se,
+            "media": engine_settings(configuration),
+            "http": _listen(metrics) if metrics else None,
+            "voicemail": VoicemailSettings(**shared(voicemail, VoicemailSettings) | {"max_logins": logins.per_call}),
+            "max_messages": voicemail.max_messages,
+            "pace": _pace(configuration),
+            "mail": mail_settings(configuration),
+            "open_sms": None if sms is None else lambda: open_sms_gateway(sms),
+            "purge_hours": float(voicemail.purge_hours),
+            "logins": logins,
+            "vouchers": voucher_settings(configuration),
+        }
+    )
+
+
+def _pace(configuration: Configuration) -> DepositPace:
+    """How much callers may leave in one mailbox."""
+    voicemail = configuration.voicemail
+    return DepositPace(
+        from_one_caller=voicemail.max_from_one_caller,
+        messages_an_hour=voicemail.max_messages_an_hour,
+        emails_an_hour=voicemail.max_emails_an_hour,
     )
 
 
@@ -307,7 +246,7 @@ def _switch_address(configuration: Configuration) -> tuple[str, int]:
     first = next((one for one in configuration.sip.listen if one.transport == "udp"), configuration.sip.listen[0])
     if not ipaddress.ip_address(first.host).is_unspecified:
         return first.host, first.port
-    server = ipaddress.ip_address(configuration.media.server.host)
+    server = ipaddress.ip_address(configuration.media.server.listen.host)
     if server.is_loopback:
         return str(server), first.port
     return reachable_at(first.host)[0], first.port
@@ -370,14 +309,15 @@ def _own_addresses(configuration: Configuration) -> Iterator[str]:
 
 def _relay_addresses(configuration: Configuration) -> Iterator[tuple[str, int]]:
     media = configuration.media
-    for endpoint in (media.control,) if media.builtin_relay else media.relays:
+    for endpoint in (media.control,) if media.relay is None else media.relay:
         yield endpoint.host, endpoint.port
 
 
 def _relay_secrets(configuration: Configuration) -> dict[tuple[str, int], bytes]:
     """The secret of each relay of ours; rtpengine has none."""
     media = configuration.media
-    ours = (media.control,) if media.builtin_relay else (one for one in media.relays if one.transport == "softswitch")
+    relays = (media.control,) if media.relay is None else media.relay
+    ours = [one for one in relays if media.relay is None or one.transport == "softswitch"]
     return {(one.host, one.port): media_secret(configuration) for one in ours}
 
 

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a switch process is told at its start; `softswitch.config` builds it from config.yaml."""
+"""What a switch process is told at its start; `softswitch.settings` builds it from config.yaml.
+
+Sections of config.yaml that are the switch's own are declared here: bounds in the metadata of a field, and what it
+means in the text below it, from which docs/config.md is drawn (`softswitch.config.fields`).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from billing_client.rules.numbering import Emergency
 from switch.access.occupancy import Limits
@@ -15,7 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "CallSettings",
     "CreditSettings",
+    "FloodLimits",
     "FloodSettings",
     "Listen",
     "MessageSettings",
@@ -26,6 +32,8 @@ __all__ = [
     "SwitchSettings",
     "TraceSettings",
 ]
+
+A_DAY: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,36 +53,56 @@ class Listen:
 class RegistrationSettings:
     """Limits of a registration (RFC 3261 section 10.3); all times in seconds."""
 
-    min_expires: int = 60
-    default_expires: int = 300
-    max_expires: int = 3600
-    max_contacts: int = 5
+    min_expires: int = field(default=60, metadata={"least": 1, "most": A_DAY})
+    """seconds; a shorter registration is answered 423"""
+    default_expires: int = field(default=300, metadata={"least": 1, "most": A_DAY})
+    """seconds, where the phone asks for none"""
+    max_expires: int = field(default=3600, metadata={"least": 1, "most": A_DAY})
+    """seconds; a longer registration is shortened"""
+    max_contacts: int = field(default=5, metadata={"least": 1, "most": 100})
+    """bindings of one AOR"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionSettings:
     """Limits of a subscription to a message lamp (RFC 6665 section 4.2.1.1); all times in seconds."""
 
-    min_expires: int = 60
-    default_expires: int = 3600
-    max_expires: int = 7200
+    min_expires: int = field(default=60, metadata={"least": 1, "most": 3600})
+    """seconds; a shorter subscription to a message lamp is answered 423"""
+    default_expires: int = field(default=3600, metadata={"least": 1, "most": A_DAY})
+    """seconds, where the phone asks for none"""
+    max_expires: int = field(default=7200, metadata={"least": 1, "most": A_DAY})
+    """seconds; a longer subscription is shortened"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionTimerSettings:
     """Session timers (RFC 4028): the interval that we ask for and the least that we accept, in seconds."""
 
-    expires: int = 1800
-    min_se: int = 90
+    expires: int = field(default=1800, metadata={"least": 90, "most": A_DAY})
+    """seconds between session refreshes (RFC 4028)"""
+    min_se: int = field(default=90, metadata={"least": 90, "most": A_DAY})
+    """seconds; the shortest interval that we take"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FloodSettings:
+class FloodLimits:
     """More than `requests` from one address in `per_seconds` bans it for `ban_seconds`; 0 requests: no limit."""
 
-    requests: int = 16
-    per_seconds: float = 2.0
-    ban_seconds: float = 300.0
+    requests: int = field(default=16, metadata={"least": 0, "most": 1_000_000})
+    """more requests from a stranger's address (of IPv6: network) in `per_seconds` are dropped, and over TCP ban it;
+    UDP, where anybody can forge an address, bans nobody. Addresses with registered phones, and carriers, are heard
+    a thousand times as much; 0: no limit"""
+    per_seconds: float = field(default=2.0, metadata={"least": 0.1, "most": 3600})
+    """the seconds in which requests are counted"""
+    ban_seconds: float = field(default=300.0, metadata={"least": 0, "most": A_DAY})
+    """how long a ban lasts, in seconds"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloodSettings(FloodLimits):
+    """Who is not heard: who sends too much, and scanners."""
+
     drop_user_agents: tuple[str, ...] = ("friendly-scanner", "sipvicious", "sipcli")
 
 
@@ -82,19 +110,63 @@ class FloodSettings:
 class MessageSettings:
     """How many messages (RFC 3428) one sender may send, and one account may get, in `per_seconds`."""
 
-    from_one: int = 30
-    to_one: int = 60
-    per_seconds: float = 60.0
+    from_one: int = field(default=30, metadata={"least": 1, "most": 100_000, "restart": True})
+    """messages (SIP MESSAGE) that one account, or one number behind a carrier, may send in `per_seconds`; within a
+    call: that a call carries. More get 480 with Retry-After"""
+    to_one: int = field(default=60, metadata={"least": 1, "most": 100_000, "restart": True})
+    """messages that one account gets in `per_seconds`"""
+    per_seconds: float = field(default=60.0, metadata={"least": 1, "most": 3600, "restart": True})
+    """the seconds in which messages are counted"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreditSettings:
     """How calls lock funds; all in seconds (see docs/money.md)."""
 
-    slice_seconds: int = 30
-    warn_seconds: int = 60
-    warn_again_seconds: int = 30
-    disconnect_before_zero_seconds: int = 0
+    slice_seconds: int = field(default=30, metadata={"least": 5, "most": 3600})
+    """a running call locks funds for so long at a time; while it rings for the first increment or ten seconds
+    ([money.md](money.md#what-a-call-holds))"""
+    warn_seconds: int = field(default=60, metadata={"least": 0, "most": 3600})
+    """so long before the funds end the paying caller hears two beeps (PCMU or PCMA, through the relay), and again
+    (`warn_again_seconds`); a top-up meanwhile makes the call go on. To know it in time, calls lock by so much more
+    ahead once the account holds no more than that and a slice. 0: no warning"""
+    warn_again_seconds: int = field(default=30, metadata={"least": 0, "most": 3600})
+    """so long after a warning the next one; 0: there is one only"""
+    disconnect_before_zero_seconds: int = field(default=0, metadata={"least": 0, "most": 3600})
+    """ends the call so long before its funds end"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceSettings:
+    """What is kept of ended calls, so that they can be explained."""
+
+    enabled: bool = True
+    """keep the reasons of every decision"""
+    ladder: bool = True
+    """keep the SIP messages of both legs too; credentials, media keys and typed digits are masked before they are
+    stored"""
+    keep_days: int = field(default=7, metadata={"least": 1, "most": 3650})
+    """older ones are removed"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallSettings:
+    """How calls run; all times in seconds."""
+
+    ring_seconds: float = field(default=60, metadata={"least": 5, "most": 600})
+    """how long an account's phones ring before the call counts as not answered"""
+    early_media_seconds: float = field(default=60, metadata={"least": 5, "most": 600})
+    """so long a caller hears the callee before the answer (announcements of carriers, own ringing tones), in all of
+    a call; then who sounds is given up"""
+    max_unpaid_call_seconds: float = field(default=14400, metadata={"least": 60, "most": A_DAY})
+    """the longest call that nobody pays for, as between phones of ours; emergency calls are not ended"""
+    drain_seconds: float = field(default=30, metadata={"least": 0, "most": A_DAY})
+    """how long SIGTERM waits for running calls before it ends them; 0: not at all"""
+    emergency_numbers: tuple[str, ...] = field(default=("112", "911"), metadata={"read": "telephone"})
+    """always let through, with the caller's identity. A route whose prefix is one of them takes that number only"""
+    emergency_services: Mapping[str, str] = field(default_factory=dict)
+    """which of them a phone gets that dials a service by name (RFC 5031): `{police: "110"}` for
+    `urn:service:sos.police`; others get the first"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,17 +180,7 @@ class RelaySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TraceSettings:
-    """What is kept of ended calls, so that they can be explained."""
-
-    enabled: bool = True
-    ladder: bool = True
-    """The SIP messages too, not only the reasons."""
-    keep_days: int = 7
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SwitchSettings:
+class SwitchSettings(CallSettings):
     """Everything that one switch process needs to know."""
 
     node: str
@@ -146,17 +208,8 @@ class SwitchSettings:
     credit: CreditSettings = field(default_factory=CreditSettings)
     relay: RelaySettings = field(default_factory=RelaySettings)
     trace: TraceSettings = field(default_factory=TraceSettings)
-    ring_seconds: float = 60.0
-    """How long an account's phones ring before the call counts as not answered."""
-    early_media_seconds: float = 60.0
-    """So much of a callee's sound a caller hears before the answer, in all of a call."""
-    max_unpaid_call_seconds: float = 14400.0
-    """How long a call may last that nobody pays for; emergency calls are not ended."""
     number_price: Decimal = Decimal("1.00")
     """The most that a minute, or the answer, of a call may cost whose payer is known by the calling number alone."""
-    emergency_numbers: tuple[str, ...] = ("112", "911")
-    emergency_services: Mapping[str, str] = field(default_factory=dict)
-    """Which of them is dialled for a service of RFC 5031, such as `police`; others get the first."""
     media_server: tuple[str, int] | None = None
     """SIP address (UDP) of the media server; None: there is none."""
     media_secret: bytes = field(default=b"", repr=False)
@@ -172,8 +225,6 @@ class SwitchSettings:
     """Phones of ours hear from the media server, in early media, why a call is refused."""
     http: Listen | None = None
     """Where metrics and the health check are served (transport "tcp")."""
-    drain_seconds: float = 30.0
-    """How long SIGTERM waits for running calls."""
     questions: Path | None = None
     """The unix socket where questions about calls that are not made are answered; None: nowhere."""
     keys_file: Path | None = None

@@ -124,7 +124,7 @@ def store(shell: Shell) -> None:
     from softswitch.processes.store import EmbeddedStore
 
     configuration = shell.configuration()
-    if configuration.store_dsn:
+    if configuration.store.dsn:
         raise click.UsageError("store.dsn names a server of its own: there is no embedded store to run")
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

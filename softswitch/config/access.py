@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeVar, get_args
+from typing import TYPE_CHECKING, TypeVar
 
 from billing_client.rules.numbering import read
-from ivr.apps.selfcare.settings import BalanceMode, CardSettings, LowBalancePolicy, Registering, Translation
+from ivr.apps.selfcare.settings import CardSettings, Registering, Translation
 from ivr.say import GRAMMARS
 from softswitch.config import values
 from softswitch.config.document import WrongValueError
+from softswitch.config.fields import read_section
 from softswitch.config.menus import sound_beside
 from softswitch.config.model import SmsSettings
-from softswitch.config.values import boolean, choice, integer, money, number, text
+from softswitch.config.values import boolean, choice, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,45 +90,15 @@ def _without_options(options: Section, target: str) -> None:
 
 
 def _card(options: Section) -> CardSettings:
-    plain = CardSettings()
-    attempts, code_length = integer(1, 20), integer(2, LONGEST_AUTH_CODE)
-    found = CardSettings(
-        languages=options.values("languages", choice(*GRAMMARS), plain.languages),
-        welcome=options.value("welcome", sound_beside(options), plain.welcome),
-        ani=options.value("ani", boolean, plain.ani),
-        translate_ani=options.values("translate_ani", _translation, plain.translate_ani),
-        auth_code=options.value("auth_code", boolean, plain.auth_code),
-        min_auth_code_length=options.value("min_auth_code_length", code_length, plain.min_auth_code_length),
-        max_auth_code_length=options.value("max_auth_code_length", code_length, plain.max_auth_code_length),
-        pin=options.value("pin", boolean, plain.pin),
-        service_password=options.value("service_password", boolean, plain.service_password),
-        customers=options.values("customers", text, plain.customers),
-        products=options.values("products", text, plain.products),
-        max_login_attempts=options.value("max_login_attempts", attempts, plain.max_login_attempts),
-        max_recharge_attempts=options.value("max_recharge_attempts", attempts, plain.max_recharge_attempts),
-        max_wrong_destinations=options.value("max_wrong_destinations", attempts, plain.max_wrong_destinations),
-        max_timeouts=options.value("max_timeouts", attempts, plain.max_timeouts),
-        announce_balance=options.value("announce_balance", boolean, plain.announce_balance),
-        balance_mode=options.value("balance_mode", _one_of(get_args(BalanceMode)), plain.balance_mode),
-        announce_credit_limit=options.value("announce_credit_limit", boolean, plain.announce_credit_limit),
-        announce_expiry=options.value("announce_expiry", boolean, plain.announce_expiry),
-        announce_time=options.value("announce_time", boolean, plain.announce_time),
-        announce_seconds=options.value("announce_seconds", boolean, plain.announce_seconds),
-        announce_hours=options.value("announce_hours", boolean, plain.announce_hours),
-        announce_price=options.value("announce_price", boolean, plain.announce_price),
-        low_balance=options.value("low_balance", money, plain.low_balance),
-        low_balance_policy=options.value(
-            "low_balance_policy", _one_of(get_args(LowBalancePolicy)), plain.low_balance_policy
-        ),
-        min_call_seconds=options.value("min_call_seconds", integer(0, 3600), plain.min_call_seconds),
-        max_call_seconds=options.value("max_call_seconds", integer(0, LONGEST_CALL), plain.max_call_seconds),
-        ask_register=options.value("ask_register", _registering, plain.ask_register),
-        hangup_key=options.value("hangup_key", _keys, plain.hangup_key),
-        one_stage=options.value("one_stage", boolean, plain.one_stage),
+    found = read_section(
+        options,
+        CardSettings,
+        languages=options.values("languages", choice(*GRAMMARS), ()),
+        welcome=options.value("welcome", sound_beside(options), CardSettings().welcome),
+        translate_ani=options.values("translate_ani", _translation, ()),
+        ask_register=options.value("ask_register", _registering, CardSettings().ask_register),
+        hangup_key=options.value("hangup_key", _keys, CardSettings().hangup_key),
         receipts=_receipts(options.section("receipts")),
-        callback_seconds=options.value("callback_seconds", number(0, 600), plain.callback_seconds),
-        callback_an_hour=options.value("callback_an_hour", integer(1, 1000), plain.callback_an_hour),
-        callback_ring_seconds=options.value("callback_ring_seconds", number(5, 600), plain.callback_ring_seconds),
     )
     if found.min_auth_code_length > found.max_auth_code_length:
         longest = "min_auth_code_length" if options.has("min_auth_code_length") else "max_auth_code_length"
@@ -159,7 +130,7 @@ def check_receipts(document: Document, ivr: Ivr, voicemail: Voicemail) -> None:
         path = f"ivr.access_numbers.{number_}.receipts"
         if "sms" in card.receipts and ivr.sms is None:
             document.complain_at(f"{path}.sms", "needs ivr.sms, the gateway that sends short messages")
-        if "email" in card.receipts and voicemail.smtp is None:
+        if "email" in card.receipts and voicemail.email.smtp is None:
             document.warn_at(f"{path}.email", "nothing is sent until voicemail.email.smtp names a server")
 
 
@@ -178,11 +149,6 @@ def _translation(value: str) -> Translation:
 
 def _registering(value: str) -> Registering:
     return REGISTERING[choice(*REGISTERING)(value)]
-
-
-def _one_of(known: tuple[T, ...]) -> Callable[[str], T]:
-    parse = choice(*map(str, known))
-    return lambda value: next(one for one in known if one == parse(value))
 
 
 def _keys(value: str) -> str:

@@ -37,10 +37,10 @@ def _claims(configuration: Configuration) -> Iterator[Claim]:
         yield Claim("switch", f"sip.listen[{index}]", endpoint)
     if configuration.metrics.switch:
         yield Claim("switch", "metrics.switch", configuration.metrics.switch)
-    yield Claim("ivr", "media.server.listen", configuration.media.server)
+    yield Claim("ivr", "media.server.listen", configuration.media.server.listen)
     if configuration.metrics.ivr:
         yield Claim("ivr", "metrics.ivr", configuration.metrics.ivr)
-    if configuration.media.builtin_relay:
+    if configuration.media.is_builtin:
         yield Claim("media", "media.control", configuration.media.control)
     if configuration.demo.enabled:
         for index, endpoint in enumerate(configuration.demo.carriers):

@@ -7,6 +7,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from email.utils import parseaddr
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from billing.reader import did_you_mean
@@ -23,8 +24,11 @@ __all__ = [
     "adapter",
     "boolean",
     "choice",
+    "directory",
     "domain",
+    "dsn",
     "endpoint",
+    "file",
     "host",
     "http_endpoint",
     "integer",
@@ -35,13 +39,18 @@ __all__ = [
     "number",
     "port_range",
     "public_address",
+    "secret",
     "sender",
+    "star_code",
+    "tcp_server",
     "telephone",
     "text",
     "url",
+    "voucher_adapter",
 ]
 
 Number = TypeVar("Number", int, float)
+LEAST_SECRET = 16
 LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 
 
@@ -210,6 +219,42 @@ def http_endpoint(value: str) -> Endpoint:
     return _host_and_port("tcp", value, ip_address)
 
 
+def tcp_server(value: str) -> Endpoint:
+    """`host:port` of a server that is asked over TCP."""
+    return _host_and_port("tcp", value, host)
+
+
+def directory(beside: Path) -> Callable[[str], Path]:
+    """A directory that is there; a relative path counts from `beside`."""
+
+    def parse(value: str) -> Path:
+        found = (beside / Path(value).expanduser()).resolve()
+        if not found.is_dir():
+            raise WrongValueError(f"{found} is no directory")
+        return found
+
+    return parse
+
+
+def file(beside: Path) -> Callable[[str], Path]:
+    """The path of a file, which need not be there; a relative one counts from `beside`."""
+    return lambda value: (beside / Path(text(value)).expanduser()).resolve()
+
+
+def secret(value: str) -> str:
+    """A secret that cannot be guessed."""
+    if len(value) < LEAST_SECRET:
+        raise WrongValueError(f"is too short: at least {LEAST_SECRET} characters")
+    return value
+
+
+def star_code(value: str) -> str:
+    """A code that is dialled, such as "*72" or "*21*"."""
+    if not re.fullmatch(r"[*#][0-9]{1,4}[*#]?", value):
+        raise WrongValueError('is no star code such as "*72" or "*21*"')
+    return value
+
+
 def port_range(value: str) -> tuple[int, int]:
     """`first-last`, at least one even port and the odd one above it."""
     match = re.fullmatch(r"\s*([0-9]{1,5})\s*-\s*([0-9]{1,5})\s*", value)
@@ -247,6 +292,21 @@ def _port(value: str) -> int:
     if not 1 <= int(value) <= 65535:
         raise WrongValueError(f"{value} is no port: 1 to 65535")
     return int(value)
+
+
+def dsn(value: str) -> str | None:
+    """The address of a PostgreSQL; None: the embedded one."""
+    if value.lower() == "embedded":
+        return None
+    if not value.startswith(("postgresql://", "postgres://")):
+        hint = did_you_mean(value, ("embedded",))
+        raise WrongValueError(f'expected "embedded" or postgresql://user@host/database{hint}')
+    return value
+
+
+def voucher_adapter(value: str) -> str:
+    """As `adapter`, of a store of vouchers."""
+    return adapter(value, "http, ")
 
 
 def adapter(value: str, more: str = "") -> str:

@@ -242,7 +242,7 @@ class EmbeddedStore:
 
 def store_dsn(configuration: Configuration) -> str:
     """Where the store of this configuration is reached."""
-    return configuration.store_dsn or EmbeddedStore(configuration.data_dir).dsn
+    return configuration.store.dsn or EmbeddedStore(configuration.data_dir).dsn
 
 
 @contextmanager
@@ -251,8 +251,8 @@ def open_store(configuration: Configuration, *, make: bool = False) -> Iterator[
 
     `make`: one that is not there yet is made. Raises `StoreError`.
     """
-    if configuration.store_dsn:
-        yield configuration.store_dsn
+    if configuration.store.dsn:
+        yield configuration.store.dsn
         return
     store = EmbeddedStore(configuration.data_dir)
     if store.is_ready():

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from softswitch.config.fields import fixed_differences
 from softswitch.config.reading import Reloading
 from softswitch.processes.child import Child, program_command
 from softswitch.processes.ports import taken_ports
@@ -33,7 +34,7 @@ __all__ = ["PortsTakenError", "Supervisor", "up_file"]
 log = logging.getLogger("softswitch")
 GRACE_SECONDS = 10.0
 """Beyond the switch's own drain time."""
-FIXED_KEYS = ("node", "data_dir", "store_dsn", "metrics", "demo")
+FIXED_KEYS = ("node", "data_dir", "store", "metrics", "demo")
 """Keys that a reload cannot change."""
 
 
@@ -87,7 +88,7 @@ class Supervisor:
         configuration = self.configuration
         nonce_secret(configuration)
         media_secret(configuration)
-        if configuration.store_dsn is None:
+        if configuration.store.dsn is None:
             store = EmbeddedStore(configuration.data_dir)
             held.enter_context(hold(store.lock_file))
             await self._start_store(store)
@@ -97,7 +98,7 @@ class Supervisor:
             await self._add(Child(name, program_command(name, configuration.file)))
 
     def _programs(self) -> list[str]:
-        media = ["media"] if self.configuration.media.builtin_relay else []
+        media = ["media"] if self.configuration.media.is_builtin else []
         carrier = ["carrier"] if self.configuration.demo.enabled else []
         return [*media, "ivr", *carrier, "switch"]
 
@@ -170,12 +171,7 @@ class Supervisor:
 
 def fixed_changes(before: Configuration, after: Configuration) -> list[str]:
     """The keys that changed and that only a new start takes over."""
-    changed = [key for key in FIXED_KEYS if getattr(before, key) != getattr(after, key)]
-    if before.sip.listen != after.sip.listen:
-        changed.append("sip.listen")
-    fixed_media = ("server", "codecs", "control", "listen", "builtin_relay")
-    changed += [f"media.{key}" for key in fixed_media if getattr(before.media, key) != getattr(after.media, key)]
-    return changed
+    return list(fixed_differences(before, after))
 
 
 async def _cancel(*tasks: asyncio.Task[object]) -> None:

@@ -74,7 +74,7 @@ def test_the_shipped_file_is_in_order() -> None:
 def test_every_documented_key_is_taken(tmp_path: Path) -> None:
     configuration, warnings = check(written(tmp_path, EVERY_KEY))
     assert configuration.ivr.access_numbers["*98"] == "voicemail"
-    assert configuration.voicemail.smtp == Endpoint("tcp", "localhost", 587)
+    assert configuration.voicemail.email.smtp == Endpoint("tcp", "localhost", 587)
     assert mail_settings(configuration) == MailSettings(
         sender="Voicemail <vm@example.com>",
         host="localhost",
@@ -326,8 +326,8 @@ def test_a_missing_file_is_told_as_such(tmp_path: Path) -> None:
 
 def test_words_that_yaml_takes_for_something_else_are_read_as_written(tmp_path: Path) -> None:
     configuration = load(written(tmp_path, "media: {relay: off}\nsip: {emergency_numbers: [0112]}\n"))
-    assert not configuration.media.builtin_relay
-    assert configuration.media.relays == ()
+    assert not configuration.media.is_builtin
+    assert configuration.media.relay == ()
     assert configuration.sip.emergency_numbers == ("0112",)
 
 
@@ -361,8 +361,8 @@ def test_what_the_configuration_gives_to_something_else_is_reserved(tmp_path: Pa
 
 def test_other_relays_take_the_place_of_the_builtin_one(tmp_path: Path) -> None:
     configuration = load(written(tmp_path, "media: {relay: [udp:10.0.0.5:2223, udp:media.example.com:2223]}\n"))
-    assert not configuration.media.builtin_relay
-    assert [relay.host for relay in configuration.media.relays] == ["10.0.0.5", "media.example.com"]
+    assert not configuration.media.is_builtin
+    assert [relay.host for relay in configuration.media.relay or ()] == ["10.0.0.5", "media.example.com"]
     assert not [claim for claim in claims(configuration) if claim.process == "media"]
 
 

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
     import re
@@ -51,8 +51,8 @@ class CardSettings:
     """Brings the calling number into the form in which accounts have it, one rule after the other."""
     auth_code: bool = False
     """Several people call from one number: each has an account of his own, and a code that says which."""
-    min_auth_code_length: int = 4
-    max_auth_code_length: int = 4
+    min_auth_code_length: int = field(default=4, metadata={"least": 2, "most": 16})
+    max_auth_code_length: int = field(default=4, metadata={"least": 2, "most": 16})
     pin: bool = True
     """Where it is not, its PIN is asked."""
     service_password: bool = False
@@ -60,13 +60,13 @@ class CardSettings:
     customers: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
     """Only accounts of these are admitted; empty: all."""
-    max_login_attempts: int = 3
-    max_recharge_attempts: int = 3
-    max_wrong_destinations: int = 3
-    max_timeouts: int = 3
+    max_login_attempts: int = field(default=3, metadata={"least": 1, "most": 20})
+    max_recharge_attempts: int = field(default=3, metadata={"least": 1, "most": 20})
+    max_wrong_destinations: int = field(default=3, metadata={"least": 1, "most": 20})
+    max_timeouts: int = field(default=3, metadata={"least": 1, "most": 20})
     """So often the caller may leave a question unanswered."""
     announce_balance: bool = True
-    balance_mode: BalanceMode = "funds"
+    balance_mode: BalanceMode = field(default="funds", metadata={"one_of": get_args(BalanceMode)})
     announce_credit_limit: bool = False
     announce_expiry: bool = False
     announce_time: bool = True
@@ -74,12 +74,12 @@ class CardSettings:
     announce_hours: bool = True
     """False: hours are told as minutes."""
     announce_price: bool = False
-    low_balance: Decimal = Decimal(0)
+    low_balance: Decimal = field(default=Decimal(0), metadata={"read": "money"})
     """At this much available or less, recharging is offered."""
-    low_balance_policy: LowBalancePolicy = "none"
-    min_call_seconds: int = 10
+    low_balance_policy: LowBalancePolicy = field(default="none", metadata={"one_of": get_args(LowBalancePolicy)})
+    min_call_seconds: int = field(default=10, metadata={"least": 0, "most": 3600})
     """What does not pay for so long is not enough."""
-    max_call_seconds: int = 3600
+    max_call_seconds: int = field(default=3600, metadata={"least": 0, "most": 86_400})
     """No call is longer; 0: only funds end it."""
     ask_register: Registering = "off"
     hangup_key: str = "**"
@@ -88,8 +88,8 @@ class CardSettings:
     """The destination may be dialled right after the access number."""
     receipts: tuple[Channel, ...] = ()
     """How the owner is told of a recharge, beside the call."""
-    callback_seconds: float = 3.0
+    callback_seconds: float = field(default=3.0, metadata={"least": 0, "most": 600})
     """How long after a missed call the caller is rung back."""
-    callback_ring_seconds: float = 45.0
-    callback_an_hour: int = 6
+    callback_ring_seconds: float = field(default=45.0, metadata={"least": 5, "most": 600})
+    callback_an_hour: int = field(default=6, metadata={"least": 1, "most": 1000})
     """So often one number is rung; all numbers of an account four times as often."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,21 +16,21 @@ __all__ = ["VoicemailSettings"]
 class VoicemailSettings:
     """The defaults are those that users of Asterisk's Comedian Mail are used to."""
 
-    keys: KeyMapName = "comedian"
-    """Which key map callers find."""
-    max_seconds: int = 180
-    """Longest message where the mailbox does not say (the store is away)."""
-    min_seconds: float = 3.0
-    """A shorter message is none."""
-    silence_seconds: float = 10.0
-    """So much silence ends a recording."""
-    skip_seconds: float = 3.0
-    """How far rewind and forward go."""
-    greeting_seconds: int = 60
-    """Longest greeting, and longest name."""
-    max_logins: int = 3
-    """Tries of mailbox and PIN in one call."""
+    keys: KeyMapName = field(default="comedian", metadata={"one_of": ("comedian", "freeswitch")})
+    """key map: `comedian` (Asterisk's) or `freeswitch`; [voicemail.md](voicemail.md#keys)"""
+    max_seconds: int = field(default=180, metadata={"least": 5, "most": 3600, "restart": True})
+    """longest message"""
+    min_seconds: float = field(default=3.0, metadata={"least": 1, "most": 60})
+    """a shorter message is none"""
+    silence_seconds: float = field(default=10.0, metadata={"least": 1, "most": 60})
+    """so much silence ends a recording"""
+    greeting_seconds: int = field(default=60, metadata={"least": 5, "most": 600})
+    """longest greeting, and longest name"""
+    skip_seconds: float = field(default=3.0, metadata={"least": 1, "most": 60})
+    """how far rewind and fast-forward go"""
     force_pin: bool = False
-    """Whether an owner without a PIN is asked to choose one."""
+    """ask an owner without a PIN for one"""
     force_name: bool = False
-    """Whether an owner without a recorded name is asked to say it."""
+    """ask an owner without a recorded name for it"""
+    max_logins: int = field(default=3, metadata={"key": None})
+    """Tries of mailbox and PIN in one call."""
