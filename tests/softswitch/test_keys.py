@@ -18,8 +18,8 @@ PRODUCT = {
     for file in (ROOT / package).rglob("*.py")
     if not (file.parent.name == "config" and file.name in DECLARED)
 }
-KEPT = {"portal.listen", "portal.public_url", "sip.tls.key"}
-"""For the back office and for TLS, as docs/config.md says."""
+KEPT = {"portal.listen", "portal.public_url", "sip.tls.key", "ivr.sms.options", "vouchers.external.NAME.options"}
+"""For the back office and for TLS, as docs/config.md says; and what adapters are told, which installations bring along."""
 FILE_NAME = {"voicemail.email.from": "sender"}
 
 
