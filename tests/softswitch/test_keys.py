@@ -19,7 +19,7 @@ PRODUCT = {
     if not (file.parent.name == "config" and file.name in DECLARED)
 }
 KEPT = {"portal.listen", "portal.public_url", "sip.tls.key", "ivr.sms.options", "vouchers.external.NAME.options"}
-"""For the back office and for TLS, as docs/config.md says; and what adapters are told, which installations bring along."""
+"""For back office and TLS, as docs/config.md says; and what adapters are told, which installations bring along."""
 FILE_NAME = {"voicemail.email.from": "sender"}
 
 
