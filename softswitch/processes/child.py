@@ -22,7 +22,10 @@ FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 STEADY_SECONDS = 60.0
 """A process that ran for so long starts again with the first pause."""
-READY_SECONDS = 30.0
+READY_SECONDS = 120.0
+"""A start takes some seconds of processor time; a starved machine gives them late."""
+MOST_PATIENCE = 8.0
+"""So many times as long at the most."""
 KILL_SECONDS = 10.0
 log = logging.getLogger("softswitch")
 
@@ -69,6 +72,8 @@ class Child:
         """
         self.name = name
         self.restarts = 0
+        self._patience = 1.0
+        """For the next start, in READY_SECONDS. It doubles: a slow process is not ended for it again and again."""
         self._command = command
         self._output = output
         self._wait_ready = wait_ready
@@ -86,15 +91,18 @@ class Child:
 
     async def start(self) -> None:
         """Starts the process and waits until it is ready; raises `ChildFailedError` when it ends or idles instead."""
+        seconds = READY_SECONDS * self._patience
         try:
             if self._wait_ready:
                 await self._spawn()
                 await self._wait_ready(self)
             else:
-                await asyncio.wait_for(self._start_and_hear(), READY_SECONDS)
+                await asyncio.wait_for(self._start_and_hear(), seconds)
         except TimeoutError:
+            self._patience = min(2 * self._patience, MOST_PATIENCE)
             await self._end(KILL_SECONDS)
-            raise ChildFailedError(f"{self.name} is not ready after {READY_SECONDS:.0f} s") from None
+            raise ChildFailedError(f"{self.name} is not ready after {seconds:g} s") from None
+        self._patience = 1.0
 
     async def _start_and_hear(self) -> None:
         """Starts the process with a pipe for its word that it is ready; the pipe closes where the process fails."""
