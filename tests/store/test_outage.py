@@ -26,6 +26,8 @@ pytestmark = pytest.mark.asyncio
 
 TIMEOUT_SECONDS = 0.5
 """What the switch gives the store for an answer."""
+CUTS = 25
+"""A limited number: between cuts without an end a busy machine gets nothing done."""
 
 
 @pytest_asyncio.fixture
@@ -132,11 +134,11 @@ async def test_cuts_at_random_moments_lose_nothing_and_double_nothing(
                     break
 
     async def saboteur() -> None:
-        while done < 64:
+        for _ in range(CUTS):
             await asyncio.sleep(random.uniform(0.02, 0.2))
             proxy.cut()
 
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(2 * PATIENCE_SECONDS):
         await asyncio.gather(saboteur(), *(caller() for _ in range(8)))
     assert await tenant.sql.fetchval("SELECT count(*) FROM billing_xdr") == 64
     assert [str(amount) for amount in await tenant.balance(2)] == ["9.36000", "0.00000", "9.36000"]
