@@ -64,7 +64,7 @@ def store_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             connection.execute("CREATE DATABASE template_store")
             # In another process, which leaves no connection behind: a template must have none.
             template = database_dsn(server.dsn, "template_store")
-            subprocess.run([sys.executable, "-c", MIGRATE, template], check=True, timeout=60)
+            subprocess.run([sys.executable, "-c", MIGRATE, template], check=True, timeout=240)
             connection.execute("CREATE DATABASE store TEMPLATE template_store")
         yield server.dsn
 

@@ -38,7 +38,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The configuration of an installation with the demo tenant, whose store runs."""
     file = write_configuration(tmp_path_factory.mktemp("cli"))
     with EmbeddedStore(load(file).data_dir).running():
-        subprocess.run([sys.executable, "-c", LOAD_DEMO, str(file)], check=True, timeout=60)
+        subprocess.run([sys.executable, "-c", LOAD_DEMO, str(file)], check=True, timeout=240)
         yield file
 
 

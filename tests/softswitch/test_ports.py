@@ -18,9 +18,11 @@ def test_a_port_is_given_out_once_though_nobody_has_opened_it() -> None:
 def test_another_process_is_given_other_ports_until_this_one_has_ended() -> None:
     ask = "import sys; from softswitch.processes.ports import reserve; print(reserve(sys.argv[1]))"
     name = f"port/{free_port()}"
-    asked = subprocess.run([sys.executable, "-c", ask, name], capture_output=True, text=True, timeout=60, check=True)
+    asked = subprocess.run([sys.executable, "-c", ask, name], capture_output=True, text=True, check=True)
     assert asked.stdout == "False\n"
     own = f"{name}/of a process that ends"
     for _ in range(2):
-        asked = subprocess.run([sys.executable, "-c", ask, own], capture_output=True, text=True, timeout=60, check=True)
+        asked = subprocess.run(
+            [sys.executable, "-c", ask, own], capture_output=True, text=True, timeout=240, check=True
+        )
         assert asked.stdout == "True\n"

@@ -162,7 +162,7 @@ def test_a_recovery_may_take_as_long_as_it_takes_and_is_told(
 def test_it_does_not_start_for_a_parent_that_has_ended(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path / "var")
     store.prepare()
-    ended = subprocess.run(store.command(parent=1), capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(store.command(parent=1), capture_output=True, text=True, timeout=240, check=False)
     assert ended.returncode == 1
     assert "has ended" in ended.stderr
 

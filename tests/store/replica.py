@@ -67,7 +67,7 @@ class Pair:
     def _set_up(self) -> None:
         self.primary.prepare()
         self._start(self.primary)
-        subprocess.run([sys.executable, "-c", MIGRATE, self.primary.dsn], check=True, timeout=60)
+        subprocess.run([sys.executable, "-c", MIGRATE, self.primary.dsn], check=True, timeout=240)
         self._copy()
         self._start(self.replica)
         with psycopg.connect(self.primary.dsn, autocommit=True) as connection:
@@ -87,7 +87,7 @@ class Pair:
             replica._own(directory, replica._owner())
         backup = ("--host", str(self.primary.socket_dir), "--username", USER, "--pgdata", str(replica.cluster))
         command = replica._as_owner(os.getpid(), "pg_basebackup", *backup, "-R", "--checkpoint=fast", "--no-sync")
-        subprocess.run(command, check=True, timeout=60, cwd="/")
+        subprocess.run(command, check=True, timeout=240, cwd="/")
 
     def _start(self, store: EmbeddedStore) -> None:
         with store.log_file.open("ab") as log:

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.asyncio
 
 def run(program: str, *words: str, given: bytes = b"") -> bytes:
     """A program of PostgreSQL, to its end."""
-    done = subprocess.run([str(BIN / program), *words], input=given, capture_output=True, timeout=60, check=False)
+    done = subprocess.run([str(BIN / program), *words], input=given, capture_output=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
 

@@ -16,8 +16,9 @@ from billing_client.vouchers import external as external_vouchers
 from billing_client.vouchers.http import HttpVoucherStore
 from billing_client.vouchers.words import Redeemed, VoucherStoreUnavailable
 from softswitch.demo.sample_vouchers import SampleVoucherStore
+from tests.patience import PATIENCE_SECONDS
 from tests.store.proxy import Proxy
-from tests.store.vouchers import SOURCE, outcome
+from tests.store.vouchers import SOURCE, outcome, patience_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,8 +40,9 @@ async def outside(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SampleVouche
         yield store
 
 
-def adapter(outside: SampleVoucherStore, timeout_seconds: float = 1.0) -> HttpVoucherStore:
-    return HttpVoucherStore("acme", outside.url, token="secret", timeout_seconds=timeout_seconds)
+def adapter(outside: SampleVoucherStore, fault: str = "") -> HttpVoucherStore:
+    """Who waits long for an answer, but for one that is to come too late."""
+    return HttpVoucherStore("acme", outside.url, token="secret", timeout_seconds=patience_for(fault))
 
 
 @pytest_asyncio.fixture
@@ -127,7 +129,7 @@ async def test_a_subordinate_account_asks_nobody(door: StoreVouchers, outside: S
 async def test_a_store_that_fails_once_is_asked_again_with_the_same_key(
     press: Press, outside: SampleVoucherStore, tenant: Tenant, fault: str
 ) -> None:
-    door = await press.door(stores=[adapter(outside, 0.2)])
+    door = await press.door(stores=[adapter(outside, fault)])
     outside.faults = [f"deplete:{fault}"]
     assert outcome(await door.redeem("9990001", "101", "call-1", SOURCE)) == "ok"
     assert outside.requests == ["check", "deplete", "deplete"]
@@ -169,7 +171,7 @@ async def test_whoever_asks_again_takes_the_pending_redemption_over(
 async def test_a_store_that_cannot_even_check_leaves_the_voucher_as_it_was(
     press: Press, outside: SampleVoucherStore, tenant: Tenant, fault: str
 ) -> None:
-    door = await press.door(stores=[adapter(outside, 0.2)])
+    door = await press.door(stores=[adapter(outside, fault)])
     outside.faults = [f"check:{fault}"]
     assert outcome(await door.redeem("9990001", "101", "call-1", SOURCE)) == "unavailable"
     assert await states(tenant) == []
@@ -207,7 +209,10 @@ async def test_several_stores_are_asked_in_their_order(
     press: Press, outside: SampleVoucherStore, tenant: Tenant
 ) -> None:
     async with SampleVoucherStore({"7770001": Decimal(3)}, token="secret") as second:
-        stores = [adapter(outside), HttpVoucherStore("second", second.url, token="secret", timeout_seconds=1)]
+        stores = [
+            adapter(outside),
+            HttpVoucherStore("second", second.url, token="secret", timeout_seconds=PATIENCE_SECONDS),
+        ]
         door = await press.door(stores=stores)
         assert outcome(await door.redeem("7770001", "101", "call-1", SOURCE)) == "ok"
         assert outside.requests == ["check"]
@@ -380,7 +385,7 @@ async def test_a_store_that_nobody_serves_any_more_is_waited_for(
 
 
 async def test_a_wrong_token_is_no_answer(outside: SampleVoucherStore) -> None:
-    store = HttpVoucherStore("acme", outside.url, timeout_seconds=1)
+    store = HttpVoucherStore("acme", outside.url, timeout_seconds=PATIENCE_SECONDS)
     with pytest.raises(VoucherStoreUnavailable, match="status 401"):
         await store.check("9990001")
     await store.close()

@@ -43,7 +43,7 @@ def at_once(count: int, program: str, *arguments: str) -> list[str]:
         for _ in range(count)
     ]
     try:
-        ended = [one.communicate(timeout=150) for one in running]
+        ended = [one.communicate(timeout=240) for one in running]
     finally:
         for one in running:
             one.kill()

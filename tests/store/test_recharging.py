@@ -20,8 +20,10 @@ from billing_client.vouchers import external as external_vouchers
 from billing_client.vouchers.http import HttpVoucherStore
 from ivr.say import grammar
 from softswitch.demo.sample_vouchers import SampleVoucherStore
+from tests.patience import PATIENCE_SECONDS
 from tests.store.proxy import Proxy
 from tests.store.recharging import ASK, caller, counter
+from tests.store.vouchers import patience_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from ivr.scripted.scripted import ScriptedCaller, Story
     from ivr.server.runner import Application
     from tests.store.conftest import Tenant
-    from tests.store.vouchers import Press
+from tests.store.vouchers import Press
 
 pytestmark = pytest.mark.asyncio
 
@@ -241,7 +243,7 @@ async def test_a_store_outside_that_fails_is_told_of_and_made_good(
     """Before it depletes, nothing has happened; from then on the caller's money is on its way, and comes once."""
     stage = fault.partition(":")[0]
     outside.faults = [fault] * 3
-    adapter = HttpVoucherStore("acme", outside.url, token="secret", timeout_seconds=0.2)
+    adapter = HttpVoucherStore("acme", outside.url, token="secret", timeout_seconds=patience_for(fault))
     vouchers = await press.door(stores=[adapter], lock_after=1000)
     selfcare = await StoreSelfCare.connect(press.dsn, node="test")
     app = counter(selfcare, vouchers)
@@ -264,7 +266,7 @@ async def test_a_store_outside_that_fails_is_told_of_and_made_good(
 async def test_a_caller_who_hangs_up_while_the_store_outside_works_is_credited_once(
     press: Press, outside: SampleVoucherStore, tenant: Tenant
 ) -> None:
-    adapter = HttpVoucherStore("acme", outside.url, token="secret", timeout_seconds=1)
+    adapter = HttpVoucherStore("acme", outside.url, token="secret", timeout_seconds=PATIENCE_SECONDS)
     async with opened(press, seconds=2.0, stores=[adapter]) as app:
         script = caller("first").hears(ASK).presses("9990001#").waits(1.0).hangs_up()
         assert (await calls(script, app)).ended_by == "caller"

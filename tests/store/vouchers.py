@@ -12,6 +12,7 @@ from billing_client.rules.check_digit import check_digit
 from billing_client.secrets.keyring import KeyFile, KeyRing
 from billing_client.vouchers.redeeming import StoreVouchers
 from billing_client.vouchers.words import GuessSource, Redeemed, VoucherRejected
+from tests.patience import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from billing_client.vouchers.words import VoucherStore
     from tests.store.conftest import Tenant
 
-__all__ = ["PASSWORD", "SOURCE", "Press", "outcome"]
+__all__ = ["PASSWORD", "SOURCE", "Press", "outcome", "patience_for"]
 
 PASSWORD = "53552477"
 SOURCE = GuessSource("42073723123", "*99")
@@ -77,3 +78,8 @@ class Press:
             dsn or self.dsn, KeyFile(self.keys.path), node="test", stores=stores,
             **{"lock_after": 3, "lock_seconds": 100, **settings},
         )  # fmt: skip
+
+
+def patience_for(fault: str) -> float:
+    """Seconds to give a store outside that has this fault: few where its answer is to come too late, and only there."""
+    return 1.0 if fault.endswith(("slow", "silent")) else PATIENCE_SECONDS

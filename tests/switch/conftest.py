@@ -45,7 +45,7 @@ def demo_template(store_server: str) -> tuple[str, dict[str, str]]:
         connection.execute("CREATE DATABASE template_demo TEMPLATE template_store STRATEGY file_copy")
     dsn = database_dsn(store_server, "template_demo")
     ports = map(str, CARRIER_PORTS)
-    done = subprocess.run([sys.executable, "-c", LOAD, dsn, *ports], check=True, timeout=60, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", LOAD, dsn, *ports], check=True, timeout=240, capture_output=True)
     return "template_demo", json.loads(done.stdout)
 
 
