@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import HeaderLines, Request, Response
     from switch.sip.message.uri import Uri
-    from switch.sip.session.context import Outcome
+    from switch.sip.session import Outcome
     from switch.sip.transaction import (
         ClientTransaction,
         Effect,

@@ -17,6 +17,7 @@ from switch.sip.destination import anywhere
 from switch.sip.dialog import Dialog, check_target
 from switch.sip.message.errors import ParseError
 from switch.sip.message.grammar import parse_params, whole_number
+from switch.sip.session import SessionEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -133,12 +134,17 @@ class State(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class SubscriptionEnded:
+class SubscriptionEnded(SessionEvent):
     """A subscription is over."""
 
     subscription: Subscription
     reason: str
     """A reason of section 4.1.3, or the status of the NOTIFY that failed."""
+
+    @property
+    def owner(self) -> object:
+        """Whose subscription it was."""
+        return self.subscription.owner
 
 
 class Subscription:

@@ -15,7 +15,7 @@ from switch.sip.dialog import check_target
 from switch.sip.message.errors import ParseError
 from switch.sip.message.validate import stateless_tag
 from switch.sip.message.via import MAGIC_COOKIE
-from switch.sip.session import Context, IncomingInvite, OutgoingInvite, Session
+from switch.sip.session import Context, IncomingInvite, OutgoingInvite
 from switch.sip.session.timer import too_small
 from switch.sip.timer_queue import TimerQueue
 from switch.sip.transaction import (
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import Request, Response
     from switch.sip.session import Outcome, SessionEvent, Sleeper
+    from switch.sip.session.context import Addressed, Late
     from switch.sip.transaction import Effect, ServerTransaction
 
 __all__ = ["Arrived", "Invited", "ResponseReceiver", "UserAgent"]
@@ -96,9 +97,9 @@ class UserAgent:
         """`ways` gives what dialogs ask before they believe their peers; it is asked anew each time."""
         timers = timers or Timers()
         self.layer = TransactionLayer(sent_by=sent_by, new_branch=lambda: MAGIC_COOKIE + new_token(), timers=timers)
-        self._sessions: dict[DialogId, Session] = {}
+        self._sessions: dict[DialogId, Addressed] = {}
         self._timed: TimerQueue[Sleeper] = TimerQueue()
-        self._late: dict[str, tuple[float, OutgoingInvite]] = {}
+        self._late: dict[str, tuple[float, Late]] = {}
         """By branch: until when the answer is waited for, oldest first."""
         self._new_token = new_token
         self._min_se = session_min_se
@@ -124,14 +125,13 @@ class UserAgent:
         self._context.session_min_se = self._min_se = min_se
 
     # sessions ---------------------------------------------------------------------------------------------------
-    def _register(self, session: Session) -> None:
-        self._sessions[session.dialog.id] = session
+    def _register(self, dialog_id: DialogId, session: Addressed) -> None:
+        self._sessions[dialog_id] = session
 
-    def _unregister(self, session: Session) -> None:
-        self._sessions.pop(session.dialog.id, None)
-        self._timed.discard(session)
+    def _unregister(self, dialog_id: DialogId) -> None:
+        self._sessions.pop(dialog_id, None)
 
-    def _remember(self, branch: str, invite: OutgoingInvite, now: float) -> None:
+    def _remember(self, branch: str, invite: Late, now: float) -> None:
         self._forget_late(now)
         if len(self._late) >= _MOST_LATE:
             del self._late[next(iter(self._late))]
@@ -238,7 +238,7 @@ class UserAgent:
         except ParseError as error:
             return self._reply(transaction, error.status, now)
 
-    def _find(self, request: Request) -> Session | None:
+    def _find(self, request: Request) -> Addressed | None:
         """The session of a request of the peer."""
         tag = request.to_tag
         return None if tag is None else self._sessions.get((request.call_id, tag, request.from_tag or ""))

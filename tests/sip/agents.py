@@ -462,7 +462,8 @@ class Solo:
 
 def check_timers(agent: UserAgent) -> None:
     """Every session and every INVITE that is being answered will be woken in time."""
-    for session in agent._sessions.values():
+    sessions: list[Any] = list(agent._sessions.values())
+    for session in sessions:
         assert is_watched(agent._timed, session)
         if isinstance(session.invite, IncomingInvite):
             assert is_watched(agent._timed, session.invite)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from switch.sip.session import State
 from tests.sip.agents import ANSWER, Line, Solo, assert_forgotten
@@ -110,7 +110,7 @@ def test_a_199_ends_one_early_dialog_of_several() -> None:
 
 def test_one_early_dialog_is_ended_by_bye_and_the_other_goes_on() -> None:
     alice, call, invite = forked()
-    sessions = list(alice.agent._sessions.values())
+    sessions: list[Any] = list(alice.agent._sessions.values())
     alice.does(sessions[0].bye(alice.now))
     assert alice.sends("BYE").to_tag == "one"
     alice.arrives(received_response(invite, 200, to_tag="two", headers=contact("two")))

@@ -13,20 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from switch.sip.destination import Destinations
 from switch.sip.message.validate import error_reply, validate_request
-from switch.sip.session import (
-    Acknowledged,
-    Answered,
-    Cancelled,
-    Ended,
-    Failed,
-    IncomingInvite,
-    Progressed,
-    Refreshed,
-    Replied,
-    Requested,
-    Withdrawn,
-)
-from switch.sip.subscription import SubscriptionEnded
+from switch.sip.session import SessionEvent
 from switch.sip.transaction import Send
 from switch.sip.user_agent import Arrived, Invited, UserAgent
 
@@ -36,7 +23,7 @@ if TYPE_CHECKING:
     from switch.sip.message.errors import ParseError
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import Request, Response
-    from switch.sip.session import SessionEvent
+    from switch.sip.session import IncomingInvite
     from switch.sip.transaction import ServerTransaction
     from switch.sip.transport import Transport
 
@@ -170,24 +157,15 @@ class Core:
 
     def _tell(self, effect: object) -> None:
         match effect:
-            case Progressed() | Answered() | Failed() | Cancelled():
-                owner = effect.invite.owner
-            case Acknowledged() | Requested() | Withdrawn() | Replied() | Refreshed() | Ended():
-                owner = effect.session.owner
-            case SubscriptionEnded(subscription):
-                owner = subscription.owner
+            case SessionEvent():
+                if effect.owner is not None:
+                    effect.owner.receive(effect)  # type: ignore[attr-defined]  # owners are EventReceivers
             case Invited(invite):
                 if not self._refused(invite.request, invite.transaction):
                     self._on_invite(invite)
-                return
             case Arrived(request, _, transaction):
                 if not self._refused(request, transaction):
                     self._on_request(effect)
-                return
-            case _:
-                return
-        if owner is not None:
-            owner.receive(effect)  # type: ignore[attr-defined]  # owners are EventReceivers
 
     def _refused(self, request: Request, transaction: ServerTransaction) -> bool:
         refusal = validate_request(request, methods=METHODS, extensions=EXTENSIONS)

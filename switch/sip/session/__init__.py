@@ -1,24 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The INVITE session, split by verb: calling (outgoing), answering (incoming), and the established dialog (session)."""
 
-from switch.sip.session.context import Context, Outcome, Sleeper
-from switch.sip.session.events import (
-    Acknowledged,
-    Answered,
-    Cancelled,
-    Ended,
-    Failed,
-    Progressed,
-    Refreshed,
-    Replied,
-    Requested,
-    SessionEvent,
-    Withdrawn,
-)
+from switch.sip.session.context import Context
 from switch.sip.session.in_flight import OFFERING
-from switch.sip.session.incoming import IncomingInvite
-from switch.sip.session.outgoing import OutgoingInvite
-from switch.sip.session.session import Session, State
+from switch.sip.session.incoming import Cancelled, IncomingInvite
+from switch.sip.session.outcome import Outcome, SessionEvent, Sleeper
+from switch.sip.session.outgoing import Answered, Failed, OutgoingInvite, Progressed
+from switch.sip.session.receiving import Acknowledged, Refreshed, Requested, Withdrawn
+from switch.sip.session.session import Ended, Replied, Session, State
 
 __all__ = [
     "OFFERING",

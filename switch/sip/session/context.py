@@ -9,55 +9,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from switch.sip.destination import Ways
-    from switch.sip.login import Login
+    from switch.sip.dialog import DialogId
     from switch.sip.message.flow import Flow
-    from switch.sip.message.message import Request
-    from switch.sip.session.events import SessionEvent
-    from switch.sip.session.outgoing import OutgoingInvite
-    from switch.sip.session.session import Session
-    from switch.sip.transaction import Effect, TransactionLayer
+    from switch.sip.message.message import Request, Response
+    from switch.sip.session.outcome import Outcome, Sleeper
+    from switch.sip.transaction import ServerTransaction, TransactionLayer
     from switch.sip.transaction.timers import Timers
 
-__all__ = ["Context", "Outcome", "PendingInvite", "Sleeper"]
-
-Outcome = list["Effect | SessionEvent"]
-"""What is to be done and told, in order."""
+__all__ = ["Addressed", "Context", "Late"]
 
 
-class Sleeper(Protocol):
-    """Something with timers: a session, or an INVITE that is being answered."""
+class Addressed(Protocol):
+    """What requests of the peer, and repeated answers, find by their dialog: a session."""
 
-    entry: int
+    def receive_request(self, request: Request, transaction: ServerTransaction, flow: Flow, now: float) -> Outcome:
+        """Any request but ACK and CANCEL; raises ParseError."""
 
-    @property
-    def next_deadline(self) -> float | None:
-        """When to call `handle_timer`."""
+    def receive_ack(self, request: Request, now: float) -> Outcome:
+        """An ACK to a 2xx of ours."""
 
-    def handle_timer(self, now: float) -> Outcome:
-        """The time has come."""
+    def receive_cancel(self, transaction: ServerTransaction, request: Request, now: float) -> Outcome:
+        """The peer withdraws the request of a transaction."""
+
+    def repeat_ack(self, response: Response) -> Outcome:
+        """The peer repeated its 2xx."""
 
 
-class PendingInvite(Protocol):
-    """The INVITE that made an early dialog, ours or the peer's, while it has no final response."""
+class Late(Protocol):
+    """What is left of an INVITE that never had a final response."""
 
-    login: Login | None
-    """What answers challenges of the peer; None: nothing."""
-
-    @property
-    def glare_status(self) -> int:
-        """How to answer a further INVITE of the peer meanwhile (RFC 3261 section 14.2)."""
-
-    def receive_prack(self, session: Session, request: Request) -> bool:
-        """Whether a PRACK acknowledges what waits for it."""
-
-    def receive_bye(self, session: Session, request: Request, now: float) -> Outcome:
-        """The peer ended the early dialog."""
-
-    def drop(self, session: Session, now: float, headers: Sequence[tuple[str, str]]) -> Outcome:
-        """We end the early dialog."""
-
-    def flush(self, now: float) -> Outcome:
-        """Send what waited for a PRACK or UPDATE to be answered."""
+    def receive_late(self, response: Response, now: float) -> Outcome:
+        """The answer came after all."""
 
 
 class Context:
@@ -87,9 +69,9 @@ class Context:
         timers: Timers,
         contact: Callable[[Flow], str],
         new_tag: Callable[[], str],
-        register: Callable[[Session], None],
-        unregister: Callable[[Session], None],
-        remember: Callable[[str, OutgoingInvite, float], None],
+        register: Callable[[DialogId, Addressed], None],
+        unregister: Callable[[DialogId], None],
+        remember: Callable[[str, Late, float], None],
         watch: Callable[[Sleeper], None],
         sleep: Callable[[Sleeper], None],
         headers: Sequence[tuple[str, str]],
@@ -105,7 +87,7 @@ class Context:
         self.register = register
         """Makes in-dialog requests find the session."""
         self.unregister = unregister
-        """Forgets the session and its timers."""
+        """Forgets the session."""
         self.remember = remember
         """Keeps, by its branch, what is left of an INVITE that never had a final response."""
         self.watch = watch

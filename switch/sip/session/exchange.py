@@ -3,15 +3,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from switch.sip.message.message import Response
-    from switch.sip.session.context import Outcome
-    from switch.sip.session.session import Session
+    from collections.abc import Sequence
+
+    from switch.sip.dialog import Dialog
+    from switch.sip.login import Login
+    from switch.sip.message.message import Request, Response
+    from switch.sip.session.in_flight import InFlight
+    from switch.sip.session.outcome import Outcome
     from switch.sip.transaction import ClientTransaction
 
 __all__ = ["REFRESH", "Exchange"]
+
+
+class Exchanging(Protocol):
+    """A session, as far as its exchanges know it."""
+
+    dialog: Dialog
+    in_flight: InFlight
+    login: Login | None
+
+    @property
+    def is_over(self) -> bool:
+        """It has ended; a BYE of ours may still be on its way."""
+
+    def resend(
+        self,
+        request: Request,
+        headers: Sequence[tuple[str, str]],
+        now: float,
+        *,
+        relates_to: object = None,
+        rounds: int = 0,
+    ) -> Outcome:
+        """Send a request of ours again, with these header lines."""
+
+    def receive_response(
+        self, transaction: ClientTransaction, response: Response, relates_to: object, now: float
+    ) -> Outcome:
+        """What cannot be mended here."""
 
 
 class Exchange:
@@ -19,7 +51,7 @@ class Exchange:
 
     __slots__ = ("_relates_to", "_rounds", "_session")
 
-    def __init__(self, session: Session, relates_to: object, rounds: int) -> None:
+    def __init__(self, session: Exchanging, relates_to: object, rounds: int) -> None:
         """`rounds`: how often the request was sent again with credentials."""
         self._session = session
         self._relates_to = relates_to

@@ -7,14 +7,13 @@ RFC 3311 section 5, RFC 6337 section 4).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from switch.sip.session.offer_answer import OfferAnswer
 
 if TYPE_CHECKING:
     from switch.sip.message.message import Request, Response
     from switch.sip.session.accept import Retransmission
-    from switch.sip.session.context import PendingInvite
     from switch.sip.transaction import (
         ClientTransaction,
         InviteClientTransaction,
@@ -25,6 +24,14 @@ __all__ = ["OFFERING", "InFlight"]
 
 OFFERING: Final = ("INVITE", "UPDATE", "PRACK")
 """Requests that can carry an offer, whose answer then comes in their response."""
+
+
+class First(Protocol):
+    """The INVITE of an early dialog."""
+
+    @property
+    def glare_status(self) -> int:
+        """How to answer a further INVITE of the peer meanwhile (RFC 3261 section 14.2)."""
 
 
 class InFlight:
@@ -59,7 +66,7 @@ class InFlight:
         return next((transaction for transaction in self.peers if transaction is self._offer_in), None)
 
     # rules --------------------------------------------------------------------------------------------------------
-    def may_send(self, method: str, first: PendingInvite | None, *, is_offer: bool) -> bool:
+    def may_send(self, method: str, first: First | None, *, is_offer: bool) -> bool:
         """Whether such a request may be sent now; `first` is the INVITE of an early dialog."""
         if method == "INVITE":
             unfinished = first or self.accepting or self.unacknowledged
@@ -72,7 +79,7 @@ class InFlight:
     def _is_reinviting(self) -> bool:
         return self.inviting is not None or self.has_peers("INVITE")
 
-    def glare(self, request: Request, first: PendingInvite | None) -> int | None:
+    def glare(self, request: Request, first: First | None) -> int | None:
         """How to refuse a request that crosses: 491 what meets an offer of ours, 500 what meets one of the peer."""
         if request.method == "PRACK":
             return self._prack_glare(request)

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from switch.sip.dialog import Dialog
 from switch.sip.session.accept import Retransmission
-from switch.sip.session.events import Cancelled
-from switch.sip.session.session import Session, State
+from switch.sip.session.outcome import SessionEvent
+from switch.sip.session.receiving import ReceivingSession
+from switch.sip.session.session import State
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -17,10 +19,12 @@ if TYPE_CHECKING:
     from switch.sip.login import Login
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import HeaderLines, Request, Response
-    from switch.sip.session.context import Context, Outcome
+    from switch.sip.session.context import Context
+    from switch.sip.session.outcome import Outcome
+    from switch.sip.session.session import Session
     from switch.sip.transaction import InviteServerTransaction
 
-__all__ = ["IncomingInvite"]
+__all__ = ["Cancelled", "IncomingInvite"]
 
 _LATE_ANSWER_SECONDS: Final = 1.0
 """How long a 2xx waits for the answer to an offer that the caller has sent meanwhile: the callee may have sent it, and
@@ -129,7 +133,7 @@ class IncomingInvite:
         if fork is None:
             tag = self._context.new_tag() if self._forks else self.tag
             dialog = Dialog.of_server(self.request, tag, self.flow, self._context.ways)
-            session = Session(self._context, dialog, self.owner, self)
+            session = ReceivingSession(self._context, dialog, self.owner, self)
             session.note_peer(self.request)
             session.in_flight.offers.receive_first(self.request.sdp)
             fork = self._forks[name] = _Fork(session)
@@ -364,3 +368,17 @@ class IncomingInvite:
             self._repeat_at = now + _REPEAT_SECONDS
             outcome += self._context.layer.respond(self.transaction, self._last, now)
         return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled(SessionEvent):
+    """The caller gave up, by CANCEL or BYE, or never acknowledged a reliable response; the INVITE has been answered."""
+
+    invite: IncomingInvite
+    request: Request
+    """CANCEL or BYE; the INVITE itself when it was answered 504 for want of a PRACK."""
+
+    @property
+    def owner(self) -> object:
+        """The call leg."""
+        return self.invite.owner

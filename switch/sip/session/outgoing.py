@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from switch.sip.dialog import Dialog
 from switch.sip.message.grammar import whole_number
-from switch.sip.session.events import Answered, Failed, Progressed
-from switch.sip.session.session import Session, State
+from switch.sip.session.outcome import SessionEvent
+from switch.sip.session.receiving import ReceivingSession
+from switch.sip.session.session import State
 from switch.sip.session.timer import min_se, offered_interval
 
 if TYPE_CHECKING:
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
     from switch.sip.login import Login
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import Request, Response
-    from switch.sip.session.context import Context, Outcome
+    from switch.sip.session.context import Context
+    from switch.sip.session.outcome import Outcome
+    from switch.sip.session.session import Session
     from switch.sip.transaction import ClientTransaction, InviteClientTransaction
 
-__all__ = ["OutgoingInvite"]
+__all__ = ["Answered", "Failed", "OutgoingInvite", "Progressed"]
 
 _MOST_FORKS: Final = 64
 """Early dialogs of one INVITE; a callee that makes more is not believed."""
@@ -181,7 +185,7 @@ class OutgoingInvite:
         session = self._sessions.get(tag)
         if session is None:
             dialog = self._dialog(response)
-            session = self._sessions[tag] = Session(self._context, dialog, self.owner, self)
+            session = self._sessions[tag] = ReceivingSession(self._context, dialog, self.owner, self)
             session.in_flight.offers.send_first(self.request.sdp)
         session.note_peer(response)
         return session
@@ -288,3 +292,47 @@ class OutgoingInvite:
     def flush(self, now: float) -> Outcome:
         """Nothing of a caller waits for an answer to PRACK."""
         return []
+
+
+# what the owner is told -----------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class OfInvite(SessionEvent):
+    """Told of an INVITE of ours."""
+
+    invite: OutgoingInvite
+
+    @property
+    def owner(self) -> object:
+        """The call leg."""
+        return self.invite.owner
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed(OfInvite):
+    """A provisional response to our INVITE, other than 100; a repeated reliable one is not told again.
+
+    After a 199 its early dialog is over (RFC 6228).
+    """
+
+    session: Session | None
+    """The early dialog; None when the response had no To tag."""
+    response: Response
+    reliable: bool
+    """It must be acknowledged with `session.prack`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(OfInvite):
+    """The first 2xx to our INVITE; it must be acknowledged with `session.ack`."""
+
+    session: Session
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(OfInvite):
+    """Our INVITE failed: 3xx to 6xx, a time-out (408) or a transport failure (503)."""
+
+    response: Response
+    local: bool
+    """The response was not received but stands for a time-out or a transport failure."""

@@ -1,37 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An INVITE session: one dialog and the requests that travel in it.
+"""An INVITE session: one dialog, what its owner does in it, and what the time does.
 
 Orthogonal machines side by side instead of one product of states: the dialog, the 2xx that waits for its ACK, the
-offer that waits for its answer, the session timer, and the requests of either side that are not answered yet.
+offer that waits for its answer, the session timer, and the requests of either side that are not answered yet. What the
+peer does stands in `switch.sip.session.receiving`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
-from zlib import crc32
+from typing import TYPE_CHECKING, Final, Protocol
 
 from switch.sip.session.accept import Retransmission
-from switch.sip.session.events import Acknowledged, Ended, Refreshed, Replied, Requested, Withdrawn
 from switch.sip.session.exchange import REFRESH, Exchange
 from switch.sip.session.in_flight import OFFERING, InFlight
-from switch.sip.session.timer import SessionTimer, min_se, offered_interval, too_small
+from switch.sip.session.outcome import SessionEvent
+from switch.sip.session.timer import SessionTimer, offered_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from switch.sip.dialog import Dialog
-    from switch.sip.message.flow import Flow
+    from switch.sip.login import Login
     from switch.sip.message.message import HeaderLines, Request, Response
-    from switch.sip.session.context import Context, Outcome, PendingInvite
+    from switch.sip.session.context import Context
+    from switch.sip.session.outcome import Outcome
     from switch.sip.transaction import ClientTransaction, Effect, ServerTransaction
 
-__all__ = ["Session", "State"]
+__all__ = ["REFRESHING", "Ended", "OfSession", "PendingInvite", "Replied", "Session", "State"]
 
-_REFRESHING: Final = ("INVITE", "UPDATE")
-_RETRY_SECONDS: Final = 11
-"""Retry-After is a random number of seconds below this (RFC 3261 section 14.2)."""
+REFRESHING: Final = ("INVITE", "UPDATE")
+"""Requests that move the target and set the session timer."""
 
 
 class State(Enum):
@@ -46,8 +47,31 @@ class State(Enum):
     ENDED = "ended"
 
 
+class PendingInvite(Protocol):
+    """The INVITE that made an early dialog, ours or the peer's, while it has no final response."""
+
+    login: Login | None
+    """What answers challenges of the peer; None: nothing."""
+
+    @property
+    def glare_status(self) -> int:
+        """How to answer a further INVITE of the peer meanwhile (RFC 3261 section 14.2)."""
+
+    def receive_prack(self, session: Session, request: Request) -> bool:
+        """Whether a PRACK acknowledges what waits for it."""
+
+    def receive_bye(self, session: Session, request: Request, now: float) -> Outcome:
+        """The peer ended the early dialog."""
+
+    def drop(self, session: Session, now: float, headers: Sequence[tuple[str, str]]) -> Outcome:
+        """We end the early dialog."""
+
+    def flush(self, now: float) -> Outcome:
+        """Send what waited for a PRACK or UPDATE to be answered."""
+
+
 class Session:
-    """One dialog of a call."""
+    """One dialog of a call, as its owner sees it."""
 
     __slots__ = (
         "_ack",
@@ -83,7 +107,6 @@ class Session:
         self._ack: tuple[int, list[Effect]] | None = None
         """CSeq of our last ACK, and how to send it again."""
         self._peer_allows: frozenset[str] = frozenset()
-        context.register(self)
 
     @property
     def local_sdp(self) -> bytes | None:
@@ -111,7 +134,7 @@ class Session:
         Its final response comes back as `Replied` with `relates_to`: at once, if the request must not be sent now.
         """
         lines = list(headers)
-        if method in _REFRESHING:
+        if method in REFRESHING:
             lines += self._target_headers(self._context.modify_headers)
             if self.state is not State.EARLY:
                 lines += self.timer.request_headers(self._context.session_expires, self._context.session_min_se)
@@ -223,7 +246,14 @@ class Session:
             self.invite = None
             self.in_flight.accepting = None
             self.timer = SessionTimer()
-            self._context.unregister(self)
+            self._context.unregister(self.dialog.id)
+            self._context.sleep(self)
+
+    def end(self, reason: str, request: Request | None = None) -> Outcome:
+        """Close, and tell the owner unless it hung up itself."""
+        told = self.state in (State.ENDING, State.ENDED)
+        self.close()
+        return [] if told else [Ended(self, reason, request)]
 
     def finish_pracks(self, now: float) -> Outcome:
         """Answer PRACKs that wait for somebody else to answer: all but one with an offer have done their work."""
@@ -235,66 +265,7 @@ class Session:
         """Answer what the peer still waits for with 487, as the session is over (RFC 3261 section 15.1.2)."""
         return [effect for transaction in self.in_flight.peers for effect in self._reply(transaction, 487, now)]
 
-    # requests of the peer ---------------------------------------------------------------------------------------
-    def receive_request(self, request: Request, transaction: ServerTransaction, flow: Flow, now: float) -> Outcome:
-        """An in-dialog request other than ACK and CANCEL; raises ParseError and leaves all as it was."""
-        method = request.method
-        brief = method in _REFRESHING and too_small(request, self._context.session_min_se)
-        if not self.dialog.accepts_cseq(request):
-            return self._reply(transaction, 500, now)
-        if method == "BYE":
-            return self._receive_bye(request, transaction, now)
-        if self.state is State.ENDING or (method == "PRACK" and not self._acknowledges(request)):
-            return self._reply(transaction, 481, now)
-        if brief:
-            return self._reply(transaction, 422, now, ("Min-SE", str(self._context.session_min_se)))
-        glare = self.in_flight.glare(request, self.invite) if method in OFFERING else None
-        if glare is not None:
-            return self._refuse_glare(transaction, glare, now)
-        if method in _REFRESHING:
-            self.dialog.refresh_target(request, flow)
-            self.note_peer(request)
-        self.in_flight.received(request, transaction)
-        if method == "UPDATE" and request.sdp is None:
-            return self.respond(transaction, 200, now)  # a refresh of this leg concerns nobody else
-        return [Requested(self, transaction, request)]
-
-    def _acknowledges(self, prack: Request) -> bool:
-        if self.invite is not None:
-            return self.invite.receive_prack(self, prack)
-        expected, self.late_rack = self.late_rack, None
-        return expected is not None and (prack.get("RAck") or "").split() == expected.split()
-
-    def _refuse_glare(self, transaction: ServerTransaction, status: int, now: float) -> Outcome:
-        if status == 500:
-            # as good as random, and the same for a request that is sent again
-            seconds = crc32(transaction.request.via.branch.encode()) % _RETRY_SECONDS
-            outcome = self._reply(transaction, 500, now, ("Retry-After", str(seconds)))
-        else:
-            outcome = self._reply(transaction, status, now)
-        return outcome if self.invite is None else outcome + self.invite.flush(now)
-
-    def _receive_bye(self, request: Request, transaction: ServerTransaction, now: float) -> Outcome:
-        outcome = self._reply(transaction, 200, now)
-        if self.invite is not None:
-            return outcome + self.invite.receive_bye(self, request, now)
-        outcome += self.reject_open_requests(now)
-        if self.in_flight.unacknowledged is not None:
-            outcome += self.ack(self.in_flight.unacknowledged, now)
-        return outcome + self.end("bye", request)
-
-    def end(self, reason: str, request: Request | None = None) -> Outcome:
-        """Close, and tell the owner unless it hung up itself."""
-        told = self.state in (State.ENDING, State.ENDED)
-        self.close()
-        return [] if told else [Ended(self, reason, request)]
-
-    def receive_cancel(self, transaction: ServerTransaction, request: Request, now: float) -> Outcome:
-        """The peer withdraws its re-INVITE (RFC 3261 section 9.2); too late once that is answered."""
-        if transaction not in self.in_flight.peers:
-            return []
-        return [*self._reply(transaction, 487, now), Withdrawn(self, transaction, request)]
-
+    # answers to the peer ----------------------------------------------------------------------------------------
     def respond(
         self,
         transaction: ServerTransaction,
@@ -311,7 +282,7 @@ class Session:
             return []
         request = transaction.request
         lines = list(headers)
-        if 200 <= status < 300 and request.method in _REFRESHING:
+        if 200 <= status < 300 and request.method in REFRESHING:
             lines += self._success_headers(request, now)
         if body and content_type:
             lines.append(("Content-Type", content_type))
@@ -364,75 +335,6 @@ class Session:
         """Repeat a 2xx to INVITE until its ACK comes (RFC 3261 section 13.3.1.4)."""
         self.in_flight.accepting = Retransmission(response, transaction, self._context.timers, now)
         self._context.watch(self)
-
-    def receive_ack(self, request: Request, now: float) -> Outcome:
-        """An ACK to our 2xx; a repeated one is nothing new."""
-        waiting = self.in_flight.accepting
-        if waiting is None or request.cseq != waiting.transaction.request.cseq:
-            return []
-        self.in_flight.acknowledged_by_peer(request)
-        if self.state is State.ENDING:
-            return self.hang_up(now, self._bye_headers)
-        if self.state is State.ACCEPTED:
-            self.state = State.CONFIRMED
-        return [Acknowledged(self, request)]
-
-    # responses to our requests ----------------------------------------------------------------------------------
-    def receive_response(
-        self, transaction: ClientTransaction, response: Response, relates_to: object, now: float
-    ) -> Outcome:
-        """A response within the dialog, or the 408 or 503 that stands for a time-out or a transport failure."""
-        request, method, status = transaction.request, transaction.request.method, response.status
-        if status < 200:
-            return []
-        if method == "INVITE" and transaction is not self.in_flight.inviting:
-            return self.repeat_ack(response)  # a 2xx that we have seen
-        self.in_flight.concluded(transaction, response)
-        if self.state is State.ENDED:
-            return self._after_the_end(request, response, relates_to, now)
-        if status < 300 and method in _REFRESHING:
-            self.dialog.refresh_target(response)
-            self.note_peer(response)
-            if self.state is not State.EARLY:
-                self.timer.settle(response, offered_interval(request), now)
-                self._context.watch(self)
-        elif status == 422 and method in _REFRESHING and min_se(response) > offered_interval(request):
-            least = str(min_se(response))
-            return self.resend(request, [("Session-Expires", least), ("Min-SE", least)], now, relates_to=relates_to)
-        if relates_to is REFRESH:
-            outcome = self._refreshed(request, response, now)
-        else:
-            outcome = [Replied(self, request, response, relates_to)]
-        if self._is_lost(method, status):
-            told = self.state is State.ENDING
-            outcome += self.hang_up(now, [("Reason", f'SIP;cause={status};text="Dialog lost"')])
-            outcome += [] if told else [Ended(self, "failed")]
-        return outcome
-
-    def _is_lost(self, method: str, status: int) -> bool:
-        """RFC 3261 section 12.2.1.2: the dialog is gone, or the peer is."""
-        if self.state is State.EARLY or self.in_flight.accepting is not None:
-            return False  # the peer may not know the dialog yet
-        return (status == 481 and method != "PRACK") or (status == 408 and method in _REFRESHING)
-
-    def _after_the_end(self, request: Request, response: Response, relates_to: object, now: float) -> Outcome:
-        if self.in_flight.unacknowledged is not None:
-            return self.ack(request, now)
-        challenged = request.method == "BYE" and response.status in (401, 407)
-        return [Replied(self, request, response, relates_to)] if challenged else []
-
-    def _refreshed(self, request: Request, response: Response, now: float) -> Outcome:
-        if response.status < 300:
-            if request.method == "UPDATE":
-                return []
-            return [*self.ack(request, now), *([Refreshed(self, response)] if response.sdp is not None else [])]
-        if response.status in (405, 501) and request.method == "UPDATE" and self.local_sdp is not None:
-            self._peer_allows -= {"UPDATE"}
-            self.timer.retry(now, 0.0)
-        else:
-            self.timer.refused(response, now)
-        self._context.watch(self)
-        return []
 
     # time -------------------------------------------------------------------------------------------------------
     @property
@@ -491,7 +393,50 @@ class Session:
             self._context.watch(self)
         return lines
 
+    def receive_response(
+        self, transaction: ClientTransaction, response: Response, relates_to: object, now: float
+    ) -> Outcome:
+        """See `ReceivingSession`."""
+        raise NotImplementedError
+
 
 @lru_cache(maxsize=256)
 def _methods(text: str) -> frozenset[str]:
     return frozenset(text.upper().replace(" ", "").split(","))
+
+
+# what the owner is told -----------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class OfSession(SessionEvent):
+    """Told of a session."""
+
+    session: Session
+
+    @property
+    def owner(self) -> object:
+        """The call leg."""
+        return self.session.owner
+
+
+@dataclass(frozen=True, slots=True)
+class Replied(OfSession):
+    """The final response to a request that we sent within the dialog; a 2xx to INVITE wants `session.ack`.
+
+    A request that must not be sent now gets the response of the peer that it would meet: 491 while another offer is
+    open, 481 when the session is over.
+    """
+
+    request: Request
+    response: Response
+    relates_to: object
+    """What was given to `session.send` as `relates_to`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(OfSession):
+    """The session is over without our asking: BYE received, its refresh failed, or our 2xx was never acknowledged."""
+
+    reason: str
+    """ "bye", "timer", "no-ack", "failed"."""
+    request: Request | None = None
+    """The BYE."""
