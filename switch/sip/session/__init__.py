@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The INVITE session, split by verb: calling (outgoing), answering (incoming), and the established dialog (session)."""
+"""The INVITE session: calling (outgoing), answering (incoming), and once both sides talk what the owner (session) and
+the peer (receiving) do in it."""
 
 from switch.sip.session.context import Context
 from switch.sip.session.in_flight import OFFERING
