@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -72,11 +73,10 @@ class Inquiry:
         try:
             connection = await connect(dsn, name="softswitch inquiry", timeout_seconds=timeout_seconds)
             inquiry = cls(Link(connection), timeout_seconds)
-            try:
+            with ExitStack() as undo:
+                undo.callback(connection.terminate)
                 await inquiry._link.prepare(_STATEMENTS)
-            except BaseException:
-                connection.terminate()
-                raise
+                undo.pop_all()
         except UNREACHABLE as error:
             raise StoreUnavailable(f"cannot connect to the store: {error}") from error
         return inquiry

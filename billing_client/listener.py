@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from billing_client.pool import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, UNREACHABLE, connect
@@ -114,11 +115,10 @@ class Listener:
 
     async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
         connection = await connect(self._dsn, name=self._name, timeout_seconds=self._timeout_seconds)
-        try:
+        with ExitStack() as undo:
+            undo.callback(connection.terminate)
             await connection.add_listener(CHANNEL, self._heard)
-        except BaseException:
-            connection.terminate()
-            raise
+            undo.pop_all()
         return connection
 
     def _heard(self, _connection: object, _pid: int, _channel: str, payload: Any) -> None:

@@ -19,7 +19,8 @@ import asyncio
 import random
 import socket
 from collections import deque
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -111,7 +112,7 @@ class Link:
         self.connection = connection
         self.used_at = 0.0
         """When it was last given out."""
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[list[asyncpg.Record]] | None = None
         """What runs on it."""
         self._prepared: dict[str, PreparedStatement[asyncpg.Record]] = {}
 
@@ -201,33 +202,36 @@ class Pool:
         loop = asyncio.get_running_loop()
         link.used_at = loop.time()
         answer: asyncio.Future[list[asyncpg.Record]] = loop.create_future()
-        link.task = loop.create_task(self._run(link, sql, args, answer))
+        self._start(link, sql, args, answer)
         timer = loop.call_later(self._timeout_seconds, self._too_late, link, answer)
         try:
             return await answer
         finally:
             timer.cancel()
 
-    async def _run(
-        self, link: Link, sql: str, args: Sequence[Any], answer: asyncio.Future[list[asyncpg.Record]]
+    def _start(self, link: Link, sql: str, args: Sequence[Any], answer: asyncio.Future[list[asyncpg.Record]]) -> None:
+        fetching = link.fetch(sql, args, NO_TIMEOUT)  # our own timer does, which costs half of asyncpg's
+        link.task = asyncio.get_running_loop().create_task(fetching)
+        link.task.add_done_callback(partial(self._ended, link, answer))
+
+    def _ended(
+        self, link: Link, answer: asyncio.Future[list[asyncpg.Record]], task: asyncio.Task[list[asyncpg.Record]]
     ) -> None:
-        """A statement to its end, and what becomes of the link then: only one that is of no use any more is closed."""
-        try:
-            rows = await link.fetch(sql, args, NO_TIMEOUT)  # our own timer does, which costs half of asyncpg's
-        except BaseException as error:
-            if isinstance(error, asyncpg.PostgresError) and not isinstance(error, LOST):
-                self._release(link)
-            else:
-                self._discard(link)
-            if not isinstance(error, Exception):
-                answer.cancel()
-                raise
-            if not answer.done():
-                answer.set_exception(error)
-        else:
+        """What becomes of the link and of who asked: only a link that is of no use any more is closed."""
+        error = None if task.cancelled() else task.exception()
+        is_sound = error is None or (isinstance(error, asyncpg.PostgresError) and not isinstance(error, LOST))
+        if is_sound and not task.cancelled():
             self._release(link)
-            if not answer.done():
-                answer.set_result(rows)
+        else:
+            self._discard(link)
+        if answer.done():
+            return
+        if task.cancelled():
+            answer.cancel()
+        elif error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(task.result())
 
     def _too_late(self, link: Link, answer: asyncio.Future[list[asyncpg.Record]]) -> None:
         if answer.done():
@@ -239,7 +243,7 @@ class Pool:
             self._note_down()
             self._mend_soon()
 
-    def _too_silent(self, link: Link, task: asyncio.Task[None] | None) -> None:
+    def _too_silent(self, link: Link, task: asyncio.Task[list[asyncpg.Record]] | None) -> None:
         if link in self._late and link.task is task:
             self._discard(link)
 
@@ -247,19 +251,18 @@ class Pool:
     async def transaction(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
         """A connection in a read-only transaction that sees one state of the store, for long reads."""
         link = self._pop_idle() or await self._wait()
-        try:
-            async with link.connection.transaction(isolation="repeatable_read", readonly=True):
-                yield link.connection
-        except asyncpg.QueryCanceledError as error:
-            self._release(link)  # rolled back
-            raise StoreUnavailable("the store does not answer in time") from error
-        except (*LOST, TimeoutError) as error:
-            self._discard(link)
-            raise StoreUnavailable(f"the store was lost: {error}") from error
-        except BaseException:
-            self._discard(link)
-            raise
-        else:
+        with ExitStack() as undo:
+            undo.callback(self._discard, link)
+            try:
+                async with link.connection.transaction(isolation="repeatable_read", readonly=True):
+                    yield link.connection
+            except asyncpg.QueryCanceledError as error:  # rolled back
+                undo.pop_all()
+                self._release(link)
+                raise StoreUnavailable("the store does not answer in time") from error
+            except (*LOST, TimeoutError) as error:
+                raise StoreUnavailable(f"the store was lost: {error}") from error
+            undo.pop_all()
             self._release(link)
 
     async def _wait(self) -> Link:
@@ -355,19 +358,18 @@ class Pool:
             link.used_at = loop.time()
             answer: asyncio.Future[list[asyncpg.Record]] = loop.create_future()
             answer.add_done_callback(_nobody_asked)
-            link.task = loop.create_task(self._run(link, "SELECT 1", (), answer))
+            self._start(link, "SELECT 1", (), answer)
             loop.call_later(self._timeout_seconds, self._too_late, link, answer)
 
     async def _connect(self) -> Link:
         connection = await connect(self._dsn, name=self._name, timeout_seconds=self._timeout_seconds)
         link = Link(connection)
-        try:
+        with ExitStack() as undo:
+            undo.callback(connection.terminate)
             await link.prepare(self._prepare)
             # asyncpg ends a prepare by Flush, not Sync: the server's statement_timeout would run on while we idle.
             await connection.execute("SELECT 1")
-        except BaseException:
-            connection.terminate()
-            raise
+            undo.pop_all()
         link.used_at = asyncio.get_running_loop().time()
         self._links.add(link)
         return link

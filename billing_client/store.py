@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -113,11 +114,10 @@ class Store:
             passwords=passwords or Passwords(),
         )
         await store._pool.open()
-        try:
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(store._pool.close)
             await store._begin_life()
-        except BaseException:
-            await store._pool.close()
-            raise
+            undo.pop_all()
         return store
 
     @property
@@ -395,11 +395,14 @@ class Store:
         batch, self._answered = self._answered, {}
         if not batch:
             return
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._wait_on, batch)
             await self._pool.fetch(statements.CALLS_ANSWERED, list(batch), list(batch.values()))
-        except BaseException:
-            self._answered = batch | self._answered
-            raise
+            undo.pop_all()
+
+    def _wait_on(self, batch: dict[str, datetime]) -> None:
+        """Answers that were not written are written with the next ones."""
+        self._answered = batch | self._answered
 
 
 async def _load_tariff(connection: asyncpg.Connection[Any], tariff_id: int, table: TariffTable) -> None:

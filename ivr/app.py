@@ -122,11 +122,10 @@ class IvrProcess:
 
     async def start(self) -> None:
         """Bind and begin to serve; raises OSError, and then holds nothing."""
-        try:
+        async with contextlib.AsyncExitStack() as undo:
+            undo.push_async_callback(self.close)
             await self._start()
-        except BaseException:
-            await self.close()
-            raise
+            undo.pop_all()
 
     async def _start(self) -> None:
         settings = self.settings

@@ -79,16 +79,19 @@ async def _send(
     queue: StoreReceipts, gateway: SmsGateway, receipt: Receipt, language: str, clock: Callable[[], datetime]
 ) -> None:
     facts = {"account": receipt.account, "attempts": receipt.attempts}
-    try:
-        async with asyncio.timeout(SEND_SECONDS):
-            await gateway.send(receipt.recipients[0], short_text(receipt, language), receipt.key)
-    except (SmsUnavailable, TimeoutError) as error:
+    (error,) = await asyncio.gather(_tried(gateway, receipt, language), return_exceptions=True)
+    if isinstance(error, SmsUnavailable | TimeoutError):
         at = clock() + min(FIRST_PAUSE * 2 ** min(receipt.attempts - 1, 16), LONGEST_PAUSE)
         if at - receipt.queued_at <= GIVE_UP_AFTER:
             log.info("a short message is tried again", extra={**facts, "reason": str(error)})
             await queue.email_again(receipt, receipt.recipients, at)
             return
         log.error("a short message is given up after a day", extra={**facts, "reason": str(error)})
-    except Exception:
-        log.exception("a short message is given up", extra=facts)
+    elif error is not None:
+        log.error("a short message is given up", exc_info=error, extra=facts)
     await queue.email_accepted(receipt)
+
+
+async def _tried(gateway: SmsGateway, receipt: Receipt, language: str) -> None:
+    async with asyncio.timeout(SEND_SECONDS):
+        await gateway.send(receipt.recipients[0], short_text(receipt, language), receipt.key)

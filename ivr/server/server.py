@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -172,11 +173,11 @@ class IvrServer:
     def _leg(self, invite: IncomingInvite, chain: Chain) -> IncomingLeg:
         offer = invite.request.sdp
         media: MediaSession = self._house.engine.open(family=4 if offer is None else family_of(offer))
-        try:
-            return IncomingLeg(self._house, media, invite, chain)
-        except BaseException:  # whatever a description contains, the ports go back
-            media.close()
-            raise
+        with ExitStack() as undo:
+            undo.callback(media.close)  # whatever a description contains, the ports go back
+            leg = IncomingLeg(self._house, media, invite, chain)
+            undo.pop_all()
+        return leg
 
     # applications ---------------------------------------------------------------------------------------------------
     def _start(self, leg: IncomingLeg, details: CallDetails) -> None:

@@ -8,7 +8,7 @@ have several, because a forked INVITE brings several early answers: the latest a
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from random import SystemRandom
 from typing import TYPE_CHECKING
@@ -205,9 +205,8 @@ class Relay:
     def _undone(self, call: Call) -> Iterator[None]:
         """What fails within leaves tags, streams and ports of the call as they were."""
         tags, streams, has_answer = [list(tags) for tags in call.tags], list(call.streams), call.has_answer
-        try:
-            yield
-        except Exception as error:
+
+        def restore() -> None:
             now = self._clock()
             for stream in call.active_streams:
                 if stream not in streams:
@@ -215,9 +214,14 @@ class Relay:
             call.tags[0][:], call.tags[1][:] = tags
             call.streams, call.has_answer = streams, has_answer
             self.totals.rejected += call.call_id not in self.calls
-            if isinstance(error, NoPortsError):
+
+        with ExitStack() as undo:
+            undo.callback(restore)
+            try:
+                yield
+            except NoPortsError as error:
                 raise RelayError(str(error)) from error
-            raise
+            undo.pop_all()
 
     def block(self, call_id: str, tag: str | None, *, sound: bool | None = None, keys: bool | None = None) -> None:
         """Keep the sound or the telephone events of the party of a tag (none: of both) from the other one, or no more.
