@@ -66,6 +66,14 @@ SELECT held, refusal
          AS e (call, slice, want, minimum, number),
        LATERAL extend_call(CASE WHEN balances >= 0 THEN call END, slice, want, minimum)
  ORDER BY number"""
+# Calls are locked in the order of their keys, as everything does that locks several.
+CALLS_MOVED = """
+  WITH held AS MATERIALIZED (
+       SELECT call_id FROM billing_activecall WHERE call_id = ANY ($1) ORDER BY call_id FOR UPDATE)
+UPDATE billing_activecall AS c SET started_at = m.started_at, answered_at = coalesce(m.answered_at, c.answered_at)
+  FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) AS m (call_id, started_at, answered_at)
+  JOIN held ON held.call_id = m.call_id
+ WHERE c.call_id = m.call_id"""
 CALLS_ANSWERED = "SELECT calls_answered($1, $2)"
 FINISH_CALL = "SELECT amount, billed_seconds, currency FROM finish_call($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 RECORD_CALL = (
@@ -93,10 +101,10 @@ MESSAGE_COUNTS = """
 SELECT c.name, c.new, c.old, c.new_urgent, c.old_urgent,
        ARRAY(SELECT o.name FROM billing_alias o WHERE o.account_id = n.account_id AND o.allow_authentication)::text[]
   FROM message_counts($1) c JOIN billing_alias n ON n.name = c.name"""
-HEARTBEAT = "SELECT FROM heartbeat($1)"
+HEARTBEAT = "SELECT clock_timestamp() AS at FROM heartbeat($1)"
 
 ANNOUNCE_CALLS = "SELECT pg_notify('softswitch_calls', message) FROM unnest($1::text[]) AS message"
-NODE_BEGIN = "INSERT INTO billing_node (name) VALUES ($1) RETURNING id"
+NODE_BEGIN = "INSERT INTO billing_node (name) VALUES ($1) RETURNING id, clock_timestamp() AS at"
 DECLARE_DEAD = "SELECT declare_dead($1, $2)"
 ORPHANS = "SELECT call_id FROM orphans($1) AS call_id"
 SETTLE_ORPHAN = "SELECT settle_orphan($1) AS settled"

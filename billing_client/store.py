@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from billing_client import rows, statements
+from billing_client.clock import StoreClock
 from billing_client.gathering import Gathering
 from billing_client.lamps import LampCursor, lamps
 from billing_client.listener import Listener
@@ -82,6 +84,7 @@ class Store:
         )
         self._life = 0
         self._lives_lost = 0
+        self.clock = StoreClock()
         self._birth = asyncio.Lock()
         self._starts = Gathering(self._start_calls, transactions=max(1, connections // 2))
         self._slices = Gathering(self._extend_calls, transactions=max(1, connections // 4))
@@ -143,7 +146,10 @@ class Store:
         async with self._birth:
             if self._life != dead:
                 return
-            self._life = (await self._pool.fetch(statements.NODE_BEGIN, self._node))[0]["id"]
+            asked_at = time.monotonic()
+            row = (await self._pool.fetch(statements.NODE_BEGIN, self._node))[0]
+            self._life = row["id"]
+            self.clock.heard(row["at"], asked_at)
             self._lives_lost += bool(dead)
 
     # Who is who
@@ -216,6 +222,15 @@ class Store:
         if self._answer_task is None or self._answer_task.done():
             self._answer_task = asyncio.get_running_loop().create_task(self._write_answers(), name="answered calls")
 
+    async def calls_moved(self, calls: Sequence[tuple[str, datetime, datetime | None]]) -> None:
+        """Calls (id, began at, answered at) that live on while the store's clock was set: when they began by the new
+        time, so that they are settled right if we die."""
+        for call_id, _, answered_at in calls:
+            if call_id in self._answered and answered_at is not None:
+                self._answered[call_id] = answered_at
+        if calls:
+            await self._pool.fetch(statements.CALLS_MOVED, *map(list, zip(*calls, strict=True)))
+
     async def finish_call(self, finish: CallFinish) -> Settlement:
         """Charge a call, free its locks and write its record, once; repeating gives the first result.
 
@@ -263,7 +278,10 @@ class Store:
         another life began.
         """
         life = self._life
-        if not await self._pool.fetch(statements.HEARTBEAT, life):
+        asked_at = time.monotonic()
+        if found := await self._pool.fetch(statements.HEARTBEAT, life):
+            self.clock.heard(found[0]["at"], asked_at)
+        else:
             await self._begin_life(life)
         lost, self._lives_lost = self._lives_lost, 0
         return not lost

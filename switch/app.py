@@ -10,7 +10,6 @@ import logging
 import secrets
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from billing_client.rules.books import Rate
@@ -202,9 +201,7 @@ class Switch:
             on_invite=self.control.invited,
             on_request=lambda arrived: self.requests.handle(arrived),
         )
-        self.recorder = recorder = Recorder(
-            settings.trace, self.store, clock=time.monotonic, utc=lambda: datetime.now(UTC)
-        )
+        self.recorder = recorder = Recorder(settings.trace, self.store, clock=time.monotonic, utc=self.store.clock.utc)
         self.transport = Transport(
             settings.listen,
             advertise=settings.advertise,
@@ -227,6 +224,9 @@ class Switch:
             self.store,
             self.transport,
             node=settings.node,
+            clock=self.store.clock.steady,
+            ahead=self.store.clock.ahead,
+            is_doubtful=self.store.clock.is_doubtful,
             on_source=self._reloaded,
             destinations=lambda: self.core.destinations,
         )
@@ -239,7 +239,7 @@ class Switch:
             PhoneSources(self.flood, self.location),
         )
         self.guesses = Guesses(is_registered=self.location.is_registered_from)
-        doorkeeper = Doorkeeper(digest, self.flood, self.guesses)
+        doorkeeper = Doorkeeper(digest, self.flood, self.guesses, clock=self.store.clock)
         subscribers = Subscribers(self.store, clock=time.monotonic)
         self.registrar = Registrar(subscribers, doorkeeper, self.location, settings.registration)
         self.memory = PartyMemory()
@@ -270,14 +270,21 @@ class Switch:
             settle=self.control.settle,
             caught_up=lambda: self.control.settlement.caught_up(),
             over=self.control.over,
-            utc=lambda: datetime.now(UTC),
+            utc=self.store.clock.utc,
             messages=Pace(lambda: self.settings.messages, time.monotonic),
             forwards=forwards,
         )
         self.control.services = self.services
         self.lamp = Lamp(self.services, self.store)
         self.registrar.on_registered = self.lamp.registered
+        self.store.clock.on_step.append(self._clock_set)
         self.requests = Requests(self.services, self.registrar, self.lamp)
+
+    def _clock_set(self, seconds: float) -> None:
+        """Somebody has set the clock of the store: what it keeps by that clock is put right."""
+        self.control.clock_set(seconds)
+        self.location.clock_set(seconds)
+        self.lamp.clock_set()
 
     def _reloaded(self, host: str, seconds: float) -> None:
         """A phone was registered from there in an earlier life."""

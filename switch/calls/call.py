@@ -146,6 +146,13 @@ class Call:
         """The funds that the call holds."""
         return self.payment.credit
 
+    def clock_set(self, seconds: float) -> tuple[str, datetime, datetime | None] | None:
+        """The clock of all records was set; returns what the store is to know of it, if it has the call."""
+        self.started_at += timedelta(seconds=seconds)
+        if self.answered_at is not None:
+            self.answered_at += timedelta(seconds=seconds)
+        return (self.call_id, self.started_at, self.answered_at) if self.payment.is_registered else None
+
     def utc(self) -> datetime:
         """Now, by this call's own clock: the wall's when it began, and monotonic since.
 

@@ -14,6 +14,9 @@ from switch.sip.message.errors import ParseError
 from switch.sip.message.validate import stateless_tag
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
     from billing_client.types import EndedBy
     from switch.calls.services import Services
     from switch.money.settlement import Settlement
@@ -129,6 +132,17 @@ class CallControl:
                 await asyncio.sleep(min(seconds, _RETRY_SECONDS))
             else:
                 await asyncio.sleep(seconds)
+
+    def clock_set(self, seconds: float) -> None:
+        """The store's clock was set: calls that run began so much earlier or later by it."""
+        moved = [moment for call in self.calls.values() if (moment := call.clock_set(seconds)) is not None]
+        self.services.core.keep(asyncio.create_task(self._move(moved)))
+
+    async def _move(self, calls: Sequence[tuple[str, datetime, datetime | None]]) -> None:
+        try:
+            await self.services.store.calls_moved(calls)
+        except StoreError as error:
+            log.warning("calls stay where they were by the old clock", extra={"reason": str(error)})
 
     async def _end_lost(self) -> None:
         """End the calls that another switch has settled: nobody pays for them any more."""

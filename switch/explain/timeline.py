@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import time
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from switch.registrar.bindings import would_ring
+from switch.registrar.entries import would_ring
 from switch.routing.answering import Course, Deposit, ForwardTo, Happened, RingPhones
 from switch.routing.forward import Forwarding, keeps_messages, shown
 
@@ -73,7 +72,7 @@ class Timeline:
         )
 
     def _phones(self, step: RingPhones) -> bool:
-        targets = would_ring(self._bindings, time.time())
+        targets = would_ring(self._bindings)
         for target in targets:
             remote = target.flow.remote
             self._trace.add(

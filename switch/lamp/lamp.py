@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 from billing_client.types import StoreError
@@ -71,7 +70,7 @@ class Lamp:
         self._news = News(mailboxes, self._tell, clock=core.now)
         self._named_at = core.now() + services.settings.registration.max_expires
         """From then on every phone that is registered has told its name to this life, an alias or not."""
-        self._records = Records(services.store, clock=time.time, now=core.now)
+        self._records = Records(services.store, clock=services.store.clock, now=core.now)
         self._unsolicited = Unsolicited(core, self._missed.add)
         self._notifier = Notifier(
             core.agent.layer,
@@ -137,6 +136,11 @@ class Lamp:
             }
             for subscription in self._subscriptions.values()
         ]
+
+    def clock_set(self) -> None:
+        """The store's clock was set: subscriptions end there when they end here."""
+        for subscription in self._subscriptions.values():
+            self._records.write(subscription)
 
     # SUBSCRIBE --------------------------------------------------------------------------------------------------
     def handle(self, arrived: Arrived) -> None:

@@ -15,7 +15,7 @@ from switch.sip.message_summary import CONTENT_TYPE, PACKAGE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from switch.registrar.bindings import Target
+    from switch.registrar.entries import Target
     from switch.sip.element.core import Core
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import Response

@@ -13,15 +13,13 @@ import asyncio
 import itertools
 import logging
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from billing_client.types import BindingRow, StoreError, StoreUnavailable
+from switch.registrar.entries import Entry, entry_of, hop_of, parse_socket, row_of, source_of, targets_of
 from switch.registrar.keep_alive import EXPIRY_SPAN_SECONDS, Expiries, PingRing
 from switch.sip.binding_rules import Binding, Registration, binding_refusal
-from switch.sip.destination import Destinations, is_literal
-from switch.sip.message.address import NameAddr
+from switch.sip.destination import Destinations
 from switch.sip.message.errors import ParseError
 from switch.sip.message.flow import Flow, Hop
 from switch.sip.message.uri import Uri
@@ -30,9 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from billing_client.store import Store
+    from switch.registrar.entries import Target
     from switch.sip.transport import Transport
 
-__all__ = ["Location", "Target", "would_ring"]
+__all__ = ["Location"]
 
 log = logging.getLogger(__name__)
 
@@ -43,33 +42,10 @@ _MAX_UNWRITTEN_REMOVALS: Final = 200_000
 """Beyond this, while the store is away, a removal is left to the expiry of its row."""
 _SETTLED_SECONDS: Final = 10.0
 """After so long a binding of ours that the store does not have was removed there."""
+_RESTATED_AT_A_TIME: Final = 2000
+"""Written at most five times a second: a third of one connection, and registrations go in between."""
 _TICK_SECONDS: Final = 0.25
 _PING: Final = b"\r\n\r\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where to send a request for an account."""
-
-    uri: str
-    """The Request-URI: the contact as it was registered."""
-    flow: Flow
-    routes: tuple[str, ...]
-    """Route values: the Path of the registration (RFC 3327)."""
-    natted: bool
-    q: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A binding as this node knows it."""
-
-    binding: Binding
-    flow: Flow | None
-    """What its REGISTER came on; None when that was another node, or this one in an earlier life."""
-    node: str
-    socket: str
-    known_at: float
 
 
 def _ignore_source(_host: str, _seconds: float) -> None:
@@ -79,7 +55,9 @@ def _ignore_source(_host: str, _seconds: float) -> None:
 class Location:
     """The location service of one node.
 
-    `clock` is Unix time. `on_source` is told, at the start, of hosts with reloaded bindings and how long those last.
+    `clock` is Unix time that nobody sets; the store's, which its rows end by, is `ahead` of it by so many seconds,
+    and `is_doubtful` where it may have been set just now.
+    `on_source` is told, at the start, of hosts with reloaded bindings and how long those last.
     `destinations` gives who is where: a binding is asked about at each look-up too, whoever wrote its row, and whatever
     has become of the address since.
     """
@@ -91,6 +69,8 @@ class Location:
         *,
         node: str,
         clock: Callable[[], float] = time.time,
+        ahead: Callable[[], float] = lambda: 0.0,
+        is_doubtful: Callable[[], bool] = lambda: False,
         on_source: Callable[[str, float], None] = _ignore_source,
         destinations: Callable[[], Destinations] = Destinations,
     ) -> None:
@@ -98,9 +78,13 @@ class Location:
         self._transport = transport
         self._node = node
         self._clock = clock
+        self._ahead = ahead
+        self._is_doubtful = is_doubtful
+        self._restating = 0
+        """Since so many steps of the store's clock its rows are not put right yet."""
         self._on_source = on_source
         self._destinations = destinations
-        self._entries: dict[str, tuple[_Entry, ...]] = {}
+        self._entries: dict[str, tuple[Entry, ...]] = {}
         self._count = 0
         self._unwritten: dict[tuple[str, str], None] = {}
         """(aor, key) of what the store does not have yet, oldest first: entries to write, others to remove."""
@@ -140,6 +124,10 @@ class Location:
         """The addresses of record that have bindings here."""
         return list(self._entries)
 
+    def now(self) -> float:
+        """Unix time that nobody sets: bindings end by it."""
+        return self._clock()
+
     def __len__(self) -> int:
         """Bindings held in memory."""
         return self._count
@@ -169,7 +157,7 @@ class Location:
         now = self._clock()
         return any(
             entry.binding.expires_at > now
-            and (entry.flow.remote[0] if entry.flow is not None else _source(entry.binding)) == host
+            and (entry.flow.remote[0] if entry.flow is not None else source_of(entry.binding)) == host
             for entry in self._entries.get(aor, ())
         )
 
@@ -188,7 +176,7 @@ class Location:
             return
         now = self._clock()
         socket = f"{flow.transport}:{flow.local[0]}:{flow.local[1]}"
-        upserts = {b.key: _Entry(b, flow, self._node, socket, now) for b in registration.upserts}
+        upserts = {b.key: Entry(b, flow, self._node, socket, now) for b in registration.upserts}
         changed = upserts.keys() | set(registration.removals)
         kept = [entry for entry in self._entries.get(aor, ()) if entry.binding.key not in changed]
         self._set(aor, [*kept, *upserts.values()])
@@ -206,47 +194,50 @@ class Location:
 
         `rows` is what the store holds of it at this moment.
         """
-        return _targets(self._merged(aor, rows), self._flow_to)
+        return targets_of(self._merged(aor, rows), self._flow_to)
 
     def own_targets(self, aor: str) -> list[Target]:
         """Where the phones are that registered at this node, as far as it knows."""
         now = self._clock()
         own = [e for e in self._entries.get(aor, ()) if e.node == self._node and e.binding.expires_at > now]
-        return _targets(own, self._flow_to)
+        return targets_of(own, self._flow_to)
 
-    def _merged(self, aor: str, rows: Iterable[BindingRow]) -> list[_Entry]:
+    def _merged(self, aor: str, rows: Iterable[BindingRow]) -> list[Entry]:
         """The store's rows, corrected by what this node knows better."""
-        now = self._clock()
+        now, ahead = self._clock(), self._ahead()
         own = {
             entry.binding.key: entry
             for entry in self._entries.get(aor, ())
             if entry.node == self._node and entry.binding.expires_at > now
         }
-        merged: list[_Entry] = []
+        merged: list[Entry] = []
         for row in rows:
-            expires_at = row.expires_at.timestamp()
+            expires_at = row.expires_at.timestamp() - ahead
             if expires_at <= now:
                 continue
             entry = own.pop(row.key, None)
             if entry is None:
                 if not self._is_unwritten(aor, row.key):  # else it was removed here
-                    merged.append(_entry(row, now))
+                    merged.append(entry_of(row, now, ahead))
             elif row.node == self._node or expires_at <= entry.binding.expires_at or self._is_unwritten(aor, row.key):
                 merged.append(entry)
             else:
-                merged.append(_entry(row, now))  # the phone has moved to another node
-        # what the store lacks is too new for it, or was removed elsewhere
+                merged.append(entry_of(row, now, ahead))  # the phone has moved to another node
+        # what the store lacks is too new for it, has ended there by a clock that was set, or was removed elsewhere
         merged += [
             entry
             for key, entry in own.items()
-            if now - entry.known_at < _SETTLED_SECONDS or self._is_unwritten(aor, key)
+            if now - entry.known_at < _SETTLED_SECONDS
+            or self._restating
+            or self._is_unwritten(aor, key)
+            or self._is_doubtful()
         ]
         return merged
 
     def _is_unwritten(self, aor: str, key: str) -> bool:
         return (aor, key) in self._unwritten or (aor, key) in self._writing
 
-    def _flow_to(self, entry: _Entry) -> Flow | None:
+    def _flow_to(self, entry: Entry) -> Flow | None:
         """The way to a binding; None when there is none any more, another node has it, or it may not be taken."""
         flow = self._way(entry)
         if flow is None:
@@ -257,11 +248,11 @@ class Location:
             return None
         return flow
 
-    def _way(self, entry: _Entry) -> Flow | None:
+    def _way(self, entry: Entry) -> Flow | None:
         binding, flow, transport = entry.binding, entry.flow, self._transport
         try:
             if binding.received is None:
-                hop = _hop(binding)
+                hop = hop_of(binding)
                 if hop is None:
                     return None
                 if (
@@ -277,12 +268,12 @@ class Location:
         except (LookupError, ParseError, ValueError):
             return None
 
-    def _flow_back(self, entry: _Entry, received: str) -> Flow | None:
+    def _flow_back(self, entry: Entry, received: str) -> Flow | None:
         """The way to where a REGISTER came from that this process did not see, or whose connection is gone."""
-        kind, host, port = _parse_socket(received)
+        kind, host, port = parse_socket(received)
         if kind == "udp":
             # through a NAT only from the socket that it knows
-            flow = Flow("udp", _parse_socket(entry.socket)[1:], (host, port))
+            flow = Flow("udp", parse_socket(entry.socket)[1:], (host, port))
             return flow if self._transport.is_open(flow) else self._transport.flow_to(Hop("udp", host, port))
         uri = Uri.parse(entry.binding.contact)
         if uri.address.lower() != host or uri.scheme == "sips":
@@ -290,7 +281,7 @@ class Location:
         return self._transport.flow_to(Hop(uri.transport or "tcp", host, uri.port or 5060))
 
     # memory -----------------------------------------------------------------------------------------------------
-    def _set(self, aor: str, entries: Sequence[_Entry]) -> None:
+    def _set(self, aor: str, entries: Sequence[Entry]) -> None:
         before = self._entries.get(aor, ())
         known = {entry.binding.key for entry in before}
         self._count += len(entries) - len(before)
@@ -303,16 +294,16 @@ class Location:
                 self._expiries.add(aor, entry.binding.expires_at)
 
     def _reload(self, row: BindingRow) -> None:
-        now = self._clock()
+        now, ahead = self._clock(), self._ahead()
         known = self._entries.get(row.aor, ())
-        if row.expires_at.timestamp() <= now or any(entry.binding.key == row.key for entry in known):
+        if row.expires_at.timestamp() - ahead <= now or any(entry.binding.key == row.key for entry in known):
             return  # a phone that came while we read is newer
-        entry = _entry(row, now)
+        entry = entry_of(row, now, ahead)
         self._set(row.aor, [*known, entry])
         self._keep_open(entry)
-        self._on_source(_source(entry.binding), entry.binding.expires_at - now)
+        self._on_source(source_of(entry.binding), entry.binding.expires_at - now)
 
-    def _keep_open(self, entry: _Entry) -> None:
+    def _keep_open(self, entry: Entry) -> None:
         received = entry.binding.received
         if received is not None and received.startswith("udp:"):
             flow = entry.flow or self._flow_to(entry)
@@ -344,6 +335,48 @@ class Location:
                 self._forget_expired(now)
                 forget_at = now + EXPIRY_SPAN_SECONDS
             await asyncio.sleep(_TICK_SECONDS)
+
+    # the store's clock ------------------------------------------------------------------------------------------
+    def clock_set(self, seconds: float) -> None:
+        """The store's clock was set forward, or back: its rows end too early now, or too late."""
+        self._restating += 1
+        self._tasks.append(asyncio.create_task(self._restate(seconds), name="bindings by the new clock"))
+
+    async def _restate(self, seconds: float) -> None:
+        """Write all rows of ours anew, and take out those that have come back to life; until then we know better."""
+        try:
+            names = self.names()
+            for first in range(0, len(names), _RESTATED_AT_A_TIME):
+                for aor in names[first : first + _RESTATED_AT_A_TIME]:
+                    for entry in self._entries.get(aor, ()):
+                        if entry.node == self._node:
+                            self._unwritten[aor, entry.binding.key] = None
+                self._changed.set()
+                await self._all_written()
+        finally:
+            self._restating -= 1
+        if seconds < 0:
+            await self._remove_revived()
+
+    async def _all_written(self) -> None:
+        while self.unwritten:  # noqa: ASYNC110 (nothing announces it)
+            await asyncio.sleep(_WRITE_SECONDS)
+
+    async def _remove_revived(self) -> None:
+        after = ("", "")
+        while True:
+            try:
+                rows = await self._store.node_bindings(self._node, after=after, limit=_ROWS_AT_A_TIME)
+            except StoreUnavailable:
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            for row in rows:
+                if all(entry.binding.key != row.key for entry in self._entries.get(row.aor, ())):
+                    self._unwritten[row.aor, row.key] = None
+            self._changed.set()
+            if len(rows) < _ROWS_AT_A_TIME:
+                return
+            after = (rows[-1].aor, rows[-1].key)
 
     # writing ----------------------------------------------------------------------------------------------------
     async def _write(self) -> None:
@@ -382,102 +415,5 @@ class Location:
             if entry is None:
                 removals.append((aor, key))
             elif entry.node == self._node:
-                upserts.append(_row(aor, entry))
+                upserts.append(row_of(aor, entry, self._ahead()))
         await self._store.write_bindings(upserts, removals)
-
-
-def would_ring(rows: Iterable[BindingRow], now: float) -> list[Target]:
-    """What `Location.lookup` finds where nothing is newer than the store's rows and every flow is open."""
-
-    def flow_to(entry: _Entry) -> Flow | None:
-        try:
-            hop = _hop(entry.binding)
-            return None if hop is None else Flow(hop.transport, _parse_socket(entry.socket)[1:], (hop.host, hop.port))
-        except (ParseError, ValueError):
-            return None
-
-    return _targets([_entry(row, now) for row in rows if row.expires_at.timestamp() > now], flow_to)
-
-
-def _targets(entries: Iterable[_Entry], flow_to: Callable[[_Entry], Flow | None]) -> list[Target]:
-    """Where to ring, best q first."""
-    targets: dict[tuple[str, Flow], Target] = {}
-    instances: set[str] = set()
-    for entry in sorted(entries, key=lambda entry: (-entry.binding.q, -entry.binding.expires_at)):
-        binding = entry.binding
-        if binding.reg_id is not None and binding.instance in instances:
-            continue  # RFC 5626 5.3: one flow of a phone at a time
-        flow = flow_to(entry)
-        if flow is None:
-            continue
-        if binding.reg_id is not None and binding.instance is not None:
-            instances.add(binding.instance)
-        target = Target(
-            binding.contact, flow, tuple(map(_bracketed, binding.path)), binding.received is not None, binding.q
-        )
-        targets.setdefault((binding.contact, flow), target)
-    return list(targets.values())
-
-
-def _hop(binding: Binding) -> Hop | None:
-    """Where requests for a binding go by what it registered; None where only a proxy or TLS could tell or take them."""
-    if binding.received is not None:
-        return Hop(*_parse_socket(binding.received))
-    uri = NameAddr.parse(_bracketed(binding.path[0])).uri if binding.path else Uri.parse(binding.contact)
-    host = uri.address
-    if uri.scheme == "sips" or not is_literal(host) or "maddr" in uri.params:
-        return None
-    return Hop(uri.transport or "udp", host, uri.port or 5060)
-
-
-def _source(binding: Binding) -> str:
-    """The address that a phone is registered from, without port."""
-    return _parse_socket(binding.received)[1] if binding.received else Uri.parse(binding.contact).address
-
-
-def _bracketed(path: str) -> str:
-    return path if "<" in path else f"<{path}>"
-
-
-def _parse_socket(text: str) -> tuple[str, str, int]:
-    """Read `transport:host:port`; raises ValueError."""
-    kind, _, address = text.partition(":")
-    host, _, port = address.rpartition(":")
-    return kind, host, int(port)
-
-
-def _entry(row: BindingRow, now: float) -> _Entry:
-    binding = Binding(
-        key=row.key,
-        contact=row.contact,
-        received=row.received,
-        path=row.path,
-        expires_at=row.expires_at.timestamp(),
-        q=row.q,
-        call_id=row.call_id,
-        cseq=row.cseq,
-        instance=row.instance,
-        reg_id=row.reg_id,
-        user_agent=row.user_agent,
-    )
-    return _Entry(binding, None, row.node, row.socket, now)
-
-
-def _row(aor: str, entry: _Entry) -> BindingRow:
-    binding = entry.binding
-    return BindingRow(
-        aor=aor,
-        key=binding.key,
-        contact=binding.contact,
-        received=binding.received,
-        path=binding.path,
-        expires_at=datetime.fromtimestamp(binding.expires_at, UTC),
-        q=binding.q,
-        call_id=binding.call_id,
-        cseq=binding.cseq,
-        instance=binding.instance,
-        reg_id=binding.reg_id,
-        user_agent=binding.user_agent,
-        node=entry.node,
-        socket=entry.socket,
-    )

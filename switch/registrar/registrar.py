@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -187,7 +186,9 @@ class Registrar:
             log.info("registration refused", extra={"account": subscriber.number, "reason": subscriber.usable})
             return request.response(403, to_tag=_tag())
         current = self._location.bindings(subscriber.name)
-        registration = register(request, flow, current, self.limits, time.time(), _tag(), self._location.destinations)
+        registration = register(
+            request, flow, current, self.limits, self._location.now(), _tag(), self._location.destinations
+        )
         if registration.refusal is not None:
             source, reason = flow.remote[0], registration.refusal
             log.warning(

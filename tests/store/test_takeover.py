@@ -233,3 +233,33 @@ async def test_a_start_that_comes_after_its_end_is_freed_and_charges_nothing(sil
 async def test_an_end_of_a_call_that_nobody_knows_is_refused(silent: CallDesk) -> None:
     with pytest.raises(StoreRefused, match="nobody"):
         await silent.finish("nobody", 0)
+
+
+async def test_a_switch_that_died_before_the_clock_was_set_back_is_taken_over_in_its_time(
+    silent: CallDesk, others: list[Store], tenant: Tenant
+) -> None:
+    """Case H4: its last word is of a time to come; it is not waited for until then."""
+    call, _ = await silent.start(tenant.debit, 5)
+    await tenant.sql.execute(AGE.format("heartbeat_at = now() + interval '1 hour'"), "silent")
+    await answered(silent, tenant, call, 20)
+    await tenant.sql.execute(AGE.format("steady_at = now() + interval '1 hour'"), "sw0")
+    assert await others[0].adopt_orphans(SILENCE) == 0  # it has not been heard since then itself
+    assert await others[1].adopt_orphans(SILENCE) == 1
+    [record] = await tenant.sql.fetch("SELECT billed_seconds, ended_by FROM billing_xdr")
+    assert tuple(record) == (20, "orphan")
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+async def test_no_switch_is_taken_for_dead_because_the_clock_was_set(
+    dsn: str, others: list[Store], tenant: Tenant, hours: int
+) -> None:
+    """Case H4: after a step all last words are old, or of a time to come; whoever speaks on lives."""
+    await tenant.sql.execute(
+        "UPDATE billing_node SET heartbeat_at = heartbeat_at - $1::interval, steady_at = steady_at - $1::interval",
+        timedelta(hours=hours),
+    )
+    for _ in range(2):
+        assert await others[0].heartbeat()
+        assert await others[0].adopt_orphans(SILENCE) == 0
+    assert [await store.heartbeat() for store in others] == [True] * 3
+    assert await tenant.sql.fetchval("SELECT count(*) FROM billing_node WHERE ended_at IS NOT NULL") == 0

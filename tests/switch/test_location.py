@@ -404,3 +404,48 @@ async def test_pings_are_sent_and_end_with_the_registration(site: Site) -> None:
             await asyncio.sleep(0)
         assert len(site.transport.sent) == sent
         assert not site.location._pings._slot_of
+
+
+# the store's clock ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("seconds", [3600.0, -3600.0])
+async def test_bindings_last_as_long_as_they_would_have_when_the_stores_clock_is_set(
+    site: Site, seconds: float
+) -> None:
+    """Case H4: in memory nothing moves; rows of the store are read and written by its own clock."""
+    ahead = 0.0
+    location = Location(
+        cast("Store", site.store),
+        cast("Transport", site.transport),
+        node="sw1",
+        clock=site.clock,
+        ahead=lambda: ahead,
+        destinations=lambda: site.destinations,
+    )
+    site.location = location
+    async with running(location):
+        for number in range(1200):
+            site.register(site.binding(), aor=str(number))
+        await until(lambda: location.unwritten == 0)
+        ahead = seconds
+        location.clock_set(seconds)
+        site.clock.now += 11  # the store has none of them any more, or keeps all too long
+        assert location.lookup("7", [])
+        await until(lambda: location.unwritten == 0 and sum(count for count, _ in site.store.batches) >= 2400)
+        assert {row.expires_at.timestamp() for row in site.store.rows.values()} == {NOW + 300 + seconds}
+        assert location.lookup("7", site.store.of("7"))
+        site.clock.now += 290
+        assert not location.lookup("7", site.store.of("7"))
+        site.clock.now += 20  # they are forgotten a span later
+        await until(lambda: len(location) == 0)
+
+
+async def test_a_binding_that_was_removed_elsewhere_stays_removed_once_the_rows_are_right(site: Site) -> None:
+    """Case H4: what the store lacks is believed again after the step."""
+    async with running(site.location) as location:
+        site.register(site.binding())
+        await until(lambda: location.unwritten == 0)
+        location.clock_set(3600.0)
+        site.clock.now += 11
+        assert location.lookup("101", [])
+        await until(lambda: location._restating == 0 and location.unwritten == 0)
+        assert not location.lookup("101", [])

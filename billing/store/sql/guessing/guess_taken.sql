@@ -18,7 +18,7 @@ BEGIN
     IF slot = ANY (known.slots) THEN
         RETURN 'taken';
     END IF;
-    IF known.locked_until > now() THEN
+    IF is_locked(known.at, known.locked_until) THEN
         RETURN CASE WHEN cardinality(known.slots) > 0 AND known.at > now() - interval '10 seconds'
                     THEN 'busy' ELSE 'locked' END;
     END IF;
