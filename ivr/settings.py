@@ -12,7 +12,7 @@ from billing_client.vouchers.words import VoucherSettings
 from ivr.apps.voicemail.settings import VoicemailSettings
 from media.settings import EngineSettings
 from switch.access.occupancy import DEPOSIT, Limits
-from switch.settings import Listen
+from switch.sip.message.flow import Listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

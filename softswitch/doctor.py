@@ -33,6 +33,7 @@ from softswitch.settings import reachable_at, recordings, reserved_names, switch
 from softswitch.vouchers import keys_file
 from switch.relay.abilities import COMMANDS
 from switch.relay.ng import NgRelay
+from switch.sip.message.host import with_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,7 +154,7 @@ def relay_findings(configuration: Configuration) -> Iterator[Finding]:
 
 def _options(host: str, port: int) -> bytes:
     token = secrets.token_hex(8)
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    place = with_port(host, port)
     return (
         f"OPTIONS sip:{place} SIP/2.0\r\nVia: SIP/2.0/UDP {place};branch=z9hG4bK{token}\r\nMax-Forwards: 1\r\n"
         f"From: <sip:doctor@{place}>;tag={token}\r\nTo: <sip:{place}>\r\nCall-ID: {token}\r\nCSeq: 1 OPTIONS\r\n"

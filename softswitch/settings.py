@@ -25,7 +25,9 @@ from softswitch.vouchers import keys_file, voucher_settings
 from switch.access.occupancy import Limits
 from switch.explain.explain import Conditions
 from switch.routing.plan import Applications
-from switch.settings import FloodSettings, Listen, RelaySettings, SwitchSettings
+from switch.settings import FloodSettings, RelaySettings, SwitchSettings
+from switch.sip.message.flow import Listen
+from switch.sip.message.host import bracketed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -302,7 +304,7 @@ def _own_addresses(configuration: Configuration) -> Iterator[str]:
     advertised = [configuration.sip.advertise] if configuration.sip.advertise else []
     for address in dict.fromkeys([*advertised, *found]):
         if address not in configuration.domains:
-            yield f"[{address}]" if ":" in address else address
+            yield bracketed(address)
     if "127.0.0.1" in found and "localhost" not in configuration.domains:
         yield "localhost"
 

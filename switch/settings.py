@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from switch.sip.message.flow import Listen
+
 __all__ = [
     "CallSettings",
     "CreditSettings",
     "FloodLimits",
     "FloodSettings",
-    "Listen",
     "MessageSettings",
     "RegistrationSettings",
     "RelaySettings",
@@ -34,19 +35,6 @@ __all__ = [
 ]
 
 A_DAY: Final = 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class Listen:
-    """A local address: `transport` is "udp" or "tcp", `host` a literal IP address."""
-
-    transport: str
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.transport}:{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

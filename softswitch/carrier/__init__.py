@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from media.echo import open_echo
 from softswitch.carrier.description import describe
 from softswitch.carrier.plan import RING_AFTER_SECONDS, Behaviour, behaviour
-from switch.settings import Listen
 from switch.sip.element.core import Core
+from switch.sip.message.flow import Listen
+from switch.sip.message.host import bare
 from switch.sip.message.message import Request
 from switch.sip.session import Cancelled, Ended, Requested
 from switch.sip.transport import Transport
@@ -207,7 +208,7 @@ class CarrierCall:
 
     def _host(self) -> str:
         """The address that the caller reaches us at."""
-        return self._core.transport.sent_by(self._invite.flow).rpartition(":")[0].strip("[]")
+        return bare(self._core.transport.sent_by(self._invite.flow).rpartition(":")[0])
 
     def _after(self, seconds: float, action: Callable[[], None]) -> None:
         self._timers.append(asyncio.get_running_loop().call_later(seconds, action))

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from billing_client.rules.currencies import amount_text as amount
 from softswitch.settings import reachable_at
+from switch.sip.message.host import bare, with_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -127,8 +128,7 @@ class Welcome:
         addresses: dict[str, list[str]] = {}
         for endpoint in configuration.sip.listen:
             for address in self._addresses(endpoint.host):
-                shown = f"[{address}]" if ":" in address else address
-                addresses.setdefault(f"{shown}:{endpoint.port}", []).append(endpoint.transport.upper())
+                addresses.setdefault(with_port(address, endpoint.port), []).append(endpoint.transport.upper())
         for index, (address, transports) in enumerate(addresses.items()):
             label = "proxy" if index == 0 else ""
             yield label, f"{address}  ({' or '.join(dict.fromkeys(transports))}){_hint(address)}"
@@ -174,5 +174,5 @@ class Welcome:
 
 
 def _hint(address: str) -> str:
-    host = ipaddress.ip_address(address.rpartition(":")[0].strip("[]"))
+    host = ipaddress.ip_address(bare(address.rpartition(":")[0]))
     return "  from this machine" if host.is_loopback else ""

@@ -14,6 +14,7 @@ from billing.reader import did_you_mean
 from billing.values import amount, flag, whole_number
 from billing_client.rules.numbering import digits_of, read
 from softswitch.config.document import WrongValueError
+from switch.sip.message.host import bare, with_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,8 +64,7 @@ class Endpoint:
     port: int
 
     def __str__(self) -> str:
-        shown = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.transport}:{shown}:{self.port}"
+        return f"{self.transport}:{with_port(self.host, self.port)}"
 
 
 def text(value: str) -> str:
@@ -151,7 +151,7 @@ def choice(*known: str) -> Callable[[str], str]:
 def ip_address(value: str) -> str:
     """A literal IPv4 or IPv6 address."""
     try:
-        return str(ipaddress.ip_address(value.strip("[]")))
+        return str(ipaddress.ip_address(bare(value)))
     except ValueError:
         raise WrongValueError(f'"{value}" is no IP address') from None
 

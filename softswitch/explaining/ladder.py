@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from switch.sip.message.host import with_port
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -60,7 +62,7 @@ def legs(crossings: Sequence[Crossing]) -> Iterator[str]:
 def address(socket: tuple[str, int]) -> str:
     """host:port, as URIs write it."""
     host, port = socket
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return with_port(host, port)
 
 
 def summary(data: bytes) -> str:

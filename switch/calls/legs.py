@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from switch.calls.crossing import Side, beside_description, extensions, invitation_lines
 from switch.calls.hunt import Branch, Stage
 from switch.routing.carriers.gateways import GATEWAY_RESPONSE_SECONDS, GATEWAY_RING_SECONDS, MAX_ADDRESSES
-from switch.sip.destination import House
 from switch.sip.login import Login
 from switch.sip.message.address import NameAddr
 from switch.sip.message.body import DESCRIPTION, joined
@@ -16,6 +15,7 @@ from switch.sip.message.errors import LocalProtocolError
 from switch.sip.message.message import Request
 from switch.sip.message.uri import Uri
 from switch.sip.message.wire import MAX_MESSAGE_BYTES
+from switch.sip.ways import House
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from billing_client.types import BindingRow, Party
     from switch.calls.call import Call
     from switch.calls.services import Services
-    from switch.sip.destination import Permit
     from switch.sip.element.core import Core
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import HeaderLines
+    from switch.sip.ways import Permit
     from switch.trace.trace import Trace
 
 __all__ = [

@@ -14,6 +14,7 @@ from switch.routing.diversion import diverted, is_loop
 from switch.routing.forward import Forwarding, keeps_messages, shown
 from switch.routing.plan import CARD, Application, Refusal
 from switch.sip.message.flow import INNER_FLOW, Hop
+from switch.sip.message.host import bracketed
 from switch.sip.message.status import q850_cause
 from switch.sip.message.uri import Uri
 
@@ -161,7 +162,7 @@ def _application_stage(
         target = application.target if is_uri or plain_target else f"sip:{application.target}@{settings.domains[0]}"
         params["target"] = quote(target, safe="")
     params.update((name, quote(value, safe="")) for name, value in application.params)
-    uri = str(Uri("sip", application.name, f"[{host}]" if ":" in host else host, port, params))
+    uri = str(Uri("sip", application.name, bracketed(host), port, params))
     try:
         flow = call.services.core.transport.flow_to(Hop("udp", host, port))
     except LookupError:

@@ -33,6 +33,7 @@ from switch.routing.number import calling_number
 from switch.routing.plan import Applications, Caller, DialPlan, Plan, Refusal, called, nowhere, plan_call
 from switch.sip.message.errors import ParseError
 from switch.sip.message.flow import INNER_FLOW
+from switch.sip.message.host import bare
 from switch.sip.message.uri import Uri
 from switch.trace.trace import Trace
 
@@ -334,8 +335,8 @@ def _socket(source: str) -> tuple[str, int]:
     """`192.0.2.1`, `192.0.2.1:5060`, `2001:db8::1` or `[2001:db8::1]:5060`; port 0: any."""
     host, colon, port = source.rpartition(":")
     if colon and digits_of(port[:5]) == port and (":" not in host or host.startswith("[")):
-        return host.strip("[]"), int(port)
-    return source.strip("[]"), 0
+        return bare(host), int(port)
+    return bare(source), 0
 
 
 def _span(since: datetime, until: datetime | None) -> str:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Final
 
 from billing_client.subscriptions import SubscriptionRow
 from billing_client.types import StoreError, StoreUnavailable
-from switch.sip.destination import anywhere
 from switch.sip.dialog import Dialog
 from switch.sip.message.flow import Flow
+from switch.sip.ways import anywhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Protocol
 
-    from switch.sip.destination import Ways
     from switch.sip.subscription import Subscription
+    from switch.sip.ways import Ways
 
     class SubscriptionStore(Protocol):
         """What the records need of the store."""

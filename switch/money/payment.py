@@ -11,7 +11,7 @@ from switch.money.credit import Credit
 from switch.money.funds import FundsWatch, note_grant
 from switch.money.settlement import call_finish
 from switch.money.start import call_start, refused
-from switch.sip.destination import Warrant
+from switch.sip.ways import Warrant
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from billing_client.types import BindingRow
 from switch.sip.binding_rules import Binding
-from switch.sip.destination import is_literal
 from switch.sip.message.address import NameAddr
 from switch.sip.message.errors import ParseError
 from switch.sip.message.flow import Flow, Hop
+from switch.sip.message.host import is_literal
 from switch.sip.message.uri import Uri
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from switch.calls.state import CallState
-from switch.sip.destination import House
 from switch.sip.message.flow import Hop
+from switch.sip.message.host import with_port
 from switch.sip.message.message import Request
+from switch.sip.ways import House
 
 if TYPE_CHECKING:
     from switch.calls.call import Call
@@ -69,7 +70,7 @@ class ServerWatch:
     async def _answer(self, server: tuple[str, int]) -> Response | None:
         core = self._control.services.core
         host, port = server
-        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        place = with_port(host, port)
         try:
             flow = core.transport.flow_to(Hop("udp", host, port))
         except LookupError:

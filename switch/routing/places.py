@@ -16,7 +16,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from switch.routing.carriers.gateways import gateway_uri
-from switch.sip.destination import DEFAULT_PORT, Carrier, Destinations, literal
+from switch.sip.destination import Carrier, Destinations
+from switch.sip.message.host import literal
+from switch.sip.ways import DEFAULT_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -13,11 +13,12 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Protocol
 
-from switch.sip.destination import Destinations, is_literal
+from switch.sip.destination import Destinations
 from switch.sip.message.address import NameAddr
 from switch.sip.message.errors import ParseError
 from switch.sip.message.flow import Flow
 from switch.sip.message.grammar import quote, unquote, whole_number
+from switch.sip.message.host import is_literal
 from switch.sip.message.uri import Uri
 
 if TYPE_CHECKING:

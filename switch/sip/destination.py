@@ -9,182 +9,28 @@ carrier, to the media server, to a listener of ours, or to an address that means
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from switch.sip.message.address import NameAddr
 from switch.sip.message.errors import ParseError
-from switch.sip.message.flow import INNER, Flow
+from switch.sip.message.flow import INNER
+from switch.sip.message.host import canonical, is_near, is_nobody, is_odd_number, literal
+from switch.sip.ways import DEFAULT_PORT, Warrant, literal_flow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from switch.sip.message.flow import Flow
     from switch.sip.message.uri import Uri
+    from switch.sip.ways import Permit
 
-__all__ = [
-    "ANYWHERE",
-    "Carrier",
-    "Destinations",
-    "House",
-    "Permit",
-    "Place",
-    "Warrant",
-    "Ways",
-    "anywhere",
-    "is_literal",
-    "is_odd_number",
-    "literal",
-    "literal_flow",
-]
+__all__ = ["Carrier", "Destinations", "Place"]
 
-Address = IPv4Address | IPv6Address
-
-DEFAULT_PORT: Final = 5060
 _MOST_PLACES: Final = 65_536
 _ENDS: Final = frozenset({"ACK", "BYE", "CANCEL", "PRACK"})
 """Methods that open nothing, whatever they carry."""
 
 
-# permits ----------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Warrant:
-    """Proof that a call is registered with the store, its first funds locked: no INVITE reaches a carrier without.
-
-    Only `switch.money.payment` makes one.
-    """
-
-    call_id: str
-
-
-class House(Enum):
-    """What the switch itself has to say to the media server."""
-
-    SERVER = "server"
-
-
-Permit = Warrant | House
-
-
-# addresses --------------------------------------------------------------------------------------------------------
-@lru_cache(maxsize=8192)
-def literal(host: str) -> Address | None:
-    """The address that a host is; None: a name. IPv4 inside IPv6 (mapped, compatible, 6to4, NAT64) is that IPv4."""
-    try:
-        address = ip_address(host.strip("[]").partition("%")[0])
-    except ValueError:
-        return None
-    return address if isinstance(address, IPv4Address) else _embedded(address) or address
-
-
-def _embedded(address: IPv6Address) -> IPv4Address | None:
-    if address.ipv4_mapped is not None or address.sixtofour is not None:
-        return address.ipv4_mapped or address.sixtofour
-    high, low = int(address) >> 32, int(address) & 0xFFFF_FFFF
-    if high == 0x64_FF9B << 64 or (high == 0 and low > 1):  # RFC 6052; `::` and `::1` are addresses of their own
-        return IPv4Address(low)
-    return None
-
-
-def is_odd_number(host: str) -> bool:
-    """Whether a name ends in a number: 0x7f.1, 2130706433 or 127.1, which a resolver may take for an address."""
-    last = host.rstrip(".").rpartition(".")[2].lower()
-    digits = last.removeprefix("0x")
-    return last.isdigit() or (last.startswith("0x") and all(digit in "0123456789abcdef" for digit in digits))
-
-
-@lru_cache(maxsize=8192)
-def _is_nobody(host: str) -> bool:
-    """No single machine: no address, unspecified (which a socket takes for this one), many, broadcast, reserved."""
-    address = literal(host)
-    reserved = isinstance(address, IPv4Address) and address.is_reserved
-    return address is None or address.is_unspecified or address.is_multicast or reserved
-
-
-def _is_near(address: Address) -> bool:
-    """This machine or its own wire: right for who is there himself, and for nobody else."""
-    return address.is_loopback or address.is_link_local
-
-
-@lru_cache(maxsize=8192)
-def _canonical(host: str) -> str:
-    """One spelling for each host, so that two can be compared."""
-    address = literal(host)
-    return host.rstrip(".").lower() if address is None else str(address)
-
-
-# the plain rules --------------------------------------------------------------------------------------------------
-def literal_flow(uri: Uri, flow: Flow, host: str | None = None) -> Flow:
-    """The flow to a URI whose host is an IP address, over the socket of `flow`; `flow` itself for any other URI.
-
-    A name in a Contact is not resolved: the peer's own messages came over `flow`, so it leads there. Neither can the
-    socket reach another transport or address family. `host` is used instead of the URI's where it is given.
-    """
-    if not uri.is_sip or (uri.transport or flow.transport) != flow.transport:
-        return flow
-    host = host or uri.address
-    if not is_literal(host) or (":" in host) != (":" in flow.remote[0]):
-        return flow
-    remote = (host, uri.port or DEFAULT_PORT)
-    return flow if remote == flow.remote else Flow(flow.transport, flow.local, remote)
-
-
-@lru_cache(maxsize=8192)
-def is_literal(host: str) -> bool:
-    """Whether a host is an IP address, without brackets."""
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-class Ways(Protocol):
-    """What a dialog asks before it believes its peer."""
-
-    def next_hop(self, uri: Uri, flow: Flow) -> Flow:
-        """Where a request for `uri` goes in a dialog whose peer signals over `flow`."""
-
-    def route_set(self, values: Sequence[str], flow: Flow) -> list[str]:
-        """What is believed of Record-Route values, the nearest first; raises ParseError."""
-
-    def follows(self, old: Flow, new: Flow) -> bool:
-        """Whether a dialog moves from one flow to another when its peer sends from there."""
-
-    def target_refusal(self, uri: Uri, flow: Flow) -> str | None:
-        """Why `uri` is no target of a peer at `flow`; None: it is one."""
-
-
-class Anywhere:
-    """A user agent that believes its peer, as RFC 3261 section 12 has it: a phone, never the switch."""
-
-    def next_hop(self, uri: Uri, flow: Flow) -> Flow:
-        """To the address that the URI names, or that its maddr does."""
-        return literal_flow(uri, flow, uri.params.get("maddr"))
-
-    def route_set(self, values: Sequence[str], flow: Flow) -> list[str]:
-        """All of them."""
-        return list(values)
-
-    def follows(self, old: Flow, new: Flow) -> bool:
-        """Always."""
-        return True
-
-    def target_refusal(self, uri: Uri, flow: Flow) -> str | None:
-        """Never."""
-        return None
-
-
-ANYWHERE: Final = Anywhere()
-
-
-def anywhere() -> Ways:
-    """What dialogs ask that nobody told otherwise."""
-    return ANYWHERE
-
-
-# the switch's rules -----------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Carrier:
     """A gateway, and where it is."""
@@ -204,13 +50,13 @@ class Carrier:
     @property
     def hosts(self) -> set[str]:
         """All its addresses, and its name, in the spelling that they are compared in."""
-        return {_canonical(host) for host in (self.host, *self.addresses, *(host for host, _ in self.sockets))}
+        return {canonical(host) for host in (self.host, *self.addresses, *(host for host, _ in self.sockets))}
 
     def is_at(self, host: str, port: int) -> bool:
         """Whether it is there; `host` as in `hosts`."""
-        if (host, port) in self.sockets or (host == _canonical(self.host) and port == self.port):
+        if (host, port) in self.sockets or (host == canonical(self.host) and port == self.port):
             return True
-        return self.any_port and (host == _canonical(self.host) or host in map(_canonical, self.addresses))
+        return self.any_port and (host == canonical(self.host) or host in map(canonical, self.addresses))
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +99,7 @@ class Destinations:
     _proxies: set[str] = field(default_factory=set, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._proxies.update(map(_canonical, self.proxies))
+        self._proxies.update(map(canonical, self.proxies))
         for carrier in self.carriers:
             hosts = carrier.hosts
             self._hosts.setdefault(carrier.gateway_id, set()).update(hosts)
@@ -276,7 +122,7 @@ class Destinations:
             return found
 
     def _find(self, host: str, port: int) -> Place | None:
-        name = _canonical(host)
+        name = canonical(host)
         there = [one for one in self._at.get(name, ()) if one.is_at(name, port)]
         if there:
             names = ", ".join(one.name for one in there)
@@ -293,7 +139,7 @@ class Destinations:
         """Whether (host, port) reaches what listens at `known`: where that is this machine, by any name of ours."""
         if port != known[1]:
             return False
-        if _canonical(host) == _canonical(known[0]):
+        if canonical(host) == canonical(known[0]):
             return True
         there = literal(known[0])
         return there is not None and (there.is_unspecified or self._is_own(known[0])) and self._is_own(host)
@@ -301,17 +147,17 @@ class Destinations:
     def _is_own(self, host: str) -> bool:
         address = literal(host)
         if address is None:
-            return _canonical(host) == "localhost"
-        return address.is_loopback or address.is_unspecified or _canonical(host) in map(_canonical, self.own_addresses)
+            return canonical(host) == "localhost"
+        return address.is_loopback or address.is_unspecified or canonical(host) in map(canonical, self.own_addresses)
 
     def is_house(self, host: str) -> bool:
         """Whether something of ours is at this address, at whatever port."""
         known = (*self.listeners, *self.controls, *((self.server,) if self.server is not None else ()))
-        return _canonical(host) in {_canonical(one) for one in (*self.own_addresses, *(place for place, _ in known))}
+        return canonical(host) in {canonical(one) for one in (*self.own_addresses, *(place for place, _ in known))}
 
     def is_proxy(self, host: str) -> bool:
         """Whether this is a proxy in front of us."""
-        return bool(self._proxies) and _canonical(host) in self._proxies
+        return bool(self._proxies) and canonical(host) in self._proxies
 
     # addresses ----------------------------------------------------------------------------------------------------
     def refusal(self, host: str, port: int, *, source: str | None = None) -> str | None:
@@ -326,12 +172,12 @@ class Destinations:
         place = self.place(host, port)
         if place is not None:
             return f"{host}:{port} is {place.text}"
-        if _is_nobody(host):
+        if is_nobody(host):
             return f"{host} is no single machine"
         if source is not None:
-            near = host == source or _canonical(host) == _canonical(source)
+            near = host == source or canonical(host) == canonical(source)
             return None if near else f"{host} is not {source}, where it signals from"
-        if _is_near(address) and not (self.loopback_only and address.is_loopback):
+        if is_near(address) and not (self.loopback_only and address.is_loopback):
             return f"{host} is this machine or its own wire"
         return None
 
@@ -353,9 +199,9 @@ class Destinations:
         This machine and its wire are a carrier where they are configured as an address, and never by a name.
         """
         address, place = literal(host), self.place(host, port)
-        if address is None or _is_nobody(host):
+        if address is None or is_nobody(host):
             return f"{host} is no single machine"
-        if by_name and _is_near(address) and not (self.loopback_only and address.is_loopback):
+        if by_name and is_near(address) and not (self.loopback_only and address.is_loopback):
             return f"{host} is this machine or its own wire"
         return f"{host}:{port} is {place.text}" if place is not None and not place.carriers else None
 
@@ -367,7 +213,7 @@ class Destinations:
         place = self.place(host, uri.port or DEFAULT_PORT)
         if place is not None:
             return f"{host} is {place.text}"
-        if _canonical(host) == "localhost" and not self.loopback_only:
+        if canonical(host) == "localhost" and not self.loopback_only:
             return f"{host} is this machine"
         return None
 
@@ -428,10 +274,10 @@ class Destinations:
             return False
         if self.is_proxy(here[0]):
             return self.is_proxy(there[0])
-        return _canonical(here[0]) == _canonical(there[0])
+        return canonical(here[0]) == canonical(there[0])
 
     def _hosts_carrier(self, carriers: Iterable[int], host: str) -> bool:
-        return any(_canonical(host) in self._hosts[number] for number in carriers)
+        return any(canonical(host) in self._hosts[number] for number in carriers)
 
     def route_set(self, values: Sequence[str], flow: Flow) -> list[str]:
         """A carrier's whole, as it stays inside his house; a proxy's, up to who is no proxy of ours; a phone's, where

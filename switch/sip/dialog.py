@@ -5,27 +5,26 @@ from __future__ import annotations
 
 import ipaddress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from switch.sip.destination import anywhere
 from switch.sip.message.address import NameAddr
 from switch.sip.message.errors import ParseError
 from switch.sip.message.flow import Flow
+from switch.sip.message.host import bare
 from switch.sip.message.message import Request
 from switch.sip.message.uri import Uri
+from switch.sip.ways import DEFAULT_PORT, anywhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from switch.sip.destination import Ways
     from switch.sip.message.message import Message, Response
+    from switch.sip.ways import Ways
 
 __all__ = ["Dialog", "DialogId", "check_target"]
 
 DialogId = tuple[str, str, str]
 """Call-ID, our tag, the peer's tag."""
-
-_DEFAULT_PORT: Final = 5060
 
 
 @lru_cache(maxsize=4096)
@@ -44,12 +43,12 @@ def _is_natted(request: Request, contact: Uri, flow: Flow) -> bool:
     """
     via = request.via
     host, port = flow.remote[:2]
-    said = _address(via.host.strip("[]"))
+    said = _address(bare(via.host))
     seen = _address(host)
     if said is not None and said != seen:
         return True
     # a TCP client connects from any port
-    if not flow.is_reliable and "rport" in via.params and (via.port or _DEFAULT_PORT) != port:
+    if not flow.is_reliable and "rport" in via.params and (via.port or DEFAULT_PORT) != port:
         return True
     reachable = _address(contact.address)
     return reachable is not None and seen is not None and reachable.is_private and not seen.is_private

@@ -13,20 +13,20 @@ from enum import Enum
 from math import ceil
 from typing import TYPE_CHECKING, Final, Protocol
 
-from switch.sip.destination import anywhere
 from switch.sip.dialog import Dialog, check_target
 from switch.sip.message.errors import ParseError
 from switch.sip.message.grammar import parse_params, whole_number
 from switch.sip.session import SessionEvent
+from switch.sip.ways import anywhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from switch.sip.destination import Ways
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import Request, Response
     from switch.sip.session import Outcome
     from switch.sip.transaction import ClientTransaction, TransactionLayer
+    from switch.sip.ways import Ways
 
 __all__ = ["Notifier", "Subscription", "SubscriptionEnded", "SubscriptionLimits", "Wanted", "read_subscribe"]
 

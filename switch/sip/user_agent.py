@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from switch.sip.destination import anywhere
 from switch.sip.dialog import check_target
 from switch.sip.message.errors import ParseError
 from switch.sip.message.validate import stateless_tag
@@ -32,11 +31,11 @@ from switch.sip.transaction import (
     Ended as TransactionEnded,
 )
 from switch.sip.transaction.timers import Timers
+from switch.sip.ways import anywhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from switch.sip.destination import Permit, Ways
     from switch.sip.dialog import DialogId
     from switch.sip.login import Login
     from switch.sip.message.flow import Flow
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from switch.sip.session import Outcome, SessionEvent, Sleeper
     from switch.sip.session.context import Addressed, Late
     from switch.sip.transaction import Effect, ServerTransaction
+    from switch.sip.ways import Permit, Ways
 
 __all__ = ["Arrived", "Invited", "ResponseReceiver", "UserAgent"]
 

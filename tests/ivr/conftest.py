@@ -17,7 +17,7 @@ from ivr.settings import IvrSettings
 from media.settings import EngineSettings
 from media.sound.sound import Sound
 from media.sound.tone import tone
-from switch.settings import Listen
+from switch.sip.message.flow import Listen
 from tests.patience import PATIENCE_SECONDS
 from tests.ports import media_ports
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import pytest
 
-from switch.sip.destination import Carrier, Destinations, House, Warrant, is_odd_number, literal
+from switch.sip.destination import Carrier, Destinations
 from switch.sip.message.flow import INNER_FLOW, Flow
+from switch.sip.message.host import is_odd_number, literal
 from switch.sip.message.uri import Uri
+from switch.sip.ways import House, Warrant
 
 US = ("198.51.100.1", 5060)
 PHONE = Flow("udp", US, ("192.0.2.10", 5060))

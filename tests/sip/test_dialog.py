@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from switch.sip.destination import ANYWHERE, literal_flow
 from switch.sip.dialog import Dialog
 from switch.sip.message.errors import ParseError
 from switch.sip.message.flow import Flow
 from switch.sip.message.message import Request
 from switch.sip.message.uri import Uri
 from switch.sip.transaction import stamp_via
+from switch.sip.ways import ANYWHERE, literal_flow
 from tests.sip.agents import OFFER, Line, Solo
 from tests.sip.harness import TCP, UDP, make_request, received_request, received_response
 

@@ -18,7 +18,8 @@ import pytest
 import pytest_asyncio
 
 from switch.app import Switch
-from switch.settings import FloodSettings, Listen, SwitchSettings
+from switch.settings import FloodSettings, SwitchSettings
+from switch.sip.message.flow import Listen
 from tests.conftest import database_dsn
 from tests.patience import PATIENCE_SECONDS
 from tests.relays import RELAYS, builtin, rtpengine

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from switch.sip.destination import Anywhere
 from switch.sip.message.message import Request
 from switch.sip.session import Acknowledged, Ended, Failed, Replied, Requested
 from switch.sip.user_agent import Arrived, Invited
+from switch.sip.ways import Anywhere
 from tests.patience import PATIENCE_SECONDS
 from tests.switch.following import answering, follow_me, media, settings
 from tests.switch.phone import Phone, sdp

@@ -17,7 +17,7 @@ import pytest_asyncio
 from billing_client.mailboxes.mailboxes import StoreMailboxes
 from billing_client.mailboxes.words import Deposit, Sound
 from switch.app import Switch
-from switch.settings import Listen
+from switch.sip.message.flow import Listen
 from switch.sip.user_agent import Arrived
 from tests.patience import PATIENCE_SECONDS
 from tests.store.proxy import Proxy

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from switch.calls.hunt import Branch, Stage
+from switch.sip.message.host import bracketed
 from switch.sip.message.uri import Uri
 
 if TYPE_CHECKING:
@@ -96,6 +97,6 @@ class GatewayWays:
 
 def gateway_uri(gateway: Gateway, user: str | None = None) -> Uri:
     """Where a gateway is; without a port, wherever the DNS says (RFC 3263)."""
-    host = f"[{gateway.host}]" if ":" in gateway.host else gateway.host
+    host = bracketed(gateway.host)
     params = {} if gateway.transport == "udp" else {"transport": gateway.transport}
     return Uri("sip", user, host, gateway.port, params)

@@ -6,7 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["INNER", "INNER_FLOW", "Flow", "Hop"]
+from switch.sip.message.host import with_port
+
+__all__ = ["INNER", "INNER_FLOW", "Flow", "Hop", "Listen"]
 
 INNER: Final = "inner"
 """The transport of what an element sends to itself. Nothing from outside comes by it."""
@@ -19,6 +21,18 @@ class Hop:
     transport: str
     host: str
     port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """A local address: `transport` is "udp" or "tcp", `host` a literal IP address."""
+
+    transport: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.transport}:{with_port(self.host, self.port)}"
 
 
 @dataclass(frozen=True, slots=True)

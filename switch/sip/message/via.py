@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from switch.sip.message.errors import ParseError
 from switch.sip.message.grammar import HOST, TOKEN, check_host, format_params, parse_params
+from switch.sip.message.host import bare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +64,7 @@ class Via:
     def received(self) -> str | None:
         """The address of the `received` parameter, with or without the brackets that RFC 5118 4.5 tells to accept."""
         value = self.params.get("received")
-        return value.strip("[]") if value else None
+        return bare(value) if value else None
 
     @property
     def sent_by(self) -> str:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from switch.sip.destination import Ways
     from switch.sip.dialog import DialogId
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import Request, Response
     from switch.sip.session.outcome import Outcome, Sleeper
     from switch.sip.transaction import ServerTransaction, TransactionLayer
     from switch.sip.transaction.timers import Timers
+    from switch.sip.ways import Ways
 
 __all__ = ["Addressed", "Context", "Late"]
 

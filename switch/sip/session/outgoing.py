@@ -16,7 +16,6 @@ from switch.sip.session.timer import min_se, offered_interval
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from switch.sip.destination import Permit
     from switch.sip.login import Login
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import Request, Response
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from switch.sip.session.outcome import Outcome
     from switch.sip.session.session import Session
     from switch.sip.transaction import ClientTransaction, InviteClientTransaction
+    from switch.sip.ways import Permit
 
 __all__ = ["Answered", "Failed", "OutgoingInvite", "Progressed"]
 

@@ -27,11 +27,11 @@ from switch.sip.transaction.timers import Timers
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from switch.sip.destination import Permit
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import Response
     from switch.sip.transaction.machine import Effect, Machine
     from switch.sip.transaction.states import Key
+    from switch.sip.ways import Permit
 
 __all__ = ["TransactionLayer"]
 

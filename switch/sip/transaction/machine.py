@@ -21,11 +21,11 @@ from switch.sip.transaction.states import Input, State
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from switch.sip.destination import Permit
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import Request, Response
     from switch.sip.transaction.states import Counters, Key
     from switch.sip.transaction.timers import Timers
+    from switch.sip.ways import Permit
 
 __all__ = [
     "ClientTransaction",

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from switch.sip.message.flow import Flow
+from switch.sip.message.host import bare
 from switch.sip.message.message import Request
 from switch.sip.message.via import MAGIC_COOKIE, Via
 
@@ -47,7 +48,7 @@ def stamp_via(request: Request, flow: Flow) -> None:
     host, port = flow.remote[:2]
     if "rport" in via.params:
         params = {**via.params, "rport": str(port), "received": host}
-    elif via.host.strip("[]") == host:
+    elif bare(via.host) == host:
         if "received" not in via.params:
             return
         params = {name: value for name, value in via.params.items() if name != "received"}

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from switch.sip.message.flow import INNER, Flow
+from switch.sip.message.host import with_port
 from switch.sip.transport.edge import Edge
 from switch.sip.transport.stun import answer_binding
 from switch.sip.transport.tcp import StreamLimits, TcpConnections
@@ -17,9 +18,8 @@ from switch.sip.transport.udp import UdpListener
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from switch.settings import Listen
     from switch.sip.message.errors import ParseError
-    from switch.sip.message.flow import Hop
+    from switch.sip.message.flow import Hop, Listen
     from switch.sip.message.message import Request, Response
     from switch.sip.transport.flood import FloodGuard
 
@@ -152,7 +152,7 @@ class Transport:
             if len(self._sent_by) >= _MAX_CACHED:
                 self._sent_by.clear()
             host = self._visible_host(flow.local[0], flow.remote)
-            text = self._sent_by[key] = f"[{host}]:{flow.local[1]}" if ":" in host else f"{host}:{flow.local[1]}"
+            text = self._sent_by[key] = with_port(host, flow.local[1])
         return text
 
     def dump(self) -> dict[str, object]:

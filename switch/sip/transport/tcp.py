@@ -18,7 +18,7 @@ from switch.sip.transport.flood import source_key
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from switch.settings import Listen
+    from switch.sip.message.flow import Listen
     from switch.sip.transport.edge import Edge
 
 __all__ = ["StreamLimits", "TcpConnections"]

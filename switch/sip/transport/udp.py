@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from switch.settings import Listen
+    from switch.sip.message.flow import Listen
     from switch.sip.transport.edge import Edge
 
 __all__ = ["UdpListener"]

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from switch.settings import Listen
-from switch.sip.message.flow import Flow, Hop
+from switch.sip.message.flow import Flow, Hop, Listen
 from switch.sip.message.message import Request, Response
 from switch.sip.transport import StreamLimits, Transport
 from switch.sip.transport.flood import FloodGuard
