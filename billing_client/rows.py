@@ -159,7 +159,7 @@ def _party(row: Record, now: datetime, opened: Callable[[str], str]) -> Party:
     values: tuple[Any, ...] = (
         *_PARTY(row), refusal(life, now), *_PARTY_MEANS(row), opened(row["password"]), *_PARTY_MAY(row),
         read_rules(row["answering"]), life,
-        NumberTrust.parse(row["trust"]),
+        NumberTrust.parse(row["trust"]), row["language"],
     )  # fmt: skip
     return Party(*values)
 

@@ -137,6 +137,8 @@ class Party:
     """What `refusal` rests on, for who remembers this; None: it never changes by itself."""
     trust: NumberTrust | None = None
     """How far its number identifies it, where it is known by that."""
+    language: str = ""
+    """What it is spoken to in; empty: that of the media server."""
 
     def __repr__(self) -> str:
         """Without the password, so that it cannot reach a log."""

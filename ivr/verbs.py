@@ -71,6 +71,8 @@ class CallDetails:
     dialled: str = ""
     """What the caller dialled (To)."""
     language: str = "en"
+    has_language: bool = False
+    """Whether the switch said whose language that is: the caller's, where it is known, else of who is called."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Further URI parameters of the request, by lower-case name."""
 

@@ -24,7 +24,10 @@ _OURS: Final = frozenset({"target", "cause", "transport", "user", "maddr", "ttl"
 
 
 def call_details(request: Request, *, language: str) -> CallDetails:
-    """Raises ParseError where the request URI is none of SIP. Headers that make no sense count as absent."""
+    """Raises ParseError where the request URI is none of SIP. Headers that make no sense count as absent.
+
+    `language`: where the switch names none.
+    """
     uri = request.uri
     params = {name: unquote(value or "") for name, value in uri.params.items()}
     caller = _asserted(request)
@@ -38,6 +41,7 @@ def call_details(request: Request, *, language: str) -> CallDetails:
         cause=whole_number(params.get("cause") or "", 3),
         dialled=request.to.uri.user or "",
         language=params.get("language") or language,
+        has_language=bool(params.get("language")),
         parameters={name: value for name, value in params.items() if name not in _OURS},
     )
 

@@ -205,7 +205,14 @@ class CallerCheck:
             name, most = (forward.name, forward.max_calls) if forward else (dialled, DEFAULT_MAX_CALLS)
             asks_key = forward is not None and forward.confirm  # no mailbox presses one
             forwarding = Forwarding(
-                account.number, name, most, shown, sender.display, chain=chain, keeps_messages=asks_key
+                account.number,
+                name,
+                most,
+                shown,
+                sender.display,
+                chain=chain,
+                language=account.language,
+                keeps_messages=asks_key,
             )
         return parties, Caller(
             shown,

@@ -65,7 +65,7 @@ class Onward:
             return phone_stage(services, callee, self._bindings, step.seconds)
         if isinstance(step, Deposit):
             application = Application("voicemail", callee.number, (("cause", str(step.cause)),))
-            return application_stage(self._call, application, step)
+            return application_stage(self._call, application, step, called=callee)
         found = (self._branch(forward, step) for forward in step.forwards)
         branches = tuple(branch for branch in found if branch is not None)
         longest = max((branch.ring_seconds or 0.0 for branch in branches), default=0.0)
@@ -100,6 +100,7 @@ class Onward:
             call_id=call.call_id,
             chain=call.chain,
             keeps_messages=keeps_messages(callee.answering, caller, serves_voicemail=serves),
+            language=_language(call, callee),
         )
         seconds, special = float(forward.seconds), replace(invitation, forwarding=forwarding)
         return Branch(target, INNER_FLOW, ring_seconds=seconds, invitation=special)
@@ -107,7 +108,7 @@ class Onward:
     def _confirming(self, forward: Forward, invitation: Invitation, step: ForwardTo) -> Branch | None:
         """The media server dials, and answers only once the other side has pressed the key."""
         declined = (("declined", "603"),) if step.decline_ends else ()
-        params = (("seconds", str(forward.seconds)), *declined)
+        params = (("seconds", str(forward.seconds)), *declined, *_spoken(self._callee.language))
         application = Application("confirm", forward.to, params)
         served = _served(self._callee.number, self._call.services.settings.domains[0])
         special = replace(invitation, asserts=True, first=[*invitation.first, served], to=None)
@@ -123,8 +124,10 @@ class Onward:
         )
 
 
-def application_stage(call: Call, application: Application, step: Deposit | None = None) -> Stage:
-    """The media server; without branches where there is none."""
+def application_stage(
+    call: Call, application: Application, step: Deposit | None = None, *, called: Party | None = None
+) -> Stage:
+    """The media server; without branches where there is none. `called`: the account whose mailbox it is."""
     settings, account = call.services.settings, call.account
     if settings.media_server is None:
         return Stage((), APPLICATION_RING_SECONDS)
@@ -139,7 +142,8 @@ def application_stage(call: Call, application: Application, step: Deposit | None
     if account is not None and caller is not None and caller.is_own and _opens(caller, application):
         first = [*first, _served(account.number, settings.domains[0])]
     if caller is not None:
-        application = replace(application, params=(*application.params, *_vouched(caller)))
+        known = (*_vouched(caller), *_spoken(_language(call, called)))
+        application = replace(application, params=(*application.params, *known))
     special = Invitation(name=application.name, asserts=True, first=first, last=last)
     return _application_stage(call, application, special)
 
@@ -184,6 +188,20 @@ def _vouched(caller: Caller) -> Iterator[tuple[str, str]]:
             yield "identified", "yes"
     if caller.vouched:
         yield "vouched", caller.vouched
+
+
+def _language(call: Call, called: Party | None) -> str:
+    """Whose language a caller hears: that of the account that calls, or called before it was forwarded, else of who is
+    called. Empty: that of the media server."""
+    if call.caller is not None and call.caller.forwarding is not None:
+        return call.caller.forwarding.language
+    party = call.account or called
+    return "" if party is None else party.language
+
+
+def _spoken(language: str) -> tuple[tuple[str, str], ...]:
+    """What the application is told of that."""
+    return (("language", language),) if language else ()
 
 
 def _served(account: str, domain: str) -> tuple[str, str]:

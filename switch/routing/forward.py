@@ -41,6 +41,8 @@ class Forwarding:
     """Who began the call that is forwarded, and through how many applications."""
     is_void: bool = False
     """Who was forwarded could not be connected when the other side answered: nobody pays for this leg."""
+    language: str = ""
+    """What who called first is spoken to in; empty: that of the media server."""
     keeps_messages: bool = False
     """Who forwards, or forwarded to him, takes the messages of this call himself: no mailbox further on does."""
     media_host: str = "127.0.0.1"

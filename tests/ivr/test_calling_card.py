@@ -234,6 +234,14 @@ def test_a_missed_call_is_refused_unanswered_and_rung_back_on_the_callers_accoun
     )
 
 
+def test_who_is_rung_back_is_spoken_to_in_the_language_of_his_account() -> None:
+    desk = cards()
+    desk.selfcare.add(debit(language="cs"), pin=PIN)
+    known().is_hung_up_on(486).run(partial(callback, desk=desk.desk))
+    [(_, details, _)] = desk.rung.asked
+    assert details.language == "cs"
+
+
 def test_nobody_of_ours_is_refused_and_not_rung_back() -> None:
     desk = cards()
     rung = desk.rung

@@ -112,6 +112,24 @@ async def test_the_invite_tells_the_application_who_calls_for_whom_and_why(compo
     assert (details.application, details.target, details.cause) == ("voicemail", "42027777100", 486)
     assert (details.caller, details.caller_name, details.account) == ("42075553333", "Jan Novak", "101")
     assert (details.dialled, dict(details.parameters)) == ("*98", {"name": "x"})
+    assert (details.language, details.has_language) == ("en", False)
+
+
+async def test_the_invite_says_whose_language_is_spoken_else_it_is_that_of_the_configuration(
+    composed: Composed, start: Starter
+) -> None:
+    seen: list[tuple[str, bool]] = []
+
+    async def echo(call: Ivr) -> None:
+        seen.append((call.language, call.details.has_language))
+        await call.hangup(486, cause=17)
+
+    composed.apps["echo"] = echo
+    async with Caller(await start(language="cs")) as caller:
+        for params in ("", ";language=", ";language=pt-BR"):
+            await caller.invite("echo", params=params)
+            assert await caller.failed() == 486
+    assert seen == [("cs", False), ("cs", False), ("pt-BR", True)]
 
 
 async def test_an_application_that_does_not_exist_gets_404(start: Starter) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -211,6 +212,24 @@ def test_a_stranger_hears_the_language_of_the_mailbox_and_a_caller_of_ours_its_o
     stage.stranger().until("beep").says(5).hangs_up().run(observed)
     stage.stranger(caller="102", account="102", language="en").until("beep").says(5).hangs_up().run(observed)
     assert languages == ["cs", "en"]
+
+
+def test_the_language_that_the_switch_names_goes_before_that_of_the_mailbox() -> None:
+    """Somebody who was forwarded on his way here, by an account that is not the one that called."""
+    stage = Stage()
+    stage.mailboxes.add("101", language="en")
+    languages = []
+
+    async def observed(call: Ivr) -> None:
+        try:
+            await stage.deposit(call)
+        finally:
+            languages.append(call.language)
+
+    forwarded = stage.stranger(language="cs")
+    forwarded.details = replace(forwarded.details, has_language=True)
+    forwarded.until("beep").says(5).hangs_up().run(observed)
+    assert languages == ["cs"]
 
 
 # hang-ups -------------------------------------------------------------------------------------------------------------

@@ -97,6 +97,14 @@ async def test_a_call_knows_both_ends(store: Store, tenant: Tenant) -> None:
     assert found.bindings == (phone,)
 
 
+async def test_both_ends_have_the_language_of_their_account(store: Store, tenant: Tenant) -> None:
+    await tenant.sql.execute("UPDATE billing_account SET language = 'cs' WHERE number = '101'")
+    found = await store.parties(caller="101", ani=None, dialled="201")
+    assert found.caller is not None
+    assert found.callee is not None
+    assert (found.caller.language, found.callee.language) == ("cs", "")
+
+
 async def test_nobody_of_ours_is_none(store: Store, tenant: Tenant) -> None:
     found = await store.parties(caller=None, ani=None, dialled="420777")
     assert (found.caller, found.callee, found.bindings) == (None, None, ())

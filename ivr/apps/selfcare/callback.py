@@ -36,12 +36,13 @@ async def callback(call: Ivr, *, desk: Desk) -> None:
     details, settings = call.details, desk.of(call.details)
     found = await _request(call, desk)
     if found is not None and desk.ring_back is not None:
-        request, ring_back = found
+        request, ring_back, language = found
         called = replace(
             details,
             application=CARD,
             account=request.account,
             target=request.account,
+            language=language or details.language,
             parameters={**details.origin, "access": access_number(details), RING_BACK: str(ring_back)},
         )
         desk.ring_back(
@@ -50,9 +51,9 @@ async def callback(call: Ivr, *, desk: Desk) -> None:
     await call.hangup(BUSY, cause=17)
 
 
-async def _request(call: Ivr, desk: Desk) -> tuple[DialRequest, int] | None:
-    """The call to who called, and its count; None where nobody is known by that number, this access number is not for
-    him, or he was rung often enough of late: anybody may have shown his number."""
+async def _request(call: Ivr, desk: Desk) -> tuple[DialRequest, int, str] | None:
+    """The call to who called, its count and his language; None where nobody is known by that number, this access number
+    is not for him, or he was rung often enough of late: anybody may have shown his number."""
     settings, number = desk.of(call.details), calling_number(call.details, desk.of(call.details))
     try:
         account = await calling_account(call, desk)
@@ -73,4 +74,4 @@ async def _request(call: Ivr, desk: Desk) -> tuple[DialRequest, int] | None:
         is_number_only=True,
         is_charged_on_acceptance=True,
     )
-    return request, ring_back
+    return request, ring_back, status.language

@@ -69,8 +69,9 @@ async def _refuse(call: Ivr, prompt: str, status: int) -> None:
 
 
 def _speak(call: Ivr, mailbox: Mailbox) -> None:
-    """A caller of ours hears its own language, any other that of the mailbox."""
-    if call.details.account is None and mailbox.language:
+    """A caller of ours hears its own language, any other that of the mailbox, which a menu may have led to."""
+    details = call.details
+    if not details.has_language and details.account is None and mailbox.language:
         call.speak(mailbox.language)
 
 

@@ -4,7 +4,7 @@
 CREATE OR REPLACE FUNCTION parties(calling text, called text) RETURNS TABLE (
     asked text, account_id bigint, number text, name text, display text, customer_id bigint, customer_name text,
     kind text, terms text, tariff_id bigint, balance_id bigint, currency text, available numeric, password text,
-    via text, may_call boolean, answering text, trust text,
+    via text, may_call boolean, answering text, trust text, language text,
     aor text, key text, contact text, received text, path text[], expires_at timestamptz, q double precision,
     call_id text, cseq bigint, instance text, reg_id integer, user_agent text, node text, socket text)
 LANGUAGE sql STABLE AS $$
@@ -22,6 +22,7 @@ LANGUAGE sql STABLE AS $$
                 THEN (a.answering || jsonb_build_object('timezone', coalesce(nullif(a.timezone, ''), c.timezone),
                                                         'mailbox', m.enabled))::text END,
            CASE WHEN n.name LIKE '%@pstn' THEN number_trust(n.name, a.ani, n.claimed_at) END,
+           a.language,
            b.aor, b.key, b.contact, b.received, b.path::text[], b.expires_at, b.q,
            b.call_id, b.cseq, b.instance, b.reg_id, b.user_agent, b.node, b.socket
         FROM billing_alias n
