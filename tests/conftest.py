@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from billing_client.store import Store
 from softswitch.processes.store import DATABASE, EmbeddedStore
+from tests.patience import Lived
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -87,3 +88,11 @@ async def store(dsn: str) -> AsyncIterator[Store]:
         yield store
     finally:
         await store.close()
+
+
+@pytest_asyncio.fixture
+async def lived() -> AsyncIterator[Lived]:
+    """A clock that a busy machine does not drive on."""
+    clock = Lived()
+    async with clock.beating():
+        yield clock

@@ -23,7 +23,7 @@ from softswitch.demo.sample_vouchers import SampleVoucherStore
 from tests.patience import PATIENCE_SECONDS
 from tests.store.proxy import Proxy
 from tests.store.recharging import ASK, caller, counter
-from tests.store.vouchers import patience_for
+from tests.store.vouchers import Press, patience_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from ivr.scripted.scripted import ScriptedCaller, Story
     from ivr.server.runner import Application
     from tests.store.conftest import Tenant
-from tests.store.vouchers import Press
 
 pytestmark = pytest.mark.asyncio
 

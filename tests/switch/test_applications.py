@@ -23,6 +23,7 @@ from tests.switch.phone import Phone, sdp
 from tests.switch.test_gateways import carriers
 
 if TYPE_CHECKING:
+    from tests.patience import Lived
     from tests.switch.conftest import World
 
 __all__ = ["media", "settings"]
@@ -245,13 +246,13 @@ async def test_a_media_server_that_fails_is_a_clear_answer(world: World, media: 
         assert (await alice.expect(Failed)).response.status == {503: 480, 404: 404}[status]
 
 
-async def test_a_media_server_that_is_dead_is_a_clear_answer_soon(world: World, media: Phone) -> None:
+async def test_a_media_server_that_is_dead_is_a_clear_answer_soon(world: World, media: Phone, lived: Lived) -> None:
     async with world.phone("101") as alice:
         media.lose = 100
-        began = alice.now()
+        began = lived.seconds
         await alice.call("*98")
         assert (await alice.expect(Failed)).response.status == 480
-        assert alice.now() - began < 5
+        assert lived.seconds - began < 5
 
 
 # voicemail

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from switch.sip.session import IncomingInvite
+    from tests.patience import Lived
     from tests.switch.conftest import World
     from tests.switch.phone import Phone
 
@@ -38,41 +39,43 @@ async def invited(carrier: Phone, seconds: float | None = None) -> IncomingInvit
 
 
 # names ------------------------------------------------------------------------------------------------------------
-async def test_the_name_server_of_the_second_carrier_holds_nobody_up(world: World) -> None:
+async def test_the_name_server_of_the_second_carrier_holds_nobody_up(world: World, lived: Lived) -> None:
     """Case J1."""
     async with name_server(world) as names, carriers(world) as (first, _), world.phone("101") as alice:
         names.silent.add("dead")
         await named(world, "dead.test", port=5060, gateway="sample-carrier-b")
-        began = alice.now()
+        began = lived.seconds
         await alice.call(OUTSIDE)
         await invited(first)
-        assert alice.now() - began < 1.0
+        assert lived.seconds - began < 1.0
 
 
-async def test_a_first_carrier_whose_name_is_not_resolved_gives_way_to_the_second(world: World) -> None:
+async def test_a_first_carrier_whose_name_is_not_resolved_gives_way_to_the_second(world: World, lived: Lived) -> None:
     async with name_server(world) as names, carriers(world) as (_, second), world.phone("101") as alice:
         names.silent.add("dead")
         await named(world, "dead.test")
-        began = alice.now()
+        began = lived.seconds
         await alice.call(OUTSIDE)
         await invited(second, 8)
-        assert alice.now() - began < 3.5
+        assert lived.seconds - began < 3.5
 
 
-async def test_a_name_that_was_known_serves_on_while_its_server_is_dead(world: World) -> None:
+async def test_a_name_that_was_known_serves_on_while_its_server_is_dead(world: World, lived: Lived) -> None:
     async with name_server(world) as names, carriers(world) as (first, _), world.phone("101") as alice:
         names.zone["a.test", "A"] = ["127.0.0.1"]
         await named(world, "a.test", port=first.local[1])
         await until_at(world, first.local)
         names.is_dead = True
         await asyncio.sleep(1.2)  # the TTL is a second
-        began = alice.now()
+        began = lived.seconds
         await alice.call(OUTSIDE)
         await invited(first)
-        assert alice.now() - began < 1.0
+        assert lived.seconds - began < 1.0
 
 
-async def test_a_name_without_port_is_found_by_its_services_and_a_dead_target_passed_over(world: World) -> None:
+async def test_a_name_without_port_is_found_by_its_services_and_a_dead_target_passed_over(
+    world: World, lived: Lived
+) -> None:
     """Case J2: the DNS has SRV records only, and nobody is at the first of them."""
     async with name_server(world) as names, carriers(world) as (first, _), world.phone("101") as alice:
         names.zone["_sip._udp.carrier.test", "SRV"] = [
@@ -87,10 +90,10 @@ async def test_a_name_without_port_is_found_by_its_services_and_a_dead_target_pa
         # what nobody answered at is asked last by the next call
         first.perform(invite.reject(486, first.now()))
         assert (await alice.expect(Failed)).response.status == 486
-        began = alice.now()
+        began = lived.seconds
         await alice.call(OUTSIDE)
         await invited(first)
-        assert alice.now() - began < 1.0
+        assert lived.seconds - began < 1.0
 
 
 async def test_naptr_goes_before_services(world: World) -> None:
@@ -312,7 +315,7 @@ async def test_what_concerns_only_our_leg_is_no_matter_of_the_phone(world: World
         assert (await alice.ringing()).request.get("Require") is None
 
 
-async def test_the_answer_counts_though_the_prack_before_it_is_never_answered(world: World) -> None:
+async def test_the_answer_counts_though_the_prack_before_it_is_never_answered(world: World, lived: Lived) -> None:
     """Case J7."""
     async with carriers(world) as (first, _), world.phone("101") as alice:
         await alice.call(OUTSIDE, RELIABLE)
@@ -323,12 +326,12 @@ async def test_the_answer_counts_though_the_prack_before_it_is_never_answered(wo
         assert progress.session is not None
         alice.perform(progress.session.prack(progress.response, alice.now()))
         assert (await first.expect(Requested)).request.method == "PRACK"
-        began = alice.now()
+        began = lived.seconds
         tag = invite.session().dialog.local_tag
         ok = invite.request.response(200, to_tag=tag, headers=[("Contact", f"<sip:{first.address}>")])
         first.perform(first.agent.layer.respond(invite.transaction, ok, first.now()))
         await alice.connected()
-        assert alice.now() - began < 1.0
+        assert lived.seconds - began < 1.0
 
 
 # late answers -----------------------------------------------------------------------------------------------------
