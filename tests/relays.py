@@ -62,7 +62,8 @@ def _wait_for(address: tuple[str, int], process: subprocess.Popen[bytes]) -> Non
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.settimeout(0.1)
         asking.connect(address)
-        for _ in range(100):
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
             assert process.poll() is None, "rtpengine ended at once"
             try:
                 asking.send(b"1 d7:command4:pinge")
