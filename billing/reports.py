@@ -16,9 +16,7 @@ Row = dict[str, Any]
 
 ACCOUNTS_FROM = r"""
 SELECT a.number, a.display, a.kind, c.name AS customer, p.name AS product, g.name AS batch, a.control_number, a.state,
-       account_terms(a.kind, a.state, c.state, a.activation_date, a.expiry_date, a.expire_after_first_use_days,
-                     a.expire_after_last_use_days, u.first_used_at, u.last_used_at, u.renewed_at, c.timezone) AS terms,
-       b.currency, b.amount AS balance, b.credit_limit, b.locked, b.available,
+       a.terms, b.currency, b.amount AS balance, b.credit_limit, b.locked, b.available,
        a.max_calls, a.max_calls_in, a.max_calls_out, a.max_call_price,
        json_strip_nulls(json_build_object(
            'state', c.state, 'max_calls', c.max_calls, 'max_calls_in', c.max_calls_in, 'max_calls_out', c.max_calls_out,
@@ -39,16 +37,15 @@ SELECT a.number, a.display, a.kind, c.name AS customer, p.name AS product, g.nam
            'delete_after_email', coalesce(m.delete_after_email, false)) AS voicemail,
        (SELECT array_agg(regexp_replace(n.name, '\d(?=\d*\d\d@pin$)', '*', 'g') ORDER BY n.name)
           FROM billing_alias n WHERE n.account_id = a.id AND NOT n.is_number) AS aliases,
-       ARRAY(SELECT n.name FROM billing_alias n
-              WHERE n.account_id = a.id AND NOT n.is_number AND n.name NOT LIKE '%%@p%%'
-                AND alias_allows(n.allow_authentication, n.is_number, c.alias_authentication) ORDER BY n.name)
+       ARRAY(SELECT n.name FROM account_by_name n
+              WHERE n.id = a.id AND NOT n.is_number AND n.name NOT LIKE '%%@p%%' AND n.may_register ORDER BY n.name)
            AS authenticating_aliases,
        ARRAY(SELECT n.name FROM billing_alias n WHERE n.account_id = a.id AND n.claimed_at IS NOT NULL ORDER BY n.name)
            AS claimed_numbers,
        a.ani,
        a.answering::json AS answering,
        (SELECT count(*) FROM billing_binding r WHERE r.aor = a.number AND r.expires_at > now()) AS registrations
-  FROM billing_account a
+  FROM account_with_terms a
   JOIN billing_customer c ON c.id = a.customer_id
   JOIN billing_balance b ON b.id = a.balance_id
   LEFT JOIN billing_product p ON p.id = a.product_id

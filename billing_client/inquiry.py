@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from billing_client import rows, statements
+from billing_client import calls, rows, statements
 from billing_client.pool import UNREACHABLE, Link, connect
 from billing_client.rules.books import Gateway, RateBook, Route, RouteBook, TariffTable, prefixed
 from billing_client.types import CallStart, Grant, StoreUnavailable
@@ -31,7 +31,7 @@ _STATEMENTS: Final = (
     statements.RATES_OF,
     statements.LOCKS,
     statements.NODE_BEGIN,
-    statements.START_CALL,
+    calls.START_CALL,
 )
 _NO_CALL: Final = CallStart(
     call_id=_NODE,
@@ -145,8 +145,7 @@ class Inquiry:
         await transaction.start()
         try:
             life = (await self._fetch(statements.NODE_BEGIN, _NODE))[0]["id"]
-            statement = statements.START_CALL if start.forward is None else statements.START_FORWARD
-            row = (await self._fetch(statement, *rows.call_start(start, life, _NODE)))[0]
+            row = (await self._fetch(calls.START_CALL, *calls.start_values(start, life, _NODE)))[0]
             return Grant(row["granted"], row["refusal"])
         finally:
             await transaction.rollback()

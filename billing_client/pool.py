@@ -45,6 +45,7 @@ LOST = (
     asyncpg.CrashShutdownError,
     asyncpg.IdleSessionTimeoutError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.DatatypeMismatchError,  # calls have another column since we connected: who connects anew learns of it
     asyncpg.ReadOnlySQLTransactionError,  # the primary became a standby under us
 )
 """The connection is of no use any more, but another may be."""

@@ -22,18 +22,13 @@ if TYPE_CHECKING:
 
     from asyncpg import Record
 
-    from billing_client.rules.books import Rate
-    from billing_client.types import CallFinish, CallStart, CallTrace
+    from billing_client.types import CallTrace
 
 __all__ = [
     "asked_name",
     "binding",
     "binding_columns",
     "binding_key",
-    "call_finish",
-    "call_record",
-    "call_start",
-    "call_starts",
     "name",
     "parties",
     "pin_name",
@@ -162,56 +157,6 @@ def _party(row: Record, now: datetime, opened: Callable[[str], str]) -> Party:
         NumberTrust.parse(row["trust"]), row["language"],
     )  # fmt: skip
     return Party(*values)
-
-
-def call_start(start: CallStart, life: int, node: str) -> tuple[Any, ...]:
-    """The arguments of the function `start_call`, or of `start_forward` for a call that an account forwards."""
-    forward = () if start.forward is None else (text(start.forward, 120), start.forward_most, start.forwards)
-    return (
-        start.call_id, life, node, *_who(start), start.gateway_id, text(start.sip_call_id, 255), start.started_at,
-        start.want, start.minimum, *_charged(start.rate), start.callee_id, start.exempt, *forward,
-    )  # fmt: skip
-
-
-def call_starts(starts: Sequence[CallStart], life: int, node: str) -> list[Any]:
-    """The arguments of `START_CALLS`: those of `start_call`, each but life and node as a column."""
-    identifiers, _, _, *columns = (
-        list(column) for column in zip(*(call_start(start, life, node) for start in starts), strict=True)
-    )
-    return [identifiers, life, node, *columns]
-
-
-def call_finish(finish: CallFinish) -> tuple[Any, ...]:
-    """The arguments of the function `finish_call`."""
-    return (
-        finish.call_id, finish.ended_at, finish.answered_at, finish.billed_seconds, finish.amount, finish.cause,
-        finish.sip_status, finish.ended_by, finish.gateway_id,
-    )  # fmt: skip
-
-
-def call_record(finish: CallFinish, start: CallStart, node: str) -> tuple[Any, ...]:
-    """The arguments of the function `record_call`."""
-    return (
-        *call_finish(finish), node, *_who(start), text(start.sip_call_id, 255), start.started_at,
-        *_charged(start.rate),
-    )  # fmt: skip
-
-
-def _who(start: CallStart) -> tuple[Any, ...]:
-    rate = start.rate
-    return (
-        start.account_id, start.balance_id, start.direction, text(start.caller, 255), text(start.dialled, 255),
-        start.destination or (rate.destination if rate else ""), start.country or (rate.country if rate else ""),
-    )  # fmt: skip
-
-
-def _charged(rate: Rate | None) -> tuple[Any, ...]:
-    if rate is None:
-        return (None,) * 7
-    return (
-        rate.rate_id, rate.prefix, rate.connect_fee, rate.first_increment, rate.next_increment, rate.first_price,
-        rate.next_price,
-    )  # fmt: skip
 
 
 def trace_columns(traces: Iterable[CallTrace]) -> list[list[Any]]:

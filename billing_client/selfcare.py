@@ -37,17 +37,13 @@ __all__ = ["AccountStatus", "Claim", "KnownPhone", "Login", "Quote", "SelfCare",
 
 STATUS = """
 SELECT a.number, a.kind, f.amount, f.available, f.credit_limit, f.currency, a.language, p.tariff_id,
-       c.name AS customer, coalesce(p.name, '') AS product,
-       least(a.max_call_price, c.max_call_price) AS cap,
-       account_terms(a.kind, a.state, c.state, a.activation_date, a.expiry_date, a.expire_after_first_use_days,
-                     a.expire_after_last_use_days, u.first_used_at, u.last_used_at, u.renewed_at, c.timezone) AS terms
-  FROM billing_alias n
-  JOIN billing_account a ON a.id = n.account_id
+       a.customer_name AS customer, coalesce(p.name, '') AS product,
+       least(a.max_call_price, c.max_call_price) AS cap, a.terms
+  FROM account_by_name a
   JOIN billing_customer c ON c.id = a.customer_id
   JOIN billing_balance f ON f.id = a.balance_id
-  LEFT JOIN billing_accountuse u ON u.account_id = a.id
   LEFT JOIN billing_product p ON p.id = a.product_id
- WHERE n.name = $1"""
+ WHERE a.name = $1"""
 BY_ALIAS = (
     "SELECT a.number, a.password FROM billing_alias n JOIN billing_account a ON a.id = n.account_id WHERE n.name = $1"
 )

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from billing_client import rows, statements
+from billing_client import calls, rows, statements
 from billing_client.clock import StoreClock
 from billing_client.gathering import Gathering
 from billing_client.lamps import LampCursor, lamps
@@ -79,8 +79,13 @@ class Store:
         self._node = node
         self._timeout_seconds = timeout_seconds
         self._name = f"softswitch {node}"
+        hot = (*statements.HOT, *calls.HOT)
         self._pool = Pool(
-            dsn, name=self._name, size=connections, timeout_seconds=timeout_seconds, prepare=statements.HOT
+            dsn,
+            name=self._name,
+            size=connections,
+            timeout_seconds=timeout_seconds,
+            prepare=hot,
         )
         self._life = 0
         self._lives_lost = 0
@@ -197,9 +202,8 @@ class Store:
 
     async def _fetch_starts(self, starts: Sequence[CallStart], life: int) -> list[asyncpg.Record]:
         if len(starts) == 1:
-            statement = statements.START_CALL if starts[0].forward is None else statements.START_FORWARD
-            return await self._pool.fetch(statement, *rows.call_start(starts[0], life, self._node))
-        return await self._pool.fetch(statements.START_CALLS, *rows.call_starts(starts, life, self._node))
+            return await self._pool.fetch(calls.START_CALL, *calls.start_values(starts[0], life, self._node))
+        return await self._pool.fetch(calls.START_CALLS, *calls.start_lists(starts, life, self._node))
 
     async def extend_call(self, call_id: str, slice_number: int, want: Decimal, minimum: Decimal) -> Grant:
         """Lock slice 1, 2, ... of a call; a number granted before is not locked again.
@@ -211,9 +215,9 @@ class Store:
     async def _extend_calls(self, slices: Sequence[_Slice]) -> list[Grant]:
         """The answers to one or several slices, in their order and in one transaction."""
         if len(slices) == 1:
-            found = await self._pool.fetch(statements.EXTEND_CALL, *slices[0])
+            found = await self._pool.fetch(calls.EXTEND_CALL, *slices[0])
         else:
-            found = await self._pool.fetch(statements.EXTEND_CALLS, *map(list, zip(*slices, strict=True)))
+            found = await self._pool.fetch(calls.EXTEND_CALLS, *map(list, zip(*slices, strict=True)))
         return [Grant(row["held"], row["refusal"]) for row in found]
 
     def call_answered(self, call_id: str, at: datetime) -> None:
@@ -229,7 +233,7 @@ class Store:
             if call_id in self._answered and answered_at is not None:
                 self._answered[call_id] = answered_at
         if calls:
-            await self._pool.fetch(statements.CALLS_MOVED, *map(list, zip(*calls, strict=True)))
+            await self._pool.fetch(calls.CALLS_MOVED, *map(list, zip(*calls, strict=True)))
 
     async def finish_call(self, finish: CallFinish) -> Settlement:
         """Charge a call, free its locks and write its record, once; repeating gives the first result.
@@ -238,10 +242,8 @@ class Store:
         not know is recorded from `finish.start`; without that StoreRefused is raised.
         """
         self._answered.pop(finish.call_id, None)
-        if finish.start is None:
-            found = await self._pool.fetch(statements.FINISH_CALL, *rows.call_finish(finish))
-        else:
-            found = await self._pool.fetch(statements.RECORD_CALL, *rows.call_record(finish, finish.start, self._node))
+        start = calls.finish_start(finish, self._node)
+        found = await self._pool.fetch(calls.FINISH_CALL, *calls.finish_values(finish), start)
         if not found:
             raise StoreRefused(f"unknown call {finish.call_id}")
         return Settlement(finish.call_id, found[0]["amount"], found[0]["billed_seconds"], found[0]["currency"])
@@ -254,14 +256,14 @@ class Store:
         """
         for finish in finishes:
             self._answered.pop(finish.call_id, None)
-        columns = zip(*map(rows.call_finish, finishes), strict=True)
-        found = await self._pool.fetch(statements.FINISH_CALLS, *map(list, columns))
+        columns = zip(*map(calls.finish_values, finishes), strict=True)
+        found = await self._pool.fetch(calls.FINISH_CALLS, *map(list, columns))
         if found[0]["count"] != len(finishes):
             raise StoreRefused("unknown calls among them")
 
     async def live_calls(self) -> list[str]:
         """Calls that the store holds for this life of the node; one that the switch does not know is a leftover."""
-        return [row["call_id"] for row in await self._pool.fetch(statements.LIVE_CALLS, self._life)]
+        return [row["call_id"] for row in await self._pool.fetch(calls.LIVE_CALLS, self._life)]
 
     async def announce_calls(self, messages: Sequence[str]) -> None:
         """Tell whoever watches what runs here, in messages of less than 8000 octets."""
@@ -269,7 +271,7 @@ class Store:
 
     async def lost_calls(self, call_ids: Iterable[str]) -> list[str]:
         """Those of these calls that the store does not hold (any more): another switch has settled them."""
-        return [row["call_id"] for row in await self._pool.fetch(statements.LOST_CALLS, list(call_ids))]
+        return [row["call_id"] for row in await self._pool.fetch(calls.LOST_CALLS, list(call_ids))]
 
     async def heartbeat(self) -> bool:
         """Say that we live: calls are settled up to the last heartbeat if we die.
@@ -295,21 +297,21 @@ class Store:
         silence = None if silent_seconds is None else timedelta(seconds=silent_seconds)
         await self._pool.fetch(statements.DECLARE_DEAD, self._life, silence)
         adopted = 0
-        while found := await self._pool.fetch(statements.ORPHANS, ORPHANS_AT_A_TIME):
+        while found := await self._pool.fetch(calls.ORPHANS, ORPHANS_AT_A_TIME):
             settled = 0
             for row in found:
-                settled += await self._settle_orphan(row["call_id"])
+                settled += await self._settle_orphan(row)
             adopted += settled
             if not settled:
                 break  # others are at it
         return adopted
 
-    async def _settle_orphan(self, call_id: str) -> bool:
+    async def _settle_orphan(self, row: asyncpg.Record) -> bool:
         """Settle one; what the store objects to must not keep the others waiting."""
         try:
-            return bool((await self._pool.fetch(statements.SETTLE_ORPHAN, call_id))[0]["settled"])
+            return bool((await self._pool.fetch(calls.SETTLE_ORPHAN, *calls.orphan_values(row)))[0]["settled"])
         except StoreRefused:
-            log.exception("an orphan cannot be settled", extra={"call": call_id})
+            log.exception("an orphan cannot be settled", extra={"call": row["call_id"]})
             return False
 
     # Location service
@@ -415,7 +417,7 @@ class Store:
             return
         with ExitStack() as undo:
             undo.callback(self._wait_on, batch)
-            await self._pool.fetch(statements.CALLS_ANSWERED, list(batch), list(batch.values()))
+            await self._pool.fetch(calls.CALLS_ANSWERED, list(batch), list(batch.values()))
             undo.pop_all()
 
     def _wait_on(self, batch: dict[str, datetime]) -> None:

@@ -157,37 +157,41 @@ class Parties:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallStart:
-    """Registers a call and locks its first slice of funds."""
+    """Registers a call and locks its first slice of funds.
+
+    It crosses to the store by the names of its fields, each a column of the live call unless it says otherwise. What
+    the wire may have brought is cut to its column: `most` characters, as its metadata say.
+    """
 
     call_id: str
     """Ours, unique for ever: the key under which the call is started, extended, finished and charged."""
     account_id: int
     """Who pays, and whose history shows the call."""
     balance_id: int
-    caller: str
+    caller: str = field(metadata={"most": 255})
     """Calling number (CLI)."""
-    dialled: str
+    dialled: str = field(metadata={"most": 255})
     """Called number (CLD)."""
     direction: Direction
     started_at: datetime
     want: Decimal
-    """Funds to lock; 0: a free call, no balance is touched."""
+    """Funds to lock; 0: a free call, no balance is touched. No column, nor is `minimum`."""
     minimum: Decimal
     """Least lock that is of use (price of the first increment): less is refused."""
     rate: Rate | None = None
-    """What the call is charged by; None: it is free."""
+    """What the call is charged by, column by column; None: it is free."""
     destination: str = ""
     country: str = ""
     gateway_id: int | None = None
-    sip_call_id: str = ""
+    sip_call_id: str = field(default="", metadata={"most": 255})
     callee_id: int | None = None
     """The account that is called, where it is not the one that pays: its incoming calls may be limited."""
     exempt: bool = False
-    """True: no limit of calls or spending counts (emergency calls, calls to applications of ours)."""
-    forward: str | None = None
+    """True: no limit of calls or spending counts (emergency calls, calls to applications of ours). No column."""
+    forward: str | None = field(default=None, metadata={"most": 120})
     """Of a forwarded call: the name of the account's forward that it goes by."""
     forward_most: int = 0
-    """How many calls at a time that forward carries."""
+    """How many calls at a time that forward carries. No column."""
     forwards: str | None = None
     """The id of the call that is forwarded: its legs count as one call of the account. None: not known."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from graphlib import TopologicalSorter
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -31,6 +32,8 @@ MARK: Final = "softswitch "
 """With this begins the comment of what is ours; the checksum follows."""
 
 _TRIGGER: Final = re.compile(r"^CREATE (?:CONSTRAINT )?TRIGGER (\w+) .*?\bON (\w+)\b.*?;$", re.MULTILINE | re.DOTALL)
+_COLUMNS: Final = re.compile(r"^( *)([a-z.]*)\{call\},\n", re.MULTILINE)
+"""A line of `{call},` or `c.{call},` stands for all columns that live calls and records have in common."""
 _CREATED: Final = re.compile(r"^CREATE (?:OR REPLACE )?(FUNCTION|VIEW) (\w+)", re.MULTILINE)
 
 PRESENT: Final = """
@@ -114,7 +117,7 @@ def defined() -> dict[Key, Definition]:
 
 
 def _read(file: Path) -> Iterator[Definition]:
-    text = file.read_text(encoding="utf-8")
+    text = _COLUMNS.sub(_columns, file.read_text(encoding="utf-8"))
     if file.name == TRIGGERS:
         for each in _TRIGGER.finditer(text):
             yield Definition("trigger", each[1], each[2], each[0], file)
@@ -123,6 +126,13 @@ def _read(file: Path) -> Iterator[Definition]:
     if [name for _, name in created] != [file.stem]:
         raise ValueError(f"{file}: defines {created}, and shall define {file.stem} alone")
     yield Definition("view" if created[0][0] == "VIEW" else "function", file.stem, "", text, file)
+
+
+def _columns(line: re.Match[str]) -> str:
+    from billing.models.calls import Call
+
+    names = [field.column for field in Call._meta.local_fields]
+    return line[1] + ", ".join(f"{line[2]}{name}" for name in names) + ",\n"
 
 
 def present(cursor: CursorWrapper) -> dict[Key, Found]:
@@ -140,7 +150,8 @@ def stale(wanted: Mapping[Key, Definition], found: Mapping[Key, Found]) -> list[
 
 def drop_views(cursor: CursorWrapper, found: Mapping[Key, Found]) -> None:
     """Drop the views, which hold on to columns and functions; `apply` makes them again."""
-    _drop(cursor, (key for key in found if key[0] == "view"))
+    if names := [name for kind, name, _ in found if kind == "view"]:
+        cursor.execute(f"DROP VIEW {', '.join(names)}")  # all at once: they ask each other
 
 
 def apply(cursor: CursorWrapper, wanted: Mapping[Key, Definition], found: Mapping[Key, Found]) -> None:
@@ -161,7 +172,7 @@ def apply(cursor: CursorWrapper, wanted: Mapping[Key, Definition], found: Mappin
             _replace(cursor, one, found[one.key])
     _make(cursor, (one for one in functions if one.key not in found))
     cursor.execute(PIN_SEARCH_PATH)
-    _make(cursor, (one for one in wanted.values() if one.kind == "view"))
+    _make(cursor, _in_order([one for one in wanted.values() if one.kind == "view"]))
     _make(cursor, triggers)
 
 
@@ -184,6 +195,14 @@ def _replace(cursor: CursorWrapper, one: Definition, former: Found) -> None:
 def _make(cursor: CursorWrapper, definitions: Iterable[Definition]) -> None:
     if statements := [part for one in definitions for part in (one.text, one.marking)]:
         cursor.execute("\n".join(statements))
+
+
+def _in_order(views: list[Definition]) -> Iterator[Definition]:
+    """Each after those that it asks."""
+    asked = {one.name: {other.name for other in views if re.search(rf"\b{other.name}\b", one.text)} for one in views}
+    by_name = {one.name: one for one in views}
+    for name in TopologicalSorter({name: others - {name} for name, others in asked.items()}).static_order():
+        yield by_name[name]
 
 
 def _drop(cursor: CursorWrapper, keys: Iterable[Key]) -> None:

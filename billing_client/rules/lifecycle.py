@@ -65,7 +65,7 @@ class LifeTerms:
 
     @classmethod
     def parse(cls, written: str | None) -> Self | None:
-        """As the store writes them (`account_terms`); None: nothing forbids the use of the account, ever."""
+        """As the view `account_with_terms` writes them; None: nothing forbids the use of the account, ever."""
         if written is None:
             return None
         kind, state, customer_state, activation, ending, first_days, last_days, first, last, renewed, zone = json.loads(

@@ -6,8 +6,9 @@ Charged time grows in whole increments: `first_increment` seconds as soon as the
 
     connect_fee + (first_increment * first_price + further seconds * next_price) / 60
 
-with prices per minute, computed exactly and rounded **once, half up, to five decimals**. The store has the same
-formula in SQL (`call_charge`) for calls whose switch died; tests hold the two together.
+with prices per minute, computed exactly and rounded **once, half up, to five decimals**. Nothing else says what a call
+costs: that of one whose switch died another switch does (`billing_client.calls.orphan_values`); the store only sees to
+it that no more is charged than was locked.
 """
 
 from __future__ import annotations

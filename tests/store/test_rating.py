@@ -17,8 +17,6 @@ from billing_client.rules.rating import billed_seconds, cost, seconds_covered
 from tests.store.calls import rate
 
 if TYPE_CHECKING:
-    import asyncpg
-
     from billing_client.rules.books import Rate
 
 STEP = Decimal("0.00001")
@@ -121,51 +119,6 @@ def test_thirty_six_increments(seconds: float, charge: str) -> None:
         next_price=Decimal("0.10"),
     )
     assert cost(terms, seconds) == Decimal(charge)
-
-
-@pytest.mark.asyncio
-async def test_the_store_charges_as_we_do(sql: asyncpg.Connection[asyncpg.Record]) -> None:
-    cases = [
-        (rate(connect_fee=fee, first_increment=first, next_increment=following, first_price=one, next_price=two), time)
-        for index, time in enumerate([Decimal(-1), Decimal(0), Decimal("0.001"), Decimal(1), Decimal("59.999"),
-                                      Decimal(60), Decimal("3600.5"), Decimal(86_400)])
-        for fee, one, two in [(Decimal(0), Decimal("0.0003"), Decimal("0.0003")),
-                              (Decimal("0.05"), Decimal("0.12345"), Decimal("0.54321")),
-                              (Decimal("999999999999.99999"), Decimal("99999999.99999"), Decimal("0.00001"))]
-        for first, following in [(1, 1), (30, 6), (60, 60), (7, 13 + index)]
-    ]  # fmt: skip
-    for terms, seconds in cases:
-        billed = await sql.fetchval(
-            "SELECT call_billed_seconds($1, $2, $3)", terms.first_increment, terms.next_increment, seconds
-        )
-        charge = await sql.fetchval(
-            "SELECT call_charge($1, $2, $3, $4, $5)",
-            terms.connect_fee, terms.first_increment, terms.first_price, terms.next_price, billed,
-        )  # fmt: skip
-        assert (billed, charge) == (billed_seconds(terms, seconds), cost(terms, seconds))
-
-
-@pytest.mark.asyncio
-async def test_the_store_charges_as_we_do_for_any_rate(sql: asyncpg.Connection[asyncpg.Record]) -> None:
-    """Random rates in one query: hypothesis draws the seed of a sample, the store computes all of it at once."""
-    rows = await sql.fetch(
-        """
-        SELECT *, call_charge(fee, first, first_price, next_price,
-                              call_billed_seconds(first, following, seconds)) AS charge
-          FROM (SELECT round((random() * 10)::numeric, 5) AS fee, 1 + floor(random() * 120)::integer AS first,
-                       1 + floor(random() * 120)::integer AS following, round(random()::numeric, 5) AS first_price,
-                       round(random()::numeric, 5) AS next_price, round((random() * 5000)::numeric, 3) AS seconds
-                  FROM generate_series(1, 2000)) AS sample"""
-    )
-    for row in rows:
-        terms = rate(
-            connect_fee=row["fee"],
-            first_increment=row["first"],
-            next_increment=row["following"],
-            first_price=row["first_price"],
-            next_price=row["next_price"],
-        )
-        assert row["charge"] == cost(terms, row["seconds"])
 
 
 def test_step_is_what_the_books_hold() -> None:

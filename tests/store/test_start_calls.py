@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
+from billing_client.calls import start_values
 from billing_client.store import Store
 from billing_client.types import Grant, StoreRefused
 from tests.store.calls import CallDesk
@@ -36,6 +37,15 @@ async def narrow(dsn: str, tenant: Tenant) -> AsyncIterator[CallDesk]:
         yield CallDesk(store)
     finally:
         await store.close()
+
+
+async def test_a_call_crosses_by_the_names_of_its_columns(tenant: Tenant) -> None:
+    """Whatever `CallStart` has beside them is told apart in `billing_client.calls`."""
+    row, *_ = start_values(CallDesk.start_of(CallDesk(None), (1, 2), 1, 1), 1, "test")  # type: ignore[arg-type]
+    found = await tenant.sql.fetch(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'billing_activecall'::regclass AND attnum > 0"
+    )
+    assert set(row) <= {column["attname"] for column in found}
 
 
 async def at_once(desk: CallDesk, starts: list[CallStart]) -> list[Grant]:

@@ -1,10 +1,11 @@
--- Ends a call exactly once, whoever tells it first: frees its locks, charges no more than they held, writes the record.
--- Asked again it answers from the record; no row: there was no such call.
+-- Ends a call exactly once, whoever tells it first: its switch, a journal that comes late, or another switch. Frees
+-- its locks, charges no more than they held, writes the record. Asked again it answers from the record: what was
+-- charged; no row: the call is unknown. `start`: what `start_call` takes of it, where the store may never have had
+-- that; or null.
 CREATE OR REPLACE FUNCTION finish_call(
     call text, ends timestamptz, answered timestamptz, seconds integer, charge numeric,
-    q850 integer, status integer, who text, gateway bigint)
-RETURNS TABLE (amount numeric, billed_seconds integer, currency text)
-LANGUAGE plpgsql AS $$
+    q850 integer, status integer, who text, gateway bigint, start billing_activecall)
+RETURNS TABLE (amount numeric, billed_seconds integer, currency text) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     c billing_activecall;
@@ -12,19 +13,21 @@ BEGIN
     DELETE FROM billing_activecall WHERE call_id = call RETURNING * INTO c;
     IF NOT FOUND THEN
         RETURN QUERY SELECT * FROM settle_again(call, ends, answered, seconds, charge, q850, status, who);
+        IF NOT FOUND AND start.call_id IS NOT NULL THEN
+            RETURN QUERY SELECT * FROM record_call(call, ends, answered, seconds, charge, q850, status, who, gateway,
+                                                   start);
+        END IF;
         RETURN;
     END IF;
     charge := greatest(0, least(charge, c.locked));
+    c.answered_at := coalesce(answered, c.answered_at);
+    c.gateway_id := coalesce(gateway, c.gateway_id);
     INSERT INTO billing_xdr (
-        call_id, node, account_id, balance_id, direction, caller, dialled, destination, country, gateway_id,
-        sip_call_id, started_at, answered_at, ended_at, billed_seconds, amount, currency, cause, sip_status, ended_by,
-        rate_id, prefix, connect_fee, first_increment, next_increment, first_price, next_price, held)
+        {call},
+        ended_at, billed_seconds, amount, cause, sip_status, ended_by, held)
     VALUES (
-        call, c.node, c.account_id, c.balance_id, c.direction, c.caller, c.dialled, c.destination, c.country,
-        coalesce(gateway, c.gateway_id), c.sip_call_id, c.started_at, coalesce(answered, c.answered_at), ends,
-        seconds, charge, c.currency, q850, status, who,
-        c.rate_id, c.prefix, c.connect_fee, c.first_increment, c.next_increment, c.first_price, c.next_price,
-        CASE who WHEN 'orphan' THEN c.locked END)
+        c.{call},
+        ends, seconds, charge, q850, status, who, CASE who WHEN 'orphan' THEN c.locked END)
     ON CONFLICT (call_id) DO NOTHING;
     IF NOT FOUND THEN
         -- The start was so late that the end had been recorded without it: nothing is charged twice.

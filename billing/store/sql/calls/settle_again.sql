@@ -1,8 +1,8 @@
 -- The end of a call that has a record already. Told by its switch after another one had settled it as an orphan, it
 -- corrects that settlement, once, beside the record: by no more than the call had locked, and upwards by no more than
 -- is available now. Anything else changes nothing. Answers what was charged in all; no row: no record.
-CREATE OR REPLACE FUNCTION settle_again(call text, ends timestamptz, answered timestamptz, seconds integer, charge numeric,
-                                        q850 integer, status integer, who text)
+CREATE OR REPLACE FUNCTION settle_again(call text, ends timestamptz, answered timestamptz, seconds integer,
+                                        charge numeric, q850 integer, status integer, who text)
 RETURNS TABLE (amount numeric, billed_seconds integer, currency text)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -20,7 +20,8 @@ BEGIN
         SELECT b.kind = 'credit', b.available INTO owes, spare
             FROM billing_balance b WHERE b.id = x.balance_id FOR NO KEY UPDATE;
         delta := least(greatest(0, least(charge, x.held)) - x.amount, spare);
-        INSERT INTO billing_correction (call_id, amount, answered_at, ended_at, billed_seconds, cause, sip_status, ended_by)
+        INSERT INTO billing_correction (call_id, amount, answered_at, ended_at, billed_seconds, cause, sip_status,
+                                        ended_by)
             VALUES (call, delta, coalesce(answered, x.answered_at), ends, seconds, q850, status, who)
             ON CONFLICT (call_id) DO NOTHING;
         IF FOUND AND delta <> 0 THEN

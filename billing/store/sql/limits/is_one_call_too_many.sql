@@ -1,6 +1,6 @@
 -- Whether one more call would pass a limit of the account that makes or gets it, of the account that is called, or of
--- their customers; null: not counted there. The row of each is locked until the end of the transaction, so that
--- simultaneous calls are counted one after another; in the order of their ids, so that nobody waits in a circle.
+-- their customers; null: not counted there. Each is locked until the end of the transaction, so that simultaneous calls
+-- are counted one after another.
 -- Forwarded calls are outgoing calls of who forwards: all legs of one call that is forwarded are one, because only one
 -- of them is ever talked on. Together with the call that is forwarded, which `max_calls` counts already, they are one
 -- call more for nobody.
@@ -8,12 +8,7 @@ CREATE OR REPLACE FUNCTION is_one_call_too_many(call text, incoming boolean, acc
                                                 callee bigint, callee_customer bigint)
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    IF num_nonnulls(account, callee) > 0 THEN
-        PERFORM count_accounts_alone(ARRAY[account, callee]);
-    END IF;
-    IF num_nonnulls(customer, callee_customer) > 0 THEN
-        PERFORM FROM billing_customer WHERE id IN (customer, callee_customer) ORDER BY id FOR NO KEY UPDATE;
-    END IF;
+    PERFORM lock_in_order(NULL, ARRAY[account, callee], ARRAY[customer, callee_customer], NULL);
     IF num_nonnulls(account, callee) > 0 AND EXISTS (
         SELECT FROM billing_account a CROSS JOIN LATERAL (
             SELECT count(*) FILTER (WHERE l.forwards IS NULL OR l.callee_id = a.id) AS calls,

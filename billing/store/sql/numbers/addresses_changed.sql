@@ -2,7 +2,7 @@
 -- address.
 CREATE OR REPLACE FUNCTION addresses_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT FROM changed WHERE name ~ '^(\d{1,3}\.){3}\d{1,3}$|:.*:') THEN
+    IF EXISTS (SELECT FROM changed WHERE is_address(name)) THEN
         PERFORM pg_notify('softswitch', 'routes');
     END IF;
     RETURN NULL;

@@ -13,14 +13,12 @@ LANGUAGE sql AS $$
             FROM due WHERE e.message_id = due.message_id
         RETURNING e.message_id, e.attempts, e.queued_at, e.recipients)
     SELECT t.message_id, t.attempts, t.queued_at, t.recipients::text[], a.number, a.display, a.language,
-           coalesce(nullif(a.timezone, ''), c.timezone),
-           coalesce(m.attach, 'wav'), v.caller, v.caller_name, v.received_at, v.seconds, v.urgent,
+           a.zone, coalesce(m.attach, 'wav'), v.caller, v.caller_name, v.received_at, v.seconds, v.urgent,
            s.format, CASE WHEN m.attach <> 'none' THEN s.data END,
            i.format, CASE WHEN m.attach <> 'none' THEN i.data END
         FROM taken t
         JOIN billing_voicemessage v ON v.id = t.message_id
-        JOIN billing_account a ON a.id = v.account_id
-        JOIN billing_customer c ON c.id = a.customer_id
+        JOIN account_with_terms a ON a.id = v.account_id
         LEFT JOIN billing_mailbox m ON m.account_id = a.id
         LEFT JOIN billing_voicesound s ON s.id = v.id
         LEFT JOIN billing_voicesound i ON i.id = v.comment_of

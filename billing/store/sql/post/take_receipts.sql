@@ -14,12 +14,11 @@ LANGUAGE sql AS $$
         RETURNING e.*)
     SELECT t.key, t.attempts, r.done_at,
            coalesce(t.recipients, CASE WHEN wanted = 'email' THEN m.email END, '{}')::text[], t.caller, a.number,
-           coalesce(nullif(a.language, ''), t.language), coalesce(nullif(a.timezone, ''), c.timezone),
-           r.amount, r.currency, r.available, account_life(a.id)
+           coalesce(nullif(a.language, ''), t.language), a.zone,
+           r.amount, r.currency, r.available, a.terms
       FROM taken t
       JOIN billing_redemption r ON r.key = t.key
-      JOIN billing_account a ON a.id = r.account_id
-      JOIN billing_customer c ON c.id = a.customer_id
+      JOIN account_with_terms a ON a.id = r.account_id
       LEFT JOIN billing_mailbox m ON m.account_id = a.id
      ORDER BY r.done_at
 $$;
