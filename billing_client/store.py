@@ -226,14 +226,14 @@ class Store:
         if self._answer_task is None or self._answer_task.done():
             self._answer_task = asyncio.get_running_loop().create_task(self._write_answers(), name="answered calls")
 
-    async def calls_moved(self, calls: Sequence[tuple[str, datetime, datetime | None]]) -> None:
+    async def calls_moved(self, moved: Sequence[tuple[str, datetime, datetime | None]]) -> None:
         """Calls (id, began at, answered at) that live on while the store's clock was set: when they began by the new
         time, so that they are settled right if we die."""
-        for call_id, _, answered_at in calls:
+        for call_id, _, answered_at in moved:
             if call_id in self._answered and answered_at is not None:
                 self._answered[call_id] = answered_at
-        if calls:
-            await self._pool.fetch(calls.CALLS_MOVED, *map(list, zip(*calls, strict=True)))
+        if moved:
+            await self._pool.fetch(calls.CALLS_MOVED, *map(list, zip(*moved, strict=True)))
 
     async def finish_call(self, finish: CallFinish) -> Settlement:
         """Charge a call, free its locks and write its record, once; repeating gives the first result.
