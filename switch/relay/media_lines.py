@@ -53,7 +53,8 @@ def _usable(words: list[bytes]) -> list[bytes]:
     if len(words) < 3:
         return words  # for the relay to refuse
     kind, port, protocol, *formats = words
-    if b"RTP/" in protocol.upper() and all(len(name) <= _LONGEST for name in formats):
+    is_judged = port == b"0" or all(len(name) <= _LONGEST for name in formats)  # no relay refuses a refused section
+    if b"RTP/" in protocol.upper() and is_judged:
         formats = [name for name in formats if _is_payload_type(name)]
         if not formats:
             port, formats = b"0", [b"0"]

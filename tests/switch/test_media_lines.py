@@ -6,7 +6,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from media.sdp import SdpError, parse
@@ -64,6 +64,7 @@ WORDS = st.sampled_from(["0", "5000", "5000/2", "RTP/AVP", "udptl", "8", "255", 
 
 
 @given(st.lists(st.lists(WORDS, max_size=6).map(" ".join).map("m=audio ".__add__), max_size=4).map("\r\n".join))
+@example("m=audio 0 0\r\nm=audio 0 RTP/AVP 5000/2")
 def test_the_normal_form_is_its_own_and_means_the_same(text: str) -> None:
     body = f"v=0\r\nc=IN IP4 192.0.2.1\r\n{text}\r\n".encode()
     with suppress(ValueError):
