@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
-from billing.account_generation import passwords
-from billing.apply import apply
-from billing.models import Account, Alias, Batch, Customer, Gateway
-from billing.voucher_generation import Generation, generate, random_digits
-from billing.vouchers import Numbers, key_file_for_sealing, vouchers
+from billing.carriers.models import Gateway
+from billing.customers.generation import passwords
+from billing.customers.models import Account, Alias, Batch, Customer
+from billing.document.apply import apply
+from billing.printing.digits import random_digits
+from billing.vouchers.actions import Numbers, key_file_for_sealing, vouchers
+from billing.vouchers.generation import Generation, generate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

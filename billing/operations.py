@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from pathlib import Path
 
-    from billing.carrier_records import CarrierRecord
-    from billing.change import Change
+    from billing.calls.live import Announcements
+    from billing.carriers.records import CarrierRecord
+    from billing.customers.names import Reserved
     from billing.demo import DemoSummary
-    from billing.ledger import Receipt
-    from billing.live import Announcements
-    from billing.names import Reserved
-    from billing.reports import Row
+    from billing.document.change import Change
+    from billing.money.actions import Receipt
+    from billing.store.query import Row
     from billing_client.secrets.keyring import KeyFile
 
 __all__ = [
@@ -77,9 +77,9 @@ def migrate(keys: KeyFile | None = None) -> int:
 
 def seal_passwords(keys: KeyFile) -> int:
     """Seal the passwords that are in clear; how many. Raises KeyRingError."""
-    from billing.sealing import seal_clear
-    from billing.voucher_generation import VoucherError
-    from billing.vouchers import key_file_for_sealing
+    from billing.store.sealing import seal_clear
+    from billing.vouchers.actions import key_file_for_sealing
+    from billing.vouchers.generation import VoucherError
 
     try:
         key_file_for_sealing(keys)
@@ -107,73 +107,73 @@ def load_demo(
 def apply(
     document: Mapping[str, Any], *, reserved: Reserved | None = None, dry_run: bool = False, base: Path | None = None
 ) -> list[Change]:
-    """Bring the store to what a document says; see `billing.apply`, whose ApplyError it raises.
+    """Bring the store to what a document says; see `billing.document.apply`, whose ApplyError it raises.
 
     `reserved`: names that the configuration gives to something else than accounts.
     """
-    from billing.apply import apply
-    from billing.names import FREE
+    from billing.customers.names import FREE
+    from billing.document.apply import apply
 
     return apply(document, reserved=reserved or FREE, dry_run=dry_run, base=base)
 
 
 def accounts(filter: str = "", *, limit: int = 1000) -> list[Row]:  # noqa: A002 (reads best at the call)
     """Accounts whose number begins with `filter`, or whose customer's name holds it."""
-    from billing import reports
+    from billing.customers import queries
 
-    return reports.accounts(filter, limit=limit)
+    return queries.accounts(filter, limit=limit)
 
 
 def account(name: str) -> Row | None:
     """The account that a number, an alias, or a batch with a control number leads to; None: there is none."""
-    from billing import reports
-    from billing.account_batches import number_of
+    from billing.customers import queries
+    from billing.customers.batches import number_of
 
-    return reports.account(number_of(name))
+    return queries.account(number_of(name))
 
 
 def registrations(filter: str = "", *, limit: int = 1000) -> list[Row]:  # noqa: A002
     """Live bindings whose AOR begins with `filter`."""
-    from billing import reports
+    from billing.registrations import queries
 
-    return reports.registrations(filter, limit=limit)
+    return queries.registrations(filter, limit=limit)
 
 
 def calls(filter: str = "", *, limit: int = 1000) -> list[Row]:  # noqa: A002
     """Live calls on all nodes: of accounts whose number begins with `filter`, or the one with that id."""
-    from billing import reports
+    from billing.calls import queries
 
-    return reports.calls(filter, limit=limit)
+    return queries.calls(filter, limit=limit)
 
 
 def ledger(account: str, *, limit: int = 100) -> list[Row]:
     """Movements of the balance that an account spends from, the newest first, each with the balance after it."""
-    from billing import reports
+    from billing.money import queries
 
-    return reports.ledger(account, limit=limit)
+    return queries.ledger(account, limit=limit)
 
 
 def xdrs(
     *, account: str | None = None, since: datetime | None = None, until: datetime | None = None, limit: int = 100
 ) -> list[Row]:
     """Records of ended calls, the newest first."""
-    from billing import reports
+    from billing.calls import queries
 
-    return reports.xdrs(account=account, since=since, until=until, limit=limit)
+    return queries.xdrs(account=account, since=since, until=until, limit=limit)
 
 
 def audit() -> list[Row]:
     """Everything in which ledger, balances, locks and records disagree; empty: the books are right."""
-    from billing import reports
+    from billing.money import queries
 
-    return reports.audit()
+    return queries.audit()
 
 
 def audit_carrier(
     records: Sequence[CarrierRecord], *, gateway: str | None, tolerance: Decimal, window: float
 ) -> list[Row]:
-    """A carrier's call records beside ours of its gateway; see `billing.carrier_audit`."""
-    from billing.carrier_audit import audit_carrier
+    """A carrier's call records beside ours of its gateway; see `billing.carriers.audit`."""
+    from billing.carriers.audit import audit_carrier
 
     return audit_carrier(records, gateway=gateway, tolerance=tolerance, window=window)
 
@@ -186,45 +186,45 @@ def traces(
     since: datetime | None = None,
     limit: int = 20,
 ) -> list[Row]:
-    """Records that explain calls; see `billing.traces`."""
-    from billing import traces
+    """Records that explain calls; see `billing.traces.queries`."""
+    from billing.traces import queries as traces
 
     return traces.traces(call=call, keys=keys, account=account, since=since, limit=limit)
 
 
 def trace(call: str) -> Row | None:
     """One of them with its body, the call's xDR and its entries in the ledger."""
-    from billing import traces
+    from billing.traces import queries as traces
 
     return traces.trace(call)
 
 
 def topup(number: str, amount: Decimal, key: str, note: str = "") -> Receipt:
-    """Add to the funds of an account, once for each `key`; raises billing.ledger.LedgerError."""
-    from billing import ledger
-    from billing.account_batches import number_of
+    """Add to the funds of an account, once for each `key`; raises billing.money.actions.LedgerError."""
+    from billing.customers.batches import number_of
+    from billing.money import actions as ledger
 
     return ledger.topup(number_of(number), amount, key, note)
 
 
 def withdraw(number: str, amount: Decimal, key: str, note: str = "") -> Receipt:
-    """Take from what an account has available, once for each `key`; raises billing.ledger.LedgerError."""
-    from billing import ledger
-    from billing.account_batches import number_of
+    """Take from what an account has available, once for each `key`; raises billing.money.actions.LedgerError."""
+    from billing.customers.batches import number_of
+    from billing.money import actions as ledger
 
     return ledger.withdraw(number_of(number), amount, key, note)
 
 
 def watch_calls(every_seconds: float = 1.0) -> Iterator[Announcements]:
-    """What runs on all nodes, with funds and media, again and again; see `billing.live`."""
-    from billing import live
+    """What runs on all nodes, with funds and media, again and again; see `billing.calls.live`."""
+    from billing.calls import live
 
     return live.watch_calls(every_seconds)
 
 
 def block(number: str) -> bool:
     """Block an account, whatever its state; False if there is none."""
-    from billing.models import Account
+    from billing.customers.models import Account
 
     return bool(Account.objects.filter(number=number).update(state="blocked"))
 
@@ -237,8 +237,8 @@ def move(number: str, move: str) -> tuple[str, str | None]:
     """
     from django.db import transaction
 
-    from billing.account_batches import number_of
-    from billing.models import Account
+    from billing.customers.batches import number_of
+    from billing.customers.models import Account
     from billing_client.rules.lifecycle import next_state
 
     number = number_of(number)
@@ -257,9 +257,9 @@ def forget_number(number: str, known: str) -> bool:
     """Take a number of the outside (`KNOWN@pstn`) from an account; whether it had it. It is noted."""
     from django.db import transaction
 
-    from billing.account_batches import number_of
-    from billing.audit_log import log_action
-    from billing.models import Alias
+    from billing.audit_log.log import log_action
+    from billing.customers.batches import number_of
+    from billing.customers.models import Alias
 
     name = f"{known.removesuffix('@pstn').removeprefix('+')}@pstn"
     with transaction.atomic():

@@ -21,7 +21,7 @@ import dns.exception
 import dns.resolver
 import psycopg
 
-from billing.names import alias_problem
+from billing.customers.names import alias_problem
 from billing_client.rules.numbering import digits_of
 from billing_client.secrets.keyring import KeyFile, KeyRingError
 from billing_client.secrets.passwords import MARK, Passwords
@@ -62,7 +62,7 @@ SELECT name FROM billing_alias
  WHERE name = ANY(%s) OR name ~ '^[+*#]' OR name ~* '^urn:' OR name ^@ ANY(%s) ORDER BY name LIMIT %s"""
 MOST_MISNAMED = 20
 PINS_FOR_A_CARD = 1_000_000
-"""One guess in so many may hit a card (`billing.account_generation`)."""
+"""One guess in so many may hit a card (`billing.customers.generation`)."""
 CARDS = """
 SELECT length(name) - length('@pin') AS digits, count(*) FROM billing_alias
  WHERE name LIKE '%@pin' AND strpos(name, '#') = 0 GROUP BY 1 ORDER BY 1"""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from billing.names import Reserved
+from billing.customers.names import Reserved
 from billing_client.mailboxes.words import DepositPace
 from billing_client.rules.numbering import as_address
 from ivr.apps.voicemail import VoicemailSettings

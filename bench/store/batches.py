@@ -46,7 +46,7 @@ from decimal import Decimal
 from pathlib import Path
 from billing import operations
 operations.setup(sys.argv[1])
-from billing import account_batches, account_generation, batch_update
+from billing.customers import batch_update, batches as account_batches, generation as account_generation
 operations.apply({"customers": [{"name": "bench", "currency": "USD"}],
                   "tariffs": [{"name": "bench", "currency": "USD", "rates": [{"prefix": "9", "price": "0.6"}]}],
                   "products": [{"name": "bench", "tariff": "bench"}, {"name": "other", "tariff": "bench"}]})

@@ -36,8 +36,8 @@ from decimal import Decimal
 from pathlib import Path
 from billing import operations
 operations.setup(sys.argv[1])
-from billing import vouchers
-from billing.voucher_generation import Generation, generate
+from billing.vouchers import actions as vouchers
+from billing.vouchers.generation import Generation, generate
 from billing_client.secrets.keyring import KeyFile
 keys = KeyFile(Path(sys.argv[2]))
 asked = Generation(customer="bench", batch="bench", count=int(sys.argv[3]), amount=Decimal(1),

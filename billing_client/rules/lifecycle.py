@@ -11,12 +11,13 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Final, Literal, Self
+from typing import Final, Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
 __all__ = [
     "LONGEST_DAYS",
     "MOVES",
+    "STATES",
     "Expiry",
     "LifeTerms",
     "State",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 State = Literal["active", "inactive", "blocked", "suspended", "closed"]
+STATES: Final[tuple[State, ...]] = get_args(State)
 
 LONGEST_DAYS: Final = 36_500
 """The most days that a term may have."""

@@ -67,7 +67,7 @@ accounts.add_command(look.accounts, "list")
 @contextmanager
 def _store(shell: Shell) -> Iterator[None]:
     with shell.operations():
-        from billing.batch_error import BatchError
+        from billing.customers.batch_error import BatchError
 
         try:
             yield
@@ -121,8 +121,8 @@ def generate(
     asked["password_digits"] = asked["password_digits"] or 0
     batch, reserved = asked["batch"], reserved_names(shell.configuration())
     with _store(shell):
-        from billing.account_generation import AccountGeneration
-        from billing.account_generation import generate as generated
+        from billing.customers.generation import AccountGeneration
+        from billing.customers.generation import generate as generated
 
         with progress(shell, f"Generating {batch}") as tell:
             first, last = generated(AccountGeneration(columns=columns, reserved=reserved, **asked), tell)
@@ -144,8 +144,8 @@ def export(shell: Shell, batch: str, file: Path, numbers: tuple[int, int] | None
     the file; that you made it is noted.
     """
     with _store(shell), progress(shell, f"Exporting {batch}") as tell:
-        from billing.account_batches import MOST
-        from billing.account_batches import export as exported
+        from billing.customers.batches import MOST
+        from billing.customers.batches import export as exported
 
         first, last = numbers or (1, MOST)
         try:
@@ -190,7 +190,7 @@ def update(shell: Shell, /, settings: tuple[str, ...], yes: bool, **chosen: Any)
     for name in ("expires_before", "expires_after"):
         chosen[name] = chosen[name] and chosen[name].date()
     with _store(shell):
-        from billing import batch_update
+        from billing.customers import batch_update
 
         filters, changes = batch_update.Filters(**chosen), batch_update.read_changes(written)
         found = batch_update.count(filters)
@@ -218,7 +218,7 @@ def batches() -> None:
 def list_(shell: Shell, as_json: bool) -> None:
     """Batches, and how many accounts are in them."""
     with _store(shell):
-        from billing.account_batches import batches as found
+        from billing.customers.batches import batches as found
 
         rows = found()
     shell.show(rows, BATCHES, as_json=as_json, nothing="No batches of accounts.")
@@ -231,7 +231,7 @@ def list_(shell: Shell, as_json: bool) -> None:
 def assign(shell: Shell, batch: str, numbers: tuple[str, ...]) -> None:
     """Put accounts NUMBERS, which are in no batch yet, into BATCH."""
     with _store(shell):
-        from billing.account_batches import assign as assigned
+        from billing.customers.batches import assign as assigned
 
         placed = assigned(batch, numbers)
     shell.done(", ".join(f"{number} is {batch} {control}" for number, control in placed))
@@ -255,7 +255,7 @@ def _details(details: dict[str, Any]) -> Iterator[str]:
 def auditlog(shell: Shell, action: str, subject: str, limit: int, as_json: bool) -> None:
     """What administrators did to many accounts or vouchers, or to secret things; the newest first."""
     with _store(shell):
-        from billing.audit_log import audit_log
+        from billing.audit_log.queries import audit_log
 
         rows = audit_log(action, subject, limit=limit)
     if not as_json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from billing.line_error import LineError
+from billing.reading.line_error import LineError
 from softswitch.config import describe
 from softswitch.config.yaml_text import Problem, WrittenMapping, compose, line_of, written_tree
 

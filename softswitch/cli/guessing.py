@@ -42,7 +42,7 @@ def guessing(context: click.Context, everything: bool, as_json: bool) -> None:
     shell: Shell = context.obj
     attempts = shell.configuration().security.login_attempts
     with shell.operations():
-        from billing.guessing import guessing as found
+        from billing.guessing.actions import guessing as found
 
         rows = found(lock_after=attempts.lock_after, slow_after=attempts.slow_after, everything=everything)
     shell.show(rows if as_json else [_told(row) for row in rows], COLUMNS, as_json=as_json, nothing="Nobody guesses.")
@@ -71,7 +71,7 @@ def unlock(context: click.Context, kind: str, which: str) -> None:
         raise click.UsageError("all have no name" if which else f"which {kind}?")
     shell: Shell = context.obj
     with shell.operations():
-        from billing.guessing import unlock as unlocked
+        from billing.guessing.actions import unlock as unlocked
 
         was_counted = unlocked(kind, which)
     if not was_counted:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from billing import values
+from billing.reading import values
 from billing_client.rules.currencies import amount_text as amount
 from softswitch.cli.context import FAILED, Column, json_option
 from softswitch.cli.documents import read_yaml, refused
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from zoneinfo import ZoneInfo
 
-    from billing.change import Change
+    from billing.document.change import Change
     from softswitch.cli.context import Shell
 
 __all__ = ["apply", "audit", "topup"]
@@ -64,7 +64,7 @@ class Amount(click.ParamType[Decimal]):
 def topup(shell: Shell, account: str, sum_: Decimal, key: str | None, note: str, as_json: bool) -> None:
     """Add AMOUNT to the funds of ACCOUNT."""
     with shell.operations() as operations:
-        from billing.ledger import LedgerError
+        from billing.money.actions import LedgerError
 
         try:
             receipt = operations.topup(account, sum_, key or f"cli-{uuid.uuid4()}", note)
@@ -90,7 +90,7 @@ def apply(shell: Shell, file: Path, yes: bool, dry_run: bool, as_json: bool) -> 
     """
     document, reserved = read_yaml(file), reserved_names(shell.configuration())
     with shell.operations() as operations:
-        from billing.apply import ApplyError
+        from billing.document.apply import ApplyError
 
         try:
             with shell.err.status(f"Comparing {file.name} with the store ..."):

@@ -48,13 +48,14 @@ def voicemail() -> None:
 
 @contextmanager
 def mailboxes(shell: Shell) -> Iterator[ModuleType]:
-    """`billing.voicemail` on the store; what it refuses is told in a sentence."""
+    """`billing.voicemail.actions` on the store; what is refused is told in a sentence."""
     with shell.operations():
-        from billing import voicemail as found
+        from billing.voicemail import actions
+        from billing.voicemail.queries import MailboxError
 
         try:
-            yield found
-        except found.MailboxError as refused:
+            yield actions
+        except MailboxError as refused:
             raise click.ClickException(str(refused)) from refused
 
 
@@ -66,8 +67,10 @@ def mailboxes(shell: Shell) -> Iterator[ModuleType]:
 @click.pass_obj
 def list_(shell: Shell, account: str, deleted: bool, limit: int, as_json: bool) -> None:
     """Messages of ACCOUNT, in the order of listening."""
-    with mailboxes(shell) as boxes:
-        rows = boxes.messages(account, deleted=deleted, limit=limit)
+    with mailboxes(shell):
+        from billing.voicemail.queries import messages
+
+        rows = messages(account, deleted=deleted, limit=limit)
     if not as_json:
         rows = [row | {"message": row["message"][:SHOWN_ID], "urgent": row["urgent"] or None} for row in rows]
     shell.show(rows, MESSAGES, as_json=as_json, nothing="No messages.")
@@ -82,8 +85,10 @@ def export(shell: Shell, message: str, file: Path) -> None:
 
     MESSAGE is its id, or the beginning of it. The sound is written as it is stored, which is WAV.
     """
-    with mailboxes(shell) as boxes:
-        found, form, data = boxes.export(message)
+    with mailboxes(shell):
+        from billing.voicemail.queries import sound
+
+        found, form, data = sound(message)
     if str(file) == "-":
         sys.stdout.buffer.write(data)
         return

@@ -90,9 +90,9 @@ def vouchers() -> None:
 
 @contextmanager
 def _store(shell: Shell) -> Iterator[ModuleType]:
-    """`billing.vouchers` on the store; what it refuses is told in a sentence."""
+    """`billing.vouchers.actions` on the store; what it refuses is told in a sentence."""
     with shell.operations():
-        from billing import vouchers as found
+        from billing.vouchers import actions as found
 
         try:
             yield found
@@ -145,8 +145,8 @@ def generate(
     """
     settings = shell.configuration().vouchers
     with _store(shell) as found:
-        from billing.voucher_generation import Generation
-        from billing.voucher_generation import generate as generated
+        from billing.vouchers.generation import Generation
+        from billing.vouchers.generation import generate as generated
 
         asked = Generation(
             customer=customer, batch=batch, count=count, amount=sum_, currency=currency and currency.upper(),

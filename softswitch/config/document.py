@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from billing.reader import Fields
+from billing.reading.reader import Fields
 from softswitch.config.yaml_text import Problem, Written, WrittenList, WrittenMapping, compose, written_tree
 
 if TYPE_CHECKING:

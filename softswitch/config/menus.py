@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
-from billing.reader import did_you_mean
+from billing.reading.reader import did_you_mean
 from ivr.apps.menu.hours import DAYS, Hours, Span
 from ivr.apps.menu.settings import Closed, Menu, Target
 from softswitch.config import values

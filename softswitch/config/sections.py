@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from billing.reader import did_you_mean
+from billing.reading.reader import did_you_mean
 from ivr.apps import DIALLED
 from softswitch.config import values
 from softswitch.config.access import check_receipts, read_access_numbers, read_sms

@@ -10,8 +10,8 @@ from email.utils import parseaddr
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from billing.reader import did_you_mean
-from billing.values import amount, flag, whole_number
+from billing.reading.reader import did_you_mean
+from billing.reading.values import amount, flag, whole_number
 from billing_client.rules.numbering import digits_of, read
 from softswitch.config.document import WrongValueError
 from switch.sip.message.host import bare, with_port

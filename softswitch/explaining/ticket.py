@@ -31,7 +31,7 @@ _LONG: Final = re.compile(r"(?<![\w.:@-])\+?\d{7,}(?![\w.:-])")
 
 
 def ticket(call: Mapping[str, object], crossings: Sequence[Crossing]) -> str:
-    """The whole text; `call` is a row of `billing.traces`."""
+    """The whole text; `call` is a row of `billing.traces.queries`."""
     return some_lines("\n".join(_lines(call, crossings))) + "\n"
 
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.rerating import talked_seconds
+from billing.replay.rerating import talked_seconds
 from billing_client.rules.books import Rate
 from billing_client.rules.rating import billed_seconds, cost
 from softswitch.cli.times import Instant

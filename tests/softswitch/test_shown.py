@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.cells import harmless
-from billing.private_file import check_fits, private_table
+from billing.printing.cells import harmless
+from billing.printing.private_file import check_fits, private_table
 from softswitch.cli.context import Column, PlainConsole, Shell
 from softswitch.explaining.ticket import ticket
 from softswitch.processes.logs import JsonFormatter, TextFormatter

@@ -70,7 +70,7 @@ def test_states_are_left_by_the_ways_there_are(ops: Any) -> None:
     ],
 )
 def test_wrong_terms_are_refused(ops: Any, field: str, value: object) -> None:
-    from billing.apply import ApplyError
+    from billing.document.apply import ApplyError
 
     account = {**DOCUMENT["accounts"][0], field: value}
     with pytest.raises(ApplyError, match=r"accounts\[0\]"):

@@ -91,7 +91,7 @@ def test_what_is_not_said_stays_and_null_takes_away(ops: Any) -> None:
 
 def test_an_account_says_whose_the_messages_of_forwarded_calls_are(ops: Any) -> None:
     """Case K4."""
-    from billing.apply import ApplyError
+    from billing.document.apply import ApplyError
 
     assert read_rules(json.dumps({})).messages == "own"
     for messages in ("forwarded", "own"):
@@ -104,7 +104,7 @@ def test_an_account_says_whose_the_messages_of_forwarded_calls_are(ops: Any) -> 
 
 
 def test_mistakes_are_named_by_their_path(ops: Any) -> None:
-    from billing.apply import ApplyError
+    from billing.document.apply import ApplyError
 
     with pytest.raises(ApplyError) as caught:
         ops.apply(
@@ -147,7 +147,7 @@ def test_a_forward_to_a_gateways_address_or_to_no_machine_is_refused_when_it_is_
     ops: Any, to: str, wrong: str
 ) -> None:
     """Case L12."""
-    from billing.apply import ApplyError
+    from billing.document.apply import ApplyError
 
     gateways = [
         {"name": "first", "host": "192.0.2.9"},

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from billing import operations
-from billing.document import read_document
+from billing.document.contents import read_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,7 +155,7 @@ def test_the_opening_balance_is_paid_in_once(ops: Any) -> None:
 
 
 def test_every_mistake_is_named_by_its_path(ops: Any) -> None:
-    from billing.apply import ApplyError
+    from billing.document.apply import ApplyError
 
     with pytest.raises(ApplyError) as caught:
         ops.apply(
@@ -201,7 +201,7 @@ def test_every_mistake_is_named_by_its_path(ops: Any) -> None:
     ],
 )
 def test_what_the_store_cannot_do_is_named_by_its_path(ops: Any, section: str, value: Any, problem: str) -> None:
-    from billing.apply import ApplyError
+    from billing.document.apply import ApplyError
 
     ops.apply(document())
     with pytest.raises(ApplyError) as caught:
@@ -210,7 +210,7 @@ def test_what_the_store_cannot_do_is_named_by_its_path(ops: Any, section: str, v
 
 
 def test_what_the_store_refuses_leaves_nothing_behind(ops: Any) -> None:
-    from billing.apply import ApplyError
+    from billing.document.apply import ApplyError
 
     ops.apply(document())
     with pytest.raises(ApplyError, match=r"^accounts\[1\]: .*billing_alias"):
@@ -252,7 +252,7 @@ def test_how_often_the_store_is_asked_does_not_depend_on_how_many_accounts_there
 
 
 def test_an_account_that_is_named_twice_is_a_mistake(ops: Any) -> None:
-    from billing.apply import ApplyError
+    from billing.document.apply import ApplyError
 
     ops.apply(document())
     first, second = many(1)["accounts"][0], {"number": "700000", "display": "Zoe"}
@@ -293,7 +293,7 @@ def test_rates_come_from_a_file_too(ops: Any, tmp_path: Path) -> None:
 
 
 def test_mistakes_of_a_file_are_named_by_line(ops: Any, tmp_path: Path) -> None:
-    from billing.apply import ApplyError
+    from billing.document.apply import ApplyError
 
     (tmp_path / "bad.csv").write_text("prefix,price,zzz\n44,0.03,red\nx,1\n", encoding="utf-8")
     with pytest.raises(ApplyError) as caught:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from billing.batch_error import BatchError
+from billing.customers.batch_error import BatchError
 from billing_client.rules.check_digit import is_checked
 from tests.store.test_operations import ops
 
@@ -47,14 +47,14 @@ def provider(ops: Any) -> Any:
 
 def make(count: int, **asked: Any) -> tuple[int, int]:
     """Generate, as the command does."""
-    from billing.account_generation import AccountGeneration, generate
+    from billing.customers.generation import AccountGeneration, generate
 
     return generate(AccountGeneration(count=count, **(SPRING | asked)), silent)
 
 
 def update(filters: dict[str, Any], **written: str) -> int:
     """Update, as the command does."""
-    from billing import batch_update
+    from billing.customers import batch_update
 
     return batch_update.update(batch_update.Filters(**filters), batch_update.read_changes(written))
 
@@ -143,7 +143,7 @@ def test_a_batch_belongs_to_one_customer(provider: Any) -> None:
     the same batch, and you cannot have two batches of the same name under two different customers." """
     from django.db import IntegrityError, transaction
 
-    from billing.account_batches import assign
+    from billing.customers.batches import assign
     from billing.models import Account, Batch
 
     make(1)
@@ -160,8 +160,8 @@ def test_a_batch_belongs_to_one_customer(provider: Any) -> None:
 def test_an_account_without_a_batch_gets_one_later(provider: Any) -> None:
     """The specification: "You can also create new accounts without assigning them to any batch [...]. You can always
     assign a batch to these accounts later." """
-    from billing.account_batches import assign, batches
-    from billing.apply import ApplyError
+    from billing.customers.batches import assign, batches
+    from billing.document.apply import ApplyError
 
     assert assign("few", ["102"]) == [("102", 1)]
     document = {"accounts": [{"number": "101", "batch": "few"}]}
@@ -175,8 +175,8 @@ def test_an_account_without_a_batch_gets_one_later(provider: Any) -> None:
 
 
 def test_an_export_is_for_its_owner_only_and_is_noted(provider: Any, tmp_path: Path) -> None:
-    from billing.account_batches import export
-    from billing.audit_log import audit_log
+    from billing.audit_log.queries import audit_log
+    from billing.customers.batches import export
 
     make(3, pin_digits=8)
     file = tmp_path / "spring.csv"
@@ -194,7 +194,7 @@ def test_an_export_is_for_its_owner_only_and_is_noted(provider: Any, tmp_path: P
 
 def test_all_accounts_of_a_batch_get_another_product_at_once(provider: Any) -> None:
     """The specification: "you can assign another product to all the accounts within a batch at once." """
-    from billing.audit_log import audit_log
+    from billing.audit_log.queries import audit_log
 
     make(5)
     assert update({"batch": "spring"}, product="Office") == 5
@@ -227,7 +227,7 @@ def test_registration_and_dates_choose_too(provider: Any) -> None:
     etc." """
     from datetime import UTC, date, datetime
 
-    from billing.batch_update import Filters, count
+    from billing.customers.batch_update import Filters, count
     from billing.models import Account, AccountUse
 
     assert count(Filters(registered=True)) == 0
@@ -247,7 +247,7 @@ def test_balances_choose_and_every_account_of_the_batch_is_easily_changed(provid
     """The specification: "In addition to better account tracking, this also permits easy modification of a large number
     of accounts." "The Batch account update function allows you to apply new settings to a group of accounts at a time."
     """
-    from billing.batch_update import Filters, count
+    from billing.customers.batch_update import Filters, count
 
     make(6)
     assert update({"batch": "spring", "numbers": (1, 2)}, balance="-9.5") == 2
@@ -262,7 +262,7 @@ def test_balances_choose_and_every_account_of_the_batch_is_easily_changed(provid
 def test_more_balances_than_calls_can_wait_for_are_not_adjusted_at_once(
     provider: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from billing import batch_update
+    from billing.customers import batch_update
 
     make(3)
     monkeypatch.setattr(batch_update, "MOST_ADJUSTED", 2)
@@ -298,7 +298,7 @@ def test_balances_move_in_the_order_of_their_ids_so_that_nobody_waits_in_a_circl
 
 
 def test_all_are_changed_or_none(provider: Any) -> None:
-    from billing.audit_log import audit_log
+    from billing.audit_log.queries import audit_log
 
     make(3)
     update({"batch": "spring", "numbers": (1, 1)}, balance="-9")
@@ -311,7 +311,7 @@ def test_all_are_changed_or_none(provider: Any) -> None:
 
 
 def test_more_accounts_than_were_shown_are_not_changed(provider: Any) -> None:
-    from billing import batch_update
+    from billing.customers import batch_update
 
     make(3)
     filters, changes = batch_update.Filters(batch="spring"), batch_update.read_changes({"state": "blocked"})

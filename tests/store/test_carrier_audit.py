@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing.carrier_records import MissingColumnsError, read_records
+from billing.carriers.records import MissingColumnsError, read_records
 from tests.softswitch.support import softswitch, write_configuration
 from tests.store.calls import STARTED_AT
 

@@ -9,8 +9,8 @@ import asyncpg
 import psycopg
 import pytest
 
-from billing.batch_error import BatchError
-from billing.names import Reserved
+from billing.customers.batch_error import BatchError
+from billing.customers.names import Reserved
 from billing_client.inquiry import Inquiry
 from billing_client.selfcare import Quote, StoreSelfCare
 from tests.store.test_operations import ops
@@ -32,7 +32,7 @@ CARRIER: dict[str, Any] = {"gateways": [{"name": "carrier", "host": "192.0.2.60"
 
 def problems(ops: Any, document: dict[str, Any], reserved: Reserved = RESERVED) -> list[str]:
     """Why a document is refused."""
-    from billing.apply import ApplyError
+    from billing.document.apply import ApplyError
 
     with pytest.raises(ApplyError) as refused:
         ops.apply(document, reserved=reserved)
@@ -114,7 +114,7 @@ def test_a_gateway_does_not_take_the_address_of_an_account(ops: Any) -> None:
 def test_generated_accounts_keep_off_what_is_dialled_for_something_else(ops: Any) -> None:
     """Case L24: the row of numbers would run over an access number."""
     ops.apply(ACME)
-    from billing.account_generation import AccountGeneration, generate
+    from billing.customers.generation import AccountGeneration, generate
     from billing.models import Account
 
     def make(**asked: Any) -> None:

@@ -179,7 +179,7 @@ def test_a_payment_lessens_the_debt_of_the_customer(demo: Any) -> None:
     ],
 )
 def test_a_withdrawal_takes_only_what_is_there(demo: Any, number: str, amount: str, reason: str) -> None:
-    from billing.ledger import LedgerError
+    from billing.money.actions import LedgerError
 
     with pytest.raises(LedgerError, match=reason):
         demo.withdraw(number, Decimal(amount), "k")
@@ -187,7 +187,7 @@ def test_a_withdrawal_takes_only_what_is_there(demo: Any, number: str, amount: s
 
 
 def test_a_key_used_for_another_amount_is_refused(demo: Any) -> None:
-    from billing.ledger import LedgerError
+    from billing.money.actions import LedgerError
 
     demo.topup("101", Decimal(1), "k")
     with pytest.raises(LedgerError, match="another entry"):

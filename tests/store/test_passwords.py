@@ -112,7 +112,7 @@ async def test_migrating_seals_what_was_in_clear_and_loses_none(dsn: str, tmp_pa
 def test_a_new_key_seals_all_and_the_old_one_may_go(dsn: str, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     clear = json.loads(run(dsn, keys, DOCUMENT))
-    run(dsn, keys, "from billing.vouchers import rotate\nrotate(keys, lambda done, left: None, drop_old=True)")
+    run(dsn, keys, "from billing.vouchers.actions import rotate\nrotate(keys, lambda done, left: None, drop_old=True)")
     assert set(KeyFile(keys).ring().keys) == {2}
     passwords = Passwords(KeyFile(keys))
     opened = {name: passwords.open(text) for name, text in kept(dsn).items()}

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing import values
-from billing.document import read_document
-from billing.reader import Reader
+from billing.document.contents import read_document
+from billing.reading import values
+from billing.reading.reader import Reader
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def settings(ops: Any) -> dict[str, Any]:
 
 
 def problems(ops: Any, **fields: Any) -> list[str]:
-    from billing.apply import ApplyError
+    from billing.document.apply import ApplyError
 
     with pytest.raises(ApplyError) as refused:
         ops.apply({"accounts": [{"number": "101", **fields}]})
@@ -170,23 +170,23 @@ def leave(dsn: str, sound: Sound = Sound("wav", b"RIFF", 1.5)) -> str:  # noqa: 
 
 
 def test_an_administrator_lists_exports_and_deletes_messages(ops: Any, dsn: str) -> None:
-    from billing import voicemail
+    from billing.voicemail import actions, queries
 
     ids = sorted(leave(dsn) for _ in range(2))
-    assert {row["message"] for row in voicemail.messages("42027777100")} == set(ids)
-    assert voicemail.export(ids[0][:13]) == (ids[0], "wav", b"RIFF")
-    assert voicemail.delete(ids[0])["account"] == "101"
-    assert [row["message"] for row in voicemail.messages("101")] == [ids[1]]
-    assert [row["message"] for row in voicemail.messages("101", deleted=True)] == [ids[1], ids[0]]
+    assert {row["message"] for row in queries.messages("42027777100")} == set(ids)
+    assert queries.sound(ids[0][:13]) == (ids[0], "wav", b"RIFF")
+    assert actions.delete(ids[0])["account"] == "101"
+    assert [row["message"] for row in queries.messages("101")] == [ids[1]]
+    assert [row["message"] for row in queries.messages("101", deleted=True)] == [ids[1], ids[0]]
     for wrong in ("", "zz", "f" * 33, str(uuid.uuid4())):
-        with pytest.raises(voicemail.MailboxError):
-            voicemail.export(wrong)
-    with pytest.raises(voicemail.MailboxError):
-        voicemail.messages("999")
+        with pytest.raises(queries.MailboxError):
+            queries.sound(wrong)
+    with pytest.raises(queries.MailboxError):
+        queries.messages("999")
 
 
 def test_a_new_pin_lifts_the_lock(ops: Any, dsn: str) -> None:
-    from billing import voicemail
+    from billing.voicemail import actions as voicemail
 
     async def three_wrong(mailboxes: StoreMailboxes) -> list[str]:
         return [

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from billing.live import Announcements
+from billing.calls.live import Announcements
 from softswitch.cli.context import Shell
 from softswitch.cli.look.watch import COLUMNS, readable, view
 from switch.calls.live import MESSAGE_BYTES, media_statistics, messages

@@ -9,7 +9,7 @@ from typing import ClassVar
 from django.db import migrations, models
 from django.db.models.functions import Now
 
-from billing.models.fields import Identifier
+from billing.store.fields import Identifier
 
 
 class Migration(migrations.Migration):

@@ -10,7 +10,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import migrations, models
 from django.db.models.functions import Now
 
-from billing.models.fields import Identifier
+from billing.store.fields import Identifier
 
 
 class Migration(migrations.Migration):

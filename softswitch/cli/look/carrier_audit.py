@@ -14,7 +14,7 @@ from softswitch.cli.context import Column
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from billing.carrier_records import BadLine, CarrierRecord
+    from billing.carriers.records import BadLine, CarrierRecord
     from softswitch.cli.context import Shell
 
 __all__ = ["CARRIER_AUDIT", "ZoneName", "carrier_rows"]
@@ -52,7 +52,7 @@ def carrier_rows(
     """Everything in which a carrier's file and our records differ, lines that cannot be read first."""
     records, bad = _read(file, zone)
     with shell.operations() as operations:
-        from billing.carrier_audit import NoSuchGatewayError
+        from billing.carriers.audit import NoSuchGatewayError
 
         try:
             found = operations.audit_carrier(records, gateway=gateway, tolerance=Decimal(str(tolerance)), window=within)
@@ -62,7 +62,7 @@ def carrier_rows(
 
 
 def _read(file: Path, zone: ZoneInfo) -> tuple[list[CarrierRecord], list[BadLine]]:
-    from billing.carrier_records import MissingColumnsError, read_records
+    from billing.carriers.records import MissingColumnsError, read_records
 
     octets = file.read_bytes()
     try:

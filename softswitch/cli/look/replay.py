@@ -18,7 +18,7 @@ from softswitch.cli.times import Instant
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from billing.rerating import Rerated, Total
+    from billing.replay.rerating import Rerated, Total
     from softswitch.cli.context import Shell
 
 __all__ = ["replay"]
@@ -69,10 +69,10 @@ def replay(shell: Shell, since: datetime, until: datetime | None, file: Path, mo
     """
     document = read_yaml(file)
     with shell.operations():
-        from billing.apply import ApplyError
-        from billing.replay import Tariffs
-        from billing.replay import replay as rate_again
-        from billing.rerating import Total
+        from billing.document.apply import ApplyError
+        from billing.replay.replay import Tariffs
+        from billing.replay.replay import replay as rate_again
+        from billing.replay.rerating import Total
 
         try:
             tariffs = Tariffs(document, file.parent)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from billing.live import Announcements
+    from billing.calls.live import Announcements
     from softswitch.cli.context import Shell
 
 __all__ = ["readable", "watch_calls"]

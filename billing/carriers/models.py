@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gateways to carriers and the prefixes that they serve."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q, Value
+
+from billing.store.fields import Identifier, SealedPassword
+
+__all__ = ["Gateway", "GatewayRoute"]
+
+
+class Gateway(models.Model):
+    """A connection to a carrier, known by its address."""
+
+    class Transport(models.TextChoices):
+        """How it is reached."""
+
+        UDP = "udp"
+        TCP = "tcp"
+
+    class NumberFormat(models.TextChoices):
+        """How it wants numbers of the whole world."""
+
+        DIGITS = "digits"
+        E164 = "e164"
+
+    class ForwardedCaller(models.TextChoices):
+        """What it gets in From of a call whose caller is somebody else than the account that pays."""
+
+        ORIGINAL = "original"
+        FORWARDER = "forwarder"
+
+    class Identifies(models.TextChoices):
+        """Whether the numbers that it brings say who calls."""
+
+        NO = "no", "no"
+        YES = "yes", "yes"
+        ATTESTED = "attested", "where STIR attests them fully"
+
+    name = Identifier(max_length=64, unique=True)
+    host = models.CharField(max_length=255)
+    port = models.PositiveIntegerField(null=True, blank=True)
+    """None: 5060 of an address; of a name whatever the DNS says (RFC 3263)."""
+    transport = models.CharField(max_length=3, choices=Transport.choices, default="udp", db_default=Value("udp"))
+    enabled = models.BooleanField(default=True, db_default=Value(True))
+    inbound = models.BooleanField(default=True, db_default=Value(True))
+    outbound = models.BooleanField(default=True, db_default=Value(True))
+    any_port = models.BooleanField(default=True, db_default=Value(True))
+    username = models.CharField(max_length=64, null=True, blank=True)
+    password = SealedPassword(null=True, blank=True)  # type: ignore[misc]  # one type for both columns
+    """Clear in Python, sealed in the store."""
+    number_format = models.CharField(
+        max_length=6, choices=NumberFormat.choices, default="digits", db_default=Value("digits")
+    )
+    forwarded_caller = models.CharField(
+        max_length=9, choices=ForwardedCaller.choices, default="original", db_default=Value("original")
+    )
+    identifies = models.CharField(max_length=8, choices=Identifies.choices, default="no", db_default=Value("no"))
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(name="gateway_port", condition=Q(port__gte=1) & Q(port__lte=65535)),
+            models.CheckConstraint(name="gateway_number_format", condition=Q(number_format__in=("digits", "e164"))),
+            models.CheckConstraint(
+                name="gateway_forwarded_caller", condition=Q(forwarded_caller__in=("original", "forwarder"))
+            ),
+            models.CheckConstraint(name="gateway_identifies", condition=Q(identifies__in=("no", "yes", "attested"))),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GatewayRoute(models.Model):
+    """Numbers that begin with `prefix` may leave through the gateway, lower `position` first."""
+
+    gateway = models.ForeignKey(Gateway, on_delete=models.CASCADE, related_name="routes", db_index=False)
+    prefix = Identifier(max_length=18, blank=True)
+    position = models.PositiveSmallIntegerField(default=1, db_default=1)
+    strip = models.PositiveSmallIntegerField(default=0, db_default=0)
+    prepend = models.CharField(max_length=18, blank=True, db_default=Value(""))
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(name="route_once", fields=("gateway", "prefix")),
+            models.CheckConstraint(name="route_prefix_digits", condition=Q(prefix__regex=r"^[0-9]*$")),
+        )

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bring the store to what a document says (`billing.document.contents` has its form), all or nothing.
+
+A dry run does the same in a transaction that is rolled back, so that what it shows is what would happen, checks of
+the store included.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+
+from billing.carriers.models import Gateway, GatewayRoute
+from billing.customers.models import Customer
+from billing.customers.names import FREE
+from billing.document.accounts import apply_accounts
+from billing.document.addresses import address_problems
+from billing.document.answering import forwards_of
+from billing.document.applying import ApplyError, Applying, at, needed, same_currency
+from billing.document.change import Change
+from billing.document.contents import read_document
+from billing.document.forward_targets import GatewayPlace, at_gateway
+from billing.document.rates import apply_rates
+from billing.money.models import Balance
+from billing.tariffs.models import Product, Tariff
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from billing.customers.names import Reserved
+    from billing.document.contents import Document, GatewaySpec, Named, TariffSpec
+
+__all__ = ["ApplyError", "apply"]
+
+
+def apply(
+    document: Mapping[str, Any], *, reserved: Reserved = FREE, dry_run: bool = False, base: Path | None = None
+) -> list[Change]:
+    """Apply a parsed document and return what changed; raises ApplyError. `base`: where relative CSV paths begin;
+    `reserved`: names that lead somewhere else than to accounts."""
+    problems: list[str] = []
+    read = read_document(document, problems, base, reserved)
+    if not problems:
+        problems += address_problems(read, reserved)
+    if problems:
+        raise ApplyError(problems)
+    with transaction.atomic():
+        changes = _Application().apply(read)
+        if dry_run:
+            transaction.set_rollback(True)
+    return changes
+
+
+def _check_forwards(document: Document) -> None:
+    """No forward leads to a gateway by its address: it would leave unrated. Raises ApplyError."""
+    named = [spec for spec in document.accounts if spec.answering]
+    gateways = [GatewayPlace(*row) for row in Gateway.objects.values_list("name", "host", "port", "any_port")]
+    problems = [
+        f"{spec.path}.{path}: {to!r} is at gateway {name}: write the number alone"
+        for spec in named
+        for path, to in forwards_of(spec.answering or {})
+        if (name := at_gateway(to, gateways)) is not None
+    ]
+    if problems:
+        raise ApplyError(problems)
+
+
+class _Application:
+    """One run over a document."""
+
+    def __init__(self) -> None:
+        self.run = Applying()
+
+    def apply(self, document: Document) -> list[Change]:
+        for customer in document.customers:
+            with at(customer.path):
+                self._customer(customer)
+        for tariff in document.tariffs:
+            with at(tariff.path):
+                self._tariff(tariff)
+        for product in document.products:
+            with at(product.path):
+                self._product(product)
+        apply_accounts(self.run, document.accounts)
+        for gateway in document.gateways:
+            with at(gateway.path):
+                self._gateway(gateway)
+        _check_forwards(document)
+        return self.run.changes
+
+    def _customer(self, spec: Named) -> None:
+        columns = dict(spec.columns)
+        currency = columns.pop("currency", None)
+        limit = columns.pop("credit_limit", None)
+        customer = Customer.objects.select_related("balance").filter(name=spec.key).first()
+        if customer is None:
+            columns["balance"] = Balance.objects.create(
+                kind="credit", currency=needed(spec, "currency", currency), credit_limit=limit or Decimal(0)
+            )
+            self.run.create(Customer, "customer", "name", spec.key, columns)
+            return
+        same_currency(spec, customer.balance, currency)
+        if limit is not None:
+            self.run.update(customer.balance, "customer", spec.key, {"credit_limit": limit})
+        self.run.update(customer, "customer", spec.key, columns)
+
+    def _tariff(self, spec: TariffSpec) -> None:
+        tariff = Tariff.objects.filter(name=spec.key).first()
+        if tariff is None:
+            needed(spec, "currency", spec.columns.get("currency"))
+            tariff = self.run.create(Tariff, "tariff", "name", spec.key, spec.columns)
+        else:
+            self.run.update(tariff, "tariff", spec.key, spec.columns)
+        if spec.rates is not None:
+            self.run.changes += apply_rates(tariff.pk, spec.key, spec.rates)
+
+    def _product(self, spec: Named) -> None:
+        columns = dict(spec.columns)
+        if "tariff" in columns:
+            columns["tariff"] = self.run.find(Tariff, spec, "tariff", columns["tariff"])
+        product = Product.objects.filter(name=spec.key).first()
+        if product is None:
+            needed(spec, "tariff", columns.get("tariff"))
+            self.run.create(Product, "product", "name", spec.key, columns)
+        else:
+            self.run.update(product, "product", spec.key, columns)
+
+    def _gateway(self, spec: GatewaySpec) -> None:
+        gateway = Gateway.objects.filter(name=spec.key).first()
+        if gateway is None:
+            needed(spec, "host", spec.columns.get("host"))
+            gateway = self.run.create(Gateway, "gateway", "name", spec.key, spec.columns)
+        else:
+            self.run.update(gateway, "gateway", spec.key, spec.columns)
+        if spec.routes is None:
+            return
+        wanted = {route.prefix: route for route in spec.routes}
+        present = {route.prefix: route for route in GatewayRoute.objects.filter(gateway=gateway)}
+        for prefix in present.keys() - wanted.keys():
+            present[prefix].delete()
+            self.run.changes.append(Change("route", f"{spec.key}/{prefix}", "", "present", None))
+        for prefix, route in wanted.items():
+            columns = {"position": route.position, "strip": route.strip, "prepend": route.prepend}
+            key = f"{spec.key}/{prefix}"
+            if prefix in present:
+                self.run.update(present[prefix], "route", key, columns)
+            else:
+                self.run.create(GatewayRoute, "route", "prefix", key, {"gateway": gateway, **columns}, prefix)
