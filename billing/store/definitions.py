@@ -129,7 +129,7 @@ def _read(file: Path) -> Iterator[Definition]:
 
 
 def _columns(line: re.Match[str]) -> str:
-    from billing.models.calls import Call
+    from billing.calls.models import Call
 
     names = [field.column for field in Call._meta.local_fields]
     return line[1] + ", ".join(f"{line[2]}{name}" for name in names) + ",\n"
