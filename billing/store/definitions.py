@@ -27,6 +27,7 @@ Key = tuple[Kind, str, str]
 """Kind, name and (of a trigger) the table."""
 
 SQL: Final = Path(__file__).with_name("sql")
+CALLS: Final = ("ActiveCall", "Xdr")
 TRIGGERS: Final = "triggers.sql"
 MARK: Final = "softswitch "
 """With this begins the comment of what is ours; the checksum follows."""
@@ -129,9 +130,11 @@ def _read(file: Path) -> Iterator[Definition]:
 
 
 def _columns(line: re.Match[str]) -> str:
-    from billing.calls.models import Call
+    """What a live call and its record have in common."""
+    from django.apps import apps
 
-    names = [field.column for field in Call._meta.local_fields]
+    live, ended = ([field.column for field in apps.get_model("billing", name)._meta.fields] for name in CALLS)
+    names = [column for column in live if column in ended]
     return line[1] + ", ".join(f"{line[2]}{name}" for name in names) + ",\n"
 
 
