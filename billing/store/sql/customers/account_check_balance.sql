@@ -19,7 +19,8 @@ BEGIN
     IF balance.currency <> (SELECT t.currency FROM billing_product p JOIN billing_tariff t ON t.id = p.tariff_id
                              WHERE p.id = NEW.product_id) THEN
         RAISE integrity_constraint_violation
-            USING MESSAGE = format('account %s: its product is priced in another currency than its balance', NEW.number);
+            USING MESSAGE =
+                format('account %s: its product is priced in another currency than its balance', NEW.number);
     END IF;
     RETURN NULL;
 END $$;

@@ -4,7 +4,8 @@ CREATE OR REPLACE FUNCTION account_keep_used() RETURNS trigger LANGUAGE plpgsql 
 BEGIN
     IF EXISTS (SELECT FROM billing_xdr WHERE account_id = OLD.id)
         OR EXISTS (SELECT FROM billing_activecall WHERE account_id = OLD.id) THEN
-        RAISE integrity_constraint_violation USING MESSAGE = format('account %s has a history: close it instead', OLD.number);
+        RAISE integrity_constraint_violation
+            USING MESSAGE = format('account %s has a history: close it instead', OLD.number);
     END IF;
     RETURN OLD;
 END $$;

@@ -5,7 +5,8 @@ CREATE OR REPLACE FUNCTION set_answering(asked text, change jsonb) RETURNS boole
             SET answering = jsonb_strip_nulls(
                 (answering || (change - 'forward'))
                 || CASE WHEN change ? 'forward'
-                        THEN jsonb_build_object('forward', coalesce(answering -> 'forward', '{}') || (change -> 'forward'))
+                        THEN jsonb_build_object(
+                            'forward', coalesce(answering -> 'forward', '{}') || (change -> 'forward'))
                         ELSE '{}' END)
             FROM billing_alias n WHERE n.name = asked AND a.id = n.account_id
             RETURNING a.id)

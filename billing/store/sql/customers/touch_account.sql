@@ -1,7 +1,8 @@
 -- Notes a use of an account, or that it was recharged. Uses are kept to the minute, so that what calls without end
 -- writes little. Nothing is moved backwards: the first use only to an earlier one that is told of later.
 -- Locks the row of the account in billing_accountuse: call it last in a transaction, after balances were locked.
-CREATE OR REPLACE FUNCTION touch_account(account bigint, at timestamptz, renewed boolean DEFAULT false, until timestamptz DEFAULT NULL)
+CREATE OR REPLACE FUNCTION touch_account(account bigint, at timestamptz, renewed boolean DEFAULT false,
+                                         until timestamptz DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF renewed THEN

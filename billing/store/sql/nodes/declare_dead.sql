@@ -5,7 +5,8 @@ CREATE OR REPLACE FUNCTION declare_dead(life bigint, silence interval) RETURNS v
         SELECT n.id FROM billing_node n JOIN billing_node own ON own.id = life
             WHERE n.id <> life AND n.ended_at IS NULL
             AND (n.name = own.name AND n.id < life
-                OR (n.heartbeat_at < now() - silence OR n.heartbeat_at > now() + interval '20 s') AND own.steady_at < now() - silence AND own.ended_at IS NULL)
+                OR (n.heartbeat_at < now() - silence OR n.heartbeat_at > now() + interval '20 s')
+                   AND own.steady_at < now() - silence AND own.ended_at IS NULL)
             FOR NO KEY UPDATE OF n SKIP LOCKED);
     DELETE FROM billing_node n WHERE n.ended_at < now() - interval '1 day'
         AND NOT EXISTS (SELECT FROM billing_activecall c WHERE c.life_id = n.id)

@@ -1,8 +1,8 @@
 -- Lets a number be rung, at the expense of an account: its id, or null where that was done `most` times in this hour
 -- (`most_of_account` times for all of the account's numbers), or where the last call was of no use to whoever answered:
 -- then the number rests for ten minutes, and twice as long each further time, up to a day.
-CREATE OR REPLACE FUNCTION ring_back_taken(asked text, called text, most integer, most_of_account integer) RETURNS bigint
-LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION ring_back_taken(asked text, called text, most integer, most_of_account integer)
+RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     account bigint;
     unused integer;

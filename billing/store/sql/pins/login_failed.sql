@@ -1,15 +1,16 @@
 -- The attempt at a PIN was wrong. Returns how late the answer shall be, and what deserves an alarm: every lock, once;
 -- an access number that has many wrong ones, once an hour; the whole after `lock_after` times `weight`. That is written
 -- down and announced too.
-CREATE OR REPLACE FUNCTION login_failed(asked text, guesser text, way text, access text, weight integer, lock_after integer,
-                                        slow_after integer, OUT delay integer, OUT alarms text[])
+CREATE OR REPLACE FUNCTION login_failed(asked text, guesser text, way text, access text, weight integer,
+                                        lock_after integer, slow_after integer, OUT delay integer, OUT alarms text[])
 LANGUAGE plpgsql AS $$
 DECLARE
     subjects text[] := pin_subjects(asked, guesser, way);
     line billing_voucherguess;
     everything billing_voucherguess;
 BEGIN
-    SELECT * INTO line FROM billing_voucherguess g WHERE g.subject = 'pin access ' || access AND guesser = '' FOR UPDATE;
+    SELECT * INTO line FROM billing_voucherguess g
+        WHERE g.subject = 'pin access ' || access AND guesser = '' FOR UPDATE;
     INSERT INTO billing_voucherguess AS g (subject, weight, failures) VALUES ('pin all', login_failed.weight, 1)
         ON CONFLICT (subject) DO UPDATE SET
             weight = EXCLUDED.weight,

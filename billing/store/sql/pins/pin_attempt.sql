@@ -15,7 +15,8 @@ BEGIN
         WHERE subject = ANY (subjects)
         AND greatest(at, locked_until)
             < now() - CASE WHEN subject LIKE 'mailbox %' THEN interval '1 day' ELSE interval '1 hour' END;
-    is_locked := EXISTS (SELECT FROM billing_pinfailure f WHERE f.subject = ANY (subjects) AND is_locked(f.at, f.locked_until));
+    is_locked := EXISTS (
+        SELECT FROM billing_pinfailure f WHERE f.subject = ANY (subjects) AND is_locked(f.at, f.locked_until));
     IF is_locked THEN
         RETURN;
     END IF;

@@ -10,7 +10,8 @@ BEGIN
         WHERE g.subject = line AND guess_forgotten(g);
     SELECT * INTO found_line FROM billing_voucherguess g WHERE g.subject = line FOR UPDATE;
     -- a turn that is further away than any can be was given before the clock was set back
-    turn := CASE WHEN found_line.next_at < now() + interval '1 minute' THEN greatest(found_line.next_at, now()) ELSE now() END;
+    turn := CASE WHEN found_line.next_at < now() + interval '1 minute' THEN greatest(found_line.next_at, now())
+                 ELSE now() END;
     IF turn > now() + interval '30 seconds' THEN
         RETURN NULL;
     END IF;

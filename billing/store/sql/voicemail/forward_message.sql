@@ -1,7 +1,8 @@
 -- Copies a message into another mailbox. With a comment the copy is from `sender`, and the comment's sound comes before
 -- that of the message (a comment that the message had itself is left out); without, it is from who called at first.
 CREATE OR REPLACE FUNCTION forward_message(message uuid, asked text, sender text, comment_format text,
-                                           comment_sound bytea, comment_length double precision, copy uuid, most integer)
+                                           comment_sound bytea, comment_length double precision, copy uuid,
+                                           most integer)
 RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     room record;

@@ -2,8 +2,8 @@
 -- row is made and locked until the end of the transaction, so that simultaneous messages are counted one after another.
 -- `most` holds where the mailbox itself sets no limit. `cli`, if any, has a share of `share` messages in it (those who
 -- withhold their number have one together), and in an hour come `hourly` from all.
-CREATE OR REPLACE FUNCTION room_for_message(message uuid, asked text, most integer, cli text, share integer, hourly integer,
-                                            OUT account bigint, OUT verdict text)
+CREATE OR REPLACE FUNCTION room_for_message(message uuid, asked text, most integer, cli text, share integer,
+                                            hourly integer, OUT account bigint, OUT verdict text)
 LANGUAGE plpgsql AS $$
 BEGIN
     account := mailbox_account(asked);

@@ -1,6 +1,6 @@
 -- The external store has depleted the voucher: credits its value, once. Again it gives the same answer.
-CREATE OR REPLACE FUNCTION credit_redemption(redemption_key text, OUT outcome text, OUT amount numeric, OUT currency text,
-                                             OUT funds numeric, OUT available numeric, OUT life text)
+CREATE OR REPLACE FUNCTION credit_redemption(redemption_key text, OUT outcome text, OUT amount numeric,
+                                             OUT currency text, OUT funds numeric, OUT available numeric, OUT life text)
 LANGUAGE plpgsql AS $$
 DECLARE
     row_ billing_redemption;

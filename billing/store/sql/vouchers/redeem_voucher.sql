@@ -14,10 +14,11 @@ BEGIN
     SELECT * INTO done FROM billing_redemption r WHERE r.key = redemption_key;
     IF NOT FOUND THEN
         SELECT a.balance_id, a.sub_realm, b.currency,
-               CASE WHEN a.kind NOT IN ('debit', 'credit') THEN 'kind'
-                    WHEN a.state = 'closed' OR c.state = 'closed' THEN 'account' END AS refusal
+               recharge_refusal(a.kind, a.state, c.state) AS refusal
           INTO payee
-          FROM billing_account a JOIN billing_balance b ON b.id = a.balance_id JOIN billing_customer c ON c.id = a.customer_id
+          FROM billing_account a
+          JOIN billing_balance b ON b.id = a.balance_id
+          JOIN billing_customer c ON c.id = a.customer_id
          WHERE a.id = account;
         outcome := CASE WHEN FOUND THEN payee.refusal ELSE 'account' END;
         IF outcome IS NOT NULL THEN
@@ -31,8 +32,10 @@ BEGIN
         RETURNING v.amount, v.currency INTO face;
         IF FOUND THEN
             PERFORM post_entry('voucher:' || voucher_id, payee.balance_id, face.amount, 'voucher', '');
-            INSERT INTO billing_redemption (key, account_id, state, voucher, amount, currency, funds, available, done_at)
-                SELECT redemption_key, account, 'done', voucher_id, face.amount, face.currency, b.amount, b.available, now()
+            INSERT INTO billing_redemption (key, account_id, state, voucher, amount, currency, funds, available,
+                                            done_at)
+                SELECT redemption_key, account, 'done', voucher_id, face.amount, face.currency, b.amount, b.available,
+                       now()
                   FROM billing_balance b WHERE b.id = payee.balance_id
                 RETURNING * INTO done;
             PERFORM touch_account(account, now(), true);  -- last: its lock comes after that of the balance

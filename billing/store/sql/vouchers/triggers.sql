@@ -27,7 +27,8 @@ CREATE TRIGGER voucher_keep_used BEFORE DELETE ON billing_voucher FOR EACH ROW W
 CREATE TRIGGER redemption_keep_done BEFORE DELETE ON billing_redemption FOR EACH ROW WHEN (OLD.state <> 'pending')
     EXECUTE FUNCTION refuse('what was redeemed stays');
 
-CREATE TRIGGER redemption_stays_done BEFORE UPDATE OF state, key, account_id, amount, digest ON billing_redemption FOR EACH ROW
+CREATE TRIGGER redemption_stays_done BEFORE UPDATE OF state, key, account_id, amount, digest ON billing_redemption
+    FOR EACH ROW
     WHEN (OLD.state <> 'pending' AND (OLD.state, OLD.key, OLD.account_id, OLD.amount, OLD.digest)
           IS DISTINCT FROM (NEW.state, NEW.key, NEW.account_id, NEW.amount, NEW.digest))
     EXECUTE FUNCTION refuse('what was redeemed stays');

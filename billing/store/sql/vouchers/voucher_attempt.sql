@@ -2,8 +2,8 @@
 -- whose id begins the code (`ids`; one row each, or one without), an earlier answer under the same key, and a slot for
 -- this guess (`slot` names it), which an earlier answer, or an account that takes no vouchers, does not need. `by`: how
 -- the account is known, where that is to be counted apart. Who gets no slot is told no voucher.
-CREATE OR REPLACE FUNCTION voucher_attempt(asked text, ids text[], redemption_key text, by text, slot text, shared text[],
-                                           lock_after integer, lock_seconds integer)
+CREATE OR REPLACE FUNCTION voucher_attempt(asked text, ids text[], redemption_key text, by text, slot text,
+                                           shared text[], lock_after integer, lock_seconds integer)
 RETURNS TABLE (account_id bigint, number text, account_refusal text, currency text, same_currency boolean,
                turn text, delay integer, guesser text,
                earlier_state text, earlier_voucher text, earlier_digest bytea, earlier_account bigint,
@@ -18,8 +18,7 @@ DECLARE
     outcome text := 'taken';
 BEGIN
     SELECT a.id, a.number, b.currency, b.currency = own.currency AS same_currency,
-           CASE WHEN a.kind NOT IN ('debit', 'credit') THEN 'kind'
-                WHEN a.state = 'closed' OR c.state = 'closed' THEN 'account' END AS refusal
+           recharge_refusal(a.kind, a.state, c.state) AS refusal
       INTO payee
       FROM billing_alias n
       JOIN billing_account a ON a.id = n.account_id

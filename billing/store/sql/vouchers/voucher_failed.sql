@@ -23,7 +23,8 @@ BEGIN
                WHERE c.failures % (lock_after * c.weight) = 0
                   OR c.subject LIKE 'prefix %' AND c.failures = lock_after), '{}')
       INTO delay, alarms FROM counted c;
-    UPDATE billing_voucherguess g SET slots = array_remove(g.slots, slot) WHERE g.subject = guesser RETURNING * INTO own;
+    UPDATE billing_voucherguess g SET slots = array_remove(g.slots, slot)
+        WHERE g.subject = guesser RETURNING * INTO own;
     delay := greatest(delay, guess_delay(own.failures, 1));
     IF own.locked_until > now() AND cardinality(own.slots) = 0 AND NOT EXISTS (
         SELECT FROM billing_auditlog l

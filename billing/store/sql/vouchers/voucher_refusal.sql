@@ -9,6 +9,8 @@ LANGUAGE sql STABLE AS $$
                     WHEN v.currency <> account_currency THEN 'currency'
                     WHEN v.sub_realm <> account_realm THEN 'realm'
                     ELSE 'used' END
-          FROM billing_voucher v JOIN billing_batch k ON k.id = v.batch_id JOIN billing_customer c ON c.id = k.customer_id
+          FROM billing_voucher v
+          JOIN billing_batch k ON k.id = v.batch_id
+          JOIN billing_customer c ON c.id = k.customer_id
          WHERE v.id = voucher_id), 'unknown')
 $$;
