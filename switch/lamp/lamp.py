@@ -13,7 +13,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from billing_client.types import StoreError
-from switch.lamp.news import News
+from switch.lamp.news import PAUSE_SECONDS, TOLD_AT_A_TIME, News
 from switch.lamp.records import Records, resumed_dialog
 from switch.lamp.unsolicited import Unsolicited
 from switch.routing.number import dialled_number
@@ -82,6 +82,8 @@ class Lamp:
             ways=lambda: core.destinations,
         )
         self._resumed = asyncio.Event()
+        self._resumed_here: list[Subscription] = []
+        """Subscriptions of an earlier life, until all of them have been told."""
         self._tasks: list[asyncio.Task[None]] = []
         self.notified = 0
         """NOTIFY requests to subscribers."""
@@ -96,7 +98,20 @@ class Lamp:
             await self._records.resume(self._resume)
         finally:
             self._resumed.set()
-        self._news.walk(forced=True)  # messages may have come and gone while nobody told the phones
+        # messages may have come and gone while nobody told the phones
+        self._news.walk(forced=True, then=lambda: self._keep(self._tell_dark()))
+
+    async def _tell_dark(self) -> None:
+        """Tell the subscribers of the earlier life that no walk has met, without asking: nothing waits for them.
+
+        So those who are there no more are noticed (RFC 6665 section 4.2.2).
+        """
+        resumed, self._resumed_here = self._resumed_here, []
+        for number, subscription in enumerate(resumed, 1):
+            if subscription.body is None:
+                self._notify(subscription, self._body(subscription.subject, NO_MESSAGES))
+            if number % TOLD_AT_A_TIME == 0:
+                await asyncio.sleep(PAUSE_SECONDS)
 
     async def close(self) -> None:
         """Subscriptions stay: the next life of this node goes on with them."""
@@ -268,6 +283,7 @@ class Lamp:
             return  # it is of this life, and was written while we read
         subscription = Subscription(self._notifier, dialog, row.event, ends_at, owner=self, subject=row.account)
         self._add(subscription)
+        self._resumed_here.append(subscription)
 
     def receive(self, event: SessionEvent) -> None:
         """A subscription is over."""
@@ -367,27 +383,29 @@ class Lamp:
         counts = (
             NO_MESSAGES if found is None else MessageCounts(found.new, found.old, found.new_urgent, found.old_urgent)
         )
-        domain = self._services.settings.domains[0]
-        body = message_summary(str(Uri("sip", number, domain)), counts)
-        self._tell_subscribers(number, body)
+        body = self._body(number, counts)
+        for subscription in tuple(self._of_account.get(number, ())):
+            if subscription.owes_state or subscription.body != body:
+                self._notify(subscription, body)
         if found is not None and (is_forced or self._told.get(number, NO_MESSAGES) != counts):
-            self._tell_registrations(number, domain, body)
+            self._tell_registrations(number, body)
         if counts == NO_MESSAGES:
             self._told.pop(number, None)
         else:
             self._told[number] = counts
 
-    def _tell_subscribers(self, number: str, body: bytes) -> None:
-        now = self._core.now()
-        for subscription in tuple(self._of_account.get(number, ())):
-            if subscription.owes_state or subscription.body != body:
-                outcome = subscription.notify(body, now)
-                self.notified += bool(outcome)
-                self._perform(subscription, outcome)
+    def _body(self, number: str, counts: MessageCounts) -> bytes:
+        return message_summary(str(Uri("sip", number, self._services.settings.domains[0])), counts)
 
-    def _tell_registrations(self, number: str, domain: str, body: bytes) -> None:
+    def _notify(self, subscription: Subscription, body: bytes) -> None:
+        outcome = subscription.notify(body, self._core.now())
+        self.notified += bool(outcome)
+        self._perform(subscription, outcome)
+
+    def _tell_registrations(self, number: str, body: bytes) -> None:
         """Phones that subscribed are left out: they know."""
         ways = [self._route(subscription) for subscription in self._of_account.get(number, ())]
+        domain = self._services.settings.domains[0]
         known = {(flow.transport, flow.remote) for flow in ways if flow is not None}
         for aor in self._names_of(number):
             for target in self._services.location.own_targets(aor):

@@ -16,6 +16,7 @@ import pytest_asyncio
 
 from billing_client.mailboxes.mailboxes import StoreMailboxes
 from billing_client.mailboxes.words import Deposit, Sound
+from billing_client.store import Store
 from switch.app import Switch
 from switch.sip.message.flow import Listen
 from switch.sip.user_agent import Arrived
@@ -26,8 +27,9 @@ from tests.switch.test_requests import uri
 from tests.switch.test_settlement import switch_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
+    from billing_client.mailboxes.words import MessageCounts
     from switch.settings import SwitchSettings
     from switch.sip.message.message import Request, Response
     from tests.switch.conftest import World
@@ -381,6 +383,33 @@ async def test_after_a_restart_subscribers_are_told_at_once_in_their_dialogs(
             assert (await alice.authenticated(renewal(alice, world, first, 10, expires=0))).status == 200
             assert (await notified(alice)).get("Subscription-State") == "terminated;reason=timeout"
             assert await written(world) == []
+    finally:
+        await alice.__aexit__()
+
+
+async def test_after_a_restart_subscribers_without_messages_are_told_so_and_the_store_is_not_asked(
+    fixed: SwitchSettings, demo_template: tuple[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Case H8: so who is gone is noticed, whoever has no messages."""
+    dsn, passwords = fixed.store_dsn, demo_template[1]
+    async with switch_of(fixed, dsn, passwords) as world:
+        settings = again(fixed, world)
+        alice = await world.phone("101").__aenter__()
+        await subscribe(alice, world)
+        before = await shows(alice, "0/0 (0/0)")
+
+    async def refused(_store: Store, numbers: Sequence[str]) -> dict[str, MessageCounts]:
+        raise AssertionError(f"asked about {numbers}")
+
+    monkeypatch.setattr(Store, "message_counts", refused)
+    try:
+        async with switch_of(settings, dsn, passwords) as world:
+            after = await notified(alice, 481)
+            assert (after.call_id, after.cseq > before.cseq) == (before.call_id, True)
+            assert b"Voice-Message: 0/0 (0/0)" in after.body
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while await written(world):  # noqa: ASYNC110 (nothing announces it)
+                    await asyncio.sleep(0.02)
     finally:
         await alice.__aexit__()
 

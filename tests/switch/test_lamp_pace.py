@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from switch.lamp.news import Counts
     from switch.settings import SwitchSettings
 
-ONE = MessageCounts(1, 0, 0, 0)
+ONE, TWO = MessageCounts(1, 0, 0, 0), MessageCounts(2, 0, 0, 0)
 MANY = 20_000
 
 
@@ -146,6 +146,29 @@ def test_what_somebody_waits_for_does_not_queue_behind_a_walk() -> None:
     run_virtually(scenario())
 
 
+def test_who_waits_does_not_wait_for_an_answer_to_a_walk_and_the_older_answer_is_not_told() -> None:
+    """Case H8: a store that takes seconds for a walk, and a message that comes meanwhile."""
+
+    class Halting(FakeMailboxes):
+        async def message_counts(self, numbers: Sequence[str]) -> dict[str, MessageCounts]:
+            old = dict.fromkeys(numbers, ONE)
+            if len(numbers) == 1:
+                return dict.fromkeys(numbers, TWO)
+            await asyncio.sleep(5.0)
+            return old
+
+    async def scenario() -> None:
+        async with walking(Halting(20)) as walker:
+            await asyncio.sleep(1.0)
+            walker.news.ask("7")
+            await asyncio.sleep(0.1)
+            assert walker.told == [(1.0, "7", True)]
+            await walker.walked()
+        assert sorted(int(number) for _, number, _ in walker.told) == list(range(20))
+
+    run_virtually(scenario())
+
+
 def test_a_walk_stands_still_while_the_store_is_away_and_loses_nothing() -> None:
     async def scenario() -> None:
         mailboxes = FakeMailboxes(2_000)
@@ -167,11 +190,14 @@ def test_a_store_that_objects_ends_no_walk_for_ever() -> None:
     async def scenario() -> None:
         mailboxes = FakeMailboxes(100)
         mailboxes.fails = StoreRefused("no such table")
+        over: list[str] = []
         async with walking(mailboxes) as walker:
+            walker.news.walk(then=lambda: over.append("half-way"))
             await walker.walked()
             mailboxes.fails = None
-            walker.news.walk()
+            walker.news.walk(then=lambda: over.append("whole"))
             await walker.walked()
+        assert over == ["whole"]  # what a walk has not met is dark only if it has met all
         assert len(walker.told) == 100
         assert not any(forced for _, _, forced in walker.told)
 
