@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from billing import operations
 from billing.store import definitions
@@ -100,13 +101,19 @@ def restored_schema(server: str, dsn: str) -> list[str]:
         return schema(other)
 
 
-def contents(dsn: str) -> dict[str, list[tuple[Any, ...]]]:
+def contents(dsn: str) -> dict[str, list[dict[str, Any]]]:
     """Every row of our tables."""
-    with psycopg.connect(dsn) as connection:
-        tables = connection.execute(
-            "SELECT relname FROM pg_class WHERE relname ~ '^billing_' AND relkind = 'r'"
-        ).fetchall()
-        return {name: connection.execute(f"SELECT * FROM {name} t ORDER BY t::text").fetchall() for (name,) in tables}
+    with psycopg.connect(dsn, row_factory=dict_row) as connection:
+        tables = [row["relname"] for row in connection.execute(TABLES)]
+        return {name: connection.execute(f"SELECT * FROM {name} t ORDER BY t::text").fetchall() for name in tables}
+
+
+def kept(after: dict[str, list[dict[str, Any]]], before: dict[str, list[dict[str, Any]]]) -> bool:
+    """Whether every row is as it was, whatever columns it has got."""
+    return all(
+        [row | was for row, was in zip(after[table], rows, strict=True)] == after[table]
+        for table, rows in before.items()
+    )
 
 
 def execute(dsn: str, *statements: str) -> list[tuple[Any, ...]]:
@@ -122,7 +129,7 @@ def test_the_last_store_before_the_squash_becomes_one_of_today(former: str, dsn:
     assert len(before["billing_account"]) == 8
     assert int(migrate(former)) > 100
     assert restored_schema(store_server, former) == restored_schema(store_server, dsn)
-    assert contents(former) == before
+    assert kept(contents(former), before)
     assert execute(former, "SELECT * FROM audit()") == []
     made = "SELECT name FROM django_migrations WHERE app = 'billing' ORDER BY id"
     history = execute(former, made)
