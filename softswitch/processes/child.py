@@ -119,8 +119,9 @@ class Child:
     async def _spawn(self, *descriptors: int) -> None:
         output = self._output.open("ab") if self._output else None
         try:
+            command = await asyncio.to_thread(self._command, *descriptors)  # it may have to make room first
             self._process = await asyncio.create_subprocess_exec(
-                *self._command(*descriptors),
+                *command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

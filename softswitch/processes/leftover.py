@@ -36,25 +36,33 @@ def end_leftover(cluster: Path) -> int | None:
         with suppress(psutil.NoSuchProcess):
             server.send_signal(signal.SIGINT)
     _, still = psutil.wait_procs(servers, timeout=SERVER_SECONDS)
-    if still:
-        return int(still[0].pid)
-    for orphan in processes:
-        with suppress(psutil.NoSuchProcess):
-            orphan.terminate()
-    _, still = psutil.wait_procs(processes, timeout=ORPHAN_SECONDS)
-    for orphan in still:
-        with suppress(psutil.NoSuchProcess):
-            orphan.kill()
-    psutil.wait_procs(still, timeout=ORPHAN_SECONDS)
-    return None
+    return int(still[0].pid) if still else _end_orphans(processes)
 
 
-def forget_dead(cluster: Path, socket_dir: Path) -> None:
-    """Removes every file that names an earlier server, unless one lives: PostgreSQL believes their numbers."""
-    if any(_is_server(process, cluster) for process in _processes(cluster)):
-        return
-    for file in (cluster / "postmaster.pid", *socket_dir.glob(".s.PGSQL.*")):
-        file.unlink(missing_ok=True)
+def forget_dead(cluster: Path, socket_dir: Path) -> int | None:
+    """Removes whatever a dead server left: its processes, and every file that names it; nothing where a server lives.
+
+    The number of a process that does not end; None: all is clear. PostgreSQL believes the numbers in the files, and
+    does not start while a session of the dead server is at work: it holds the memory.
+    """
+    processes = _processes(cluster)
+    if any(_is_server(process, cluster) for process in processes):
+        return None
+    left = _end_orphans(processes)
+    if left is None:
+        for file in (cluster / "postmaster.pid", *socket_dir.glob(".s.PGSQL.*")):
+            file.unlink(missing_ok=True)
+    return left
+
+
+def _end_orphans(processes: list[psutil.Process]) -> int | None:
+    still = processes
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for orphan in still:
+            with suppress(psutil.NoSuchProcess):
+                orphan.send_signal(number)
+        _, still = psutil.wait_procs(still, timeout=ORPHAN_SECONDS)
+    return int(still[0].pid) if still else None
 
 
 def _processes(cluster: Path) -> list[psutil.Process]:

@@ -113,21 +113,23 @@ class EmbeddedStore:
             self._own(self.socket_dir, owner)
         except PermissionError as error:
             raise StoreError(f"data_dir: {error.filename} cannot be written: {error.strerror}") from error
-        left = end_leftover(self.cluster)
-        if left is not None:
-            raise StoreError(f"an earlier PostgreSQL (process {left}) on {self.cluster} does not end")
+        self._refuse_beside(end_leftover(self.cluster))
         if not self.exists:
             self._initialise()
 
     def command(self, parent: int | None = None) -> list[str]:
         """The command line of the server, which ends when the process `parent` (this one by default) ends.
 
-        What still names an earlier server that is dead goes first; the caller holds our lock.
+        What is left of an earlier server that is dead goes first; the caller holds our lock. Raises `StoreError`.
         """
-        forget_dead(self.cluster, self.socket_dir)
+        self._refuse_beside(forget_dead(self.cluster, self.socket_dir))
         return self._as_owner(
             parent or os.getpid(), "postgres", "-D", str(self.cluster), "-h", "", "-k", str(self.socket_dir)
         )
+
+    def _refuse_beside(self, left: int | None) -> None:
+        if left is not None:
+            raise StoreError(f"an earlier PostgreSQL (process {left}) on {self.cluster} does not end")
 
     def is_ready(self) -> bool:
         """Whether the server takes connections."""

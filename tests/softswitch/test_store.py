@@ -123,6 +123,28 @@ def test_what_a_killed_server_left_at_work_makes_room_for_the_next(tmp_path: Pat
     connection.close()
 
 
+def test_what_is_left_at_work_of_a_server_that_died_beside_us_is_ended_before_the_next(tmp_path: Path) -> None:
+    """Case H3, a neighbour: `up` starts the store again while it runs itself; one session's work stopped that."""
+    store = EmbeddedStore(tmp_path / "var")
+    store.prepare()
+    with store.log_file.open("ab") as log:
+        first = subprocess.Popen(store.command(), stdout=log, stderr=log)
+        store.wait_ready(lambda: first.poll() is None)
+        connection = psycopg.connect(store.dsn)
+        busy = psutil.Process(connection.info.backend_pid)
+        connection.pgconn.send_query(b"SELECT count(*) FROM generate_series(1, 100000000000) WHERE random() < 0")
+        first.kill()
+        first.wait()
+        second = subprocess.Popen(store.command(), stdout=log, stderr=log)
+        try:
+            assert not busy.is_running()
+            store.wait_ready(lambda: second.poll() is None)
+        finally:
+            second.send_signal(signal.SIGINT)
+            second.wait(30)
+    connection.close()
+
+
 def test_the_files_of_a_living_server_stay(tmp_path: Path) -> None:
     """Case I1: what a second start would read as a leftover is the server's own."""
     store = EmbeddedStore(tmp_path / "var")
