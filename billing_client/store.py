@@ -34,7 +34,7 @@ from billing_client.subscriptions import (
 from billing_client.types import Grant, Settlement, StoreError, StoreRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from decimal import Decimal
 
     import asyncpg
@@ -235,15 +235,24 @@ class Store:
         if moved:
             await self._pool.fetch(calls.CALLS_MOVED, *map(list, zip(*moved, strict=True)))
 
+    async def write_answers(self, answers: Mapping[str, datetime]) -> None:
+        """Note when calls of an earlier life were answered, which it may not have come to do; others are left out."""
+        if answers:
+            await self._pool.fetch(calls.CALLS_ANSWERED, list(answers), list(answers.values()))
+
     async def finish_call(self, finish: CallFinish) -> Settlement:
         """Charge a call, free its locks and write its record, once; repeating gives the first result.
 
         A call that was settled as an orphan meanwhile is corrected, once, to what this says. One that the store does
-        not know is recorded from `finish.start`; without that StoreRefused is raised.
+        not know (any more) is recorded from `finish.start`; without that StoreRefused is raised.
         """
         self._answered.pop(finish.call_id, None)
-        start = calls.finish_start(finish, self._node)
-        found = await self._pool.fetch(calls.FINISH_CALL, *calls.finish_values(finish), start)
+        start = calls.finish_start(finish, self._node) if finish.must_tell_start else None
+        values = calls.finish_values(finish)
+        found = await self._pool.fetch(calls.FINISH_CALL, *values, start)
+        if not found and finish.is_started and finish.start is not None:
+            log.error("the store has lost a call that it had taken", extra={"call": finish.call_id})
+            found = await self._pool.fetch(calls.FINISH_CALL, *values, calls.finish_start(finish, self._node))
         if not found:
             raise StoreRefused(f"unknown call {finish.call_id}")
         return Settlement(finish.call_id, found[0]["amount"], found[0]["billed_seconds"], found[0]["currency"])

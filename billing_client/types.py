@@ -232,7 +232,15 @@ class CallFinish:
     ended_by: EndedBy
     gateway_id: int | None = None
     start: CallStart | None = None
-    """Given where the store may not have had the start (it was away): the record is written from this then."""
+    """What the record is written from where the store does not know the call."""
+    is_started: bool = False
+    """The store has taken the start: it knows the call, unless it has lost it since (a replica that lagged behind was
+    promoted, a dump was restored)."""
+
+    @property
+    def must_tell_start(self) -> bool:
+        """Whether the store may never have heard of the call."""
+        return self.start is not None and not self.is_started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -164,15 +164,16 @@ class Switch:
     async def _open_journal(self) -> None:
         """What an earlier life could not deliver goes first: it knows more of those calls than the store does."""
         directory = self.settings.journal_dir
+        codec = Codec(CallFinish, CallStart, Rate)
         journal: Journal[CallFinish] | Volatile = Volatile()
         if directory is not None:
-            journal = Journal(directory / f"settlements-{self.settings.node}", Codec(CallFinish, CallStart, Rate))
+            journal = Journal(directory / f"settlements-{self.settings.node}", codec)
         standing = None if directory is None else directory / f"calls-{self.settings.node}"
-        self.standing = StandingCalls(standing)
+        self.standing = StandingCalls(standing, codec)
         self._stack.callback(self.standing.close)
         self.control.settlement = Settlement(self.store, self.reach, journal, self._keep)
         self._stack.push_async_callback(self.control.settlement.close)
-        await self.control.settlement.resume()
+        await self.control.settlement.resume(self.standing.wills, self.standing.answers)
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self.core.keep(task)

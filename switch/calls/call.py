@@ -399,7 +399,13 @@ class Call:
         self.payment.answered(self._lasts_too_long)
         if self.callee is not None:
             legs = (self.callee, self.bridge.peer(self.callee))
-            self.services.standing.answered(self.call_id, legs, reason(41, "Switch was restarted"))
+            self.services.standing.answered(
+                self.call_id,
+                legs,
+                reason(41, "Switch was restarted"),
+                answered_at=self.answered_at,
+                will=self.payment.will(self),
+            )
 
     async def _failed(self, event: Failed) -> None:
         if not event.local and event.invite.answered is None and event.invite.transaction is not None:
@@ -496,9 +502,9 @@ class Call:
             self.ringing.stop(*(headers or [reason(cause, text)]))
         if was_answered:
             self._bye_both(headers or [reason(cause, text)])
-        self.services.over(self)
         final = status if self.answered_at is None else 200
-        self.payment.settle(self, by, cause, final)
+        self.payment.settle(self, by, cause, final)  # before it is over: whoever is killed between them has told it
+        self.services.over(self)
         self.services.recorder.call_ended(self, by, cause, final)
         log.info("call ended", extra=self.log_fields() | {"by": by, "cause": cause, "status": status})
         self._let_go()

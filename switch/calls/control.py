@@ -106,8 +106,8 @@ class CallControl:
     async def hang_up_left(self) -> None:
         """End the calls that an earlier life of this switch left to themselves: both legs, and the sound."""
         core, standing = self.services.core, self.services.standing
-        for number, (call_id, farewells) in enumerate(standing.left.items(), 1):
-            for request, flow in farewells:
+        for number, (call_id, left) in enumerate(standing.left.items(), 1):
+            for request, flow in left.farewells:
                 core.perform(core.agent.layer.send_request(request, flow, core.now())[1])
             await self.services.relay.delete_everywhere(call_id)
             if number % _AT_A_TIME == 0:

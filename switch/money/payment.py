@@ -16,7 +16,7 @@ from switch.sip.ways import Warrant
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from billing_client.types import CallStart, EndedBy
+    from billing_client.types import CallFinish, CallStart, EndedBy
     from switch.calls.call import Call
     from switch.calls.services import Services
     from switch.routing.plan import Caller, Plan, Refusal
@@ -31,18 +31,19 @@ class Payment:
         "_bound",
         "_is_emergency",
         "_is_taken",
+        "_is_told",
         "_services",
         "_watch",
         "awaits_acceptance",
         "credit",
         "heard_at",
-        "unstarted",
+        "start",
         "warrant",
     )
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._is_taken = False
+        self._is_taken = self._is_told = False
         self._watch: FundsWatch | None = None
         self._bound: asyncio.TimerHandle | None = None
         self._is_emergency = False
@@ -53,13 +54,13 @@ class Payment:
         """What INVITEs to carriers show: given when the store has the call, or is to be told of it; until its end."""
         self.heard_at: float | None = None
         """Monotonic: when a call was last heard of that ends because its sound was lost; the silence since is free."""
-        self.unstarted: CallStart | None = None
-        """What the store has not been told, because it was away."""
+        self.start: CallStart | None = None
+        """What the store was told of the call, or, as it was away, is to be told at its end."""
 
     @property
     def is_registered(self) -> bool:
         """Whether the store has taken the call; if it does not hold it any more, somebody else has settled it."""
-        return self._is_taken and self.unstarted is None
+        return self._is_taken and self._is_told
 
     async def authorise(
         self, call: Call, plan: Plan, caller: Caller, on_end: Callable[[], None], on_warn: Callable[[], None]
@@ -87,10 +88,10 @@ class Payment:
             grant = await services.reach.start_call(start)
         if grant is None:
             call.trace.add("funds", "the store is away: the call costs nothing, goes on and is recorded later")
-            self.unstarted, grant = start, Grant(start.want)
+        self._is_told, grant = grant is not None, grant or Grant(start.want)
         if (refusal := refused(grant)) is not None:
             return refusal
-        self._is_taken, self.credit = True, credit
+        self._is_taken, self.start, self.credit = True, start, credit
         self._is_emergency = plan.is_emergency
         self.warrant = Warrant(call.call_id)
         credit.granted(grant.locked)
@@ -126,6 +127,12 @@ class Payment:
         """The call costs nothing, although it was answered: nobody has shown to have made it."""
         if self.credit is not None:
             self.credit.answered_at = None
+
+    def will(self, call: Call) -> CallFinish | None:
+        """What is recorded of an answered call if this process is killed in it and the store was not told of it."""
+        if not self._is_taken or self._is_told or self.credit is None:
+            return None
+        return call_finish(call, self.credit, "orphan", 41, None)
 
     def settle(self, call: Call, by: EndedBy, cause: int, status: int | None) -> None:
         """Hand the finished call over to be charged and recorded."""

@@ -8,10 +8,11 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
-from billing_client.types import CallFinish, StoreRefused, StoreUnavailable
+from billing_client.types import CallFinish, StoreError, StoreRefused, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from billing_client.store import Store
     from billing_client.types import EndedBy
@@ -113,8 +114,12 @@ class Settlement:
         return True
 
     def settle(self, finish: CallFinish) -> None:
-        """Take over a finished call."""
-        if not self._gathered and self._must_wait:
+        """Take over a finished call.
+
+        Of one that the store was never told of nothing is known but here: it outlives us from now on. It costs nothing,
+        so it need not wait for those that are on their way.
+        """
+        if finish.must_tell_start or (not self._gathered and self._must_wait):
             self._write_down([finish])
             return
         self._gathered.append(finish)
@@ -137,7 +142,7 @@ class Settlement:
 
     async def _deliver_batch(self, batch: Sequence[CallFinish]) -> int:
         """Of how many, counted from the first, the store needs to hear no more."""
-        if len(batch) > 1 and all(finish.start is None for finish in batch):
+        if len(batch) > 1 and not any(finish.must_tell_start for finish in batch):
             try:
                 await self._store.finish_calls(batch)
             except StoreUnavailable:
@@ -152,11 +157,14 @@ class Settlement:
                 return number
         return len(batch)
 
-    def _write_down(self, finishes: Sequence[CallFinish]) -> None:
+    def _append(self, finishes: Sequence[CallFinish]) -> None:
         try:
             self._journal.append(finishes)
         except OSError:
             log.exception("finished calls are in memory only", extra={"calls": len(finishes)})
+
+    def _write_down(self, finishes: Sequence[CallFinish]) -> None:
+        self._append(finishes)
         self._unsynced.set()
         self._start()
 
@@ -167,8 +175,18 @@ class Settlement:
         if self._syncing is None or self._syncing.done():
             self._syncing = loop.create_task(self._sync(), name="journal sync")
 
-    async def resume(self) -> None:
-        """Deliver what an earlier life of this switch left behind; what the store does not take now follows later."""
+    async def resume(self, unstarted: Sequence[CallFinish] = (), answers: Mapping[str, datetime] | None = None) -> None:
+        """Deliver what an earlier life of this switch left behind; what the store does not take now follows later.
+
+        `unstarted` are calls that were running when it was killed and that the store may not know; `answers` says when
+        running calls were answered. What is known of both already stays as it is.
+        """
+        if unstarted:
+            self._append(unstarted)
+        try:
+            await self._store.write_answers(answers or {})
+        except StoreError as error:
+            log.warning("answers of an earlier life are not written", extra={"reason": str(error)})
         while len(self._journal) and await self._deliver(self._journal.oldest):
             self._journal.delivered()
         if len(self._journal):
@@ -228,5 +246,6 @@ def call_finish(call: Call, credit: Credit, by: EndedBy, cause: int, status: int
         sip_status=status,
         ended_by=by,
         gateway_id=call.gateway.gateway_id if call.gateway else None,
-        start=call.payment.unstarted,
+        start=call.payment.start,
+        is_started=call.payment.is_registered,
     )

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answered calls, on disk: what the next life of a killed switch needs to hang them up.
+"""Answered calls, on disk: what the next life of a killed switch needs to hang them up and to record them.
 
 The dialogs of a switch die with it, the talk of its phones does not: the relay passes their sound on, and nobody
 charges for it. So the BYE of each leg is written down when a call is answered, and sent by whoever finds it there at
 its start. Nothing is synced: this outlives the process, and with the machine its relay is gone as well.
+
+The store is told of an answer a moment later, with others, and of a call that began while it was away at the end only.
+So the line says also when the call was answered and, where the store does not know the call, what to record of it.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-from typing import TYPE_CHECKING, Final, NamedTuple
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from switch.sip.message.flow import Flow
 from switch.sip.message.message import Request
@@ -20,9 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from billing_client.types import CallFinish
+    from switch.money.journal import Codec
     from switch.sip.session import Session
 
-__all__ = ["Farewell", "StandingCalls"]
+__all__ = ["Farewell", "Left", "StandingCalls"]
 
 log = logging.getLogger(__name__)
 
@@ -38,23 +44,43 @@ class Farewell(NamedTuple):
     flow: Flow
 
 
+class Left(NamedTuple):
+    """What an earlier life knew of an answered call."""
+
+    farewells: list[Farewell]
+    answered_at: datetime
+    will: CallFinish | None
+    """What is recorded if the store does not know the call."""
+
+
 class StandingCalls:
     """A file with a line for each call that was answered and one for each that is over."""
 
-    def __init__(self, file: Path | None) -> None:
-        """Open the file; None: nothing is kept. Raises OSError."""
+    def __init__(self, file: Path | None, codec: Codec) -> None:
+        """Open the file; None: nothing is kept. `codec` writes a `CallFinish`. Raises OSError."""
         self._file = file
+        self._codec = codec
         self._lines: dict[str, bytes] = {}
         self._standing_octets = 0
         self._size = 0
         self._descriptor = -1
-        self.left: dict[str, list[Farewell]] = {}
+        self.left: dict[str, Left] = {}
         """What an earlier life left behind, by call; kept until `forget_left`."""
         if file is not None:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             self._write(b"\n")  # after a line that was cut short
-            self.left = _read(file)
+            self.left = _read(file, codec)
+
+    @property
+    def wills(self) -> list[CallFinish]:
+        """Of the calls that were left, what is recorded where the store does not know them."""
+        return [left.will for left in self.left.values() if left.will is not None]
+
+    @property
+    def answers(self) -> dict[str, datetime]:
+        """When the calls that were left were answered."""
+        return {call_id: left.answered_at for call_id, left in self.left.items()}
 
     def forget_left(self) -> None:
         """The calls of the earlier life are hung up."""
@@ -62,12 +88,21 @@ class StandingCalls:
         if self._file is not None:
             self._rewrite(self._file)
 
-    def answered(self, call_id: str, sessions: Iterable[Session | None], reason: tuple[str, str]) -> None:
-        """Both legs of a call stand; `reason` is for the BYE that ends them without us."""
+    def answered(
+        self,
+        call_id: str,
+        sessions: Iterable[Session | None],
+        reason: tuple[str, str],
+        *,
+        answered_at: datetime,
+        will: CallFinish | None = None,
+    ) -> None:
+        """Both legs of a call stand; `reason` is for the BYE that ends them without us, `will` for the record then."""
         if self._descriptor < 0:
             return
         legs = [_written(session, reason) for session in sessions if session is not None]
-        line = json.dumps([call_id, legs], separators=(",", ":")).encode() + b"\n"
+        written = None if will is None else self._codec.encode(will).decode()
+        line = json.dumps([call_id, legs, answered_at.isoformat(), written], separators=(",", ":")).encode() + b"\n"
         self._lines[call_id] = line
         self._standing_octets += len(line)
         self._write(line)
@@ -111,23 +146,31 @@ def _written(session: Session, reason: tuple[str, str]) -> list[object]:
     return [bye.uri_text, bye.headers, flow.transport, flow.local, flow.remote]
 
 
-def _read(file: Path) -> dict[str, list[Farewell]]:
+def _read(file: Path, codec: Codec) -> dict[str, Left]:
     """The calls of a file that are not over; a line that was cut short is none."""
-    found: dict[str, list[Farewell]] = {}
+    found: dict[str, Left] = {}
     try:
         lines = file.read_bytes().splitlines()
     except FileNotFoundError:
         return found
     for line in lines:
         try:
-            call_id, legs = json.loads(line)
-        except ValueError:
+            call_id, legs, *answer = json.loads(line)
+            if legs:
+                found[call_id] = _left(codec, legs, *answer)
+            else:
+                found.pop(call_id, None)
+        except (TypeError, ValueError):
             continue
-        if legs:
-            found[call_id] = [_farewell(*leg) for leg in legs]
-        else:
-            found.pop(call_id, None)
     return found
+
+
+def _left(codec: Codec, legs: list[Any], answered_at: str, will: str | None) -> Left:
+    return Left(
+        [_farewell(*leg) for leg in legs],
+        datetime.fromisoformat(answered_at),
+        None if will is None else cast("CallFinish", codec.decode(will.encode())),
+    )
 
 
 def _farewell(

@@ -230,6 +230,22 @@ async def test_a_start_that_comes_after_its_end_is_freed_and_charges_nothing(sil
     assert await tenant.audit() == []
 
 
+async def test_a_call_that_the_store_has_lost_is_recorded_from_what_its_switch_knows(
+    silent: CallDesk, tenant: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Case H3, a neighbour: a replica that lagged behind was promoted, a dump was restored."""
+    starts = [silent.start_of(tenant.debit, 1, 1) for _ in range(2)]
+    for start in starts:
+        await silent.store.start_call(start)
+    await tenant.sql.execute("DELETE FROM billing_activecall WHERE call_id = $1", starts[0].call_id)
+    await tenant.sql.execute("UPDATE billing_balance SET locked = 1 WHERE id = $1", tenant.debit[1])
+    for start in starts:
+        assert (await silent.finish(start.call_id, "0.30", start=start, is_started=True)).amount == Decimal("0.30")
+    assert [record.getMessage() for record in caplog.records] == ["the store has lost a call that it had taken"]
+    assert await tenant.balance(2) == (Decimal("9.40"), 0, Decimal("9.40"))
+    assert await tenant.audit() == []
+
+
 async def test_an_end_of_a_call_that_nobody_knows_is_refused(silent: CallDesk) -> None:
     with pytest.raises(StoreRefused, match="nobody"):
         await silent.finish("nobody", 0)

@@ -19,9 +19,10 @@ from switch.money.journal import Codec, Journal
 from switch.money.settlement import Settlement, Volatile
 from switch.sip.session import Ended
 from tests.patience import PATIENCE_SECONDS
+from tests.store.calls import CallDesk
 from tests.store.proxy import Proxy
 from tests.switch.conftest import World
-from tests.switch.test_journal import finish
+from tests.switch.test_journal import CODEC, finish
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from switch.settings import SwitchSettings
 
 pytestmark = pytest.mark.asyncio
+
+START = CallDesk.start_of(CallDesk(None), (1, 1), 0, 0)  # type: ignore[arg-type]  # no store is asked
 
 
 @asynccontextmanager
@@ -165,6 +168,27 @@ async def test_calls_that_end_together_are_settled_together() -> None:
     await asyncio.gather(*tasks)
     assert store.batches == [["call0", "call1", "call2"]]
     assert settlement.waiting_calls() == set()
+    await settlement.close()
+
+
+async def test_an_end_of_which_the_store_never_heard_the_start_is_on_disk_before_the_store_is_asked(
+    tmp_path: Path,
+) -> None:
+    """Case H3, a neighbour: nothing else knows of such a call, and this process may be killed meanwhile."""
+    store, tasks = Store(), set[asyncio.Task[None]]()
+    store.is_away = False
+    reach = StoreReach(store)  # type: ignore[arg-type]
+    journal: Journal[CallFinish] = Journal(tmp_path / "journal", CODEC)
+    settlement = Settlement(store, reach, journal, tasks.add)  # type: ignore[arg-type]
+    settlement.settle(finish(0))  # is on its way
+    settlement.settle(replace(finish(1), start=START))
+    settlement.settle(replace(finish(2), start=START, is_started=True))
+    (line,) = (tmp_path / "journal").read_bytes().splitlines()
+    assert b"call1" in line
+    async with asyncio.timeout(5):
+        while len(store.taken) < 3:  # noqa: ASYNC110 (nothing announces it)
+            await asyncio.sleep(0.01)
+    assert sorted(store.taken) == ["call0", "call1", "call2"]
     await settlement.close()
 
 
