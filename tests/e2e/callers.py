@@ -68,7 +68,7 @@ class Caller(DiaryPhone):
             self.perform(invite.cancel(self.now()))
             raise
         if answered is None:
-            await asyncio.sleep(random.uniform(0.5, 1.0))
+            await asyncio.sleep(random.uniform(1.0, 3.0))
             return
         self.session = answered
         with suppress(TimeoutError):
@@ -76,6 +76,8 @@ class Caller(DiaryPhone):
         if answered.state is not State.ENDED:
             self.perform(answered.bye(self.now()))
         self.session = None
+        if not self.patient:  # the relay's ports rest for half a minute after each call
+            await asyncio.sleep(random.uniform(1.0, 3.0))
 
     async def connected_or_failed(self, invite: OutgoingInvite) -> Session | None:
         """The session of our call; None: it failed. What comes late of an earlier call, given up, is none of its."""

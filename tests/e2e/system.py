@@ -20,7 +20,7 @@ from softswitch.processes.store import store_dsn
 from tests.e2e.tenant import Subscriber, subscribers, tenant
 from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port, media_ports
-from tests.softswitch.support import Up, command
+from tests.softswitch.support import START_SECONDS, Up, command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,10 +148,10 @@ class System:
         assert self._up is not None
         return self._up.child(name)
 
-    def wait_for_log(self, text: str, since: int = 0) -> None:
+    def wait_for_log(self, text: str, since: int = 0, seconds: float = START_SECONDS) -> None:
         """Waits until a text was logged after the first `since` characters."""
         assert self._up is not None
-        self._up.wait_until(lambda: text in self.log[since:], text)
+        self._up.wait_until(lambda: text in self.log[since:], text, seconds)
 
     def close(self) -> None:
         """Ends everything, whatever state it is in."""

@@ -109,15 +109,15 @@ class Up:
         """Waits until a text was printed; fails with the output where the process ends before."""
         self._wait(lambda: text in self.output, text)
 
-    def wait_until(self, is_true: Callable[[], bool], what: str) -> None:
-        self._wait(is_true, what)
+    def wait_until(self, is_true: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
+        self._wait(is_true, what, seconds)
 
-    def _wait(self, is_true: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + START_SECONDS
+    def _wait(self, is_true: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
+        deadline = time.monotonic() + seconds
         while not is_true():
             ended = self._process.poll() is not None
             assert not ended or is_true(), f"ended without {what!r}:\n{self.output}"
-            assert time.monotonic() < deadline, f"no {what!r} after {START_SECONDS:.0f} s:\n{self.output}"
+            assert time.monotonic() < deadline, f"no {what!r} after {seconds:.0f} s:\n{self.output}"
             time.sleep(0.05)
 
     def processes(self) -> list[psutil.Process]:
