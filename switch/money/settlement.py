@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from billing_client.types import CallFinish, StoreError, StoreRefused, StoreUnavailable
@@ -236,6 +237,9 @@ def call_finish(call: Call, credit: Credit, by: EndedBy, cause: int, status: int
     """The end of a call that ends now, and what it costs: up to the last moment at which it was heard of."""
     now, heard_at = call.services.core.now(), call.payment.heard_at
     charge = credit.charge(now if heard_at is None else min(now, heard_at))
+    start = call.payment.start
+    if start is not None and start.started_at != call.started_at:  # the clock was set meanwhile
+        start = replace(start, started_at=call.started_at)
     return CallFinish(
         call_id=call.call_id,
         ended_at=call.utc(),
@@ -246,6 +250,6 @@ def call_finish(call: Call, credit: Credit, by: EndedBy, cause: int, status: int
         sip_status=status,
         ended_by=by,
         gateway_id=call.gateway.gateway_id if call.gateway else None,
-        start=call.payment.start,
+        start=start,
         is_started=call.payment.is_registered,
     )

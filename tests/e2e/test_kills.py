@@ -209,6 +209,7 @@ async def test_calls_that_only_a_killed_switch_knew_of_are_recorded_by_its_next_
     talking, leaving = (Phone(one.number, one.password, switch) for one in (talker, leaver))
     async with callee, talking, leaving:
         await callee.register()
+        await asyncio.to_thread(system.wait_stored, called.number)
         work = asyncio.create_task(callee.work())
         for phone in (talking, leaving):  # the switch gets to know whom it will not be able to ask about
             await hang_up(system, phone, await answered(phone, called.number))
