@@ -30,6 +30,8 @@ def test_every_test_in_a_document_exists(page: Path) -> None:
     missing = [
         f"{path}::{test}"
         for path, test in sorted(named)
-        if not re.search(rf"def {test}" + ("" if test.endswith("_") else r"\b"), (ROOT / path).read_text(encoding="utf-8"))
+        if not re.search(
+            rf"def {test}" + ("" if test.endswith("_") else r"\b"), (ROOT / path).read_text(encoding="utf-8")
+        )
     ]
     assert missing == []
