@@ -27,11 +27,12 @@ def test_every_path_in_a_document_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_test_in_a_document_exists(page: Path) -> None:
     named = {(found[1], found[2]) for found in NAMED.finditer(page.read_text(encoding="utf-8")) if found[2]}
-    missing = [
-        f"{path}::{test}"
-        for path, test in sorted(named)
-        if not re.search(
-            rf"def {test}" + ("" if test.endswith("_") else r"\b"), (ROOT / path).read_text(encoding="utf-8")
-        )
-    ]
+    missing = [f"{path}::{test}" for path, test in sorted(named) if not _has(ROOT / path, test)]
     assert missing == []
+
+
+def _has(file: Path, test: str) -> bool:
+    """Whether a test stands in a file; a name that ends with "_" is the beginning of one."""
+    return (
+        re.search(rf"def {test}" + ("" if test.endswith("_") else r"\b"), file.read_text(encoding="utf-8")) is not None
+    )
