@@ -194,7 +194,10 @@ class Ivr:
     """What callers talk to."""
 
     language: str = field(default="en", metadata={"read": "name"})
-    """of the prompts, for callers and mailboxes that have none of their own"""
+    """of the prompts, for callers and mailboxes that have none of their own: whoever calls hears the language of
+    his account (announcements of refusals, star codes, menus, mailboxes of others), who is none of ours that of the
+    account that he calls; who is asked to press a key for a forwarded call hears that of the account that
+    forwards"""
     access_numbers: Mapping[str, str] = field(default_factory=lambda: {"*97": "voicemail", "*98": "voicemail"})
     """what callers dial, and the application that they reach: `voicemail` (any number of them, `"*97"` and
     `"*98"`), `recharge`, `balance`, `calling_card`, `callback`, `echo`, or `menu:NAME`; `{app: calling_card, ...}`
