@@ -11,7 +11,8 @@ from billing_client.mailboxes.words import DepositPace
 from billing_client.vouchers.words import VoucherSettings
 from ivr.apps.voicemail.settings import VoicemailSettings
 from media.settings import EngineSettings
-from switch.access.occupancy import DEPOSIT, Limits
+from switch.access.occupancy import DEPOSIT
+from switch.settings import Limits
 from switch.sip.message.flow import Listen
 
 if TYPE_CHECKING:

@@ -22,10 +22,9 @@ from softswitch.config.fields import shared
 from softswitch.processes.runfiles import kept_secret
 from softswitch.processes.store import store_dsn
 from softswitch.vouchers import keys_file, voucher_settings
-from switch.access.occupancy import Limits
 from switch.explain.explain import Conditions
 from switch.routing.plan import Applications
-from switch.settings import FloodSettings, RelaySettings, SwitchSettings
+from switch.settings import FloodSettings, Limits, RelaySettings, SwitchSettings
 from switch.sip.message.flow import Listen
 from switch.sip.message.host import bracketed
 

@@ -18,20 +18,26 @@ from billing_client.secrets.passwords import Passwords
 from billing_client.store import Store
 from billing_client.types import CallFinish, CallStart, StoreError
 from switch import collector
-from switch.access.caller import CallerCheck, known_carrier
+from switch.access.caller import known_carrier
+from switch.access.check import CallerCheck
 from switch.access.doorkeeper import Doorkeeper
 from switch.access.guesses import Guesses
+from switch.access.occupancy import Occupancy
 from switch.access.pace import Pace
 from switch.access.reach import PartyMemory, StoreReach, learn_registered
 from switch.access.subscribers import Subscribers
 from switch.calls.control import CallControl
+from switch.calls.invitation import Invitations
+from switch.calls.leg import Legs
 from switch.calls.live import LiveCalls
-from switch.calls.services import Books, NodeKnowledge, Services
-from switch.explain.questions import Questions
+from switch.calls.onward import Inside
+from switch.calls.shared import Shared
+from switch.explain.questions import NodeKnowledge, Questions
 from switch.http import serve
 from switch.lamp import Lamp
 from switch.metrics import metrics_page
 from switch.money.journal import Codec, Journal
+from switch.money.payment import Till
 from switch.money.settlement import Settlement, Volatile
 from switch.money.survivors import StandingCalls
 from switch.registrar.bindings import Location
@@ -40,7 +46,10 @@ from switch.relay.ng import NgRelay, NoRelay
 from switch.relay.server_watch import ServerWatch
 from switch.relay.watch import RelayWatch
 from switch.requests import Requests
+from switch.routing.carriers.rests import Rests
+from switch.routing.outside import Outside
 from switch.routing.places import PhoneSources, Places
+from switch.routing.plan import Books
 from switch.sip.digest import DigestServer
 from switch.sip.element.core import Core
 from switch.sip.element.resolver import Resolver
@@ -54,7 +63,7 @@ if TYPE_CHECKING:
 
     from billing_client.types import StoreEvent
     from switch.relay.ng import Address
-    from switch.routing.forward import Forwarding
+    from switch.routing.caller import Forwarding
     from switch.settings import SwitchSettings
 
 __all__ = ["Switch", "run"]
@@ -146,8 +155,8 @@ class Switch:
             self.control.beat(_BEAT_SECONDS),
             self.control.take_over(_BEAT_SECONDS, _SILENT_SECONDS),
             self.control.reconcile(_RECONCILE_SECONDS),
-            RelayWatch(self.control).run(),
-            ServerWatch(self.control).run(),
+            self.relay_watch().run(),
+            self.server_watch().run(),
             self.control.hang_up_left(),
             self.live.run(),
             learn_registered(self.memory, self.store, self.reach, self.location.names),
@@ -157,9 +166,22 @@ class Switch:
         ):
             self._tasks.append(asyncio.create_task(work))
         if settings.questions is not None:
-            questions = Questions(lambda: self.settings, self.books, NodeKnowledge(self.services))
+            questions = Questions(lambda: self.settings, self.books, NodeKnowledge(self.core, self.outside.rests))
             self._tasks.append(asyncio.create_task(questions.run(settings.questions)))
         collector.settle()
+
+    def server_watch(self) -> ServerWatch:
+        """What sees that the media server still has its calls."""
+        return ServerWatch(self.control, self.core, lambda: self.settings.media_server)
+
+    def relay_watch(self) -> RelayWatch:
+        """What sees that relays still have the calls."""
+        return RelayWatch(
+            self.control,
+            self.relay,
+            query_seconds=lambda: self.settings.relay.query_seconds,
+            clock=self.core.now,
+        )
 
     async def _open_journal(self) -> None:
         """What an earlier life could not deliver goes first: it knows more of those calls than the store does."""
@@ -256,30 +278,47 @@ class Switch:
             clock=time.time,
             destinations=lambda: self.core.destinations,
         )
-        self.services = Services(
-            core=self.core,
+        self.outside = Outside(self.core, self.resolver, Rests())
+        messages = Pace(lambda: self.settings.messages, time.monotonic)
+        till = Till(
             store=self.store,
             reach=self.reach,
-            standing=self.standing,
-            relay=self.relay,
-            location=self.location,
-            resolver=self.resolver,
-            settings=settings,
-            books=self.books,
-            check=self.check,
-            recorder=self.recorder,
+            settings=lambda: self.settings,
             settle=self.control.settle,
             caught_up=lambda: self.control.settlement.caught_up(),
+            clock=self.core.now,
+        )
+        self.shared = Shared(
+            core=self.core,
+            legs=Legs(self.core),
+            now_settings=lambda: self.settings,
+            books=self.books,
+            check=self.check,
+            till=till,
+            standing=self.standing,
+            relay=self.relay,
+            inside=Inside(lambda: self.settings, self.core, self.location, Occupancy()),
+            outside=self.outside,
+            invitations=Invitations(lambda: self.settings, self.core, self.check.marks),
+            recorder=self.recorder,
             over=self.control.over,
             utc=self.store.clock.utc,
-            messages=Pace(lambda: self.settings.messages, time.monotonic),
+            messages=messages,
             forwards=forwards,
         )
-        self.control.services = self.services
-        self.lamp = Lamp(self.services, self.store)
+        self.control.shared = self.shared
+        self.lamp = Lamp(self.core, self.check, self.location, lambda: self.settings, self.store)
         self.registrar.on_registered = self.lamp.registered
         self.store.clock.on_step.append(self._clock_set)
-        self.requests = Requests(self.services, self.registrar, self.lamp)
+        self.requests = Requests(
+            self.core,
+            self.registrar,
+            self.lamp,
+            check=self.check,
+            location=self.location,
+            messages=messages,
+            settings=lambda: self.settings,
+        )
 
     def _clock_set(self, seconds: float) -> None:
         """Somebody has set the clock of the store: what it keeps by that clock is put right."""
@@ -344,7 +383,7 @@ class Switch:
         changed = [name for name in fixed if getattr(settings, name) != getattr(self.settings, name)]
         if changed:
             log.warning("these settings count from the next start", extra={"settings": changed})
-        self.settings = self.services.settings = settings
+        self.settings = settings
         self.places.changed()
         self.registrar.limits = settings.registration
         self.recorder.settings = settings.trace
@@ -398,7 +437,7 @@ class Switch:
             "transactions": self.core.agent.layer.dump(),
             "subscriptions": self.lamp.dump(),
             "slowed_logins": self.guesses.slowed(time.monotonic()),
-            "resting_carriers": [asdict(rest) for rest in self.services.rests.all(self.core.now())],
+            "resting_carriers": [asdict(rest) for rest in self.outside.rests.all(self.core.now())],
             "unanswered": self.flood.unanswered,
             "calls": [
                 {"call": call.call_id, "state": call.state.value, "dialled": call.dialled, "trace": list(call.trace)}

@@ -43,18 +43,18 @@ class _SwitchCollector(Collector):
         yield GaugeMetricFamily(
             "softswitch_unsettled_calls", "Finished calls that the store does not have yet", self._control.unsettled
         )
-        services = self._control.services
+        shared = self._control.shared
         text = "Calls in which a callee was heard for long and did not answer"
-        yield CounterMetricFamily("softswitch_long_unanswered_sounds", text, services.unanswered.count)
+        yield CounterMetricFamily("softswitch_long_unanswered_sounds", text, shared.unanswered.count)
         text = "Emergency calls of who makes many of them"
-        yield CounterMetricFamily("softswitch_emergency_alarms", text, services.emergencies.alarms)
+        yield CounterMetricFamily("softswitch_emergency_alarms", text, shared.emergencies.alarms)
         resting = GaugeMetricFamily(
             "softswitch_carrier_rest_seconds",
             "How much longer an address of a carrier is asked last",
             labels=["gateway", "address"],
         )
         now = self._core.now()
-        for rest in services.rests.all(now):
+        for rest in shared.outside.rests.all(now):
             resting.add_metric([rest.gateway, rest.address], rest.until - now)
         yield resting
         yield GaugeMetricFamily("softswitch_dialogs", "SIP dialogs held", self._core.agent.session_count)

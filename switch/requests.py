@@ -8,8 +8,8 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from billing_client.types import StoreError
-from switch.calls.crossing import MESSAGES, message_refusal, replied
-from switch.calls.legs import is_private
+from switch.calls.crossing import MESSAGES, message_refusal, replied, too_many
+from switch.calls.invitation import is_private
 from switch.lamp.lamp import ALLOW_EVENTS
 from switch.routing.number import dialled_number
 from switch.sip.digest import Verdict
@@ -21,11 +21,18 @@ from switch.sip.message.validate import stateless_tag
 from switch.sip.proxy import ProxyContext, prepare
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from billing_client.types import Parties, Party
-    from switch.calls.services import Services
+    from switch.access.caller import Shown
+    from switch.access.check import CallerCheck
+    from switch.access.pace import Pace
     from switch.lamp import Lamp
+    from switch.registrar.bindings import Location
     from switch.registrar.registrar import Registrar
-    from switch.routing.plan import Caller
+    from switch.routing.caller import Caller
+    from switch.settings import SwitchSettings
+    from switch.sip.element.core import Core
     from switch.sip.message.message import Request
     from switch.sip.transaction import NonInviteServerTransaction
     from switch.sip.user_agent import Arrived
@@ -44,8 +51,22 @@ _CAPABILITIES: Final = (
 class Requests:
     """Dispatches what arrives outside dialogs."""
 
-    def __init__(self, services: Services, registrar: Registrar, lamp: Lamp) -> None:
-        self._services = services
+    def __init__(
+        self,
+        core: Core,
+        registrar: Registrar,
+        lamp: Lamp,
+        *,
+        check: CallerCheck,
+        location: Location,
+        messages: Pace,
+        settings: Callable[[], SwitchSettings],
+    ) -> None:
+        self._core = core
+        self._check = check
+        self._location = location
+        self._messages = messages
+        self._settings = settings
         self._registrar = registrar
         self._lamp = lamp
 
@@ -53,7 +74,7 @@ class Requests:
         """Answer a request, or pass it on."""
         request, transaction = arrived.request, arrived.transaction
         if request.method == "REGISTER":
-            core = self._services.core
+            core = self._core
             self._registrar.handle(
                 request,
                 arrived.flow,
@@ -78,32 +99,34 @@ class Requests:
             self._refuse(arrived, 405, _ALLOW)
 
     def _message(self, arrived: Arrived) -> None:
-        check = self._services.check
+        check = self._check
         try:
-            verdict = check.needs_challenge(arrived.request, arrived.flow)
+            shown = check.shown(arrived.request, arrived.flow)
         except ParseError as error:
             self._refuse(arrived, error.status)
             return
-        if verdict is not None:
-            challenge = check.challenge(arrived.request, arrived.flow, verdict)
-            self._services.core.refuse(arrived.transaction, challenge)
+        if isinstance(shown, Verdict):
+            challenge = check.challenge(arrived.request, arrived.flow, shown)
+            self._core.refuse(arrived.transaction, challenge)
             return
-        self._services.core.keep(asyncio.get_running_loop().create_task(self._pass_on(arrived)))
+        self._core.keep(asyncio.get_running_loop().create_task(self._pass_on(arrived, shown)))
 
-    async def _pass_on(self, arrived: Arrived) -> None:
+    async def _pass_on(self, arrived: Arrived, shown: Shown) -> None:
         """A message, from one who may send it, to all phones of an account (RFC 3261 section 16)."""
-        services, request = self._services, arrived.request
+        core, request = self._core, arrived.request
         dialled = dialled_number(request.uri.user or "")
         try:
-            parties, sender = await services.check.identify(request, arrived.flow, dialled)
+            found = await self._check.identify(shown, request, arrived.flow, dialled)
         except StoreError:
             self._answer(arrived, 503, ("Retry-After", "10"))
             return
-        if isinstance(sender, Verdict):
-            services.core.refuse(arrived.transaction, services.check.challenge(request, arrived.flow, sender))
+        if isinstance(found, Verdict):
+            core.refuse(arrived.transaction, self._check.challenge(request, arrived.flow, found))
             return
-        pace = services.messages.refusal(_keys(parties, sender), (parties.callee.number,) if parties.callee else ())
-        answer = pace or message_refusal(request)
+        parties, sender = found
+        recipients = (parties.callee.number,) if parties.callee else ()
+        seconds = self._messages.wait(_keys(parties, sender), recipients)
+        answer = message_refusal(request) if seconds is None else too_many(seconds)
         if answer is not None:
             self._answer(arrived, answer.status, *answer.headers)
             return
@@ -111,20 +134,20 @@ class Requests:
         if status is not None or parties.callee is None:
             self._answer(arrived, status or 404)
             return
-        targets = services.location.lookup(parties.callee.name, parties.bindings)
+        targets = self._location.lookup(parties.callee.name, parties.bindings)
         try:
             prepared = self._prepare(request, sender, dialled)
         except ParseError as error:
             self._answer(arrived, error.status)
             return
         transaction: NonInviteServerTransaction = arrived.transaction  # type: ignore[assignment]  # no INVITE comes here
-        agent = services.core.agent
+        agent = core.agent
         context = ProxyContext(agent.layer, transaction, prepared, targets, new_tag=agent.new_token, replied=replied)
-        services.core.perform(context.start(services.core.now()))
+        core.perform(context.start(core.now()))
         agent.watch(context)
 
     def _prepare(self, request: Request, sender: Caller, dialled: str) -> Request:
-        domain = self._services.settings.domains[0]
+        domain = self._settings().domains[0]
         shown = NameAddr(sender.display, str(Uri("sip", sender.number, domain)))
         if is_private(request):
             shown = NameAddr("Anonymous", "sip:anonymous@anonymous.invalid")
@@ -132,16 +155,16 @@ class Requests:
         return prepare(request, is_ours=self._is_ours, sender=shown, to=to, crossing=MESSAGES)
 
     def _is_ours(self, uri: Uri) -> bool:
-        return uri.host in self._services.settings.domains
+        return uri.host in self._settings().domains
 
     def _refuse(self, arrived: Arrived, status: int, *headers: tuple[str, str]) -> None:
         """Answer anybody, without state: the same request gets the same answer again."""
         request = arrived.request
         response = request.response(status, to_tag=stateless_tag(request), headers=headers)
-        self._services.core.refuse(arrived.transaction, response)
+        self._core.refuse(arrived.transaction, response)
 
     def _answer(self, arrived: Arrived, status: int, *headers: tuple[str, str]) -> None:
-        core = self._services.core
+        core = self._core
         core.reply(
             arrived.transaction, arrived.request.response(status, to_tag=core.agent.new_token(), headers=headers)
         )

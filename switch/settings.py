@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from billing_client.rules.numbering import Emergency
-from switch.access.occupancy import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,6 +154,20 @@ class CallSettings:
     emergency_services: Mapping[str, str] = field(default_factory=dict)
     """which of them a phone gets that dials a service by name (RFC 5031): `{police: "110"}` for
     `urn:service:sos.police`; others get the first"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Calls with applications at the same time."""
+
+    per_account: int = 10
+    per_number: int = 10
+    """Of a calling number that a carrier brings."""
+    per_address: int = 50
+    """Of phones behind one address."""
+    total: int = 500
+    reserved: int = 50
+    """Of `total`, for messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ivr.settings import IvrSettings
     from ivr.verbs import CallDetails, DialRequest
     from media.session.session import MediaSession
-    from switch.access.occupancy import Limits
+    from switch.settings import Limits
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import Message
     from switch.sip.session import IncomingInvite

@@ -1,229 +1,179 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is calling: a carrier by its address, an account by its password, or an account by the number it calls from."""
+"""Who is calling: a carrier by its address, an account by its password, its address, or the number it calls from.
+
+What a request shows (`Shown`) is read once, without the store; `who_asks` then finds the ends of the call with it. A
+running switch and an explanation both do so, each with its own way to ask the store.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from billing_client.rules.incoming import DEFAULT_MAX_CALLS
-from billing_client.rules.numbering import is_credential
-from billing_client.types import Parties, StoreUnavailable
-from switch.access.unheard import Unheard
-from switch.routing.forward import Forwarding
+from billing_client.types import Parties
+from switch.routing.caller import Caller, Forwarding
 from switch.routing.number import asserted, calling_number
-from switch.routing.plan import Caller
 from switch.sip.digest import Verdict
-from switch.sip.mark import HEADER as MARK
 from switch.sip.mark import Chain
 from switch.sip.message.address import NameAddr
 from switch.sip.message.errors import ParseError
-from switch.sip.message.flow import INNER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from billing_client.rules.books import Gateway, RouteBook
     from billing_client.rules.vouching import Vouched
-    from billing_client.store import Store
     from billing_client.types import Party
-    from switch.access.doorkeeper import Doorkeeper
-    from switch.access.reach import PartyMemory, StoreReach
-    from switch.calls.services import Books
     from switch.routing.number import Identity
     from switch.sip.destination import Destinations
     from switch.sip.digest import Credentials
-    from switch.sip.mark import Marks
     from switch.sip.message.flow import Flow
-    from switch.sip.message.message import Request, Response
+    from switch.sip.message.message import Request
     from switch.trace.trace import Trace
 
 __all__ = [
-    "CallerCheck",
-    "account_caller",
-    "address_caller",
-    "carrier_caller",
+    "Ask",
+    "ByAddress",
+    "ByCarrier",
+    "ByPassword",
+    "ByServer",
+    "Served",
+    "Shown",
     "chain_of",
     "is_attested",
     "is_unproven",
     "known_carrier",
-    "login_account",
-    "name_to_show",
     "note_caller",
+    "served_user",
+    "shown_by_carrier",
     "vouches",
+    "who_asks",
 ]
 
 _PASSED: Final = "TN-VALIDATION-PASSED"
 _NOBODY: Final = Parties(None, None, ())
-_TRUST_SECONDS: Final = 3600.0
 _A_NUMBER: Final = 5
 """A name with so many digits in it is a number."""
 
 
-class CallerCheck:
-    """Finds out who sends an INVITE or another request that wants something of us."""
+@dataclass(frozen=True, slots=True)
+class ByCarrier:
+    """It came from an address of a carrier."""
 
-    def __init__(
-        self,
-        store: Store,
-        reach: StoreReach,
-        memory: PartyMemory,
-        doorkeeper: Doorkeeper,
-        books: Books,
-        forwards: dict[str, Forwarding],
-        *,
-        marks: Marks | None = None,
-        clock: Callable[[], float],
-        destinations: Callable[[], Destinations],
-    ) -> None:
-        """`forwards`: INVITEs on their way to ourselves. `marks`: by which the media server is known, whose word of who
-        calls is taken."""
-        self._forwards = forwards
-        self.marks = marks
-        self.unheard = Unheard()
-        """Callers who do not acknowledge what is answered."""
-        self._store = store
-        self._reach = reach
-        self._memory = memory
-        self._doorkeeper = doorkeeper
-        self._books = books
-        self._clock = clock
-        self._destinations = destinations
+    gateway: Gateway
+    number: str
+    """That it shows; empty: it is withheld."""
+    display: str
+    identifies: bool
+    """Whether the number says who calls."""
 
-    def gateway(self, flow: Flow) -> Gateway | None:
-        """The carrier at the other end of a flow, if calls from it are taken."""
-        return known_carrier(self._books.routes, flow.remote, self._destinations())
 
-    def _credentials(self, request: Request) -> Credentials | None:
-        return self._doorkeeper.find(request.all("Proxy-Authorization") + request.all("Authorization"))
+@dataclass(frozen=True, slots=True)
+class ByAddress:
+    """It came from an address that is a name of an account."""
 
-    def needs_challenge(self, request: Request, flow: Flow) -> Verdict | None:
-        """Why a request is challenged before anything is asked or kept for it; None: it brings what may identify its
-        sender. Raises ParseError."""
-        if flow.transport == INNER or self._is_media_server(request):
-            return None
-        blocked = self._is_blocked(request, flow)
-        if self.gateway(flow) is not None and not blocked:
-            return None
-        credentials = self._credentials(request)
-        if credentials is None and self._account_at(flow) is not None and not blocked:
-            return None
-        return self._doorkeeper.first_look(credentials, flow)
+    name: str
+    display: str = ""
 
-    def _is_blocked(self, request: Request, flow: Flow) -> bool:
-        """Whether the address that a packet came from is no reason to believe it any more."""
-        return flow.transport == "udp" and self.unheard.is_blocked(request, flow, asyncio.get_running_loop().time())
 
-    def _account_at(self, flow: Flow) -> str | None:
-        """The name of the account that calls from the address at the other end of a flow."""
-        return self._books.routes.account_at(flow.remote[0])
+@dataclass(frozen=True, slots=True)
+class ByPassword:
+    """It brings credentials; None of a call that is not made, whose sender is taken to know them."""
 
-    def _is_media_server(self, request: Request) -> bool:
-        """By its mark, not by its address, which anybody can write into a packet."""
-        return request.get(MARK) is not None and self.marks is not None and self.marks.read(request) is not None
+    user: str
+    display: str = ""
+    credentials: Credentials | None = None
 
-    def challenge(self, request: Request, flow: Flow, verdict: Verdict, status: int = 407) -> Response | None:
-        """The answer to whoever has not shown who he is; None: none, the source has had enough of them."""
-        return self._doorkeeper.challenge(request, flow, status, verdict)
 
-    async def _parties(self, *, caller: str | None, ani: str | None, dialled: str) -> Parties:
-        """Both ends from the store, or from memory while that is away; raises StoreError."""
-        calling = caller or (f"{ani}@pstn" if ani else "")
-        dialled = "" if is_credential(dialled) else dialled
-        if not self._reach.is_away:
-            changes = self._memory.changes
-            try:
-                parties = await self._store.parties(caller=caller, ani=ani, dialled=dialled)
-            except StoreUnavailable:
-                self._reach.lost()
-            else:
-                self._memory.keep(calling, dialled, parties, changes)
-                return parties
-        parties = self._memory.recall(calling, dialled, datetime.fromtimestamp(self._clock(), UTC))
-        if parties.caller is None and caller is not None:
-            raise StoreUnavailable(f"nothing is known of {caller} while the store is away")
-        return parties
+@dataclass(frozen=True, slots=True)
+class ByServer:
+    """It came from the media server, which says whose service it is."""
 
-    async def identify(self, request: Request, flow: Flow, dialled: str) -> tuple[Parties, Caller | Verdict]:
-        """Both ends of a call or message, and who sends it, or why that is not known. Raises StoreError."""
-        if flow.transport == INNER:
-            return await self._forwarded(request, dialled)
-        if self._is_media_server(request):
-            return await self._served(request, dialled)
-        gateway = self.gateway(flow)
-        if gateway is not None and not self._is_blocked(request, flow):
-            sender = asserted(request)
-            identifies = vouches(gateway, request, sender)
-            ani = sender.number if identifies and sender.number else None
-            parties = await self._parties(caller=None, ani=ani, dialled=dialled)
-            return carrier_caller(parties, gateway, sender.number, sender.display, identifies=identifies)
-        credentials = self._credentials(request)
-        if credentials is None:
-            return await self._by_address(request, flow, dialled)
-        parties = await self._parties(caller=credentials.user, ani=None, dialled=dialled)
-        account = login_account(parties)
-        password = account.password if account else None
-        verdict = self._doorkeeper.verify(credentials, request, flow, password)
-        if verdict is Verdict.REFUSED:
-            self._doorkeeper.refused(credentials, request, flow, account.number if account else None)
-        if verdict is not Verdict.ACCEPTED or account is None:
-            return parties, verdict
-        self._doorkeeper.accepted(flow, account.number, _TRUST_SECONDS)
-        return parties, account_caller(account, credentials.user, request.from_.display)
+    served: Served
+    chain: Chain
+    number: str
+    """That is to be shown."""
+    display: str
 
-    async def _by_address(self, request: Request, flow: Flow, dialled: str) -> tuple[Parties, Caller | Verdict]:
-        """A request without a password: of the account, if any, that its source address is a name of."""
-        name = self._account_at(flow)
-        if name is None or self._is_blocked(request, flow):
-            return _NOBODY, Verdict.REFUSED
-        parties = await self._parties(caller=name, ani=None, dialled=dialled)
-        caller = address_caller(parties, request.from_.display)
-        return (_NOBODY, Verdict.REFUSED) if caller is None else (parties, caller)
 
-    async def _forwarded(self, request: Request, dialled: str) -> tuple[Parties, Caller | Verdict]:
-        """Our own INVITE: a call that an account forwards."""
-        forwarding = self._forwards.pop(request.call_id, None)
-        if forwarding is None:
-            return _NOBODY, Verdict.REFUSED
-        parties = await self._parties(caller=forwarding.account, ani=None, dialled=dialled)
-        return parties, Caller(forwarding.number, forwarding.display, None, forwarding, chain=forwarding.chain)
+Shown = ByCarrier | ByAddress | ByPassword | ByServer | Forwarding
+"""What a request brings that may identify its sender; a call that we forward brings itself."""
 
-    async def _served(self, request: Request, dialled: str) -> tuple[Parties, Caller | Verdict]:
-        """An INVITE of the media server: P-Served-User says who pays (RFC 5502, RFC 8498)."""
-        served, chain = _served_user(request), None if self.marks is None else self.marks.take(request)
-        if served is None or chain is None:
-            return _NOBODY, Verdict.REFUSED
-        parties = await self._parties(caller=served.number, ani=None, dialled=dialled)
-        sender = asserted(request)
-        shown = sender.number or "anonymous"
-        forwarding = None
-        account = parties.caller
-        if served.is_diverted and account is not None:
-            forward = account.answering.forward_to(dialled)
-            name, most = (forward.name, forward.max_calls) if forward else (dialled, DEFAULT_MAX_CALLS)
-            asks_key = forward is not None and forward.confirm  # no mailbox presses one
-            forwarding = Forwarding(
-                account.number,
-                name,
-                most,
-                shown,
-                sender.display,
-                chain=chain,
-                language=account.language,
-                keeps_messages=asks_key,
-            )
-        return parties, Caller(
-            shown,
-            sender.display,
-            None,
-            forwarding,
-            is_application=True,
-            chain=chain,
-            vouched=served.vouched,
-            is_charged_on_acceptance=served.is_charged_on_acceptance,
+
+class Ask(Protocol):
+    """Looks both ends of a call up."""
+
+    async def __call__(self, *, caller: str | None, ani: str | None, dialled: str) -> Parties:
+        """Who calls by that name, or from that number, and who is called; raises StoreError."""
+
+
+async def who_asks(
+    shown: Shown, dialled: str, ask: Ask, verify: Callable[[ByPassword, Party | None], Verdict]
+) -> tuple[Parties, Caller] | Verdict:
+    """Both ends of a call or message, and who sends it; or why that is not known. `verify` judges the password that
+    was brought, by that of the account. Raises StoreError."""
+    match shown:
+        case ByCarrier():
+            ani = shown.number if shown.identifies and shown.number else None
+            parties = await ask(caller=None, ani=ani, dialled=dialled)
+            return carrier_caller(parties, shown.gateway, shown.number, shown.display, identifies=shown.identifies)
+        case ByAddress():
+            parties = await ask(caller=shown.name, ani=None, dialled=dialled)
+            account = parties.caller
+            if account is None or not account.may_call:
+                return Verdict.REFUSED  # that has just ceased to be one of its names
+            display = name_to_show(shown.display, account)
+            return parties, Caller(account.number, display, None, is_at_address=True)
+        case ByPassword():
+            parties = await ask(caller=shown.user, ani=None, dialled=dialled)
+            account = login_account(parties)
+            verdict = verify(shown, account)
+            if verdict is not Verdict.ACCEPTED or account is None:
+                return verdict
+            number = shown.user if account.via == "alias" else account.number
+            return parties, Caller(number, name_to_show(shown.display, account), None)
+        case ByServer():
+            parties = await ask(caller=shown.served.number, ani=None, dialled=dialled)
+            return parties, _served_caller(shown, parties.caller, dialled)
+        case Forwarding():
+            parties = await ask(caller=shown.account, ani=None, dialled=dialled)
+            return parties, Caller(shown.number, shown.display, None, shown, chain=shown.chain)
+
+
+def _served_caller(shown: ByServer, account: Party | None, dialled: str) -> Caller:
+    """The media server, which calls or forwards for an account."""
+    served, forwarding = shown.served, None
+    if served.is_diverted and account is not None:
+        forward = account.answering.forward_to(dialled)
+        name, most = (forward.name, forward.max_calls) if forward else (dialled, DEFAULT_MAX_CALLS)
+        asks_key = forward is not None and forward.confirm  # no mailbox presses one
+        forwarding = Forwarding(
+            account.number,
+            name,
+            most,
+            shown.number,
+            shown.display,
+            chain=shown.chain,
+            language=account.language,
+            keeps_messages=asks_key,
         )
+    return Caller(
+        shown.number,
+        shown.display,
+        None,
+        forwarding,
+        is_application=True,
+        chain=shown.chain,
+        vouched=served.vouched,
+        is_charged_on_acceptance=served.is_charged_on_acceptance,
+    )
+
+
+def shown_by_carrier(gateway: Gateway, request: Request) -> ByCarrier:
+    """What a call from a carrier shows."""
+    sender = asserted(request)
+    return ByCarrier(gateway, sender.number, sender.display, identifies=vouches(gateway, request, sender))
 
 
 def known_carrier(
@@ -246,19 +196,6 @@ def login_account(parties: Parties) -> Party | None:
     if account is not None and account.via == "ani":
         return None  # a number to be called from: no login
     return account
-
-
-def account_caller(account: Party, user: str, display: str = "") -> Caller:
-    """A phone of ours that has proved to be `user`."""
-    return Caller(user if account.via == "alias" else account.number, name_to_show(display, account), None)
-
-
-def address_caller(parties: Parties, display: str = "") -> Caller | None:
-    """An account that is known by its address; None: that has just ceased to be one of its names."""
-    account = parties.caller
-    if account is None or not account.may_call:
-        return None
-    return Caller(account.number, name_to_show(display, account), None, is_at_address=True)
 
 
 def name_to_show(wanted: str, account: Party) -> str:
@@ -347,7 +284,7 @@ def note_caller(trace: Trace, caller: Caller, source: str) -> None:
         )
 
 
-class _Served(NamedTuple):
+class Served(NamedTuple):
     """Whose service a call of the media server is."""
 
     number: str
@@ -359,7 +296,7 @@ class _Served(NamedTuple):
     is_charged_on_acceptance: bool
 
 
-def _served_user(request: Request) -> _Served | None:
+def served_user(request: Request) -> Served | None:
     """The account that a trusted peer says is served; None: it says nothing."""
     for value in request.values("P-Served-User"):
         try:
@@ -371,5 +308,5 @@ def _served_user(request: Request) -> _Served | None:
             params = user.params
             vouched: Vouched = "number" if params.get("vouched") == "number" else ""
             is_diverted = (params.get("sescase") or "").lower() == "orig-cdiv"
-            return _Served(number, is_diverted, vouched, params.get("charged") == "accepted")
+            return Served(number, is_diverted, vouched, params.get("charged") == "accepted")
     return None

@@ -9,32 +9,18 @@ kept for messages: whoever fills the rest keeps nobody from leaving one.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from switch.settings import Limits
     from switch.sip.mark import Chain
 
-__all__ = ["DEPOSIT", "MOST_DEPTH", "Full", "Limits", "Occupancy"]
+__all__ = ["DEPOSIT", "MOST_DEPTH", "Full", "Occupancy"]
 
 DEPOSIT: Final = "voicemail"
 """The application that takes messages."""
 MOST_DEPTH: Final = 2
 """So many applications may be part of a call: a menu, and the mailbox of who does not answer it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Calls with applications at the same time."""
-
-    per_account: int = 10
-    per_number: int = 10
-    """Of a calling number that a carrier brings."""
-    per_address: int = 50
-    """Of phones behind one address."""
-    total: int = 500
-    reserved: int = 50
-    """Of `total`, for messages."""
 
 
 class Full(NamedTuple):

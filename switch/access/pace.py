@@ -6,8 +6,6 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
-from switch.calls.crossing import Answer
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
@@ -35,11 +33,8 @@ class Pace:
     def __len__(self) -> int:
         return len(self._counts)
 
-    def refusal(self, senders: Iterable[Hashable], recipients: Iterable[Hashable] = ()) -> Answer | None:
-        """Count one more message; how it is refused if it is one too many, None if it is not.
-
-        480 and not 503, which would keep the sender from making calls too (RFC 3261 section 21.5.4).
-        """
+    def wait(self, senders: Iterable[Hashable], recipients: Iterable[Hashable] = ()) -> int | None:
+        """Count one more message; how many seconds to wait if it is one too many, None if it is not."""
         settings, now = self._settings(), self._clock()
         if now - self._began >= settings.per_seconds:
             self._began = now
@@ -47,8 +42,7 @@ class Pace:
         shares = [(key, settings.from_one) for key in senders] + [(key, settings.to_one) for key in recipients]
         for key, share in shares:
             if self._counts.get(key, 0) >= share:
-                seconds = ceil(self._began + settings.per_seconds - now)
-                return Answer(480, (("Retry-After", str(max(seconds, 1))),))
+                return max(ceil(self._began + settings.per_seconds - now), 1)
         for key, _ in shares:
             if key not in self._counts and len(self._counts) >= MOST_COUNTED:
                 del self._counts[next(iter(self._counts))]

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from switch.calls.crossing import replied, within_lines
-from switch.relay.ng import NgError, NoRelay, RelayUnavailable
+from switch.relay.ng import CALLER_TAG, NgError, NoRelay, RelayUnavailable
 from switch.sip.message.body import DESCRIPTION
 from switch.sip.message.flow import INNER
 from switch.sip.message.message import Response
@@ -23,19 +23,16 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Hashable, Sequence
 
     from switch.calls.crossing import Answer
+    from switch.calls.leg import Legs
     from switch.relay.ng import Relay
-    from switch.routing.forward import Forwarding
-    from switch.sip.element.core import Core
+    from switch.routing.caller import Forwarding
     from switch.sip.message.message import Request
     from switch.sip.session import Acknowledged, Progressed, Replied, Requested, Withdrawn
     from switch.sip.transaction import ServerTransaction
 
-__all__ = ["CALLER_TAG", "Bridge"]
+__all__ = ["Bridge"]
 
 log = logging.getLogger(__name__)
-
-CALLER_TAG: Final = "a"
-"""Names the caller towards the relay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +49,21 @@ class Bridge:
     __slots__ = (
         "_awaiting_ack",
         "_call_id",
-        "_core",
         "_described",
         "_expected",
         "_forks",
         "_forwarding",
         "_held_back",
         "_invite",
+        "_legs",
         "_links",
         "_parked",
         "_tags",
         "relay",
     )
 
-    def __init__(self, core: Core, relay: Relay, call_id: str, invite: IncomingInvite) -> None:
-        self._core = core
+    def __init__(self, legs: Legs, relay: Relay, call_id: str, invite: IncomingInvite) -> None:
+        self._legs = legs
         self.relay = relay
         self._call_id = call_id
         self._invite = invite
@@ -175,11 +172,11 @@ class Bridge:
         """Pass ringing and early media on to the caller."""
         invite, session, response = self._invite, event.session, event.response
         if session is None:
-            self._core.perform(invite.progress(response.status, self._core.now(), headers=replied(response)[2]))
+            self._legs.ring(invite, response.status, headers=replied(response)[2])
             return
         reliable = event.reliable and invite.accepts_reliable
         if event.reliable and not reliable:
-            self._core.perform(session.prack(response, self._core.now()))
+            self._legs.acknowledge_ringing(session, response)
         fork: Hashable = None
         body = b""
         if response.sdp is not None or reliable:
@@ -191,16 +188,13 @@ class Bridge:
             body = await self._response_body(session, event.invite.request, response, reliable=event.reliable)
         if invite.answered:
             return
-        self._core.perform(
-            invite.progress(
-                response.status,
-                self._core.now(),
-                fork=fork,
-                headers=replied(response)[2],
-                body=body,
-                reliable=reliable,
-                relates_to=response if reliable else None,
-            )
+        self._legs.ring(
+            invite,
+            response.status,
+            fork=fork,
+            headers=replied(response)[2],
+            body=body,
+            relates_to=response if reliable else None,
         )
 
     async def _response_body(self, session: Session, request: Request, response: Response, *, reliable: bool) -> bytes:
@@ -219,12 +213,11 @@ class Bridge:
         caller = self._invite.session(fork)
         body = await self._response_body(session, request, response, reliable=True)
         await self._let_through()
-        now = self._core.now()
         if request.sdp is not None or response.sdp is None:
-            self._core.perform(session.ack(request, now))
+            self._legs.acknowledge(session, request)
         else:
             self._awaiting_ack[caller] = (session, request)
-        self._core.perform(self._invite.accept(now, fork=fork, headers=replied(response)[2], body=body))
+        self._legs.answer(self._invite, fork=fork, headers=replied(response)[2], body=body)
         for early in [other for other in self._links if other not in (session, caller)]:
             self._links.pop(early, None)
 
@@ -260,18 +253,10 @@ class Bridge:
             return
         relates_to = _Relayed(session, transaction)
         if unpracked is not None:
-            self._core.perform(peer.prack(unpracked, self._core.now(), body=body, relates_to=relates_to))
+            self._legs.acknowledge_ringing(peer, unpracked, body=body, relates_to=relates_to)
             return
-        self._core.perform(
-            peer.send(
-                request.method,
-                self._core.now(),
-                headers=within_lines(request),
-                body=body,
-                content_type=DESCRIPTION if request.method in OFFERING else request.get("Content-Type") or "",
-                relates_to=relates_to,
-            )
-        )
+        content_type = DESCRIPTION if request.method in OFFERING else request.get("Content-Type") or ""
+        self._legs.ask(peer, request.method, within_lines(request), body, content_type, relates_to)
 
     def refuse(self, event: Requested, answer: Answer) -> None:
         """Answer a request of one side that does not cross."""
@@ -294,13 +279,13 @@ class Bridge:
         peer = self._links.pop(session, None)
         if peer is not None:
             self._links.pop(peer, None)
-            self._core.perform(peer.bye(self._core.now()))
+            self._legs.hang_up(peer)
 
     def withdrawn(self, event: Withdrawn) -> None:
         """One side cancelled its re-INVITE: so is the one that it became."""
         peer = self._links.get(event.session)
         if peer is not None:
-            self._core.perform(peer.cancel(self._core.now()))
+            self._legs.withdraw(peer)
 
     async def replied(self, event: Replied) -> None:
         """Pass the response back to the side that asked."""
@@ -315,14 +300,14 @@ class Bridge:
             log.info("a description is refused", extra={"call": self._call_id, "reason": str(error)})
             if request.method == "INVITE":
                 kept = b"" if request.sdp is not None else event.session.local_sdp or b""
-                self._core.perform(event.session.ack(request, self._core.now(), kept))
+                self._legs.acknowledge(event.session, request, kept)
             self._respond(session, transaction, 503 if isinstance(error, RelayUnavailable) else 488)
             if request.method == "PRACK":
                 self._flush()
             return
         if request.method == "INVITE" and response.status < 300:
             if request.sdp is not None or response.sdp is None or session.state is State.ENDED:
-                self._core.perform(event.session.ack(request, self._core.now()))
+                self._legs.acknowledge(event.session, request)
             else:
                 self._awaiting_ack[session] = (event.session, request)
         status, text, headers = replied(response)
@@ -353,7 +338,7 @@ class Bridge:
                 if request.to_tag is None:
                     raise  # the first one: nothing was agreed on that could go on
                 body = peer.local_sdp or b""
-            self._core.perform(peer.ack(request, self._core.now(), body))
+            self._legs.acknowledge(peer, request, body)
         for parked in self._parked.pop(event.session, ()):
             if parked.transaction in parked.session.in_flight.peers:
                 await self.requested(parked)
@@ -370,19 +355,10 @@ class Bridge:
     ) -> None:
         if session.state is State.ENDED and transaction.request.method == "INVITE":
             return  # it was answered with 487 when the session ended
-        self._core.perform(
-            session.respond(
-                transaction,
-                status,
-                self._core.now(),
-                reason=reason,
-                headers=headers,
-                body=body,
-            )
-        )
+        self._legs.respond(session, transaction, status, reason=reason, headers=headers, body=body)
 
     def _flush(self) -> None:
-        self._core.perform(self._invite.flush(self._core.now()))
+        self._legs.flush(self._invite)
 
 
 def _is_mute(request: Request, response: Response) -> bool:

@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Final
 
 from billing_client.types import CallFinish, StoreError
 from switch.calls.call import Call
+from switch.calls.view import CallState
+from switch.relay.watch import Relayed
+from switch.sip.digest import Verdict
 from switch.sip.message.errors import ParseError
 from switch.sip.message.validate import stateless_tag
+from switch.trace.recorder import Ended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from billing_client.types import EndedBy
-    from switch.calls.services import Services
+    from switch.calls.shared import Shared
+    from switch.calls.view import CallView
     from switch.money.settlement import Settlement
     from switch.sip.session import IncomingInvite
 
@@ -35,7 +40,7 @@ class CallControl:
     """Owns the calls."""
 
     def __init__(self) -> None:
-        self.services: Services
+        self.shared: Shared
         self.settlement: Settlement
         self.calls: dict[str, Call] = {}
         self.draining = False
@@ -49,37 +54,54 @@ class CallControl:
     # beginning and end ------------------------------------------------------------------------------------------
     def invited(self, invite: IncomingInvite) -> None:
         """A new INVITE."""
-        core, check, request = self.services.core, self.services.check, invite.request
+        legs, check, request = self.shared.legs, self.shared.check, invite.request
         if self.draining:
             response = request.response(503, to_tag=stateless_tag(request), headers=[("Retry-After", "5")])
-            core.perform(invite.refuse(response, core.now()))
+            legs.turn_away(invite, response)
             return
         try:
-            verdict = check.needs_challenge(request, invite.flow)
+            shown = check.shown(request, invite.flow)
         except ParseError as error:
             response = request.response(error.status, error.reason, to_tag=stateless_tag(request))
-            core.perform(invite.refuse(response, core.now()))
+            legs.turn_away(invite, response)
             return
-        if verdict is not None:
-            core.perform(invite.refuse(check.challenge(request, invite.flow, verdict), core.now()))
+        if isinstance(shown, Verdict):
+            legs.turn_away(invite, check.challenge(request, invite.flow, shown))
             return
-        call = Call(self.services, invite)
+        call = Call(self.shared, invite, shown)
         self.calls[call.call_id] = call
         self.attempts += 1
         self._idle.clear()
         call.begin()
 
-    def over(self, call: Call) -> None:
-        """A call has ended: forget it and free its media."""
-        if self.calls.pop(call.call_id, None) is None:
-            return
-        self.services.standing.over(call.call_id)
-        self.services.occupancy.leave(call.call_id)
-        relay = call.bridge.relay
+    def over(self, call: CallView, by: EndedBy, cause: int, status: int | None) -> None:
+        """A call has ended: record it, free its media, and forget it."""
+        self._record(call, by, cause, status)
+        call_id, relay = call.call_id, call.bridge.relay
+        self.calls.pop(call_id, None)
+        self.shared.standing.over(call_id)
+        self.shared.inside.occupancy.leave(call_id)
         if relay.carries_media:
-            self.services.core.keep(asyncio.get_running_loop().create_task(relay.delete(call.call_id)))
+            self.shared.core.keep(asyncio.get_running_loop().create_task(relay.delete(call_id)))
         if not self.calls:
             self._idle.set()
+
+    def _record(self, call: CallView, by: EndedBy, cause: int, status: int | None) -> None:
+        """Hand its reasons and messages over to whoever keeps them."""
+        payer, times = call.plan.payer if call.plan is not None else None, call.times
+        ended = Ended(
+            call_id=call.call_id,
+            account=payer.number if payer is not None else "",
+            caller=call.caller.number if call.caller is not None else call.invite.request.from_.uri.user or "",
+            dialled=call.dialled,
+            started_at=times.started_at,
+            answered_at=times.answered_at,
+            ended_at=times.ended_at,
+            cause=cause,
+            status=status,
+            ended_by=by,
+        )
+        self.shared.recorder.ended(ended, call.trace, call.ladder)
 
     # money ------------------------------------------------------------------------------------------------------
     def settle(self, finish: CallFinish) -> None:
@@ -92,24 +114,38 @@ class CallControl:
         """Finished calls that the store does not have yet."""
         return self.settlement.waiting
 
+    # what watches them asks -------------------------------------------------------------------------------------
+    def relayed(self) -> list[Relayed]:
+        """Those whose sound passes a relay."""
+        return [
+            Relayed(call.call_id, call.state is CallState.RINGING, call.state is CallState.ANSWERED)
+            for call in self.calls.values()
+            if call.bridge.relay.carries_media
+        ]
+
+    def began_with(self, place: tuple[str, int]) -> dict[str, float]:
+        """The answered calls that have a leg with that address, and since when (monotonic, which no step of the clock
+        moves)."""
+        found = ((call.call_id, _since_with(call, place)) for call in self.calls.values())
+        return {call_id: since for call_id, since in found if since is not None}
+
     # supervision ------------------------------------------------------------------------------------------------
     def disconnect(self, call_id: str, text: str, by: EndedBy = "admin", *, heard_at: float | None = None) -> bool:
         """End a call by order; False: it is not here. What came after `heard_at` (monotonic) is not charged."""
         call = self.calls.get(call_id)
         if call is None:
             return False
-        call.payment.heard_at = heard_at
         call.trace.add("end", "ended by order: {text}", text=text)
-        call.hang_up(by, 31 if by == "media" else 16, text)
+        call.hang_up(by, 31 if by == "media" else 16, text, heard_at=heard_at)
         return True
 
     async def hang_up_left(self) -> None:
         """End the calls that an earlier life of this switch left to themselves: both legs, and the sound."""
-        core, standing = self.services.core, self.services.standing
+        standing = self.shared.standing
         for number, (call_id, left) in enumerate(standing.left.items(), 1):
             for request, flow in left.farewells:
-                core.perform(core.agent.layer.send_request(request, flow, core.now())[1])
-            await self.services.relay.delete_everywhere(call_id)
+                self.shared.legs.hang_up_left(request, flow)
+            await self.shared.relay.delete_everywhere(call_id)
             if number % _AT_A_TIME == 0:
                 await asyncio.sleep(_PAUSE_SECONDS)
         if standing.left:
@@ -121,7 +157,7 @@ class CallControl:
         taken_for_dead = False
         while True:
             try:
-                if not await self.services.store.heartbeat():
+                if not await self.shared.till.store.heartbeat():
                     log.warning("another switch took this one for dead")
                     taken_for_dead = True
                 if taken_for_dead:
@@ -136,18 +172,18 @@ class CallControl:
     def clock_set(self, seconds: float) -> None:
         """The store's clock was set: calls that run began so much earlier or later by it."""
         moved = [moment for call in self.calls.values() if (moment := call.clock_set(seconds)) is not None]
-        self.services.core.keep(asyncio.create_task(self._move(moved)))
+        self.shared.core.keep(asyncio.create_task(self._move(moved)))
 
     async def _move(self, calls: Sequence[tuple[str, datetime, datetime | None]]) -> None:
         try:
-            await self.services.store.calls_moved(calls)
+            await self.shared.till.store.calls_moved(calls)
         except StoreError as error:
             log.warning("calls stay where they were by the old clock", extra={"reason": str(error)})
 
     async def _end_lost(self) -> None:
         """End the calls that another switch has settled: nobody pays for them any more."""
         ours = [call.call_id for call in self.calls.values() if call.payment.is_registered]
-        for call_id in await self.services.store.lost_calls(ours):
+        for call_id in await self.shared.till.store.lost_calls(ours):
             self.disconnect(call_id, "Settled by another switch", by="failure")
 
     async def take_over(self, seconds: float, silent_seconds: float) -> None:
@@ -155,7 +191,7 @@ class CallControl:
         while True:
             await asyncio.sleep(seconds)
             try:
-                adopted = await self.services.store.adopt_orphans(silent_seconds)
+                adopted = await self.shared.till.store.adopt_orphans(silent_seconds)
             except StoreError as error:
                 log.warning("nobody's calls are taken over", extra={"reason": str(error)})
                 continue
@@ -168,7 +204,7 @@ class CallControl:
         while True:
             await asyncio.sleep(seconds)
             try:
-                live = set(await self.services.store.live_calls())
+                live = set(await self.shared.till.store.live_calls())
             except StoreError:
                 continue
             unknown = live - self.calls.keys() - self.settlement.waiting_calls()
@@ -177,7 +213,7 @@ class CallControl:
                 self.settle(
                     CallFinish(
                         call_id=call_id,
-                        ended_at=self.services.utc(),
+                        ended_at=self.shared.utc(),
                         answered_at=None,
                         billed_seconds=0,
                         amount=Decimal(0),
@@ -196,3 +232,14 @@ class CallControl:
         except TimeoutError:
             for call in list(self.calls.values()):
                 call.hang_up("shutdown", 41, "Switch is shutting down")
+
+
+def _since_with(call: Call, place: tuple[str, int]) -> float | None:
+    """Since when (monotonic) a call is answered and has a leg with that address; None: it has none."""
+    if call.state is not CallState.ANSWERED:
+        return None
+    if call.invite.flow.remote[:2] == place:
+        return call.began  # it was there before it sent the INVITE
+    if call.callee is not None and call.callee.dialog.flow.remote[:2] == place:
+        return call.began + ((call.answered_at or call.started_at) - call.started_at).total_seconds()
+    return None

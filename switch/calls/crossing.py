@@ -39,6 +39,7 @@ __all__ = [
     "message_refusal",
     "reason_lines",
     "replied",
+    "too_many",
     "within_lines",
 ]
 
@@ -150,6 +151,12 @@ class Answer:
 
     status: int
     headers: tuple[tuple[str, str], ...] = ()
+
+
+def too_many(seconds: int) -> Answer:
+    """How a message is answered that comes so long too early: 480 and not 503, which would keep the sender from making
+    calls too (RFC 3261 section 21.5.4)."""
+    return Answer(480, (("Retry-After", str(seconds)),))
 
 
 def answer_within(request: Request, *, to_account: bool) -> Answer | None:

@@ -10,94 +10,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from switch.calls.crossing import replied
 from switch.sip.choose import best_response
+from switch.sip.message.reason import reason, reason_cause
+from switch.sip.message.status import q850_cause
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from billing_client.rules.books import Gateway, Route
-    from switch.routing.forward import Forwarding
-    from switch.sip.message.flow import Flow, Hop
+    from switch.routing.ways import Stage
     from switch.sip.message.message import HeaderLines, Response
 
-__all__ = ["Branch", "Hunt", "Invitation", "Result", "Stage"]
+__all__ = ["Hunt", "Result"]
 
 # A carrier that is broken, overloaded, out of order or does not know us is no word about the callee.
 _FAILOVER: Final = frozenset({401, 407, 408, 500, 501, 502, 503, 504, 505, 513})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invitation:
-    """How the INVITE of a branch differs from one for a phone."""
-
-    name: str
-    """What to call the branch in explanations."""
-    number: str | None = None
-    """The calling number to show; None: the caller's."""
-    display: str = ""
-    to: str | None = None
-    """The number in To; None: what was dialled."""
-    asserts: bool = False
-    """The other side is the media server: the calling number goes into P-Asserted-Identity too, and our mark."""
-    hides_privacy: bool = False
-    """The caller's wish for privacy does not concern the number that is shown."""
-    first: HeaderLines = field(default_factory=list)
-    """Header lines to put before those that cross."""
-    last: HeaderLines = field(default_factory=list)
-    """Header lines to put after them."""
-    forwarding: Forwarding | None = None
-    """Given where we invite ourselves."""
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """One place to ring."""
-
-    uri: str
-    flow: Flow
-    routes: tuple[str, ...] = ()
-    natted: bool = False
-    gateway: Gateway | None = None
-    hop: Hop | None = None
-    """Of a gateway: from which the flow follows anew for each request, as large ones go by TCP."""
-    ring_seconds: float | None = None
-    """How long it may ring; None: as long as its stage."""
-    invitation: Invitation | None = None
-    route: Route | None = None
-    """Of a gateway: by which it is asked."""
-    is_server: bool = False
-    """It leads to the media server, as we mean it to."""
-
-    def identity(self, number: str) -> str:
-        """A number of a party as the other side wants it."""
-        return number if self.route is None else self.route.identity(number)
-
-    @property
-    def name(self) -> str:
-        """What to call it in explanations."""
-        if self.invitation is not None:
-            return self.invitation.name
-        return self.uri if self.gateway is None else self.gateway.name
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Branches that ring at the same time."""
-
-    branches: tuple[Branch, ...]
-    ring_seconds: float
-    """How long they may ring."""
-    response_seconds: float | None = None
-    """How long to wait for the first sign of life of a gateway before the next one is tried; None: SIP's own 32 s."""
-    forwards: bool = False
-    """The call goes on to somewhere else than it was for: the caller is told."""
-    decline_ends: bool = True
-    """A 6xx of one branch ends the others."""
-
-    @property
-    def gateway(self) -> Gateway | None:
-        """The carrier of this stage; None for phones."""
-        return self.branches[0].gateway if self.branches else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +37,18 @@ class Result:
     text: str
     response: Response | None = None
     """The response that it was made of."""
+
+    @property
+    def q850(self) -> int:
+        """The cause."""
+        said = None if self.response is None else reason_cause(self.response)
+        return self.cause or said or q850_cause(self.status)
+
+    @property
+    def headers(self) -> HeaderLines:
+        """What the caller is told with it."""
+        lines = [] if self.response is None else replied(self.response)[2]
+        return lines if any(name == "Reason" for name, _ in lines) else [*lines, reason(self.q850, self.text)]
 
 
 @dataclass(slots=True)

@@ -12,9 +12,8 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from billing_client.types import StoreError
-from switch.calls.bridge import CALLER_TAG
-from switch.calls.state import CallState
-from switch.relay.ng import NgError
+from switch.calls.view import CallState
+from switch.relay.ng import CALLER_TAG, NgError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -65,19 +64,19 @@ class LiveCalls:
             self._media.clear()
 
     async def _announce(self) -> None:
-        services, calls = self._control.services, list(self._control.calls.values())
+        shared, calls = self._control.shared, list(self._control.calls.values())
         self._round += 1
         await self._look_at_media(calls)
-        now = services.core.now()
+        now = shared.core.now()
         rows = [describe(call, now, self._media.get(call.call_id)) for call in calls[:MAX_CALLS]]
         try:
-            await services.store.announce_calls(list(messages(services.settings.node, self._round, len(calls), rows)))
+            await shared.till.store.announce_calls(list(messages(shared.settings.node, self._round, len(calls), rows)))
         except StoreError as error:
             log.warning("the calls could not be announced", extra={"reason": str(error)})
 
     async def _look_at_media(self, calls: list[Call]) -> None:
         """Ask the relay about the calls that it was asked about the longest ago."""
-        relay = self._control.services.relay
+        relay = self._control.shared.relay
         answered = {
             call.call_id for call in calls if call.state is CallState.ANSWERED and call.bridge.relay.carries_media
         }
@@ -97,7 +96,7 @@ class LiveCalls:
 
 def describe(call: Call, now: float, media: Mapping[str, Any] | None) -> dict[str, Any]:
     """A call as its watchers see it; seconds and amounts as of `now`."""
-    plan, credit, rate = call.plan, call.credit, call.plan.rate if call.plan else None
+    plan, credit, rate = call.plan, call.payment.credit, call.plan.rate if call.plan else None
     payer = plan.payer if plan else None
     charge = credit.charge(now) if credit is not None else None
     ends_at = credit.end_at if credit is not None else None

@@ -1,34 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Legs that lead on: to places that an account forwards to, and to applications of the media server."""
+"""Ways within the house: phones of accounts, places that they forward to, and applications of the media server."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from random import SystemRandom
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from switch.calls.hunt import Branch, Invitation, Stage
-from switch.calls.legs import phone_stage
+from switch.calls.view import own_request
 from switch.routing.answering import Course, Deposit, RingPhones, Surroundings
+from switch.routing.caller import Forwarding
 from switch.routing.diversion import diverted, is_loop
-from switch.routing.forward import Forwarding, keeps_messages, shown
+from switch.routing.forward import keeps_messages, shown
 from switch.routing.plan import CARD, Application, Refusal
+from switch.routing.ways import Branch, Invitation, Stage
 from switch.sip.message.flow import INNER_FLOW, Hop
 from switch.sip.message.host import bracketed
 from switch.sip.message.status import q850_cause
 from switch.sip.message.uri import Uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from random import Random
 
     from billing_client.rules.incoming import Forward
     from billing_client.types import BindingRow, Party
-    from switch.calls.call import Call
+    from switch.access.occupancy import Occupancy
+    from switch.calls.view import CallView
+    from switch.registrar.bindings import Location
     from switch.routing.answering import ForwardTo, Step
-    from switch.routing.plan import Caller
+    from switch.routing.caller import Caller
+    from switch.settings import SwitchSettings
+    from switch.sip.element.core import Core
     from switch.sip.message.message import HeaderLines
 
-__all__ = ["Onward", "application_stage"]
+__all__ = ["Inside", "Onward"]
 
 APPLICATION_RING_SECONDS: Final = 180.0
 """How long an application may speak before it answers, or without answering at all."""
@@ -38,34 +45,109 @@ CONFIRM_SECONDS: Final = 20.0
 """How long who answers a forward may take to press the key."""
 
 
+class Inside:
+    """Finds ways within the house, for one switch."""
+
+    def __init__(
+        self, settings: Callable[[], SwitchSettings], core: Core, location: Location, occupancy: Occupancy
+    ) -> None:
+        self._settings = settings
+        self._core = core
+        self._location = location
+        self.occupancy = occupancy
+        """Who holds how many calls of the media server."""
+        self.random: Random = SystemRandom()
+
+    @property
+    def settings(self) -> SwitchSettings:
+        """Those of this moment."""
+        return self._settings()
+
+    def phones(self, callee: Party, bindings: Sequence[BindingRow], seconds: float) -> Stage:
+        """The phones of an account, all at the same time."""
+        targets = self._location.lookup(callee.name, bindings)
+        branches = tuple(Branch(target.uri, target.flow, target.routes, natted=target.natted) for target in targets)
+        return Stage(branches, seconds)
+
+    def application(
+        self, call: CallView, application: Application, step: Deposit | None = None, *, called: Party | None = None
+    ) -> Stage:
+        """The media server; without branches where there is none. `called`: the account whose mailbox it is."""
+        settings, account = self.settings, call.account
+        if settings.media_server is None:
+            return Stage((), APPLICATION_RING_SECONDS)
+        first: HeaderLines = []
+        last: HeaderLines = []
+        if step is not None and application.target is not None:
+            target = f"sip:{application.name}@{settings.domains[0]}"
+            first, last = diverted(
+                own_request(call), application.target, settings.domains[0], target, cause=step.cause, reason=step.reason
+            )
+        caller = call.caller
+        if account is not None and caller is not None and caller.is_own and _opens(caller, application):
+            first = [*first, _served(account.number, settings.domains[0])]
+        if caller is not None:
+            known = (*_vouched(caller), *_spoken(_language(call, called)))
+            application = replace(application, params=(*application.params, *known))
+        special = Invitation(name=application.name, asserts=True, first=first, last=last)
+        return self.server(call, application, special)
+
+    def server(
+        self, call: CallView, application: Application, special: Invitation, *, plain_target: bool = False
+    ) -> Stage:
+        """`sip:APPLICATION@HOST:PORT;target=...;...` (RFC 4458 section 2)."""
+        settings = self.settings
+        assert settings.media_server is not None
+        full = self.occupancy.enter(call.call_id, call.chain, application.name, settings.application_limits)
+        if full is not None:
+            call.is_limited(Refusal(full.status, q850_cause(full.status), full.text))
+            call.trace.add("limit", "{name} is not asked for: {text}", name=application.name, text=full.text)
+            return Stage((), APPLICATION_RING_SECONDS)
+        host, port = settings.media_server
+        params: dict[str, str] = {}
+        if application.target is not None:
+            is_uri = application.target.startswith(("sip:", "sips:"))
+            target = application.target if is_uri or plain_target else f"sip:{application.target}@{settings.domains[0]}"
+            params["target"] = quote(target, safe="")
+        params.update((name, quote(value, safe="")) for name, value in application.params)
+        uri = str(Uri("sip", application.name, bracketed(host), port, params))
+        try:
+            flow = self._core.transport.flow_to(Hop("udp", host, port))
+        except LookupError:
+            return Stage((), APPLICATION_RING_SECONDS)
+        branch = Branch(uri, flow, invitation=special, is_server=True)
+        return Stage((branch,), APPLICATION_RING_SECONDS, APPLICATION_RESPONSE_SECONDS, forwards=bool(special.last))
+
+
 class Onward:
     """The way of one call to an account, step by step."""
 
-    __slots__ = ("_bindings", "_call", "_callee", "course")
+    __slots__ = ("_bindings", "_call", "_callee", "_inside", "course")
 
-    def __init__(self, call: Call, callee: Party, bindings: tuple[BindingRow, ...]) -> None:
+    def __init__(self, inside: Inside, call: CallView, callee: Party, bindings: tuple[BindingRow, ...]) -> None:
+        self._inside = inside
         self._call = call
         self._callee = callee
         self._bindings = bindings
-        services, caller = call.services, call.caller
+        settings, caller = inside.settings, call.caller
         surroundings = Surroundings(
             at=call.started_at,
-            ring_seconds=services.settings.ring_seconds,
-            may_forward=not is_loop(call.own_request, callee.number, services.settings.domains),
-            serves_voicemail=services.settings.media_server is not None,
+            ring_seconds=settings.ring_seconds,
+            may_forward=not is_loop(own_request(call), callee.number, settings.domains),
+            serves_voicemail=settings.media_server is not None,
             takes_messages=caller is None or caller.forwarding is None or not caller.forwarding.keeps_messages,
             rings_alias=callee.name != callee.number,
         )
-        self.course = Course(callee.answering, surroundings, services.random, call.trace)
+        self.course = Course(callee.answering, surroundings, inside.random, call.trace)
 
     def stage(self, step: Step) -> Stage:
         """Whom to ring for a step; without branches where nobody is there."""
-        services, callee = self._call.services, self._callee
+        callee, inside = self._callee, self._inside
         if isinstance(step, RingPhones):
-            return phone_stage(services, callee, self._bindings, step.seconds)
+            return inside.phones(callee, self._bindings, step.seconds)
         if isinstance(step, Deposit):
             application = Application("voicemail", callee.number, (("cause", str(step.cause)),))
-            return application_stage(self._call, application, step, called=callee)
+            return inside.application(self._call, application, step, called=callee)
         found = (self._branch(forward, step) for forward in step.forwards)
         branches = tuple(branch for branch in found if branch is not None)
         longest = max((branch.ring_seconds or 0.0 for branch in branches), default=0.0)
@@ -73,12 +155,12 @@ class Onward:
 
     def _branch(self, forward: Forward, step: ForwardTo) -> Branch | None:
         call, callee = self._call, self._callee
-        domain = call.services.settings.domains[0]
+        domain = self._inside.settings.domains[0]
         caller = call.caller
         assert caller is not None
         number, display = shown(forward, caller, callee)
         target = _target(forward, call.dialled, domain)
-        first, last = diverted(call.own_request, callee.number, domain, target, cause=step.cause, reason=step.reason)
+        first, last = diverted(own_request(call), callee.number, domain, target, cause=step.cause, reason=step.reason)
         invitation = Invitation(
             name=f"forward {forward.name} to {forward.to}",
             number=number,
@@ -90,7 +172,7 @@ class Onward:
         )
         if forward.confirm:
             return self._confirming(forward, invitation, step)
-        serves = call.services.settings.media_server is not None
+        serves = self._inside.settings.media_server is not None
         forwarding = Forwarding(
             callee.number,
             forward.name,
@@ -110,9 +192,9 @@ class Onward:
         declined = (("declined", "603"),) if step.decline_ends else ()
         params = (("seconds", str(forward.seconds)), *declined, *_spoken(self._callee.language))
         application = Application("confirm", forward.to, params)
-        served = _served(self._callee.number, self._call.services.settings.domains[0])
+        served = _served(self._callee.number, self._inside.settings.domains[0])
         special = replace(invitation, asserts=True, first=[*invitation.first, served], to=None)
-        stage = _application_stage(self._call, application, special, plain_target=True)
+        stage = self._inside.server(self._call, application, special, plain_target=True)
         if not stage.branches:
             return None
         return Branch(
@@ -122,57 +204,6 @@ class Onward:
             invitation=special,
             is_server=True,
         )
-
-
-def application_stage(
-    call: Call, application: Application, step: Deposit | None = None, *, called: Party | None = None
-) -> Stage:
-    """The media server; without branches where there is none. `called`: the account whose mailbox it is."""
-    settings, account = call.services.settings, call.account
-    if settings.media_server is None:
-        return Stage((), APPLICATION_RING_SECONDS)
-    first: HeaderLines = []
-    last: HeaderLines = []
-    if step is not None and application.target is not None:
-        target = f"sip:{application.name}@{settings.domains[0]}"
-        first, last = diverted(
-            call.own_request, application.target, settings.domains[0], target, cause=step.cause, reason=step.reason
-        )
-    caller = call.caller
-    if account is not None and caller is not None and caller.is_own and _opens(caller, application):
-        first = [*first, _served(account.number, settings.domains[0])]
-    if caller is not None:
-        known = (*_vouched(caller), *_spoken(_language(call, called)))
-        application = replace(application, params=(*application.params, *known))
-    special = Invitation(name=application.name, asserts=True, first=first, last=last)
-    return _application_stage(call, application, special)
-
-
-def _application_stage(
-    call: Call, application: Application, special: Invitation, *, plain_target: bool = False
-) -> Stage:
-    """`sip:APPLICATION@HOST:PORT;target=...;...` (RFC 4458 section 2)."""
-    settings = call.services.settings
-    assert settings.media_server is not None
-    full = call.services.occupancy.enter(call.call_id, call.chain, application.name, settings.application_limits)
-    if full is not None:
-        call.limited = Refusal(full.status, q850_cause(full.status), full.text)
-        call.trace.add("limit", "{name} is not asked for: {text}", name=application.name, text=full.text)
-        return Stage((), APPLICATION_RING_SECONDS)
-    host, port = settings.media_server
-    params: dict[str, str] = {}
-    if application.target is not None:
-        is_uri = application.target.startswith(("sip:", "sips:"))
-        target = application.target if is_uri or plain_target else f"sip:{application.target}@{settings.domains[0]}"
-        params["target"] = quote(target, safe="")
-    params.update((name, quote(value, safe="")) for name, value in application.params)
-    uri = str(Uri("sip", application.name, bracketed(host), port, params))
-    try:
-        flow = call.services.core.transport.flow_to(Hop("udp", host, port))
-    except LookupError:
-        return Stage((), APPLICATION_RING_SECONDS)
-    branch = Branch(uri, flow, invitation=special, is_server=True)
-    return Stage((branch,), APPLICATION_RING_SECONDS, APPLICATION_RESPONSE_SECONDS, forwards=bool(special.last))
 
 
 def _opens(caller: Caller, application: Application) -> bool:
@@ -190,7 +221,7 @@ def _vouched(caller: Caller) -> Iterator[tuple[str, str]]:
         yield "vouched", caller.vouched
 
 
-def _language(call: Call, called: Party | None) -> str:
+def _language(call: CallView, called: Party | None) -> str:
     """Whose language a caller hears: that of the account that calls, or called before it was forwarded, else of who is
     called. Empty: that of the media server."""
     if call.caller is not None and call.caller.forwarding is not None:

@@ -8,20 +8,12 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from switch.calls.hunt import Hunt, Stage
-from switch.calls.legs import (
-    falls_back,
-    flow_for,
-    foreign_stages,
-    login_for,
-    outgoing_request,
-    permit_of,
-)
-from switch.calls.onward import Onward, application_stage
-from switch.calls.state import CallState
-from switch.calls.unanswered import EarlySound, without_sound
+from switch.access.unanswered import EarlySound, without_sound
+from switch.calls.hunt import Hunt
+from switch.calls.invitation import login_for
+from switch.calls.onward import Onward
+from switch.calls.view import CallState
 from switch.routing.answering import Happened, RingPhones, happened
-from switch.routing.carriers.gateways import GatewayWays
 from switch.routing.plan import Application
 from switch.sip.message.reason import reason
 from switch.sip.session import Failed
@@ -30,9 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from billing_client.types import Parties
-    from switch.calls.call import Call
-    from switch.calls.hunt import Branch, Result
+    from switch.calls.hunt import Result
+    from switch.calls.shared import Shared
+    from switch.calls.view import CallView
+    from switch.routing.carriers.gateways import GatewayWays
     from switch.routing.plan import Plan, Refusal
+    from switch.routing.ways import Branch, Stage
     from switch.sip.message.message import HeaderLines, Response
     from switch.sip.session import Answered, OutgoingInvite, Progressed
 
@@ -44,9 +39,21 @@ log = logging.getLogger(__name__)
 class Ringing:
     """The attempts of one call, stage by stage."""
 
-    __slots__ = ("_alive", "_attempts", "_call", "_gateways", "_hunt", "_onward", "_sound", "_sound_timer", "_timers")
+    __slots__ = (
+        "_alive",
+        "_attempts",
+        "_call",
+        "_gateways",
+        "_hunt",
+        "_onward",
+        "_shared",
+        "_sound",
+        "_sound_timer",
+        "_timers",
+    )
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, shared: Shared, call: CallView) -> None:
+        self._shared = shared
         self._call = call
         self._hunt = Hunt([])
         self._gateways: GatewayWays | None = None
@@ -56,31 +63,36 @@ class Ringing:
         self._timers: dict[OutgoingInvite, asyncio.TimerHandle] = {}
         self._alive: set[OutgoingInvite] = set()
         """Attempts that have given a sign of life."""
-        self._sound = EarlySound(call.services.settings.early_media_seconds)
+        self._sound = EarlySound(shared.settings.early_media_seconds)
         self._sound_timer: asyncio.TimerHandle | None = None
 
     # where to ---------------------------------------------------------------------------------------------------
     async def look_around(self, plan: Plan, parties: Parties) -> bool:
         """Find whom to ring first; False: nobody."""
-        call = self._call
+        shared, call = self._shared, self._call
         if plan.application is not None:
-            self._hunt.stages = [application_stage(call, plan.application)]
+            self._hunt.stages = [shared.inside.application(call, plan.application)]
         elif plan.callee is not None:
-            self._onward = Onward(call, plan.callee, parties.bindings)
+            self._onward = Onward(shared.inside, call, plan.callee, parties.bindings)
             stage = self._next_step(None)
             self._hunt.stages = [] if stage is None else [stage]
         elif plan.routes:
-            self._gateways = GatewayWays(call.services, plan.routes, call.dialled, call.trace)
+            self._gateways = shared.outside.gateways(plan.routes, call.dialled, call.trace)
             self._hunt.stages = await self._gateways.more()
         else:
-            self._hunt.stages = await foreign_stages(call.services, call.invite.request.uri_text, call.trace)
+            self._hunt.stages = await shared.outside.elsewhere(call.invite.request.uri_text, call.trace)
         stage = self._hunt.next_stage()
         return stage is not None and bool(stage.branches)
 
     async def announce(self, refusal: Refusal) -> bool:
-        """Have the media server say why the call is refused; False: there is none."""
+        """Have the media server tell a phone of ours, in early media, why the call is refused; False: it is
+        not told."""
+        call, settings, caller = self._call, self._shared.settings, self._call.caller
+        is_phone = caller is not None and caller.is_own and caller.gateway is None
+        if not (settings.announcements and refusal.prompt and is_phone and call.invite.request.sdp):
+            return False
         params = (("prompt", refusal.prompt), ("status", str(refusal.status)), ("cause", str(refusal.cause)))
-        stage = application_stage(self._call, Application("announcement", params=params))
+        stage = self._shared.inside.application(self._call, Application("announcement", params=params))
         if not stage.branches:
             return False
         self._hunt.stages = [stage]
@@ -108,33 +120,31 @@ class Ringing:
         body = await call.bridge.first_offer(call.invite.request.sdp)
         if call.invite.answered:
             return
-        call.state = CallState.RINGING
-        call.gateway = stage.gateway
+        call.rings(stage.gateway)
         if stage.forwards:
-            core = call.services.core
-            core.perform(call.invite.progress(181, core.now()))
+            self._shared.legs.ring(call.invite, 181)
         self._ring(stage.branches, body)
 
     def _ring(self, branches: Sequence[Branch], body: bytes) -> None:
-        call, services = self._call, self._call.services
+        call, shared = self._call, self._shared
         for branch in branches:
-            request = outgoing_request(call, branch, body)
-            flow = flow_for(services, branch, request)
-            permit = permit_of(call, branch)
-            login = login_for(branch.gateway, services.core)
-            attempt = services.core.agent.invite(
+            request = shared.invitations.request(call, branch, body)
+            flow = shared.outside.flow_for(branch, request)
+            permit = shared.invitations.permit(call, branch)
+            login = login_for(branch.gateway, shared.core.agent.new_token)
+            attempt = shared.core.agent.invite(
                 request, flow, natted=branch.natted, owner=call, permit=permit, login=login
             )
             self._attempts[attempt] = branch
             forwarding = branch.invitation.forwarding if branch.invitation is not None else None
             if forwarding is not None:
-                services.forwards[request.call_id] = forwarding
+                shared.forwards[request.call_id] = forwarding
                 call.bridge.expect_forward(request.call_id, forwarding)
             if call.ladder is not None:
-                services.recorder.ladders.add_leg(call.ladder, request.call_id, flow)
+                shared.recorder.ladders.add_leg(call.ladder, request.call_id, flow)
             self._note(branch, flow.transport)
             self._start_timer(attempt, branch)
-            services.core.perform(attempt.start(services.core.now()))
+            shared.legs.call(attempt)
 
     def _note(self, branch: Branch, transport: str) -> None:
         trace, special = self._call.trace, branch.invitation
@@ -182,14 +192,13 @@ class Ringing:
 
     def _lives(self, branch: Branch) -> None:
         if branch.hop is not None:
-            self._call.services.rests.lives(branch.hop)
+            self._shared.outside.rests.lives(branch.hop)
 
     def _rang_out(self, attempt: OutgoingInvite) -> None:
         self._give_up(attempt, 487, reason(19, "No answer"))
 
     def _give_up(self, attempt: OutgoingInvite, status: int, *headers: tuple[str, str]) -> None:
-        core = self._call.services.core
-        core.perform(attempt.cancel(core.now(), headers))
+        self._shared.legs.give_up(attempt, headers)
         self._call.receive(Failed(attempt, attempt.request.response(status), local=True))
 
     # what comes of it -------------------------------------------------------------------------------------------
@@ -212,11 +221,11 @@ class Ringing:
 
     def hung_up(self, event: Answered) -> Failed:
         """What becomes of a mute answer: nobody would hear anybody, so it is none."""
-        core, invite, why = self._call.services.core, event.invite, reason(88, "Answer is not understood")
+        legs, invite, why = self._shared.legs, event.invite, reason(88, "Answer is not understood")
         content = event.response.content_type or "no body"
         self._call.trace.add("hunt", "an answer is not understood: {content}", content=content)
-        core.perform(event.session.ack(invite.request, core.now()))
-        core.perform(event.session.bye(core.now(), [why]))
+        legs.acknowledge(event.session, invite.request)
+        legs.hang_up(event.session, [why])
         return Failed(invite, invite.request.response(502, "Answer is not understood", headers=[why]), local=False)
 
     def answered(self, event: Answered) -> tuple[Branch, Response] | None:
@@ -239,11 +248,11 @@ class Ringing:
     def _sounds(self, event: Progressed, branch: Branch) -> Progressed:
         """A callee has sound: the caller hears it for so long in all of a call, unless one of both is known for it."""
         call, attempt = self._call, event.invite
-        services, now = call.services, call.services.core.now()
-        if branch.flow.remote[:2] == services.settings.media_server:
+        shared, now = self._shared, self._shared.core.now()
+        if branch.flow.remote[:2] == shared.settings.media_server:
             return event  # announcements of ours end by themselves
         names = [name for name in (self._sounding(branch), self._listening) if name.startswith("account")]
-        is_muted = self._sound.left(now) <= 0 or any(services.unanswered.is_muted(name, now) for name in names)
+        is_muted = self._sound.left(now) <= 0 or any(shared.unanswered.is_muted(name, now) for name in names)
         description = event.response.sdp
         if is_muted and attempt.request.sdp is not None and description is not None:
             call.trace.add("hunt", "{name} is not heard before it answers", name=branch.name)
@@ -265,16 +274,16 @@ class Ringing:
             self._rang_out(attempt)
 
     def _silenced(self, attempt: OutgoingInvite) -> None:
-        if self._sound.ended(attempt, self._call.services.core.now()) and self._sound_timer is not None:
+        if self._sound.ended(attempt, self._shared.core.now()) and self._sound_timer is not None:
             self._sound_timer.cancel()
             self._sound_timer = None
 
     def _tell_of_sound(self, *others: str) -> None:
         """Count long sound of those that are heard now, and have not answered, and of `others`."""
-        now = self._call.services.core.now()
+        now = self._shared.core.now()
         names = {self._sounding(branch) for attempt, branch in self._attempts.items() if attempt in self._sound.legs}
         names = {name for name in {*names, *others} if name}
-        self._call.services.unanswered.heard(names, now)
+        self._shared.unanswered.heard(names, now)
         found = {"call": self._call.call_id, "who": sorted(names), "seconds": round(self._sound.seconds(now))}
         log.warning("long sound without an answer", extra=found)
 
@@ -296,7 +305,7 @@ class Ringing:
         call, hunt = self._call, self._hunt
         self._stop_timer(event.invite)
         self._silenced(event.invite)
-        call.services.forwards.pop(event.invite.request.call_id, None)
+        self._shared.forwards.pop(event.invite.request.call_id, None)
         branch = self._attempts.pop(event.invite, None)
         if branch is None or call.state is not CallState.RINGING:
             return None
@@ -304,7 +313,7 @@ class Ringing:
         call.trace.add(
             "hunt", "{name}: {status} {reason}", name=branch.name, status=response.status, reason=response.reason
         )
-        if event.local and response.status != 487 and falls_back(call.services, branch, event.invite.flow):
+        if event.local and response.status != 487 and self._shared.outside.falls_back(branch, event.invite.flow):
             self._ring((branch,), await call.bridge.first_offer(call.invite.request.sdp))
             return None
         if self._retry_with_credentials(event, branch) or self._retry_reliably(event, branch):
@@ -336,8 +345,8 @@ class Ringing:
         if branch.gateway is None or branch.hop is None:
             return
         call = self._call
-        now = call.services.core.now()
-        rest = call.services.rests.failed(branch.name, branch.hop, event.response, now, local=event.local)
+        now = self._shared.core.now()
+        rest = self._shared.outside.rests.failed(branch.name, branch.hop, event.response, now, local=event.local)
         if rest is not None:
             call.trace.add(
                 "route",
@@ -370,14 +379,13 @@ class Ringing:
         return True
 
     def _again(self, invite: OutgoingInvite, branch: Branch, lines: HeaderLines) -> None:
-        core = self._call.services.core
         self._attempts[invite] = branch
         self._start_timer(invite, branch)
-        core.perform(invite.resend(lines, core.now()))
+        self._shared.legs.call_again(invite, lines)
 
     def stop(self, *headers: tuple[str, str]) -> None:
         """Give up all that ring, with these header lines."""
-        core, forwards = self._call.services.core, self._call.services.forwards
+        core, forwards = self._shared.core, self._shared.forwards
         if self._sound.legs and self._sound.seconds(core.now()) >= self._sound.limit / 2:
             self._tell_of_sound()
         if self._sound_timer is not None:
@@ -386,7 +394,7 @@ class Ringing:
         for attempt in list(self._attempts):
             self._stop_timer(attempt)
             forwards.pop(attempt.request.call_id, None)
-            core.perform(attempt.cancel(core.now(), headers))
+            self._shared.legs.give_up(attempt, headers)
             attempt.owner = None
             self._sound.ended(attempt, core.now())
         self._attempts.clear()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What would become of a call that is not made: the code of live calls, run on the store's answers.
+"""What would become of a call that is not made: the decision about live calls, with other hands.
 
 Identification, dial plan, rating, first funds and the choice of phones and carriers are the functions that live calls
 use; the store grants the funds in a transaction that it takes back. Nothing is sent, locked or written. What only a
@@ -11,26 +11,20 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from billing_client.rules.numbering import Emergency, digits_of
 from billing_client.rules.rating import seconds_covered
-from switch.access.caller import (
-    account_caller,
-    address_caller,
-    carrier_caller,
-    known_carrier,
-    login_account,
-    note_caller,
-)
+from switch.access.caller import ByAddress, ByCarrier, ByPassword, known_carrier, who_asks
+from switch.calls.decide import decide
 from switch.explain.timeline import Timeline
-from switch.money.credit import Credit
-from switch.money.funds import note_grant
-from switch.money.start import call_start, refused
+from switch.money.start import Asked, Registered, authorise
 from switch.routing.answering import Surroundings
 from switch.routing.diversion import MOST_FORWARDS
 from switch.routing.number import calling_number
-from switch.routing.plan import Applications, Caller, DialPlan, Plan, Refusal, called, nowhere, plan_call
+from switch.routing.plan import Applications, DialPlan, Plan, Refusal, called, nowhere
+from switch.sip.digest import Verdict
 from switch.sip.message.errors import ParseError
 from switch.sip.message.flow import INNER_FLOW
 from switch.sip.message.host import bare
@@ -45,7 +39,7 @@ if TYPE_CHECKING:
     from billing_client.inquiry import Inquiry, Lock
     from billing_client.rules.books import RateBook, RouteBook
     from billing_client.types import Parties, Party
-    from switch.routing.forward import Forwarding
+    from switch.routing.caller import Caller, Forwarding
     from switch.settings import CreditSettings, SwitchSettings
     from switch.sip.destination import Destinations
 
@@ -130,104 +124,138 @@ async def explain(inquiry: Inquiry, question: Question, conditions: Conditions) 
     """Answer a question; raises StoreError."""
     began_at = time.perf_counter()
     explanation = Explanation(question, Trace())
-    await _Answering(inquiry, explanation, conditions).run()
-    if explanation.refusal is not None:
-        _note_refusal(explanation.trace, explanation.refusal)
+    await _Answering(inquiry, await inquiry.routes(), explanation, conditions).run()
     explanation.took_seconds = time.perf_counter() - began_at
     return explanation
 
 
-def _note_refusal(trace: Trace, refusal: Refusal) -> None:
-    trace.add("refused", "{status} {text}", status=refusal.status, text=refusal.text)
-
-
 class _Answering:
-    """One answer on its way."""
+    """One answer on its way; implements `switch.calls.decide.Hands`."""
 
     def __init__(
-        self, inquiry: Inquiry, explanation: Explanation, conditions: Conditions, forwarders: tuple[str, ...] = ()
+        self,
+        inquiry: Inquiry,
+        routes: RouteBook,
+        explanation: Explanation,
+        conditions: Conditions,
+        forwarding: Forwarding | None = None,
+        forwarders: tuple[str, ...] = (),
     ) -> None:
-        """`forwarders`: accounts that have forwarded the call so far."""
+        """`forwarding`: given for a call that is forwarded. `forwarders`: accounts that have forwarded it so far."""
         self._inquiry = inquiry
+        self._routes = routes
+        self._rates: RateBook | None = None
         self._explanation = explanation
-        self._trace = explanation.trace
         self._conditions = conditions
+        self._forwarding = forwarding
         self._forwarders = forwarders
         emergency = Emergency(conditions.emergency, conditions.emergency_services)
         flow = INNER_FLOW if forwarders else None
         self._called = called(_uri(explanation.question.dialled), (*conditions.domains, ""), flow, emergency)
         self._dialled = self._called.number
-        self._at = explanation.question.at
 
     async def run(self) -> None:
-        question = self._explanation.question
-        routes = await self._inquiry.routes()
-        parties, caller = await self._identify(routes)
-        if caller is None:
-            self._explanation.refusal = Refusal(407, 21, f"nobody logs in as {question.caller}")
-            return
-        note_caller(self._trace, caller, question.source or "its phone")
-        await self._decide(routes, parties, caller)
+        """Explain; raises StoreError."""
+        decision = await decide(self._called, self)
+        if isinstance(decision, Verdict):
+            decision = Refusal(407, 21, f"nobody logs in as {self._explanation.question.caller}")
+        if isinstance(decision, Refusal):
+            self._explanation.refusal = decision
+            self.trace.add("refused", "{status} {text}", status=decision.status, text=decision.text)
 
-    async def run_forwarded(self, routes: RouteBook, forwarding: Forwarding) -> None:
-        """The same for a call that an account forwards."""
-        parties = await self._inquiry.parties(caller=forwarding.account, ani=None, dialled=self._dialled, at=self._at)
-        caller = Caller(forwarding.number, forwarding.display, None, forwarding)
-        note_caller(self._trace, caller, "")
-        await self._decide(routes, parties, caller)
-        if self._explanation.refusal is not None:
-            _note_refusal(self._trace, self._explanation.refusal)
+    # hands ------------------------------------------------------------------------------------------------------
+    @property
+    def at(self) -> datetime:
+        """When it would be made."""
+        return self._explanation.question.at
 
-    async def _decide(self, routes: RouteBook, parties: Parties, caller: Caller) -> None:
-        explanation, conditions, account = self._explanation, self._conditions, parties.caller
-        if self._called.refusal is not None:
-            explanation.refusal = self._called.refusal
-            return
-        rated = parties.callee.number if parties.callee is not None else self._dialled
-        rates = await self._inquiry.rates(account.tariff_id if account else None, rated)
-        dial_plan = DialPlan(rates, routes, conditions.emergency, conditions.applications, conditions.number_price)
-        plan = plan_call(parties, self._dialled, caller, dial_plan, explanation.question.at, self._trace)
-        self._note_rejections(account, rates, rated, routes, plan)
+    @property
+    def trace(self) -> Trace:
+        """Of the explanation."""
+        return self._explanation.trace
+
+    @property
+    def source(self) -> str:
+        """Where it would come from."""
+        return self._explanation.question.source or "its phone"
+
+    def is_over(self) -> bool:
+        """Somebody waits for the answer."""
+        return False
+
+    async def identify(self, dialled: str) -> tuple[Parties, Caller] | Verdict:
+        """By what is said of the caller; a phone of ours is taken to know its password."""
+        ask = partial(self._inquiry.parties, at=self.at)
+        shown = self._forwarding or self._shown()
+        return await who_asks(shown, dialled, ask, lambda _, account: Verdict.ACCEPTED if account else Verdict.REFUSED)
+
+    def _shown(self) -> ByCarrier | ByAddress | ByPassword:
+        question, node = self._explanation.question, self._conditions.node
+        if not question.source:
+            return ByPassword(question.caller)
+        socket = _socket(question.source)
+        gateway = known_carrier(self._routes, socket, None if node is None else node.destinations)
+        if gateway is not None:
+            # nobody can say what a carrier would attest
+            return ByCarrier(gateway, calling_number(question.caller), "", identifies=gateway.identifies == "yes")
+        name = self._routes.account_at(socket[0])
+        if name is not None:
+            return ByAddress(name)
+        self.trace.add(
+            "caller", "{source} is no carrier's address: the caller is asked for a password", source=question.source
+        )
+        return ByPassword(question.caller)
+
+    async def dial_plan(self, ends: Parties, dialled: str) -> DialPlan:
+        """The tariffs and routes of the inquiry."""
+        conditions, account = self._conditions, ends.caller
+        rates = await self._inquiry.rates(account.tariff_id if account else None, self._rated(ends))
+        self._rates = rates
+        return DialPlan(rates, self._routes, conditions.emergency, conditions.applications, conditions.number_price)
+
+    def _rated(self, ends: Parties) -> str:
+        return ends.callee.number if ends.callee is not None else self._dialled
+
+    async def planned(self, ends: Parties, plan: Plan | Refusal) -> None:
+        """What matched too, and how long the funds would last."""
+        if self._rates is not None:
+            self._note_rejections(ends.caller, self._rates, self._rated(ends), self._routes, plan)
         if isinstance(plan, Refusal):
-            explanation.refusal = plan
             return
+        explanation = self._explanation
         explanation.plan = plan
         if plan.payer is not None and plan.rate is not None and not plan.rate.is_free:
             explanation.longest_seconds = seconds_covered(plan.rate, plan.payer.available)
             explanation.locks = tuple(await self._inquiry.locks(plan.payer.balance_id))
-        if await self._ways(plan, parties, caller, routes):
-            await self._authorise(plan, caller)
-        else:
-            explanation.refusal = nowhere(plan)
 
-    async def _identify(self, routes: RouteBook) -> tuple[Parties, Caller | None]:
-        question, inquiry = self._explanation.question, self._inquiry
-        node = self._conditions.node
-        places = None if node is None else node.destinations
-        gateway = known_carrier(routes, _socket(question.source), places) if question.source else None
-        if gateway is not None:
-            ani = calling_number(question.caller)
-            identifies = gateway.identifies == "yes"  # nobody can say what a carrier would attest
-            calling = ani if identifies and ani else None
-            parties = await inquiry.parties(caller=None, ani=calling, dialled=self._dialled, at=self._at)
-            return carrier_caller(parties, gateway, ani, identifies=identifies)
-        name = routes.account_at(_socket(question.source)[0]) if question.source else None
-        if name is not None:
-            parties = await inquiry.parties(caller=name, ani=None, dialled=self._dialled, at=self._at)
-            return parties, address_caller(parties)
-        if question.source:
-            self._trace.add(
-                "caller", "{source} is no carrier's address: the caller is asked for a password", source=question.source
-            )
-        parties = await inquiry.parties(caller=question.caller, ani=None, dialled=self._dialled, at=self._at)
-        account = login_account(parties)
-        return parties, None if account is None else account_caller(account, question.caller)
+    async def find_ways(self, plan: Plan, caller: Caller, ends: Parties) -> Refusal | None:
+        """Tell of them."""
+        return None if await self._ways(plan, ends, caller) else nowhere(plan)
 
+    async def authorise(self, plan: Plan, payer: Party, caller: Caller) -> Refusal | None:
+        """The store grants the funds, and takes that back."""
+        conditions = self._conditions
+        found = await authorise(
+            plan,
+            payer,
+            caller,
+            Asked(_CALL_ID, self._dialled, self.at),
+            conditions.credit,
+            conditions.emergency,
+            self._inquiry.try_call,
+            self.trace,
+        )
+        if not isinstance(found, Registered):
+            return found
+        self._explanation.first_slice = found.credit.locked
+        return None
+
+    # what only an explanation tells -----------------------------------------------------------------------------
     def _note_rejections(
         self, payer: Party | None, rates: RateBook, rated: str, routes: RouteBook, plan: Plan | Refusal
     ) -> None:
         """What matched too and was not taken."""
-        at = self._explanation.question.at
+        at = self.at
         chosen = plan.rate.rate_id if isinstance(plan, Plan) and plan.rate is not None else None
         is_rated = not isinstance(plan, Plan) or plan.rate is not None
         tariff_id = payer.tariff_id if payer is not None and is_rated else None
@@ -235,7 +263,7 @@ class _Answering:
             if rate.rate_id == chosen or rate.blocked:
                 continue
             in_force = rate.effective_from <= at and (rate.effective_to is None or at < rate.effective_to)
-            self._trace.add(
+            self.trace.add(
                 "rate",
                 "not taken: {prefix} ({price} a minute): {why}",
                 prefix=rate.prefix or "(any)",
@@ -247,7 +275,7 @@ class _Answering:
         if isinstance(plan, Plan) and (plan.callee is not None or plan.application is not None):
             return
         for route in routes.closed_routes_for(self._dialled):
-            self._trace.add(
+            self.trace.add(
                 "route",
                 "not taken: {gateway} ({prefix}): {why}",
                 gateway=route.gateway.name,
@@ -255,16 +283,16 @@ class _Answering:
                 why="for incoming calls only" if route.gateway.enabled else "disabled",
             )
 
-    async def _ways(self, plan: Plan, parties: Parties, caller: Caller, routes: RouteBook) -> bool:
+    async def _ways(self, plan: Plan, parties: Parties, caller: Caller) -> bool:
         """Explain whom the call would ring; false: nobody."""
-        trace, conditions = self._trace, self._conditions
+        trace, conditions = self.trace, self._conditions
         if plan.application is not None:
             target = f" for {plan.application.target}" if plan.application.target else ""
             trace.add("ring", "the media server is asked for {name}{target}", name=plan.application.name, target=target)
             return True
         if plan.callee is not None:
             timeline = Timeline(self._surroundings(plan.callee, caller), plan.callee, parties.bindings, caller, trace)
-            return await timeline.tell(lambda forwarding, to: self._forwarded(routes, forwarding, to))
+            return await timeline.tell(self._forwarded)
         if not plan.routes:
             trace.add("ring", "{uri}, wherever DNS says", uri=self._dialled)
         for route in plan.routes:
@@ -293,34 +321,13 @@ class _Answering:
             rings_alias=callee.name != callee.number,
         )
 
-    async def _forwarded(self, routes: RouteBook, forwarding: Forwarding, to: str) -> None:
+    async def _forwarded(self, forwarding: Forwarding, to: str) -> None:
         """Explain a call that an account would forward, within the answer."""
         inner = Explanation(replace(self._explanation.question, dialled=to), Trace())
-        answering = _Answering(self._inquiry, inner, self._conditions, (*self._forwarders, forwarding.account))
-        await answering.run_forwarded(routes, forwarding)
+        forwarders = (*self._forwarders, forwarding.account)
+        await _Answering(self._inquiry, self._routes, inner, self._conditions, forwarding, forwarders).run()
         for step in inner.trace.read():
-            self._trace.steps.append(step._replace(template=_INDENT + step.template))
-
-    async def _authorise(self, plan: Plan, caller: Caller) -> None:
-        if plan.payer is None:
-            return
-        explanation, credit = self._explanation, Credit(plan.rate, self._conditions.credit, plan.payer.available)
-        start = call_start(
-            plan,
-            plan.payer,
-            caller,
-            credit,
-            call_id=_CALL_ID,
-            dialled=self._dialled,
-            started_at=explanation.question.at,
-            emergency=self._conditions.emergency,
-        )
-        grant = await self._inquiry.try_call(start)
-        explanation.refusal = refused(grant)
-        if explanation.refusal is None:
-            credit.granted(grant.locked)
-            explanation.first_slice = grant.locked
-            note_grant(self._trace, credit, plan.payer)
+            self.trace.steps.append(step._replace(template=_INDENT + step.template))
 
 
 def _uri(text: str) -> Uri:

@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from billing_client.rules.books import RateBook, RouteBook
-    from switch.calls.services import Books
     from switch.explain.explain import Explanation, Node
+    from switch.routing.carriers.rests import Rests
+    from switch.routing.plan import Books
     from switch.settings import SwitchSettings
+    from switch.sip.destination import Destinations
+    from switch.sip.element.core import Core
 
-__all__ = ["Questions", "answer_of", "ask"]
+__all__ = ["NodeKnowledge", "Questions", "answer_of", "ask"]
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +54,27 @@ class SwitchInquiry(Inquiry):
     async def rates(self, tariff_id: int | None, number: str) -> RateBook:
         """As the switch's calls see them now."""
         return self.books.rates
+
+
+class NodeKnowledge:
+    """What a running switch knows beside the store."""
+
+    def __init__(self, core: Core, rests: Rests) -> None:
+        self._core = core
+        self._rests = rests
+
+    @property
+    def destinations(self) -> Destinations:
+        """Who is where."""
+        return self._core.destinations
+
+    def rests(self, gateway: str) -> list[str]:
+        """Which addresses of a gateway rest, in words."""
+        now = self._core.now()
+        return [
+            f"{gateway} at {rest.address} rests for another {rest.until - now:.0f} s, as {rest.why}"
+            for rest in self._rests.of(gateway, now)
+        ]
 
 
 class Questions:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from switch.registrar.entries import would_ring
 from switch.routing.answering import Course, Deposit, ForwardTo, Happened, RingPhones
-from switch.routing.forward import Forwarding, keeps_messages, shown
+from switch.routing.caller import Forwarding
+from switch.routing.forward import keeps_messages, shown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from billing_client.rules.incoming import Forward
     from billing_client.types import BindingRow, Party
     from switch.routing.answering import Surroundings
-    from switch.routing.plan import Caller
+    from switch.routing.caller import Caller
     from switch.trace.trace import Trace
 
 __all__ = ["Timeline"]

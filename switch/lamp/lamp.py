@@ -25,13 +25,18 @@ from switch.sip.message_summary import CONTENT_TYPE, NO_MESSAGES, PACKAGE, Messa
 from switch.sip.subscription import Notifier, Subscription, SubscriptionEnded, Wanted, read_subscribe
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
+    from billing_client.store import Store
     from billing_client.subscriptions import SubscriptionRow
     from billing_client.types import Parties, Subscriber
-    from switch.calls.services import Services
-    from switch.lamp.news import Counts, Mailboxes
+    from switch.access.caller import Shown
+    from switch.access.check import CallerCheck
+    from switch.lamp.news import Counts
+    from switch.registrar.bindings import Location
+    from switch.settings import SwitchSettings
     from switch.sip.dialog import DialogId
+    from switch.sip.element.core import Core
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import Request
     from switch.sip.session import Outcome, SessionEvent
@@ -53,10 +58,18 @@ _CSEQ_STEP: Final = 500
 class Lamp:
     """All subscriptions of this node, and the phones that registered here."""
 
-    def __init__(self, services: Services, mailboxes: Mailboxes) -> None:
-        self._services = services
-        core = services.core
+    def __init__(
+        self,
+        core: Core,
+        check: CallerCheck,
+        location: Location,
+        settings: Callable[[], SwitchSettings],
+        store: Store,
+    ) -> None:
         self._core = core
+        self._check = check
+        self._location = location
+        self._settings = settings
         self._subscriptions: dict[DialogId, Subscription] = {}
         self._of_account: dict[str, list[Subscription]] = {}
         self._aliases: dict[str, set[str]] = {}
@@ -67,10 +80,10 @@ class Lamp:
         """Accounts with phones that are to be told even what has not changed."""
         self._missed: set[str] = set()
         """Accounts with phones that could not be told; they are when they register again."""
-        self._news = News(mailboxes, self._tell, clock=core.now)
-        self._named_at = core.now() + services.settings.registration.max_expires
+        self._news = News(store, self._tell, clock=core.now)
+        self._named_at = core.now() + settings().registration.max_expires
         """From then on every phone that is registered has told its name to this life, an alias or not."""
-        self._records = Records(services.store, clock=services.store.clock, now=core.now)
+        self._records = Records(store, clock=store.clock, now=core.now)
         self._unsolicited = Unsolicited(core, self._missed.add)
         self._notifier = Notifier(
             core.agent.layer,
@@ -160,9 +173,9 @@ class Lamp:
     # SUBSCRIBE --------------------------------------------------------------------------------------------------
     def handle(self, arrived: Arrived) -> None:
         """Answer a SUBSCRIBE."""
-        request, check = arrived.request, self._services.check
+        request, check = arrived.request, self._check
         try:
-            wanted = read_subscribe(request, PACKAGE, CONTENT_TYPE, self._services.settings.subscription)
+            wanted = read_subscribe(request, PACKAGE, CONTENT_TYPE, self._settings().subscription)
             if not isinstance(wanted, Wanted):
                 self._refuse(arrived, wanted[0], *wanted[1])
             elif request.to_tag is not None and self._known(request) is None:
@@ -172,10 +185,10 @@ class Lamp:
                     self._keep(self._handle_later(arrived))
             elif check.gateway(arrived.flow) is not None:
                 self._answer(arrived, 403)  # carriers have no mailboxes
-            elif verdict := check.needs_challenge(request, arrived.flow):
-                self._challenge(arrived, verdict)
+            elif isinstance(shown := check.shown(request, arrived.flow), Verdict):
+                self._challenge(arrived, shown)
             else:
-                self._keep(self._authenticate(arrived, wanted))
+                self._keep(self._authenticate(arrived, wanted, shown))
         except ParseError as error:
             self._refuse(arrived, error.status)
 
@@ -190,18 +203,18 @@ class Lamp:
     def _known(self, request: Request) -> Subscription | None:
         return self._subscriptions.get((request.call_id, request.to_tag or "", request.from_tag or ""))
 
-    async def _authenticate(self, arrived: Arrived, wanted: Wanted) -> None:
+    async def _authenticate(self, arrived: Arrived, wanted: Wanted, shown: Shown) -> None:
         request = arrived.request
         dialled = self._dialled(request)
         try:
-            parties, sender = await self._services.check.identify(request, arrived.flow, dialled)
+            found = await self._check.identify(shown, request, arrived.flow, dialled)
         except StoreError:
             self._answer(arrived, 503, ("Retry-After", "10"))
             return
-        if isinstance(sender, Verdict):
-            self._challenge(arrived, sender)
+        if isinstance(found, Verdict):
+            self._challenge(arrived, found)
             return
-        number, status = _owner(parties, dialled)
+        number, status = _owner(found[0], dialled)
         if status:
             self._answer(arrived, status)
             return
@@ -213,7 +226,7 @@ class Lamp:
     def _dialled(self, request: Request) -> str:
         """Whose mailbox is meant; empty: the sender's own."""
         number = dialled_number(request.uri.user or "")
-        is_own = request.to_tag is not None or number in self._services.settings.mailbox_numbers
+        is_own = request.to_tag is not None or number in self._settings().mailbox_numbers
         return "" if is_own else number
 
     def _accept(self, arrived: Arrived, wanted: Wanted, number: str) -> None:
@@ -251,7 +264,7 @@ class Lamp:
 
     def _challenge(self, arrived: Arrived, verdict: Verdict) -> None:
         """401, not 407: the lamp is ours, we do not pass the request on (RFC 3261 section 22)."""
-        challenge = self._services.check.challenge(arrived.request, arrived.flow, verdict, status=401)
+        challenge = self._check.challenge(arrived.request, arrived.flow, verdict, status=401)
         self._core.refuse(arrived.transaction, challenge)
 
     def _refuse(self, arrived: Arrived, status: int, *headers: tuple[str, str]) -> None:
@@ -324,7 +337,7 @@ class Lamp:
         if subscription.dialog.route_set or contact is None:
             return None
         for aor in self._names_of(subscription.subject):
-            for target in self._services.location.own_targets(aor):
+            for target in self._location.own_targets(aor):
                 if not target.routes and _place(target.uri) == contact:
                     return target.flow
         return None
@@ -363,12 +376,12 @@ class Lamp:
         return (number,) if aliases is None else (number, *aliases)
 
     def _has_phones(self, number: str) -> bool:
-        return number in self._of_account or any(map(self._services.location.has, self._names_of(number)))
+        return number in self._of_account or any(map(self._location.has, self._names_of(number)))
 
     def _learn_names(self, number: str, names: Sequence[str]) -> None:
         """By what names phones of an account are registered that did so with this node's earlier life."""
         for name in names:
-            if name != number and self._services.location.has(name):
+            if name != number and self._location.has(name):
                 self._aliases.setdefault(number, set()).add(name)
 
     def _tell(self, number: str, found: Counts | None, is_forced: bool) -> None:
@@ -395,7 +408,7 @@ class Lamp:
             self._told[number] = counts
 
     def _body(self, number: str, counts: MessageCounts) -> bytes:
-        return message_summary(str(Uri("sip", number, self._services.settings.domains[0])), counts)
+        return message_summary(str(Uri("sip", number, self._settings().domains[0])), counts)
 
     def _notify(self, subscription: Subscription, body: bytes) -> None:
         outcome = subscription.notify(body, self._core.now())
@@ -405,10 +418,10 @@ class Lamp:
     def _tell_registrations(self, number: str, body: bytes) -> None:
         """Phones that subscribed are left out: they know."""
         ways = [self._route(subscription) for subscription in self._of_account.get(number, ())]
-        domain = self._services.settings.domains[0]
+        domain = self._settings().domains[0]
         known = {(flow.transport, flow.remote) for flow in ways if flow is not None}
         for aor in self._names_of(number):
-            for target in self._services.location.own_targets(aor):
+            for target in self._location.own_targets(aor):
                 if (target.flow.transport, target.flow.remote) not in known:
                     self._unsolicited.tell(number, str(Uri("sip", aor, domain)), target, body)
 

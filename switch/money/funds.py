@@ -13,29 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from billing_client.store import Store
-    from billing_client.types import Party
     from switch.money.credit import Credit
     from switch.trace.trace import Trace
 
-__all__ = ["FundsWatch", "note_grant"]
+__all__ = ["FundsWatch"]
 
 _RETRY_SECONDS: Final = 1.0
-
-
-def note_grant(trace: Trace, credit: Credit, payer: Party) -> None:
-    """Explain the first lock of a call."""
-    if credit.paid_seconds is None:
-        trace.add("funds", "the call is free: nothing is locked")
-        return
-    trace.add(
-        "funds",
-        "locked {locked} of {available} {currency} that account {account} has available, enough for {seconds} s",
-        locked=credit.locked,
-        available=payer.available,
-        currency=payer.currency,
-        account=payer.number,
-        seconds=credit.paid_seconds,
-    )
 
 
 class FundsWatch:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from billing_client.types import CallFinish, StoreError, StoreRefused, StoreUnavailable
@@ -16,12 +15,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from billing_client.store import Store
-    from billing_client.types import EndedBy
     from switch.access.reach import StoreReach
-    from switch.calls.call import Call
-    from switch.money.credit import Credit
 
-__all__ = ["Pending", "Settlement", "Volatile", "call_finish"]
+__all__ = ["Pending", "Settlement", "Volatile"]
 
 log = logging.getLogger(__name__)
 
@@ -231,25 +227,3 @@ class Settlement:
         except StoreRefused:
             log.exception("the store refused a settlement", extra={"call": finish.call_id, "finish": finish})
         return True
-
-
-def call_finish(call: Call, credit: Credit, by: EndedBy, cause: int, status: int | None) -> CallFinish:
-    """The end of a call that ends now, and what it costs: up to the last moment at which it was heard of."""
-    now, heard_at = call.services.core.now(), call.payment.heard_at
-    charge = credit.charge(now if heard_at is None else min(now, heard_at))
-    start = call.payment.start
-    if start is not None and start.started_at != call.started_at:  # the clock was set meanwhile
-        start = replace(start, started_at=call.started_at)
-    return CallFinish(
-        call_id=call.call_id,
-        ended_at=call.utc(),
-        answered_at=call.answered_at,
-        billed_seconds=charge.billed_seconds,
-        amount=charge.amount,
-        cause=cause,
-        sip_status=status,
-        ended_by=by,
-        gateway_id=call.gateway.gateway_id if call.gateway else None,
-        start=start,
-        is_started=call.payment.is_registered,
-    )

@@ -1,22 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the store is asked before a call may leave, and what its refusals mean to the caller. Pure."""
+"""What the store is asked before a call may leave, and what its answer means to the caller.
+
+A live call asks the store itself; an explanation asks in a transaction that is taken back.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from billing_client.types import CallStart
+from switch.money.credit import Credit
 from switch.routing.plan import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Awaitable, Callable, Container
     from datetime import datetime
 
     from billing_client.types import Grant, Party
-    from switch.money.credit import Credit
-    from switch.routing.plan import Caller, Plan
+    from switch.routing.caller import Caller
+    from switch.routing.plan import Plan
+    from switch.settings import CreditSettings
+    from switch.trace.trace import Trace
 
-__all__ = ["call_start", "refused"]
+__all__ = ["Asked", "Registered", "authorise"]
 
 _REFUSALS: Final = {
     "funds": Refusal(402, 21, "refused: the funds do not pay for the first increment", "ann-no-funds"),
@@ -26,44 +33,88 @@ _REFUSALS: Final = {
 }
 
 
-def call_start(
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call that is asked for."""
+
+    call_id: str
+    dialled: str
+    started_at: datetime
+    sip_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A call that may leave."""
+
+    credit: Credit
+    start: CallStart
+    is_told: bool
+    """Whether the store has it; else it costs nothing, and the store hears of it later."""
+
+
+async def authorise(
     plan: Plan,
     payer: Party,
     caller: Caller,
-    credit: Credit,
-    *,
-    call_id: str,
-    dialled: str,
-    started_at: datetime,
+    asked: Asked,
+    settings: CreditSettings,
     emergency: Container[str],
-    sip_call_id: str = "",
+    ask: Callable[[CallStart], Awaitable[Grant | None]],
+    trace: Trace,
+) -> Registered | Refusal:
+    """Have a call registered and its first funds locked by `ask` (None: the store is away, and the call is free); or
+    say how it ends that the store did not grant. Raises StoreError."""
+    credit = Credit(plan.rate, settings, payer.available)
+    start = _call_start(plan, payer, caller, credit, asked, emergency)
+    grant = await ask(start)
+    if grant is None:
+        trace.add("funds", "the store is away: the call costs nothing, goes on and is recorded later")
+    elif grant.refusal is not None:
+        return _REFUSALS.get(grant.refusal) or Refusal(402, 21, f"refused: {grant.refusal}")
+    credit.granted(start.want if grant is None else grant.locked)
+    _note_grant(trace, credit, payer)
+    return Registered(credit, start, is_told=grant is not None)
+
+
+def _call_start(
+    plan: Plan, payer: Party, caller: Caller, credit: Credit, asked: Asked, emergency: Container[str]
 ) -> CallStart:
     """Registers a planned call and asks for its first funds."""
     forwarding = caller.forwarding if plan.direction == "forwarded" else None
     return CallStart(
-        call_id=call_id,
+        call_id=asked.call_id,
         account_id=payer.account_id,
         balance_id=payer.balance_id,
         caller=caller.number,
-        dialled=dialled,
+        dialled=asked.dialled,
         direction=plan.direction,
-        started_at=started_at,
+        started_at=asked.started_at,
         want=credit.first_want,
         minimum=credit.minimum,
         rate=plan.rate,
         destination=plan.rate.destination if plan.rate else "",
         country=plan.rate.country if plan.rate else "",
-        sip_call_id=sip_call_id,
+        sip_call_id=asked.sip_call_id,
         callee_id=plan.callee.account_id if plan.callee and plan.direction in ("internal", "forwarded") else None,
-        exempt=dialled in emergency or plan.application is not None,
+        exempt=asked.dialled in emergency or plan.application is not None,
         forward=forwarding.name if forwarding else None,
         forward_most=forwarding.most if forwarding else 0,
         forwards=forwarding.call_id if forwarding else None,
     )
 
 
-def refused(grant: Grant) -> Refusal | None:
-    """How a call ends that the store did not grant; None: it did."""
-    if grant.refusal is None:
-        return None
-    return _REFUSALS.get(grant.refusal) or Refusal(402, 21, f"refused: {grant.refusal}")
+def _note_grant(trace: Trace, credit: Credit, payer: Party) -> None:
+    """Explain the first lock of a call."""
+    if credit.paid_seconds is None:
+        trace.add("funds", "the call is free: nothing is locked")
+        return
+    trace.add(
+        "funds",
+        "locked {locked} of {available} {currency} that account {account} has available, enough for {seconds} s",
+        locked=credit.locked,
+        available=payer.available,
+        currency=payer.currency,
+        account=payer.number,
+        seconds=credit.paid_seconds,
+    )

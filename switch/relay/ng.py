@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "CALLER_TAG",
     "Address",
     "CommandUnknown",
     "NgError",
@@ -34,6 +35,9 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 Address = tuple[str, int]
+
+CALLER_TAG: Final = "a"
+"""Names the caller of a call, who is its first party."""
 
 _TRY_SECONDS: Final = (0.3, 0.7, 1.5)
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from switch.calls.state import CallState
 from switch.sip.message.flow import Hop
 from switch.sip.message.host import with_port
 from switch.sip.message.message import Request
 from switch.sip.ways import House
 
 if TYPE_CHECKING:
-    from switch.calls.call import Call
-    from switch.calls.control import CallControl
+    from collections.abc import Callable, Mapping
+
+    from billing_client.types import EndedBy
+    from switch.sip.element.core import Core
     from switch.sip.message.message import Response
     from switch.sip.session import Outcome
     from switch.sip.transaction import ClientTransaction
@@ -36,39 +37,52 @@ LONGEST_UPTIME: Final = 1e10
 log = logging.getLogger(__name__)
 
 
+class Calls(Protocol):
+    """The calls of this switch."""
+
+    def began_with(self, place: tuple[str, int]) -> Mapping[str, float]:
+        """The answered calls that have a leg with that address, and since when (monotonic)."""
+
+    def disconnect(self, call_id: str, text: str, by: EndedBy) -> bool:
+        """End a call."""
+
+
 class ServerWatch:
     """Ends calls with a media server that is no more."""
 
-    def __init__(self, control: CallControl) -> None:
-        self._control = control
+    def __init__(self, calls: Calls, core: Core, server: Callable[[], tuple[str, int] | None]) -> None:
+        """`server`: where it is; None: there is none."""
+        self._calls = calls
+        self._core = core
+        self._server = server
         self._silences = 0
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
             await asyncio.sleep(ASK_SECONDS)
-            server = self._control.services.settings.media_server
-            if server is None or all(self._with_server(call) is None for call in self._control.calls.values()):
+            server = self._server()
+            if server is None or not self._calls.began_with(server):
                 self._silences = 0
                 continue
             await self.ask(server)
 
     async def ask(self, server: tuple[str, int]) -> None:
         """Ask once, and end what the answer, or its lack, says is over."""
-        asked_at = self._control.services.core.now()
+        asked_at = self._core.now()
         response = await self._answer(server)
         if response is None:
             self._silences += 1
             if self._silences >= MOST_SILENCES:
-                self._end_older(asked_at)
+                self._end_older(server, asked_at)
             return
         self._silences = 0
         seconds = uptime(response)
         if seconds is not None:
-            self._end_older(asked_at - seconds)
+            self._end_older(server, asked_at - seconds)
 
     async def _answer(self, server: tuple[str, int]) -> Response | None:
-        core = self._control.services.core
+        core = self._core
         host, port = server
         place = with_port(host, port)
         try:
@@ -95,32 +109,13 @@ class ServerWatch:
         except TimeoutError:
             return None
 
-    def _end_older(self, than: float) -> None:
+    def _end_older(self, server: tuple[str, int], than: float) -> None:
         """End the calls with it that began before."""
-        lost = [
-            call
-            for call in self._control.calls.values()
-            if (since := self._with_server(call)) is not None and since < than
-        ]
-        for call in lost:
-            self._control.disconnect(call.call_id, "The media server has ended", by="media")
+        lost = [call_id for call_id, since in self._calls.began_with(server).items() if since < than]
+        for call_id in lost:
+            self._calls.disconnect(call_id, "The media server has ended", by="media")
         if lost:
             log.warning("ended calls that a media server left when it died", extra={"calls": len(lost)})
-
-    def _with_server(self, call: Call) -> float | None:
-        """Since when a call is answered and has a leg with the media server; None: it has none.
-
-        In monotonic seconds, which no step of the clock moves.
-        """
-        server = self._control.services.settings.media_server
-        if call.state is not CallState.ANSWERED:
-            return None
-        if call.invite.flow.remote[:2] == server:
-            return call.began  # it was there before it sent the INVITE
-        if call.callee is not None and call.callee.dialog.flow.remote[:2] == server:
-            answered_at = call.answered_at or call.started_at
-            return call.began + (answered_at - call.started_at).total_seconds()
-        return None
 
 
 class _Question:

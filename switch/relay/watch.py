@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from switch.calls.state import CallState
 from switch.relay.ng import NgRelay, RelayUnavailable
 
 if TYPE_CHECKING:
-    from switch.calls.call import Call
-    from switch.calls.control import CallControl
-    from switch.relay.ng import Address
+    from collections.abc import Callable
 
-__all__ = ["ASK_SECONDS", "MOST_SILENCES", "RelayWatch"]
+    from billing_client.types import EndedBy
+    from switch.relay.ng import Address, Relay
+
+__all__ = ["ASK_SECONDS", "MOST_SILENCES", "RelayWatch", "Relayed"]
 
 ASK_SECONDS: Final = 2.0
 MOST_SILENCES: Final = 4
@@ -29,11 +29,35 @@ MOST_SILENCES: Final = 4
 log = logging.getLogger(__name__)
 
 
+class Relayed(NamedTuple):
+    """A call whose sound passes a relay."""
+
+    call_id: str
+    is_ringing: bool
+    is_answered: bool
+
+
+class Calls(Protocol):
+    """The calls of this switch."""
+
+    def relayed(self) -> list[Relayed]:
+        """Those whose sound passes a relay."""
+
+    def disconnect(self, call_id: str, text: str, by: EndedBy, *, heard_at: float | None) -> bool:
+        """End a call; what came after `heard_at` (monotonic) is not charged."""
+
+
 class RelayWatch:
     """Ends calls with a relay that is no more, or that does not have them any more."""
 
-    def __init__(self, control: CallControl) -> None:
-        self._control = control
+    def __init__(
+        self, calls: Calls, relay: Relay, *, query_seconds: Callable[[], float], clock: Callable[[], float]
+    ) -> None:
+        """`query_seconds`: how often calls are asked about. `clock`: monotonic seconds."""
+        self._calls = calls
+        self._relay = relay
+        self._query_seconds = query_seconds
+        self._clock = clock
         self._silences: dict[Address, int] = {}
         self._answered_at: dict[Address, float] = {}
         self._known_at: dict[str, float] = {}
@@ -42,26 +66,26 @@ class RelayWatch:
 
     async def run(self) -> None:
         """Until cancelled."""
-        services = self._control.services
-        if not isinstance(services.relay, NgRelay):
+        relay = self._relay
+        if not isinstance(relay, NgRelay):
             return
-        asked_at = services.core.now()
+        asked_at = self._clock()
         while True:
-            query_seconds = services.settings.relay.query_seconds
+            query_seconds = self._query_seconds()
             await asyncio.sleep(min(ASK_SECONDS, query_seconds))
-            is_back = await self.ping(services.relay)
-            if is_back or services.core.now() - asked_at >= query_seconds:
-                asked_at = services.core.now()
-                await self.ask_calls(services.relay)
+            is_back = await self.ping(relay)
+            if is_back or self._clock() - asked_at >= query_seconds:
+                asked_at = self._clock()
+                await self.ask_calls(relay)
 
     async def ping(self, relay: NgRelay) -> bool:
         """Ask every relay whether it lives; end the calls of one that is dead. Whether one is back that was silent."""
-        places = {*relay.addresses, *filter(None, map(relay.relay_of, self._control.calls))}
+        places = {*relay.addresses, *filter(None, (relay.relay_of(call.call_id) for call in self._calls.relayed()))}
         answers = await asyncio.gather(*(self._ping(relay, place) for place in places))
         return any(answers)
 
     async def _ping(self, relay: NgRelay, place: Address) -> bool:
-        asked_at = self._control.services.core.now()
+        asked_at = self._clock()
         silences = self._silences.get(place, 0)
         if await relay.answers(place):
             self._answered_at[place] = asked_at
@@ -73,8 +97,8 @@ class RelayWatch:
         if silences + 1 == MOST_SILENCES:
             log.error("a media relay does not answer", extra={"relay": place})
         if silences + 1 >= MOST_SILENCES:
-            for call in self._answered():
-                if relay.relay_of(call.call_id) == place:
+            for call in self._calls.relayed():
+                if call.is_answered and relay.relay_of(call.call_id) == place:
                     self._end(call, "The media relay has ended", self._answered_at.get(place, 0.0))
         return False
 
@@ -84,12 +108,12 @@ class RelayWatch:
         Those that have rung for a while are asked about too: they may have early media, and their answer must find its
         streams.
         """
-        present = [call for call in self._control.calls.values() if call.bridge.relay.carries_media]
-        ringing = {call.call_id for call in present if call.state is CallState.RINGING}
-        asked = [call for call in present if call.state is CallState.ANSWERED or call.call_id in self._rang & ringing]
+        present = self._calls.relayed()
+        ringing = {call.call_id for call in present if call.is_ringing}
+        asked = [call for call in present if call.is_answered or call.call_id in self._rang & ringing]
         self._rang = ringing
         for call in asked:
-            place, asked_at = relay.relay_of(call.call_id), self._control.services.core.now()
+            place, asked_at = relay.relay_of(call.call_id), self._clock()
             if place is not None and relay.is_away(place):
                 continue  # the call may still be heard: `ping` says when its relay is dead
             try:
@@ -98,16 +122,14 @@ class RelayWatch:
                 continue
             if known is not None:
                 self._known_at[call.call_id] = asked_at
-            elif call.state is CallState.ANSWERED:
+            elif call.is_answered:
                 if place is not None:
                     relay.relearn(place)  # it was started anew, between two pings perhaps
                 self._end(call, "No media", 0.0)
-        self._known_at = {key: at for key, at in self._known_at.items() if key in self._control.calls}
+        present_ids = {call.call_id for call in self._calls.relayed()}
+        self._known_at = {key: at for key, at in self._known_at.items() if key in present_ids}
 
-    def _answered(self) -> list[Call]:
-        return [call for call in self._control.calls.values() if call.state is CallState.ANSWERED]
-
-    def _end(self, call: Call, text: str, answered_at: float) -> None:
+    def _end(self, call: Relayed, text: str, answered_at: float) -> None:
         """End a call whose sound is lost; it is charged up to when the relay was last known to have it, or to live."""
         heard_at = max(answered_at, self._known_at.get(call.call_id, 0.0))
-        self._control.disconnect(call.call_id, text, by="media", heard_at=heard_at)
+        self._calls.disconnect(call.call_id, text, by="media", heard_at=heard_at)

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from billing_client.rules.books import Gateway, RouteBook
-    from switch.calls.services import Books
-    from switch.registrar.bindings import Location
+    from switch.routing.plan import Books
     from switch.settings import SwitchSettings
     from switch.sip.element.core import Core
     from switch.sip.element.resolver import Resolver
@@ -56,10 +55,17 @@ class Phones(Protocol):
         """Whether one is registered from exactly there."""
 
 
+class Registered(Protocol):
+    """The bindings of phones."""
+
+    def is_reached_at(self, host: str, port: int) -> bool:
+        """Whether a phone is registered from exactly there."""
+
+
 class PhoneSources:
     """What the flood guard and the location service know of them."""
 
-    def __init__(self, flood: FloodGuard, location: Location) -> None:
+    def __init__(self, flood: FloodGuard, location: Registered) -> None:
         self._flood = flood
         self._location = location
 

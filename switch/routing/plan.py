@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from billing_client.rules.lifecycle import briefly
 from billing_client.rules.numbering import read
 from switch.routing.number import dialled_number, number_of
-from switch.sip.mark import NOBODY
 from switch.sip.message.flow import INNER
 
 if TYPE_CHECKING:
@@ -17,13 +16,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from billing_client.rules.books import Gateway, Rate, RateBook, Route, RouteBook
+    from billing_client.rules.books import Rate, RateBook, Route, RouteBook
     from billing_client.rules.numbering import Emergency
-    from billing_client.rules.vouching import Vouched
     from billing_client.types import Direction, Parties, Party
-    from switch.routing.forward import Forwarding
+    from switch.routing.caller import Caller
     from switch.settings import SwitchSettings
-    from switch.sip.mark import Chain
     from switch.sip.message.flow import Flow
     from switch.sip.message.uri import Uri
     from switch.trace.trace import Trace
@@ -32,8 +29,8 @@ __all__ = [
     "CARD",
     "Application",
     "Applications",
+    "Books",
     "Called",
-    "Caller",
     "DialPlan",
     "Plan",
     "Refusal",
@@ -54,36 +51,6 @@ CARD: Final = "calling_card"
 _VOICEMAIL_ACCESS: Final = "voicemail-access"
 _APPLICATIONS: Final = {"voicemail": _VOICEMAIL_ACCESS}
 """Applications that go by another name in the configuration."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Where a call came from, after authentication."""
-
-    number: str
-    """What the callee sees (CLI)."""
-    display: str
-    gateway: Gateway | None
-    """The carrier that it came through; None: a phone of ours."""
-    forwarding: Forwarding | None = None
-    """Given for a call that an account forwards."""
-    is_application: bool = False
-    """The media server makes the call on behalf of the account."""
-    is_at_address: bool = False
-    """The account was known by the address that the call came from."""
-    is_charged_on_acceptance: bool = False
-    """The media server rings somebody who has not asked for it: free unless it says that he pressed a key."""
-    chain: Chain = NOBODY
-    """What led here, where a forward or an application did."""
-    is_identified: bool = False
-    """Of a carrier's call: it vouches for the number, be that an account's or not."""
-    vouched: Vouched = ""
-    """The account is known by the calling number alone, and so much that shows."""
-
-    @property
-    def is_own(self) -> bool:
-        """Whether the account itself calls, by its phone or by its number (ANI)."""
-        return self.forwarding is None and not self.is_application
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +104,14 @@ class Applications:
         return Application(self.access_numbers[f"{number}%"], params=params)
 
 
+@dataclass(slots=True)
+class Books:
+    """The tariffs and routes in force; replaced when the store says that they changed."""
+
+    rates: RateBook
+    routes: RouteBook
+
+
 @dataclass(frozen=True, slots=True)
 class DialPlan:
     """What calls are decided by, apart from the two ends."""
@@ -148,6 +123,12 @@ class DialPlan:
     number_price: Decimal | None = None
     """The most that a minute, or the answer, may cost where the payer is known by the calling number alone; None: any
     price."""
+
+    @classmethod
+    def of(cls, settings: SwitchSettings, books: Books) -> DialPlan:
+        """That of a switch, with the tariffs and routes of this moment."""
+        applications = Applications.of(settings)
+        return cls(books.rates, books.routes, settings.emergency, applications, settings.number_price)
 
     def is_dear(self, rate: Rate) -> bool:
         """Whether a call at this rate wants more than a number to say who pays."""

@@ -23,13 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from switch.calls.call import Call
     from switch.settings import TraceSettings
     from switch.sip.message.flow import Flow
     from switch.trace.ladder import Crossing, Ladder
     from switch.trace.trace import Step
 
-__all__ = ["Record", "Recorder", "read_record"]
+__all__ = ["Ended", "Record", "Recorder", "read_record"]
 
 log = logging.getLogger(__name__)
 
@@ -180,26 +179,6 @@ class Recorder:
                 self.ladders.end(ladder)
             return
         self._waiting.append(_Waiting(self._clock() + LINGER_SECONDS, ended, trace, ladder))
-
-    def call_ended(self, call: Call, by: str, cause: int, status: int | None) -> None:
-        """A call is over."""
-        payer = call.plan.payer if call.plan is not None else None
-        self.ended(
-            Ended(
-                call_id=call.call_id,
-                account=payer.number if payer is not None else "",
-                caller=call.caller.number if call.caller is not None else call.invite.request.from_.uri.user or "",
-                dialled=call.dialled,
-                started_at=call.started_at,
-                answered_at=call.answered_at,
-                ended_at=call.utc(),
-                cause=cause,
-                status=status,
-                ended_by=by,
-            ),
-            call.trace,
-            call.ladder,
-        )
 
     # the work -----------------------------------------------------------------------------------------------------
     async def run(self) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from prompts import FOLDER
 from softswitch.phone import Phone, PhoneSettings
-from switch.calls.warning import WARNING_HERTZ
+from switch.money.warning import WARNING_HERTZ
 from tests.e2e.conversation import assert_both_hear
 from tests.e2e.hearing import Ears
 from tests.e2e.tenant import CARDS_GATEWAY, CUSTOMER

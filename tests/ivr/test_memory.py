@@ -14,7 +14,7 @@ from ivr.say.tones import WithTones
 from media.settings import EngineSettings
 from media.sound.sound import Sound
 from media.sound.tone import tone
-from switch.access.occupancy import Limits
+from switch.settings import Limits
 from switch.sip.mark import Chain, Marks
 from tests.growth import Growth
 from tests.ivr.conftest import SECRET

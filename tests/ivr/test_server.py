@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ivr.verbs import CallDetails, CallerHungUp, DialResult, Ivr, Recording
-from switch.access.occupancy import Limits
+from switch.settings import Limits
 from switch.sip.mark import Chain, Marks
 from switch.sip.message.uri import Uri
 from switch.sip.session import Answered, Ended, Failed, Progressed, Replied, Requested

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from switch.access.occupancy import DEPOSIT, Limits, Occupancy
+from switch.access.occupancy import DEPOSIT, Occupancy
+from switch.settings import Limits
 from switch.sip.mark import Chain
 
 LIMITS = Limits(per_account=3, per_number=2, per_address=4, total=20, reserved=5)

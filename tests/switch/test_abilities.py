@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from switch.calls.warning import warning_wav
+from switch.money.warning import warning_wav
 from switch.relay.abilities import COMMANDS, Abilities
 from switch.relay.ng import CommandUnknown, NgError, NgRelay, bdecode, bencode
 

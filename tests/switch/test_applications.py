@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from switch.access.occupancy import Limits
+from switch.settings import Limits
 from switch.sip.mark import ACCEPTED, Chain, Marks
 from switch.sip.message.message import Request
 from switch.sip.message.uri import Uri
@@ -131,7 +131,7 @@ async def test_one_account_does_not_fill_the_media_server(world: World, media: P
         assert (await phone.expect(Failed)).response.status == 487
         await carol.call("*98")
         await media.ringing()
-        assert world.switch.services.occupancy.total == 4
+        assert world.switch.shared.inside.occupancy.total == 4
 
 
 async def test_what_is_kept_for_messages_is_given_to_nothing_else(world: World, media: Phone) -> None:

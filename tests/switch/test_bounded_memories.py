@@ -6,13 +6,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from switch.access import guesses, lately, pace, unheard
+from switch.access.emergency import EmergencyCalls
 from switch.access.guesses import Guesses
 from switch.access.lately import Lately
-from switch.access.occupancy import Limits, Occupancy
+from switch.access.occupancy import Occupancy
 from switch.access.pace import Pace
 from switch.access.unheard import Unheard
-from switch.routing.emergency import EmergencyCalls
-from switch.settings import MessageSettings
+from switch.settings import Limits, MessageSettings
 from switch.sip.mark import Chain, Marks
 from switch.sip.message.flow import Flow
 from switch.sip.message.message import Request
@@ -61,11 +61,11 @@ def test_messages_are_counted_of_so_many_in_a_period(monkeypatch: pytest.MonkeyP
     now = 0.0
     counts = Pace(lambda: MessageSettings(from_one=1, per_seconds=60.0), lambda: now)
     for number in range(1000):
-        assert counts.refusal([number]) is None
+        assert counts.wait([number]) is None
     assert len(counts) == 100
-    assert counts.refusal([999]) is not None
+    assert counts.wait([999]) is not None
     now = 60.0
-    assert counts.refusal([999]) is None
+    assert counts.wait([999]) is None
     assert len(counts) == 1
 
 

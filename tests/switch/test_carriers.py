@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from switch.calls.services import NodeKnowledge
 from switch.explain.explain import Question
-from switch.explain.questions import Questions, ask
+from switch.explain.questions import NodeKnowledge, Questions, ask
 from switch.sip.session import Acknowledged, Answered, Cancelled, Ended, Failed, Progressed, Replied, Requested
 from switch.sip.transaction.timers import Timers
 from switch.sip.user_agent import Invited
@@ -204,7 +203,7 @@ async def test_what_a_carrier_says_of_itself_outlives_the_call(world: World) -> 
         invite = await invited(second)
         with pytest.raises(TimeoutError):
             await invited(first, 0.2)
-        (rest,) = world.switch.services.rests.all(alice.now())
+        (rest,) = world.switch.outside.rests.all(alice.now())
         assert (rest.gateway, rest.address) == ("sample-carrier", first.address)
         assert 55 < rest.until - alice.now() <= 60
         _, _, page = world.switch._pages()["/metrics"]()
@@ -213,7 +212,7 @@ async def test_what_a_carrier_says_of_itself_outlives_the_call(world: World) -> 
         second.perform(invite.reject(503, second.now()))
         first.perform((await invited(first)).reject(486, first.now()))
         assert (await alice.expect(Failed)).response.status == 486
-        assert [rest.gateway for rest in world.switch.services.rests.all(alice.now())] == ["sample-carrier-b"]
+        assert [rest.gateway for rest in world.switch.outside.rests.all(alice.now())] == ["sample-carrier-b"]
 
 
 @pytest.mark.parametrize("status", [486, 480, 404, 500, 502, 504, 603])
@@ -224,7 +223,7 @@ async def test_what_is_about_one_call_is_forgotten_with_it(world: World, status:
         if status in (500, 502, 504):
             second.perform((await invited(second)).reject(486, second.now()))
         await alice.expect(Failed)
-        assert world.switch.services.rests.all(alice.now()) == []
+        assert world.switch.outside.rests.all(alice.now()) == []
 
 
 # reliable responses -----------------------------------------------------------------------------------------------
@@ -360,7 +359,7 @@ async def test_explain_knows_what_rests_and_where_names_lead(world: World, tmp_p
     switch = world.switch
     path = tmp_path / "questions.sock"
     task = asyncio.create_task(
-        Questions(lambda: switch.settings, switch.books, NodeKnowledge(switch.services)).run(path)
+        Questions(lambda: switch.settings, switch.books, NodeKnowledge(switch.core, switch.outside.rests)).run(path)
     )
     async with name_server(world) as names, carriers(world) as (first, second), world.phone("101") as alice:
         names.zone["carrier.test", "A"] = ["127.0.0.1"]

@@ -241,9 +241,7 @@ async def test_a_row_that_leads_to_a_gateway_rings_nobody(world: World) -> None:
 
 async def behind_proxy(world: World) -> None:
     """The phones of this machine are proxies in front of the switch."""
-    world.switch.settings = world.switch.services.settings = replace(
-        world.switch.settings, trusted_proxies=("127.0.0.1",)
-    )
+    world.switch.settings = replace(world.switch.settings, trusted_proxies=("127.0.0.1",))
     world.switch.places.changed()
 
 
@@ -302,7 +300,7 @@ async def test_a_forward_leads_to_no_gateway_and_to_nothing_of_ours(world: World
             " SELECT tariff_id, '', 'SIP', 0.60, 0.60, '2000-01-01' FROM billing_rate LIMIT 1"
         )
         await world.routes_reloaded()
-        object.__setattr__(world.switch.services.settings, "domains", ("sip.example.com",))
+        object.__setattr__(world.switch.settings, "domains", ("sip.example.com",))
         host, port = world.address
         to = target.format(
             gateway=gateway.address,

@@ -11,8 +11,9 @@ import pytest
 
 from billing_client.inquiry import Inquiry
 from softswitch.explaining.ladder import summary
-from switch.calls.call import CallState
+from switch.calls.view import CallState
 from switch.explain.explain import Conditions, Question, explain
+from switch.routing.plan import Applications
 from switch.settings import CreditSettings
 from switch.sip.digest import answer_challenge, choose_challenge
 from switch.sip.message.parsing import parse_message
@@ -55,12 +56,11 @@ async def asked(world: World, caller: str, dialled: str, **about: object) -> Exp
         question = Question(caller=caller, dialled=dialled, at=datetime.now(UTC))
         for name, value in about.items():
             object.__setattr__(question, name, value)
-        services = world.switch.services
         conditions = Conditions(
             credit=CreditSettings(),
             emergency=EMERGENCY,
-            applications=services.dial_plan.applications,
-            ring_seconds=services.settings.ring_seconds,
+            applications=Applications.of(world.switch.settings),
+            ring_seconds=world.switch.settings.ring_seconds,
         )
         return await explain(inquiry, question, conditions)
     finally:

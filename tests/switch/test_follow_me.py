@@ -344,7 +344,7 @@ async def test_a_forward_to_a_sip_uri_goes_there_and_is_rated_as_any_call(world:
         await world.routes_reloaded()
         host, port = office.local
         target = f"sip:office@{host}:{port}"
-        object.__setattr__(world.switch.services.settings, "domains", ("sip.example.com",))
+        object.__setattr__(world.switch.settings, "domains", ("sip.example.com",))
         await answering(world, "102", mode="forward", follow_me=follow_me({"to": target, "keep_cld": True}))
         await alice.call("102")
         invite = await office.ringing()
@@ -357,7 +357,7 @@ async def test_a_forward_to_a_sip_uri_goes_there_and_is_rated_as_any_call(world:
 
 async def test_a_call_and_its_forwards_share_one_session_of_the_relay(world: World) -> None:
     relay = Noting()
-    world.switch.services.relay = relay
+    world.switch.shared.relay = relay
     await answering(world, "102", mode="forward", follow_me=follow_me({"to": "103"}))
     await answering(world, "103", mode="forward", follow_me=follow_me({"to": "201"}))
     async with world.phone("101") as alice, world.phone("201") as paid:

@@ -90,7 +90,7 @@ async def test_a_caller_who_gives_up_stops_what_was_forwarded(world: World) -> N
         assert (await alice.expect(Failed)).response.status == 487
         await carol.expect(Cancelled)
     assert {row["ended_by"] for row in await world.settled()} == {"caller"}
-    assert world.switch.services.forwards == {}
+    assert world.switch.shared.forwards == {}
 
 
 async def test_an_administrator_who_ends_one_of_the_two_ends_both(world: World) -> None:
@@ -134,4 +134,4 @@ async def test_a_draining_switch_takes_no_forwards_and_says_so(world: World) -> 
         world.switch.control.draining = True
         bob.perform(invite.reject(486, bob.now()))
         assert (await alice.expect(Failed)).response.status == 486
-        assert world.switch.services.forwards == {}
+        assert world.switch.shared.forwards == {}

@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from billing_client.rules.books import Gateway
-from switch.calls.hunt import Branch, Hunt, Stage
+from switch.calls.hunt import Hunt
+from switch.routing.ways import Branch, Stage
 from switch.sip.message.flow import Flow
 from switch.sip.message.message import Response
 

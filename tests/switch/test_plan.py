@@ -12,17 +12,8 @@ import pytest
 from billing_client.rules.books import Gateway, Rate, Route
 from billing_client.rules.rating import RateBook, RouteBook
 from billing_client.types import Parties, Party
-from switch.routing.forward import Forwarding
-from switch.routing.plan import (
-    Application,
-    Applications,
-    Caller,
-    DialPlan,
-    Plan,
-    Refusal,
-    dialled_number,
-    plan_call,
-)
+from switch.routing.caller import Caller, Forwarding
+from switch.routing.plan import Application, Applications, DialPlan, Plan, Refusal, dialled_number, plan_call
 from switch.trace.trace import Trace
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

@@ -167,7 +167,7 @@ async def test_calls_with_a_living_relay_are_asked_about_although_another_is_dea
         monkeypatch.setattr(switch_relay, "query", noting)
         [call_id] = world.switch.control.calls
         assert switch_relay.relay_of(call_id) == relay.address
-        await relay_watch.RelayWatch(world.switch.control).ask_calls(switch_relay)
+        await world.switch.relay_watch().ask_calls(switch_relay)
         assert asked == [call_id]
         world.switch.control.disconnect(call_id, "enough")
         await alice.expect(Ended)
@@ -181,7 +181,7 @@ async def test_a_step_of_the_clock_within_a_call_moves_none_of_its_durations(wor
         before = datetime.now(UTC)
         await alice.call("201")
         incoming = await paid.ringing()
-        world.switch.services.utc = lambda: datetime.now(UTC) + timedelta(hours=hours)
+        world.switch.shared.utc = lambda: datetime.now(UTC) + timedelta(hours=hours)
         paid.perform(incoming.accept(paid.now(), body=sdp(42000)))
         answered = await alice.connected()
         [call] = world.switch.control.calls.values()

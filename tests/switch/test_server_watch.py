@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from switch.relay import server_watch
-from switch.relay.server_watch import ServerWatch
 from switch.sip.session import Acknowledged, Ended
 from switch.sip.user_agent import Arrived
 from tests.switch.following import call_from_media, media, settings
 from tests.switch.phone import Phone, sdp
 
 if TYPE_CHECKING:
+    from switch.relay.server_watch import ServerWatch
     from tests.switch.conftest import World
 
 __all__ = ["media", "settings"]
@@ -47,7 +47,7 @@ async def listening(caller: Phone, media: Phone) -> None:
 async def test_a_call_with_a_media_server_that_began_after_it_is_ended(world: World, media: Phone) -> None:
     async with world.phone("101") as alice:
         await listening(alice, media)
-        watch = ServerWatch(world.switch.control)
+        watch = world.switch.server_watch()
         await asked(world, watch, media, "3600.0")
         assert len(world.switch.control.calls) == 1
         await asked(world, watch, media, "0.000")
@@ -64,7 +64,7 @@ async def test_a_call_that_a_dead_media_server_had_made_costs_nothing_any_more(w
         incoming = await dave.ringing()
         dave.perform(incoming.accept(dave.now(), body=sdp(42000)))
         await media.connected()
-        await asked(world, ServerWatch(world.switch.control), media, "0.000")
+        await asked(world, world.switch.server_watch(), media, "0.000")
         await dave.expect(Ended)
     [record] = await world.settled()
     assert record["ended_by"] == "media"
@@ -77,7 +77,7 @@ async def test_calls_with_others_go_on(world: World, media: Phone) -> None:
         incoming = await dave.ringing()
         dave.perform(incoming.accept(dave.now(), body=sdp(42000)))
         answered = await alice.connected()
-        await asked(world, ServerWatch(world.switch.control), media, "0.000")
+        await asked(world, world.switch.server_watch(), media, "0.000")
         assert len(world.switch.control.calls) == 1
         alice.perform(answered.session.bye(alice.now()))
     await world.settled()
@@ -89,7 +89,7 @@ async def test_a_media_server_is_dead_that_has_been_silent_for_long_and_not_befo
     monkeypatch.setattr(server_watch, "PATIENCE_SECONDS", 0.01)
     async with world.phone("101") as alice:
         await listening(alice, media)
-        watch = ServerWatch(world.switch.control)
+        watch = world.switch.server_watch()
         for _ in range(server_watch.MOST_SILENCES - 1):
             await asked(world, watch, media)
         monkeypatch.setattr(server_watch, "PATIENCE_SECONDS", 3.0)
@@ -109,7 +109,7 @@ async def test_a_media_server_of_another_make_need_not_tell_its_age(
 ) -> None:
     async with world.phone("101") as alice:
         await listening(alice, media)
-        watch = ServerWatch(world.switch.control)
+        watch = world.switch.server_watch()
         await asked(world, watch, media, *said, answers=True)
         assert len(world.switch.control.calls) == 1
         await asked(world, watch, media, "0.000")

@@ -159,7 +159,7 @@ class TestOnTheWire:
             shutil.copy(tmp_path / "calls-test", tmp_path / "copy")
             copy = StandingCalls(tmp_path / "copy", CODEC)
             assert list(copy.left) == [call.call_id]
-            world.switch.services.standing = copy
+            world.switch.shared.standing = copy
             await world.switch.control.hang_up_left()
             for phone in (alice, bob):
                 ended = await phone.expect(Ended)
@@ -167,6 +167,6 @@ class TestOnTheWire:
                 assert ended.request.get("Reason") == REASON[1]
             assert not copy.left
             copy.close()
-            world.switch.services.standing = world.switch.standing
+            world.switch.shared.standing = world.switch.standing
             call.hang_up("admin", 16, "")
         assert StandingCalls(tmp_path / "calls-test", CODEC).left == {}

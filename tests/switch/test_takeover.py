@@ -116,7 +116,7 @@ async def test_a_switch_that_is_back_keeps_the_calls_that_it_began_since(
 async def test_asking_for_the_next_slice_of_a_call_that_was_taken_over_ends_it(
     world: World, settings: SwitchSettings
 ) -> None:
-    world.switch.services.settings = replace(settings, credit=CreditSettings(slice_seconds=4))
+    world.switch.settings = replace(settings, credit=CreditSettings(slice_seconds=4))
     async with second_switch(settings) as second, world.phone("102") as bob, world.phone("201") as paid:
         await paid.register()
         await bob.call("201")

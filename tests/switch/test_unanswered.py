@@ -13,9 +13,9 @@ import pytest_asyncio
 
 from media.app import run as run_relay
 from media.settings import MediaSettings
-from switch.calls.unanswered import EarlySound, UnansweredSound
+from switch.access.emergency import EmergencyCalls
+from switch.access.unanswered import EarlySound, UnansweredSound
 from switch.relay.ng import NgError, NoRelay
-from switch.routing.emergency import EmergencyCalls
 from switch.settings import RelaySettings
 from switch.sip.session import Cancelled, Ended, Failed, Progressed
 from switch.sip.user_agent import Invited
@@ -101,7 +101,7 @@ async def test_a_phone_that_sounds_and_never_answers_is_given_up(world: World, l
         assert (await alice.expect(Failed)).response.status == 480
     (record,) = await world.settled()
     assert (record["amount"], record["cause"]) == (Decimal(0), 19)
-    assert world.switch.control.services.unanswered.count == 1
+    assert world.switch.control.shared.unanswered.count == 1
 
 
 async def test_a_carrier_that_announces_is_given_up_and_the_next_step_follows(world: World, lived: Lived) -> None:
@@ -124,12 +124,12 @@ async def test_a_carrier_that_announces_is_given_up_and_the_next_step_follows(wo
         assert answered.response.sdp is not None
         carol.perform(answered.session.bye(carol.now()))
         await carrier.expect(Ended)
-    assert world.switch.control.services.unanswered.count >= 1
+    assert world.switch.control.shared.unanswered.count >= 1
 
 
 async def test_who_does_it_again_and_again_is_not_heard_before_the_answer(world: World) -> None:
     """Case L8: and what was withheld is given with the answer, should that leave it out."""
-    unanswered = world.switch.control.services.unanswered
+    unanswered = world.switch.control.shared.unanswered
     async with world.phone("101") as alice, world.phone("201") as paid:
         await paid.register()
         for _ in range(5):
@@ -158,12 +158,12 @@ async def test_a_carrier_does_not_ring_longer_because_it_says_so_again(world: Wo
         invite = await carrier.ringing()
         (call,) = world.switch.control.calls.values()
         await alice.expect(Progressed)
-        assert call.ringing is not None
-        (timer,) = call.ringing._timers.values()
+        assert call._ringing is not None
+        (timer,) = call._ringing._timers.values()
         for _ in range(3):
             carrier.perform(invite.progress(180, carrier.now()))
             await alice.expect(Progressed)
-        assert list(call.ringing._timers.values()) == [timer]
+        assert list(call._ringing._timers.values()) == [timer]
 
 
 async def test_the_clock_of_early_sound_counts_what_is_heard_and_legs_that_sound_together_once() -> None:
@@ -215,7 +215,7 @@ async def test_an_answer_after_long_early_media_connects(world: World, relay: tu
 async def test_an_answer_that_the_relay_refuses_costs_nobody_anything(world: World, dialled: str) -> None:
     """Case L9; 102 forwards, and would pay for its leg."""
     await answering(world, "102", mode="forward", follow_me=follow_me({"to": "201"}))
-    world.switch.control.services.relay = Refusing()
+    world.switch.control.shared.relay = Refusing()
     async with world.phone("101") as alice, world.phone("201") as paid:
         await paid.register()
         await alice.call(dialled)
@@ -262,7 +262,7 @@ async def test_two_emergency_calls_of_an_account_run_and_a_third_is_refused_with
     """Case L20: whatever the funds, and with the store away."""
     async with carriers(world) as (carrier, _), world.phone("105") as poor, world.phone("102") as other:
         await world.sql.execute("UPDATE billing_account SET max_calls_out = 0 WHERE number = '105'")
-        services = world.switch.control.services
+        shared = world.switch.control.shared
         running = []
         for _ in range(2):
             await poor.call("112")
@@ -270,12 +270,12 @@ async def test_two_emergency_calls_of_an_account_run_and_a_third_is_refused_with
         for _ in range(38):
             await poor.call("112")
             assert (await poor.expect(Failed)).response.status == 486
-        assert services.emergencies.alarms == 38
+        assert shared.emergencies.alarms == 38
         with pytest.raises(TimeoutError):
             await carrier.expect(Invited, 0.2)
         await other.call("112")
         await carrier.ringing()
-        services.reach.lost()
+        shared.till.reach.lost()
         await poor.call("112")
         assert (await poor.expect(Failed)).response.status == 486
         carrier.perform(running[0].reject(486, carrier.now()))

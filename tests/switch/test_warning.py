@@ -16,7 +16,7 @@ from media.relay.player import read_wav
 from media.rtp.rtp import HEADER, HEADER_SIZE
 from media.sound.g711 import alaw, linear_from_alaw
 from media.sound.tone import dominant_frequency, power_at, tone
-from switch.calls.warning import WARNING_HERTZ, warning_wav
+from switch.money.warning import WARNING_HERTZ, warning_wav
 from switch.settings import CreditSettings, RelaySettings, SwitchSettings
 from switch.sip.session import Ended
 from tests.patience import PATIENCE_SECONDS
@@ -147,7 +147,7 @@ async def test_after_a_top_up_there_is_no_tone_and_the_call_goes_on(world: World
             await paid.answer(sdp(codec="8"))
             answered = await alice.connected()
             (call,) = world.switch.control.calls.values()
-            credit = call.credit
+            credit = call.payment.credit
             assert credit is not None
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while not credit.exhausted:  # noqa: ASYNC110 (what is left is locked soon after the answer)

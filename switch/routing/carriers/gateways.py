@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from switch.calls.hunt import Branch, Stage
+from switch.routing.ways import Branch, Stage
 from switch.sip.message.host import bracketed
 from switch.sip.message.uri import Uri
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from billing_client.rules.books import Gateway, Route
-    from switch.calls.services import Services
-    from switch.routing.carriers.rests import Rest
+    from switch.routing.carriers.rests import Rest, Rests
+    from switch.sip.element.core import Core
+    from switch.sip.element.resolver import Resolver
     from switch.trace.trace import Trace
 
 __all__ = ["GATEWAY_RESPONSE_SECONDS", "GATEWAY_RING_SECONDS", "MAX_ADDRESSES", "GatewayWays", "gateway_uri"]
@@ -35,10 +36,14 @@ RESOLVE_SECONDS: Final = 2.0
 class GatewayWays:
     """The addresses of the gateways of one call, as stages, in the order to try."""
 
-    __slots__ = ("_dialled", "_resting", "_routes", "_services", "_trace")
+    __slots__ = ("_core", "_dialled", "_resolver", "_resting", "_rests", "_routes", "_trace")
 
-    def __init__(self, services: Services, routes: Sequence[Route], dialled: str, trace: Trace) -> None:
-        self._services = services
+    def __init__(
+        self, core: Core, resolver: Resolver, rests: Rests, routes: Sequence[Route], dialled: str, trace: Trace
+    ) -> None:
+        self._core = core
+        self._resolver = resolver
+        self._rests = rests
         self._routes = list(routes)
         self._dialled = dialled
         self._trace = trace
@@ -56,27 +61,27 @@ class GatewayWays:
 
     async def _of(self, route: Route) -> list[Stage]:
         """The addresses of a gateway in the order of RFC 3263; none that rests, is ours, or cannot be reached by us."""
-        services, gateway = self._services, route.gateway
+        core, gateway = self._core, route.gateway
         uri = gateway_uri(gateway, route.number(self._dialled))
-        now = services.core.now()
-        hops = await services.resolver.find(uri, RESOLVE_SECONDS)
+        now = core.now()
+        hops = await self._resolver.find(uri, RESOLVE_SECONDS)
         if not hops:
             self._trace.add(
                 "route", "{name} is passed over: no address of {host} is known", name=gateway.name, host=uri.host
             )
         found: list[Stage] = []
         for hop in hops[:MAX_ADDRESSES]:
-            refusal = services.core.destinations.carrier_refusal(hop.host, hop.port, by_name=hop.host != uri.address)
+            refusal = core.destinations.carrier_refusal(hop.host, hop.port, by_name=hop.host != uri.address)
             if refusal is not None:
                 self._trace.add("route", "{name}: {why}", name=gateway.name, why=refusal)
                 continue
             try:
-                flow = services.core.transport.flow_to(hop)
+                flow = core.transport.flow_to(hop)
             except LookupError:
                 continue
             branch = Branch(str(uri), flow, gateway=gateway, hop=hop, route=route)
             stage = Stage((branch,), GATEWAY_RING_SECONDS, GATEWAY_RESPONSE_SECONDS)
-            rest = services.rests.at(hop, now)
+            rest = self._rests.at(hop, now)
             if rest is None:
                 found.append(stage)
             else:

@@ -10,8 +10,7 @@ from array import array
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from switch.calls.bridge import CALLER_TAG
-from switch.relay.ng import NgError
+from switch.relay.ng import CALLER_TAG, NgError
 
 if TYPE_CHECKING:
     from switch.relay.ng import Relay

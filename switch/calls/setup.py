@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hands of a live call while it is decided about."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from billing_client.types import StoreUnavailable
+from switch.calls.ringing import Ringing
+from switch.money.start import Asked
+from switch.routing.plan import DialPlan, Refusal, nowhere
+from switch.sip.digest import Verdict
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from billing_client.types import Parties, Party
+    from switch.access.caller import Shown
+    from switch.calls.shared import Shared
+    from switch.calls.view import CallView
+    from switch.money.payment import Payment
+    from switch.routing.caller import Caller
+    from switch.routing.plan import Plan
+    from switch.trace.trace import Trace
+
+__all__ = ["SetUp"]
+
+log = logging.getLogger(__name__)
+
+
+class SetUp:
+    """Implements `switch.calls.decide.Hands`."""
+
+    def __init__(self, shared: Shared, call: CallView, payment: Payment, shown: Shown) -> None:
+        """`shown`: what the INVITE brings that may identify its sender."""
+        self._shared = shared
+        self._call = call
+        self._payment = payment
+        self._shown = shown
+        self.ringing = Ringing(shared, call)
+        """Whom it will ring."""
+
+    @property
+    def at(self) -> datetime:
+        """When it began."""
+        return self._call.started_at
+
+    @property
+    def trace(self) -> Trace:
+        """Its own."""
+        return self._call.trace
+
+    @property
+    def source(self) -> str:
+        """The address that the INVITE came from."""
+        return self._call.invite.flow.remote[0]
+
+    def is_over(self) -> bool:
+        """The caller has been answered meanwhile, because he gave up."""
+        return self._call.invite.answered
+
+    async def identify(self, dialled: str) -> tuple[Parties, Caller] | Verdict:
+        """By what the INVITE shows."""
+        invite = self._call.invite
+        found = await self._shared.check.identify(self._shown, invite.request, invite.flow, dialled)
+        if not isinstance(found, Verdict) and not self.is_over():
+            ends, caller = found
+            self._call.is_from(caller, ends.caller)
+        return found
+
+    async def dial_plan(self, ends: Parties, dialled: str) -> DialPlan:
+        """The tariffs and routes that the switch holds."""
+        return DialPlan.of(self._shared.settings, self._shared.books)
+
+    async def planned(self, ends: Parties, plan: Plan | Refusal) -> None:
+        """A callee who is not remembered is no stranger while the store is away."""
+        if not isinstance(plan, Refusal):
+            self._call.goes_by(plan)
+        elif ends.callee is None and self._shared.till.reach.is_away:
+            raise StoreUnavailable(f"{self._call.dialled} may be an account that is not remembered")
+
+    async def find_ways(self, plan: Plan, caller: Caller, ends: Parties) -> Refusal | None:
+        """The first stage to ring."""
+        return None if await self.ringing.look_around(plan, ends) else self._call.limit or nowhere(plan)
+
+    async def authorise(self, plan: Plan, payer: Party, caller: Caller) -> Refusal | None:
+        """Only then may an INVITE leave."""
+        call, busy = self._call, self._admit_emergency(payer, caller) if plan.is_emergency else None
+        if busy is not None:
+            return busy
+        asked = Asked(call.call_id, call.dialled, call.started_at, call.invite.request.call_id)
+        return await self._payment.authorise(
+            plan, payer, caller, asked, call.trace, call.funds_ended, call.funds_end_soon
+        )
+
+    def _admit_emergency(self, account: Party, caller: Caller) -> Refusal | None:
+        """Let two emergency calls of an account run, and two that come from the address of a carrier."""
+        call, emergencies, now = self._call, self._shared.emergencies, self._shared.core.now()
+        callers = [f"account {account.number}"]
+        if caller.gateway is not None:
+            callers.append(f"address {self.source}")
+        busy = emergencies.begin(call.call_id, callers, now)
+        if emergencies.is_alarming(callers, now):
+            extra = {"call": call.call_id, "dialled": call.dialled, "callers": callers, "refused": bool(busy)}
+            log.warning("many emergency calls", extra=extra)
+        if busy is None:
+            return None
+        return Refusal(486, 17, f"refused: two emergency calls of {busy} run already", "ann-too-many-calls")

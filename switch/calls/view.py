@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A call as its legs see it: they read what it is, and tell it what happened; only `calls.call` changes it."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+from switch.calls.crossing import Side
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from billing_client.rules.books import Gateway
+    from billing_client.types import Party
+    from switch.calls.bridge import Bridge
+    from switch.money.payment import Times
+    from switch.routing.caller import Caller
+    from switch.routing.plan import Plan, Refusal
+    from switch.sip.mark import Chain
+    from switch.sip.message.message import Request
+    from switch.sip.session import IncomingInvite, SessionEvent
+    from switch.sip.ways import Warrant
+    from switch.trace.ladder import Ladder
+    from switch.trace.trace import Trace
+
+__all__ = ["CallState", "CallView", "own_request", "source_of"]
+
+
+class CallState(Enum):
+    """Where a call stands."""
+
+    SETUP = "setup"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    ENDED = "ended"
+
+
+class CallView(Protocol):
+    """One call."""
+
+    @property
+    def call_id(self) -> str:
+        """Its name in the store, at the relay and in records."""
+
+    @property
+    def state(self) -> CallState:
+        """Where it stands."""
+
+    @property
+    def invite(self) -> IncomingInvite:
+        """What asks for it."""
+
+    @property
+    def bridge(self) -> Bridge:
+        """What joins its legs."""
+
+    @property
+    def trace(self) -> Trace:
+        """Its reasons."""
+
+    @property
+    def ladder(self) -> Ladder | None:
+        """Its messages, where they are kept."""
+
+    @property
+    def started_at(self) -> datetime:
+        """When it was asked for."""
+
+    @property
+    def times(self) -> Times:
+        """When it began and was answered; its end is now."""
+
+    @property
+    def dialled(self) -> str:
+        """Who is called."""
+
+    @property
+    def caller(self) -> Caller | None:
+        """Who calls; None: not known yet."""
+
+    @property
+    def account(self) -> Party | None:
+        """The account of ours that calls."""
+
+    @property
+    def chain(self) -> Chain:
+        """Who began all this, and through how many applications."""
+
+    @property
+    def plan(self) -> Plan | None:
+        """What was decided about it."""
+
+    @property
+    def warrant(self) -> Warrant | None:
+        """What INVITEs to carriers show; None: they may not leave."""
+
+    def rings(self, gateway: Gateway | None) -> None:
+        """Somebody is being rung: phones, or this carrier."""
+
+    def is_limited(self, refusal: Refusal) -> None:
+        """The media server was not asked for what the call wanted of it; it is refused so where nothing else rings."""
+
+    @property
+    def limit(self) -> Refusal | None:
+        """Why the media server was not asked for what the call wanted of it."""
+
+    def is_from(self, caller: Caller, account: Party | None) -> None:
+        """Who calls is known."""
+
+    def goes_by(self, plan: Plan) -> None:
+        """The dial plan lets it go on."""
+
+    def funds_ended(self) -> None:
+        """The paid time is over."""
+
+    def funds_end_soon(self) -> None:
+        """The payer is to be warned."""
+
+    def receive(self, event: SessionEvent) -> None:
+        """Something happened on a leg."""
+
+
+def source_of(call: CallView) -> Side:
+    """Who sent the INVITE."""
+    caller = call.caller
+    if caller is not None and not caller.is_own:
+        return Side.OURSELVES
+    return Side.PHONE if caller is None or caller.gateway is None else Side.CARRIER
+
+
+def own_request(call: CallView) -> Request | None:
+    """The INVITE where it is one of our own, so that what it says of its way is true."""
+    return call.invite.request if source_of(call) is Side.OURSELVES else None

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who calls, once that is known: what the dial plan and the legs of the call have to know of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from billing_client.rules.incoming import DEFAULT_MAX_CALLS
+from switch.sip.mark import NOBODY
+
+if TYPE_CHECKING:
+    from billing_client.rules.books import Gateway
+    from billing_client.rules.vouching import Vouched
+    from switch.sip.mark import Chain
+
+__all__ = ["Caller", "Forwarding"]
+
+
+@dataclass(slots=True)
+class Forwarding:
+    """One forwarded leg."""
+
+    account: str
+    """Number of the account that forwards, and pays."""
+    name: str
+    """Of the forward: its calls are counted."""
+    most: int = DEFAULT_MAX_CALLS
+    number: str = ""
+    """What the forwarded party sees of who calls."""
+    display: str = ""
+    call_id: str | None = None
+    """Of the call that is forwarded; None: not known, or there is none."""
+    chain: Chain = NOBODY
+    """Who began the call that is forwarded, and through how many applications."""
+    is_void: bool = False
+    """Who was forwarded could not be connected when the other side answered: nobody pays for this leg."""
+    language: str = ""
+    """What who called first is spoken to in; empty: that of the media server."""
+    keeps_messages: bool = False
+    """Who forwards, or forwarded to him, takes the messages of this call himself: no mailbox further on does."""
+    media_host: str = "127.0.0.1"
+    """The address that the forwarded party's signalling comes from, once it has described its media: the relay, which
+    serves both calls as one, is told where to expect it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Where a call came from, after authentication."""
+
+    number: str
+    """What the callee sees (CLI)."""
+    display: str
+    gateway: Gateway | None
+    """The carrier that it came through; None: a phone of ours."""
+    forwarding: Forwarding | None = None
+    """Given for a call that an account forwards."""
+    is_application: bool = False
+    """The media server makes the call on behalf of the account."""
+    is_at_address: bool = False
+    """The account was known by the address that the call came from."""
+    is_charged_on_acceptance: bool = False
+    """The media server rings somebody who has not asked for it: free unless it says that he pressed a key."""
+    chain: Chain = NOBODY
+    """What led here, where a forward or an application did."""
+    is_identified: bool = False
+    """Of a carrier's call: it vouches for the number, be that an account's or not."""
+    vouched: Vouched = ""
+    """The account is known by the calling number alone, and so much that shows."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the account itself calls, by its phone or by its number (ANI)."""
+        return self.forwarding is None and not self.is_application
