@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import secrets
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from billing_client.rules.books import Rate
@@ -35,11 +33,11 @@ from switch.calls.shared import Shared
 from switch.explain.questions import NodeKnowledge, Questions
 from switch.http import serve
 from switch.lamp import Lamp
-from switch.metrics import metrics_page
 from switch.money.journal import Codec, Journal
 from switch.money.payment import Till
 from switch.money.settlement import Settlement, Volatile
 from switch.money.survivors import StandingCalls
+from switch.pages import Pages
 from switch.registrar.bindings import Location
 from switch.registrar.registrar import Registrar
 from switch.relay.ng import NgRelay, NoRelay
@@ -62,7 +60,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from billing_client.types import StoreEvent
-    from switch.relay.ng import Address
     from switch.routing.caller import Forwarding
     from switch.settings import SwitchSettings
 
@@ -112,11 +109,10 @@ class Switch:
 
     async def start(self) -> None:
         """Connect, bind, and begin to serve; raises OSError or StoreUnavailable, and then holds nothing."""
-        try:
+        async with contextlib.AsyncExitStack() as undo:
+            undo.push_async_callback(self.close)
             await self._start()
-        except BaseException:
-            await self.close()
-            raise
+            undo.pop_all()
 
     async def _start(self) -> None:
         settings = self.settings
@@ -149,7 +145,7 @@ class Switch:
         self.live = LiveCalls(self.control)
         await self.store.listen(self._store_event)
         if settings.http is not None:
-            server = await serve(settings.http.host, settings.http.port, self._pages())
+            server = await serve(settings.http.host, settings.http.port, self.pages.all())
             self._stack.callback(server.close)
         for work in (
             self.control.beat(_BEAT_SECONDS),
@@ -209,6 +205,51 @@ class Switch:
         return relay
 
     def _compose(self) -> None:
+        self._compose_element()
+        self._compose_registrar()
+        forwards: dict[str, Forwarding] = {}
+        self.memory = PartyMemory()
+        self.check = CallerCheck(
+            self.store,
+            self.reach,
+            self.memory,
+            self.doorkeeper,
+            self.books,
+            forwards,
+            marks=_marks(self.settings),
+            clock=time.time,
+            destinations=lambda: self.core.destinations,
+        )
+        messages = Pace(lambda: self.settings.messages, time.monotonic)
+        self._compose_calls(messages, forwards)
+        self.lamp = Lamp(self.core, self.check, self.location, lambda: self.settings, self.store)
+        self.registrar.on_registered = self.lamp.registered
+        self.store.clock.on_step.append(self._clock_set)
+        self.requests = Requests(
+            self.core,
+            self.registrar,
+            self.lamp,
+            check=self.check,
+            location=self.location,
+            messages=messages,
+            settings=lambda: self.settings,
+        )
+        self.pages = Pages(
+            settings=lambda: self.settings,
+            core=self.core,
+            transport=self.transport,
+            store=self.store,
+            relay=self.relay,
+            control=self.control,
+            location=self.location,
+            lamp=self.lamp,
+            recorder=self.recorder,
+            guesses=self.guesses,
+            flood=self.flood,
+        )
+
+    def _compose_element(self) -> None:
+        """What speaks SIP, and what records it."""
         settings = self.settings
         flood = settings.flood
         self.flood = FloodGuard(
@@ -224,25 +265,22 @@ class Switch:
             on_invite=self.control.invited,
             on_request=lambda arrived: self.requests.handle(arrived),
         )
-        self.recorder = recorder = Recorder(settings.trace, self.store, clock=time.monotonic, utc=self.store.clock.utc)
+        self.recorder = Recorder(settings.trace, self.store, clock=time.monotonic, utc=self.store.clock.utc)
         self.transport = Transport(
             settings.listen,
             advertise=settings.advertise,
             on_message=self.core.receive,
             on_malformed=self.core.receive_malformed,
             on_failed=self.core.sending_failed,
-            on_bytes=recorder.ladders.received,
+            on_bytes=self.recorder.ladders.received,
             flood=self.flood,
         )
         self.core.transport = self.transport
-        self.core.on_sent = recorder.ladders.sent
-        digest = DigestServer(
-            settings.domains[0],
-            settings.nonce_secret,
-            first_serial=secrets.randbits(32),
-            md5_user_agents=settings.md5_user_agents,
-        )
-        self.resolver = Resolver()
+        self.core.on_sent = self.recorder.ladders.sent
+
+    def _compose_registrar(self) -> None:
+        """Who logs in, where phones are, and who is where."""
+        settings = self.settings
         self.location = Location(
             self.store,
             self.transport,
@@ -253,6 +291,7 @@ class Switch:
             on_source=self._reloaded,
             destinations=lambda: self.core.destinations,
         )
+        self.resolver = Resolver()
         self.places = Places(
             self.core,
             self.books,
@@ -261,25 +300,20 @@ class Switch:
             lambda: self.transport.bound,
             PhoneSources(self.flood, self.location),
         )
-        self.guesses = Guesses(is_registered=self.location.is_registered_from)
-        doorkeeper = Doorkeeper(digest, self.flood, self.guesses, clock=self.store.clock)
-        subscribers = Subscribers(self.store, clock=time.monotonic)
-        self.registrar = Registrar(subscribers, doorkeeper, self.location, settings.registration)
-        self.memory = PartyMemory()
-        forwards: dict[str, Forwarding] = {}
-        self.check = CallerCheck(
-            self.store,
-            self.reach,
-            self.memory,
-            doorkeeper,
-            self.books,
-            forwards,
-            marks=_marks(settings),
-            clock=time.time,
-            destinations=lambda: self.core.destinations,
+        digest = DigestServer(
+            settings.domains[0],
+            settings.nonce_secret,
+            first_serial=secrets.randbits(32),
+            md5_user_agents=settings.md5_user_agents,
         )
+        self.guesses = Guesses(is_registered=self.location.is_registered_from)
+        self.doorkeeper = Doorkeeper(digest, self.flood, self.guesses, clock=self.store.clock)
+        subscribers = Subscribers(self.store, clock=time.monotonic)
+        self.registrar = Registrar(subscribers, self.doorkeeper, self.location, settings.registration)
+
+    def _compose_calls(self, messages: Pace, forwards: dict[str, Forwarding]) -> None:
+        """What calls share."""
         self.outside = Outside(self.core, self.resolver, Rests())
-        messages = Pace(lambda: self.settings.messages, time.monotonic)
         till = Till(
             store=self.store,
             reach=self.reach,
@@ -288,7 +322,7 @@ class Switch:
             caught_up=lambda: self.control.settlement.caught_up(),
             clock=self.core.now,
         )
-        self.shared = Shared(
+        self.shared = self.control.shared = Shared(
             core=self.core,
             legs=Legs(self.core),
             now_settings=lambda: self.settings,
@@ -305,19 +339,6 @@ class Switch:
             utc=self.store.clock.utc,
             messages=messages,
             forwards=forwards,
-        )
-        self.control.shared = self.shared
-        self.lamp = Lamp(self.core, self.check, self.location, lambda: self.settings, self.store)
-        self.registrar.on_registered = self.lamp.registered
-        self.store.clock.on_step.append(self._clock_set)
-        self.requests = Requests(
-            self.core,
-            self.registrar,
-            self.lamp,
-            check=self.check,
-            location=self.location,
-            messages=messages,
-            settings=lambda: self.settings,
         )
 
     def _clock_set(self, seconds: float) -> None:
@@ -394,57 +415,6 @@ class Switch:
             self.relay.addresses, self.relay.secrets = settings.relay.addresses, settings.relay.secrets
         elif self.relay.carries_media != bool(settings.relay.addresses):
             log.warning("media.relay is switched on or off at the next start")
-
-    # watching ---------------------------------------------------------------------------------------------------
-    def _pages(self) -> dict[str, Callable[[], tuple[int, str, bytes]]]:
-        gauges = {
-            "softswitch_store_connected": ("1 while the store answers", lambda: float(self.store.is_connected)),
-            "softswitch_bindings": ("Contact bindings held here", lambda: float(len(self.location))),
-            "softswitch_subscriptions": ("Subscriptions to message lamps", lambda: float(len(self.lamp))),
-            "softswitch_lamp_notified": ("NOTIFY requests to subscribers", lambda: float(self.lamp.notified)),
-            "softswitch_lamp_unsolicited": (
-                "NOTIFY requests to registered phones that had not subscribed",
-                lambda: float(self.lamp.unsolicited),
-            ),
-            "softswitch_traces_written": ("Records of calls written", lambda: float(self.recorder.written)),
-            "softswitch_traces_dropped": ("Records of calls dropped", lambda: float(self.recorder.dropped)),
-        }
-        return {
-            "/metrics": metrics_page(self.core, self.control, gauges),
-            "/health": self._health,
-            "/debug/state": self._state,
-        }
-
-    def _health(self) -> tuple[int, str, bytes]:
-        state = {
-            "node": self.settings.node,
-            "store": self.store.is_connected,
-            "draining": self.control.draining,
-            "calls": len(self.control.calls),
-            "unsettled_calls": self.control.unsettled,
-            "relays_away": [f"{host}:{port}" for host, port in self._relays_away()],
-        }
-        has_relay = not self.relay.carries_media or len(self._relays_away()) < len(self.settings.relay.addresses)
-        healthy = self.store.is_connected and has_relay and not self.control.draining
-        return 200 if healthy else 503, "application/json", json.dumps(state).encode() + b"\n"
-
-    def _relays_away(self) -> list[Address]:
-        return self.relay.away if isinstance(self.relay, NgRelay) else []
-
-    def _state(self) -> tuple[int, str, bytes]:
-        state = {
-            "transport": self.transport.dump(),
-            "transactions": self.core.agent.layer.dump(),
-            "subscriptions": self.lamp.dump(),
-            "slowed_logins": self.guesses.slowed(time.monotonic()),
-            "resting_carriers": [asdict(rest) for rest in self.outside.rests.all(self.core.now())],
-            "unanswered": self.flood.unanswered,
-            "calls": [
-                {"call": call.call_id, "state": call.state.value, "dialled": call.dialled, "trace": list(call.trace)}
-                for call in self.control.calls.values()
-            ],
-        }
-        return 200, "application/json", json.dumps(state, default=str).encode() + b"\n"
 
     async def close(self) -> None:
         """Settle what is settled so far, and let go of everything."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from switch.sip.message.message import Request, Response
 
 __all__ = ["CallerCheck"]
+
+log = logging.getLogger(__name__)
 
 _TRUST_SECONDS: Final = 3600.0
 
@@ -115,6 +118,11 @@ class CallerCheck:
     def challenge(self, request: Request, flow: Flow, verdict: Verdict, status: int = 407) -> Response | None:
         """The answer to whoever has not shown who he is; None: none, the source has had enough of them."""
         return self._doorkeeper.challenge(request, flow, status, verdict)
+
+    def not_acknowledged(self, request: Request, flow: Flow) -> None:
+        """Nobody acknowledged the answer at an address that somebody may have only written into a packet."""
+        if self.unheard.not_acknowledged(request, flow, asyncio.get_running_loop().time()):
+            log.warning("calls of an address are not acknowledged", extra={"source": flow.remote[0]})
 
     async def _parties(self, *, caller: str | None, ani: str | None, dialled: str) -> Parties:
         """Both ends from the store, or from memory while that is away; raises StoreError."""

@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls: a B2BUA between two legs, with hunting for the callee, the media relay and credit control."""
+"""A call, from its INVITE to its end: decided, rung, joined, ended. Not what it costs (`money`), nor where it goes
+(`routing`)."""

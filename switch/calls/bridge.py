@@ -12,7 +12,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from switch.calls.crossing import replied, within_lines
+from switch.calls.crossing import answer_within, replied, too_many, within_lines
 from switch.relay.ng import CALLER_TAG, NgError, NoRelay, RelayUnavailable
 from switch.sip.message.body import DESCRIPTION
 from switch.sip.message.flow import INNER
@@ -20,7 +20,7 @@ from switch.sip.message.message import Response
 from switch.sip.session import OFFERING, IncomingInvite, Session, State
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Hashable, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 
     from switch.calls.crossing import Answer
     from switch.calls.leg import Legs
@@ -222,8 +222,21 @@ class Bridge:
             self._links.pop(early, None)
 
     # requests within the dialogs --------------------------------------------------------------------------------
-    async def requested(self, event: Requested) -> None:
-        """Pass a request of one side to the other."""
+    async def requested(
+        self, event: Requested, *, to_account: bool, wait: Callable[[Iterable[Hashable]], int | None]
+    ) -> None:
+        """A request of one side: it crosses if it is one of those that may, or is answered by us. `wait` says how many
+        seconds too early another message of a call comes."""
+        answer = answer_within(event.request, to_account=to_account)
+        if answer is None and event.request.method == "MESSAGE":
+            seconds = wait((self._call_id,))
+            answer = None if seconds is None else too_many(seconds)
+        if answer is None:
+            await self._pass_on(event)
+        else:
+            self.refuse(event, answer)
+
+    async def _pass_on(self, event: Requested) -> None:
         session, transaction, request = event.session, event.transaction, event.request
         peer = self._links.get(session)
         told = self._invite.acknowledged(session) if request.method == "PRACK" else None
@@ -274,14 +287,14 @@ class Bridge:
             return answer
         return await self._offer(session, request.sdp)
 
-    def early_ended(self, session: Session) -> None:
+    async def early_ended(self, session: Session) -> None:
         """One of several early dialogs is over, the call is not: what it was connected to ends too."""
         peer = self._links.pop(session, None)
         if peer is not None:
             self._links.pop(peer, None)
             self._legs.hang_up(peer)
 
-    def withdrawn(self, event: Withdrawn) -> None:
+    async def withdrawn(self, event: Withdrawn) -> None:
         """One side cancelled its re-INVITE: so is the one that it became."""
         peer = self._links.get(event.session)
         if peer is not None:
@@ -341,7 +354,7 @@ class Bridge:
             self._legs.acknowledge(peer, request, body)
         for parked in self._parked.pop(event.session, ()):
             if parked.transaction in parked.session.in_flight.peers:
-                await self.requested(parked)
+                await self._pass_on(parked)
 
     def _respond(
         self,

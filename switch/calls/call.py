@@ -17,18 +17,18 @@ from billing_client.types import StoreError
 from switch.access.caller import chain_of, is_unproven
 from switch.access.unheard import ACK_SECONDS
 from switch.calls.bridge import Bridge
-from switch.calls.crossing import Answer, Side, answer_within, reason_lines, too_many
+from switch.calls.crossing import Answer, reason_lines
 from switch.calls.decide import decide
 from switch.calls.invitation import login_for
 from switch.calls.ringing import Ringing
 from switch.calls.setup import SetUp
-from switch.calls.view import CallState, source_of
+from switch.calls.view import CallState, is_acceptance, leads_to_account
 from switch.money.payment import Payment, Times
 from switch.money.warning import warn_payer
 from switch.relay.ng import NgError, RelayUnavailable
 from switch.routing.plan import Refusal, called
 from switch.sip.digest import Verdict
-from switch.sip.mark import ACCEPTED, NOBODY
+from switch.sip.mark import NOBODY
 from switch.sip.message.errors import ParseError
 from switch.sip.message.flow import INNER
 from switch.sip.message.reason import reason, reason_cause
@@ -40,6 +40,7 @@ from switch.sip.session import (
     Ended,
     Failed,
     Progressed,
+    Refreshed,
     Replied,
     Requested,
     Session,
@@ -187,41 +188,14 @@ class Call:
         return {"call": self.call_id, "sip_call_id": sip_call_id, "dialled": self.dialled, "account": account}
 
     async def _requested(self, event: Requested) -> None:
-        """A request within the call: it crosses if it is one of those that may, or is answered by us."""
-        if self._is_acceptance(event):
+        """A request within the call."""
+        if self.payment.awaits_acceptance and is_acceptance(self, event):
             self.payment.awaits_acceptance = False
             self.trace.add("funds", "whoever was rung has accepted: the call is charged")
             self.bridge.refuse(event, Answer(200))
-            return
-        answer = answer_within(event.request, to_account=self._leads_to_account(event.session))
-        if answer is None and event.request.method == "MESSAGE":
-            seconds = self._shared.messages.wait((self.call_id,))
-            answer = None if seconds is None else too_many(seconds)
-        if answer is None:
-            await self.bridge.requested(event)
         else:
-            self.bridge.refuse(event, answer)
-
-    def _is_acceptance(self, event: Requested) -> bool:
-        """Whether the media server says that its call was accepted."""
-        return (
-            self.payment.awaits_acceptance
-            and event.session in self.invite.sessions
-            and event.request.method == "INFO"
-            and event.request.get(ACCEPTED) is not None
-        )
-
-    def _leads_to_account(self, session: Session) -> bool:
-        """Whether what comes by one leg goes to an account of ours, or to a call of ours that may lead to one."""
-        if session in self.invite.sessions:
-            return self.plan is not None and self.plan.callee is not None
-        return source_of(self) is not Side.CARRIER
-
-    async def _withdrawn(self, event: Withdrawn) -> None:
-        self.bridge.withdrawn(event)
-
-    async def _replied(self, event: Replied) -> None:
-        await self.bridge.replied(event)
+            to_account = leads_to_account(self, event.session)
+            await self.bridge.requested(event, to_account=to_account, wait=self._shared.messages.wait)
 
     async def _acknowledged(self, event: Acknowledged) -> None:
         if self.invite.ack_seconds is not None and event.session is not self.callee:
@@ -230,7 +204,7 @@ class Call:
         await self.bridge.acknowledged(event)
 
     async def _passed_over(self, event: SessionEvent) -> None:
-        """It comes too late to change anything."""
+        """It changes nothing, or comes too late to."""
 
     # setting up -------------------------------------------------------------------------------------------------
     async def _set_up(self) -> None:
@@ -247,7 +221,7 @@ class Call:
         if isinstance(decision, Refusal):
             await self._refuse(decision)
         elif isinstance(decision, Verdict):
-            self._challenge(decision)
+            self._end("failure", 21, 407)
         elif decision is not None and self.state is SETUP:
             self._ringing = hands.ringing
             await self._ringing.ring()
@@ -266,16 +240,6 @@ class Call:
     def goes_by(self, plan: Plan) -> None:
         """The dial plan lets it go on."""
         self.plan = plan
-
-    def _challenge(self, verdict: Verdict) -> None:
-        """Whoever calls has not shown who he is."""
-        source = self.invite.flow.remote[0]
-        self.trace.add(
-            "caller", "the credentials of {source} are {verdict}", source=source, verdict=verdict.name.lower()
-        )
-        challenge = self._shared.check.challenge(self.invite.request, self.invite.flow, verdict)
-        self._shared.legs.turn_away(self.invite, challenge)
-        self._end("failure", 21, 407)
 
     async def _refuse(self, refusal: Refusal) -> None:
         self.trace.add("refused", "{status} {text}", status=refusal.status, text=refusal.text)
@@ -396,9 +360,6 @@ class Call:
         self.trace.add("end", "the caller gave up")
         self._end("caller", reason_cause(event.request) or 16, 487)
 
-    async def _early_ended(self, event: Ended) -> None:
-        self.bridge.early_ended(event.session)
-
     async def _leg_ended(self, event: Ended) -> None:
         by: EndedBy = "timer" if event.reason == "timer" else "callee" if event.session is self.callee else "caller"
         if event.reason == "failed" or event.reason == "no-ack":
@@ -415,11 +376,8 @@ class Call:
         self.trace.add(
             "funds", "the answer was not acknowledged in {seconds:.0f} s: nothing is charged", seconds=ACK_SECONDS
         )
-        if self.caller is None or self.caller.is_application:
-            return  # the media server, by its mark: nobody pretends to be it
-        check, flow, now = self._shared.check, self.invite.flow, self._shared.core.now()
-        if check.unheard.not_acknowledged(self.invite.request, flow, now):
-            log.warning("calls of an address are not acknowledged", extra={"source": flow.remote[0]})
+        if self.caller is not None and not self.caller.is_application:  # the media server has shown its mark
+            self._shared.check.not_acknowledged(self.invite.request, self.invite.flow)
 
     def _end(
         self,
@@ -480,10 +438,11 @@ TABLE: Final[dict[type[Any], dict[CallState, Handler]]] = {
     Answered: _always(Call._answered_late) | {RINGING: Call._answered},
     Failed: _always(Call._failed_late) | {RINGING: Call._failed},
     Cancelled: _always(Call._given_up) | {ENDED: Call._passed_over},
-    Ended: _always(Call._early_ended) | {ANSWERED: Call._leg_ended},
+    Ended: _always(lambda call, event: call.bridge.early_ended(event.session)) | {ANSWERED: Call._leg_ended},
+    Refreshed: _always(Call._passed_over),
     Requested: _always(Call._requested),
-    Withdrawn: _always(Call._withdrawn),
-    Replied: _always(Call._replied),
+    Withdrawn: _always(lambda call, event: call.bridge.withdrawn(event)),
+    Replied: _always(lambda call, event: call.bridge.replied(event)),
     Acknowledged: _always(Call._acknowledged),
 }
 """What an event does to a call, by the state in which it finds it. What changes the state: `rings` (also when the next

@@ -64,10 +64,19 @@ class SetUp:
         """By what the INVITE shows."""
         invite = self._call.invite
         found = await self._shared.check.identify(self._shown, invite.request, invite.flow, dialled)
-        if not isinstance(found, Verdict) and not self.is_over():
+        if isinstance(found, Verdict):
+            self._challenge(found)
+        elif not self.is_over():
             ends, caller = found
             self._call.is_from(caller, ends.caller)
         return found
+
+    def _challenge(self, verdict: Verdict) -> None:
+        """Whoever calls has not shown who he is."""
+        call, text = self._call, "the credentials of {source} are {verdict}"
+        call.trace.add("caller", text, source=self.source, verdict=verdict.name.lower())
+        challenge = self._shared.check.challenge(call.invite.request, call.invite.flow, verdict)
+        self._shared.legs.turn_away(call.invite, challenge)
 
     async def dial_plan(self, ends: Parties, dialled: str) -> DialPlan:
         """The tariffs and routes that the switch holds."""

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from switch.calls.crossing import Side
+from switch.sip.mark import ACCEPTED
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
     from switch.routing.plan import Plan, Refusal
     from switch.sip.mark import Chain
     from switch.sip.message.message import Request
-    from switch.sip.session import IncomingInvite, SessionEvent
+    from switch.sip.session import IncomingInvite, Requested, Session, SessionEvent
     from switch.sip.ways import Warrant
     from switch.trace.ladder import Ladder
     from switch.trace.trace import Trace
 
-__all__ = ["CallState", "CallView", "own_request", "source_of"]
+__all__ = ["CallState", "CallView", "is_acceptance", "leads_to_account", "own_request", "source_of"]
 
 
 class CallState(Enum):
@@ -132,3 +133,16 @@ def source_of(call: CallView) -> Side:
 def own_request(call: CallView) -> Request | None:
     """The INVITE where it is one of our own, so that what it says of its way is true."""
     return call.invite.request if source_of(call) is Side.OURSELVES else None
+
+
+def leads_to_account(call: CallView, session: Session) -> bool:
+    """Whether what comes by one leg goes to an account of ours, or to a call of ours that may lead to one."""
+    if session in call.invite.sessions:
+        return call.plan is not None and call.plan.callee is not None
+    return source_of(call) is not Side.CARRIER
+
+
+def is_acceptance(call: CallView, event: Requested) -> bool:
+    """Whether the media server says that its call was accepted."""
+    is_info = event.request.method == "INFO" and event.request.get(ACCEPTED) is not None
+    return is_info and event.session in call.invite.sessions

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 from collections import deque
+from contextlib import ExitStack
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -84,16 +85,15 @@ class Journal(Generic[Entry]):
         self._codec = codec
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with ExitStack() as undo:
+            undo.callback(os.close, self._descriptor)
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise JournalBusyError(f"another process writes {file}") from error
             self._waiting: deque[Entry] = deque(self._read())
             _sync_directory(file.parent)
-        except BlockingIOError as error:
-            os.close(self._descriptor)
-            raise JournalBusyError(f"another process writes {file}") from error
-        except BaseException:
-            os.close(self._descriptor)
-            raise
+            undo.pop_all()
 
     def __len__(self) -> int:
         return len(self._waiting)

@@ -206,7 +206,7 @@ async def test_what_a_carrier_says_of_itself_outlives_the_call(world: World) -> 
         (rest,) = world.switch.outside.rests.all(alice.now())
         assert (rest.gateway, rest.address) == ("sample-carrier", first.address)
         assert 55 < rest.until - alice.now() <= 60
-        _, _, page = world.switch._pages()["/metrics"]()
+        _, _, page = world.switch.pages.all()["/metrics"]()
         assert f'softswitch_carrier_rest_seconds{{address="{first.address}",gateway="sample-carrier"}}' in page.decode()
         # when no other is left, it is asked all the same
         second.perform(invite.reject(503, second.now()))

@@ -358,7 +358,7 @@ async def test_no_new_request_reaches_a_gateway_without_a_call_in_the_store(worl
             switch.core.perform(agent.layer.send_request(request, flow, switch.core.now())[1])
         assert await is_silent(gateway)
         assert switch.core.faults == 3
-        page = switch._pages()["/metrics"]()[2]
+        page = switch.pages.all()["/metrics"]()[2]
         assert b"softswitch_gateway_faults_total 3.0" in page
 
 

@@ -293,7 +293,7 @@ async def test_what_it_holds_can_be_looked_at(world: World) -> None:
     async with world.phone("101") as alice:
         await subscribe(alice, world)
         await shows(alice, "0/0 (0/0)")
-        pages = world.switch._pages()
+        pages = world.switch.pages.all()
         assert b"softswitch_subscriptions 1.0" in pages["/metrics"]()[2]
         (held,) = json.loads(pages["/debug/state"]()[2])["subscriptions"]
         assert (held["account"], held["state"], held["cseq"]) == ("101", "active", 1)

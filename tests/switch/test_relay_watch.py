@@ -97,7 +97,7 @@ async def talking(world: World, caller: Phone, callee: Phone) -> None:
 
 
 def health(world: World) -> tuple[int, object]:
-    status, _, body = world.switch._health()
+    status, _, body = world.switch.pages.health()
     return status, json.loads(body)["relays_away"]
 
 
