@@ -276,12 +276,13 @@ class Pool:
         waiter: asyncio.Future[Link] = loop.create_future()
         self._waiting.append(waiter)
         try:
-            return await asyncio.wait_for(waiter, self._timeout_seconds)
-        except TimeoutError:
-            raise StoreUnavailable("no connection to the store in time") from None
-        except asyncio.CancelledError:
+            async with asyncio.timeout(self._timeout_seconds):  # `wait_for` of Python 3.11 may swallow a cancellation
+                return await waiter
+        except (TimeoutError, asyncio.CancelledError) as error:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self._release(waiter.result())
+            if isinstance(error, TimeoutError):
+                raise StoreUnavailable("no connection to the store in time") from None
             raise
 
     def _pop_idle(self) -> Link | None:
