@@ -214,12 +214,11 @@ class Ivr(Protocol):
         first_seconds: float = 5.0,
         next_seconds: float = 3.0,
         tries: int = 3,
-        secret: bool = False,
     ) -> str:
         """Ask for digits: up to `digits`, ended by a key of `finish` (which is not returned) or by a pause.
 
-        Asked again while fewer than `least` come; returns what came at last, "" where nothing did. `secret`: the digits
-        stay out of every log and trace.
+        Asked again while fewer than `least` come; returns what came at last, "" where nothing did. Digits are
+        written to no log and no trace.
         """
 
     async def collect(
@@ -279,9 +278,6 @@ class Ivr(Protocol):
         answered before both are connected; false hangs up on it. Raises CallerHungUp when the caller is gone, after
         ending the other leg.
         """
-
-    async def transfer(self, destination: str, *, account: str, caller: str, caller_name: str = "") -> DialResult:
-        """Connect the caller to somebody else for good, as `dial` does; hangs up afterwards if that was answered."""
 
     def known_by_number(self, account: str) -> None:
         """The calling number is all that says that the caller is this account: what it dials must not be dear."""

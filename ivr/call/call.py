@@ -114,9 +114,8 @@ class IvrCall:
         first_seconds: float = 5.0,
         next_seconds: float = 3.0,
         tries: int = 3,
-        secret: bool = False,
     ) -> str:
-        """Ask for digits; `secret` changes nothing here, where no digit is written anywhere."""
+        """Ask for digits; they are written nowhere."""
         return await asking.ask(
             self._party,
             playables,
@@ -229,13 +228,6 @@ class IvrCall:
             dialled=request.destination,
             language=self.language,
         )
-
-    async def transfer(self, destination: str, *, account: str, caller: str, caller_name: str = "") -> DialResult:
-        """Connect the caller to somebody else for good."""
-        result = await self.dial(destination, account=account, caller=caller, caller_name=caller_name)
-        if result.answered:
-            await self.hangup()
-        return result
 
     def known_by_number(self, account: str) -> None:
         """Only the calling number says so."""

@@ -12,6 +12,7 @@ import asyncio
 import os
 import pickle
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -36,11 +37,10 @@ async def read_beside(file: Path) -> Configuration:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
     )
-    try:
+    with ExitStack() as undo:
+        undo.callback(process.kill)
         written, _ = await process.communicate()
-    except BaseException:
-        process.kill()
-        raise
+        undo.pop_all()
     if process.returncode != 0:
         raise ConfigurationInvalidError(file, [Problem(1, "", "its reader ended before it was read")])
     read: Configuration | list[Problem] = await asyncio.to_thread(pickle.loads, written)

@@ -129,10 +129,10 @@ async def log_in(call: Ivr, desk: Desk, *, by_number: bool) -> str | None:
     settings = desk.of(call.details)
     for _try in range(settings.max_login_attempts):
         number = await _digits(call, "card-enter-account") if by_number else ""
-        pin = await _digits(call, "card-enter-pin", secret=True)
+        pin = await _digits(call, "card-enter-pin")
         password = None
         if settings.service_password:
-            password = await _digits(call, "card-enter-password", secret=True)
+            password = await _digits(call, "card-enter-password")
         if not pin and not number:
             continue  # nothing was typed that could be wrong: ask again
         if pin and (number or not by_number):
@@ -149,7 +149,7 @@ async def log_in(call: Ivr, desk: Desk, *, by_number: bool) -> str | None:
 async def prove(call: Ivr, desk: Desk, account: str) -> bool:
     """Ask who is known by his number alone for a PIN of the account; whether it was right. Raises StoreError."""
     for _try in range(desk.of(call.details).max_login_attempts):
-        pin = await _digits(call, "card-enter-pin", secret=True)
+        pin = await _digits(call, "card-enter-pin")
         if pin:
             login = await desk.selfcare.log_in(pin, guess_source(call.details), number=account)
             await wait(call, login.delay_seconds)
@@ -165,7 +165,7 @@ async def log_in_by_code(call: Ivr, desk: Desk, company: str) -> str | None:
     settings = desk.of(call.details)
     least, most = settings.min_auth_code_length, settings.max_auth_code_length
     for _try in range(settings.max_login_attempts):
-        code = await _digits(call, "card-enter-auth-code", most=most, secret=True)
+        code = await _digits(call, "card-enter-auth-code", most=most)
         if len(code) >= least:
             login = await desk.selfcare.log_in(code, guess_source(call.details), company=company)
             await wait(call, login.delay_seconds)
@@ -177,8 +177,6 @@ async def log_in_by_code(call: Ivr, desk: Desk, company: str) -> str | None:
     return None
 
 
-async def _digits(call: Ivr, prompt: str, *, most: int = MOST_DIGITS, secret: bool = False) -> str:
+async def _digits(call: Ivr, prompt: str, *, most: int = MOST_DIGITS) -> str:
     """Asked once; whoever asks tells what was wrong with them."""
-    return await call.ask(
-        prompt, digits=most, first_seconds=FIRST_SECONDS, next_seconds=NEXT_SECONDS, tries=1, secret=secret
-    )
+    return await call.ask(prompt, digits=most, first_seconds=FIRST_SECONDS, next_seconds=NEXT_SECONDS, tries=1)

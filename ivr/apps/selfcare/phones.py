@@ -95,7 +95,7 @@ async def prove_phone(call: Ivr, *, desk: Desk) -> None:
     parameters, account = call.details.parameters, call.details.account or ""
     await call.answer()
     typed = await call.ask(
-        "card-confirm-phone", digits=CODE_DIGITS, least=CODE_DIGITS, first_seconds=10.0, tries=CODE_TRIES, secret=True
+        "card-confirm-phone", digits=CODE_DIGITS, least=CODE_DIGITS, first_seconds=10.0, tries=CODE_TRIES
     )
     try:
         if hmac.compare_digest(typed.encode(), parameters[CODE].encode()):

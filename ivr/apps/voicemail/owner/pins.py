@@ -26,7 +26,7 @@ async def log_in(desk: Desk) -> str | None:
     lead: list[str] = []
     for _try in range(desk.settings.max_logins):
         number = await desk.call.ask(*lead, "vm-login", digits=MOST_DIGITS, tries=1)
-        pin = await desk.call.ask("vm-password", digits=MOST_DIGITS, tries=1, secret=True)
+        pin = await desk.call.ask("vm-password", digits=MOST_DIGITS, tries=1)
         if await _is_right(desk, number, pin):
             return number
         lead = ["vm-incorrect"]
@@ -38,7 +38,7 @@ async def right_pin(desk: Desk, number: str) -> bool:
     """Ask for the PIN of a mailbox that is known."""
     lead: list[str] = []
     for _try in range(desk.settings.max_logins):
-        pin = await desk.call.ask(*lead, "vm-password", digits=MOST_DIGITS, tries=1, secret=True)
+        pin = await desk.call.ask(*lead, "vm-password", digits=MOST_DIGITS, tries=1)
         if await _is_right(desk, number, pin):
             return True
         lead = ["vm-incorrect"]
@@ -60,14 +60,14 @@ async def _is_right(desk: Desk, number: str, pin: str) -> bool:
 async def change_pin(desk: Desk, number: str) -> bool:
     """Ask for a new PIN twice and set it; false where the caller gave none."""
     for _try in range(CHANGE_TRIES):
-        pin = await desk.call.ask("vm-newpassword", digits=MOST_DIGITS, tries=1, secret=True)
+        pin = await desk.call.ask("vm-newpassword", digits=MOST_DIGITS, tries=1)
         if not pin:
             await desk.call.play("vm-cancelled", interrupt="any")
             return False
         if weak_pin(pin, number):
             await desk.call.play("vm-weak", interrupt="any")
             continue
-        if await desk.call.ask("vm-reenterpassword", digits=MOST_DIGITS, tries=1, secret=True) != pin:
+        if await desk.call.ask("vm-reenterpassword", digits=MOST_DIGITS, tries=1) != pin:
             await desk.call.play("vm-mismatch", interrupt="any")
             continue
         await desk.mailboxes.set_pin(number, pin)
