@@ -113,6 +113,8 @@ class Link:
         self.connection = connection
         self.used_at = 0.0
         """When it was last given out."""
+        self.helps_out = False
+        """Opened beyond the pool's size, while others were late."""
         self.task: asyncio.Task[list[asyncpg.Record]] | None = None
         """What runs on it."""
         self._prepared: dict[str, PreparedStatement[asyncpg.Record]] = {}
@@ -303,10 +305,17 @@ class Pool:
             if not waiter.done():
                 waiter.set_result(link)
                 return
-        if len(self._links) > self._most_links:
+        self._idle.append(link)
+        if len(self._links) > self._size:
+            self._dismiss()
+
+    def _dismiss(self) -> None:
+        """Those that were late are back: whoever helped out goes, as soon as he has nothing to do."""
+        for link in [link for link in self._idle if link.helps_out]:
+            if len(self._links) <= self._most_links:
+                return
+            self._idle.remove(link)
             self._discard(link)
-        else:
-            self._idle.append(link)
 
     def _discard(self, link: Link) -> None:
         """Drop a link that is of no use and have it replaced."""
@@ -373,6 +382,7 @@ class Pool:
             await connection.execute("SELECT 1")
             undo.pop_all()
         link.used_at = asyncio.get_running_loop().time()
+        link.helps_out = len(self._links) >= self._size
         self._links.add(link)
         return link
 

@@ -108,6 +108,29 @@ async def test_a_starved_store_keeps_its_connections_and_is_well_again_at_once(
     assert len(after) <= SIZE + SURPLUS
 
 
+async def test_the_connections_that_helped_out_are_closed_and_not_those_that_were_late(
+    patient: Store, tenant: Tenant
+) -> None:
+    """Case F1, a neighbour: only our sessions stand still, so that others are let in meanwhile."""
+    before = await sessions(tenant)
+    late = [psutil.Process(session) for session in before]
+    for process in late:
+        process.suspend()
+    try:
+        asking = [asyncio.create_task(patient.subscriber("101")) for _ in before]
+        await until_async(lambda: _are(tenant, SIZE + SURPLUS))
+    finally:
+        for process in late:
+            process.resume()
+    await asyncio.gather(*asking, return_exceptions=True)
+    await until_async(lambda: _are(tenant, SIZE))
+    assert await sessions(tenant) == before
+
+
+async def _are(tenant: Tenant, count: int) -> bool:
+    return len(await sessions(tenant)) == count
+
+
 async def test_statements_that_the_store_gives_up_close_no_connection(patient: Store, tenant: Tenant) -> None:
     """Case F1, a neighbour: a long checkpoint, a lock that is held for long."""
     before = await sessions(tenant)
