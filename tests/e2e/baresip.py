@@ -77,7 +77,7 @@ class Baresip:
         subscribes: bool = False,
     ) -> None:
         program = need_program("baresip")
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
         self.number = subscriber.number
         self.events: list[dict[str, Any]] = []
         self._directory = directory
@@ -188,11 +188,18 @@ class Baresip:
     # verbs ------------------------------------------------------------------------------------------------------
     def wait_registered(self) -> None:
         """It registers as it starts, perhaps before anybody listens to its events: its log tells."""
+        self.registers(unless=lambda: False)
+
+    def registers(self, unless: Callable[[], bool]) -> bool:
+        """Waits until it has registered; False if that came first which makes waiting useless."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while "} 200 OK (" not in self.log:
+            if unless():
+                return False
             if time.monotonic() > deadline:
-                raise PhoneError(f"baresip {self.number} does not register")
+                raise PhoneError(f"baresip {self.number} does not register: {self.log[-2000:]}")
             time.sleep(0.05)
+        return True
 
     @property
     def lamp(self) -> list[str]:
