@@ -220,7 +220,7 @@ class Relay:
             try:
                 yield
             except NoPortsError as error:
-                raise RelayError(str(error)) from error
+                raise RelayError(f"Ran out of ports: {error}") from error  # the words of rtpengine
             undo.pop_all()
 
     def block(self, call_id: str, tag: str | None, *, sound: bool | None = None, keys: bool | None = None) -> None:

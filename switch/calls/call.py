@@ -166,8 +166,8 @@ class Call:
                     await (self._set_up() if event is None else TABLE[type(event)][self.state](self, event))
                 except ParseError as error:
                     self._abort(error.status, error.reason)
-                except RelayUnavailable:
-                    self._abort(503, "No media relay answers")
+                except RelayUnavailable as error:
+                    self._abort(503, str(error))
                 except NgError as error:
                     self.answered_at = None  # within a call it is raised where the first answer never came
                     self.payment.waive()

@@ -14,6 +14,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Final, Protocol
 
 from switch.relay.abilities import COMMANDS, Abilities, is_unknown, tags
+from switch.relay.bencode import BencodeError, bdecode, bencode
 from switch.relay.media_lines import normal_form
 
 if TYPE_CHECKING:
@@ -27,9 +28,8 @@ __all__ = [
     "NgRelay",
     "NoRelay",
     "Relay",
+    "RelayFull",
     "RelayUnavailable",
-    "bdecode",
-    "bencode",
 ]
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,8 @@ CALLER_TAG: Final = "a"
 """Names the caller of a call, who is its first party."""
 
 _TRY_SECONDS: Final = (0.3, 0.7, 1.5)
+_FULL: Final = "Ran out of ports"
+"""How rtpengine, and our relay, say that."""
 
 
 class NgError(Exception):
@@ -48,6 +50,10 @@ class NgError(Exception):
 
 class RelayUnavailable(NgError):  # noqa: N818 (a state of the relay)
     """No relay answers."""
+
+
+class RelayFull(RelayUnavailable):
+    """The relay answers, but has no media ports left."""
 
 
 class CommandUnknown(NgError):  # noqa: N818 (a state of the relay)
@@ -270,8 +276,7 @@ class NgRelay(asyncio.DatagramProtocol):
         for name in COMMANDS:
             payload = await self._exchange(address, bencode({"command": name, "call-id": "-", "from-tag": "-"}))
             with suppress(NgError):
-                answer = bdecode(payload or b"")
-                if isinstance(answer, dict) and is_unknown(_reason(answer)):
+                if is_unknown(_reason(_answer(payload or b""))):
                     found.append(name)
         return found
 
@@ -306,7 +311,9 @@ class NgRelay(asyncio.DatagramProtocol):
         return tuple(sorted(turned, key=self.is_away))
 
     async def _command(self, call_id: str, command: Mapping[str, object]) -> Mapping[str, object]:
+        """Ask the relay that has the call; a new one any that answers and has ports left."""
         name = str(command["command"])
+        full: RelayFull | None = None
         known, begins = self._chosen.get(call_id), name == "offer"
         for address in (known,) if known else self._candidates(call_id):
             abilities = self._abilities_at(address)
@@ -320,15 +327,19 @@ class NgRelay(asyncio.DatagramProtocol):
                 continue
             if begins:
                 self._chosen[call_id] = address
-            answer = bdecode(payload)
-            if not isinstance(answer, dict):
-                raise NgError("malformed answer")
-            if answer.get("result") == b"error":
-                raise self._refusal(address, name, _reason(answer))
-            return answer
-        raise RelayUnavailable("no media relay answers")
+            answer = _answer(payload)
+            if answer.get("result") != b"error":
+                return answer
+            refusal = self._refusal(address, name, _reason(answer))
+            if not isinstance(refusal, RelayFull) or known:
+                raise refusal
+            del self._chosen[call_id]
+            full = refusal
+        raise full or RelayUnavailable("No media relay answers")
 
     def _refusal(self, address: Address, command: str, reason: str) -> NgError:
+        if reason.startswith(_FULL):
+            return RelayFull("No media ports are left")
         abilities = self._abilities_at(address)
         if (missed := abilities.refused(command, reason)) is not None:
             text = "a media relay does not know a command"
@@ -369,6 +380,16 @@ def _mark(secret: bytes, at: bytes, cookie: bytes, payload: bytes) -> bytes:
     return hmac.digest(secret, b"%s %s %s" % (at, cookie, payload), "sha256").hex().encode()
 
 
+def _answer(payload: bytes) -> Mapping[str, object]:
+    try:
+        answer = bdecode(payload)
+    except BencodeError as error:
+        raise NgError("malformed answer") from error
+    if not isinstance(answer, dict):
+        raise NgError("malformed answer")
+    return answer
+
+
 def _reason(answer: Mapping[str, object]) -> str:
     """Why a command was refused."""
     reason = answer.get("error-reason")
@@ -384,58 +405,3 @@ def _others(report: Mapping[str, object], tag: str) -> list[str]:
 def _wav_seconds(wav: bytes) -> float:
     with wave.open(io.BytesIO(wav)) as file:
         return float(file.getnframes() / file.getframerate())
-
-
-def bencode(value: object) -> bytes:
-    """Encode integers, text, bytes, lists and dictionaries with text keys."""
-    match value:
-        case bool():
-            raise TypeError("bencode has no booleans")
-        case int():
-            return b"i%de" % value
-        case bytes():
-            return b"%d:%s" % (len(value), value)
-        case str():
-            return bencode(value.encode())
-        case list() | tuple():
-            return b"l" + b"".join(map(bencode, value)) + b"e"
-        case dict():
-            return b"d" + b"".join(bencode(key) + bencode(value[key]) for key in sorted(value)) + b"e"
-        case _:
-            raise TypeError(f"cannot bencode {type(value).__name__}")
-
-
-def bdecode(data: bytes) -> object:
-    """Decode one value: int, bytes, list, or dict with text keys; raises NgError on anything else."""
-    try:
-        value, end = _decode(data, 0, 0)
-    except (ValueError, IndexError) as error:
-        raise NgError("malformed answer") from error
-    if end != len(data):
-        raise NgError("malformed answer")
-    return value
-
-
-def _decode(data: bytes, at: int, depth: int) -> tuple[object, int]:
-    if depth > 32:
-        raise ValueError("too deep")
-    kind = data[at : at + 1]
-    if kind == b"i":
-        end = data.index(b"e", at)
-        return int(data[at + 1 : end]), end + 1
-    if kind in (b"l", b"d"):
-        items: list[object] = []
-        at += 1
-        while data[at : at + 1] != b"e":
-            item, at = _decode(data, at, depth + 1)
-            items.append(item)
-        if kind == b"l":
-            return items, at + 1
-        names = [name.decode("utf-8", "replace") for name in items[::2] if isinstance(name, bytes)]
-        return dict(zip(names, items[1::2], strict=True)), at + 1
-    colon = data.index(b":", at)
-    length = int(data[at:colon])
-    end = colon + 1 + length
-    if length < 0 or end > len(data):
-        raise ValueError("short")
-    return data[colon + 1 : end], end

@@ -223,7 +223,7 @@ def test_when_ports_run_out_the_call_is_refused_and_nothing_is_kept() -> None:
     desk = Desk(replace(SETTINGS, rtp_ports=(20000, 20005)))
     desk.signal("offer", SDP, call_id="first")
     reply = desk.ask("offer", call_id="second", from_tag="a", sdp=SDP)
-    assert re.match("all media ports of 20000-20005 are in use", failure(reply))
+    assert re.match("Ran out of ports: all media ports of 20000-20005 are in use", failure(reply))
     assert list(desk.relay.calls) == ["first"]
     assert desk.ask("statistics")["statistics"]["totalstatistics"]["rejectedsessions"] == 1
     desk.close()

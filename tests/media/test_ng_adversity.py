@@ -136,7 +136,10 @@ def test_no_more_ports_are_taken_than_there_are_sections_where_the_pool_is_empty
 
     monkeypatch.setattr(desk.pool, "take", scarce)
     video = "m=video 5004 RTP/AVP 34\r\n"
-    assert desk.ask("offer", call_id="call", from_tag="a", sdp=PLAIN + video)["error-reason"] == "no ports"
+    assert (
+        desk.ask("offer", call_id="call", from_tag="a", sdp=PLAIN + video)["error-reason"]
+        == "Ran out of ports: no ports"
+    )
     assert desk.relay.calls == {}
     assert not counted
     assert desk.ask("offer", call_id="call", from_tag="a", sdp=PLAIN)["result"] == "ok"

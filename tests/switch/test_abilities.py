@@ -12,7 +12,8 @@ import pytest
 
 from switch.money.warning import warning_wav
 from switch.relay.abilities import COMMANDS, Abilities
-from switch.relay.ng import CommandUnknown, NgError, NgRelay, bdecode, bencode
+from switch.relay.bencode import bdecode, bencode
+from switch.relay.ng import CommandUnknown, NgError, NgRelay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

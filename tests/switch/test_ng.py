@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.relay.bencode import encode
-from switch.relay.ng import NgError, NgRelay, RelayUnavailable, bdecode, bencode
+from switch.relay.bencode import BencodeError, bdecode, bencode
+from switch.relay.ng import NgError, NgRelay, RelayFull, RelayUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -77,7 +78,7 @@ def test_what_is_encoded_is_decoded_and_both_codecs_agree(value: object) -> None
 
 @given(st.binary(max_size=60))
 def test_any_octets_decode_or_are_refused(data: bytes) -> None:
-    with suppress(NgError):
+    with suppress(BencodeError):
         bdecode(data)
 
 
@@ -92,10 +93,24 @@ async def test_a_lost_command_is_sent_again_with_the_same_cookie() -> None:
 
 @pytest.mark.asyncio
 async def test_a_refusal_carries_the_reason_of_the_relay() -> None:
-    async with relay(Answerer({"result": "error", "error-reason": "no ports"})) as client:
-        with pytest.raises(NgError, match="no ports"):
+    async with relay(Answerer({"result": "error", "error-reason": "no codec"})) as client:
+        with pytest.raises(NgError, match="no codec"):
             await client.offer("call", "a", b"v=0", "192.0.2.1")
         assert await client.query("call") is None
+
+
+@pytest.mark.asyncio
+async def test_a_relay_without_ports_gives_way_to_the_next_for_a_new_call_only() -> None:
+    full = Answerer({"result": "error", "error-reason": "Ran out of ports"})
+    roomy = Answerer({"result": "ok", "sdp": b"x"})
+    async with relay(full, roomy) as client:
+        for number in range(4):
+            assert await client.offer(f"call{number}", "a", b"v=0", "192.0.2.1") == b"x"
+        roomy.answer = full.answer
+        with pytest.raises(RelayFull, match="No media ports are left"):
+            await client.offer("call0", "a", b"v=0", "192.0.2.1")
+        with pytest.raises(RelayFull, match="No media ports are left"):
+            await client.offer("another", "a", b"v=0", "192.0.2.1")
 
 
 @pytest.mark.asyncio
