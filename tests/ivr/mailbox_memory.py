@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mailboxes in memory, and an outbox before them: what the store does, without a store.
 
-tests/store/test_mailbox_contract.py holds both to the same behaviour.
+tests/billing/voicemail/test_mailbox_contract.py holds both to the same behaviour.
 """
 
 from __future__ import annotations

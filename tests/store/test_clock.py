@@ -11,7 +11,7 @@ import pytest
 
 from billing_client.clock import StoreClock
 from billing_client.vouchers.words import GuessSource
-from tests.store.test_guessing import ACCESS, CARD, nodes
+from tests.billing.customers.test_guessing import ACCESS, CARD, nodes
 
 if TYPE_CHECKING:
     from billing_client.mailboxes.mailboxes import StoreMailboxes

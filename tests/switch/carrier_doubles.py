@@ -16,7 +16,7 @@ import dns.rrset
 
 from switch.sip.element.resolver import Resolver
 from tests.patience import PATIENCE_SECONDS
-from tests.switch.test_gateways import OUTSIDE, carriers
+from tests.switch.routing.test_gateways import OUTSIDE, carriers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,7 +11,7 @@ import pytest
 
 from switch.settings import MessageSettings
 from switch.sip.user_agent import Arrived
-from tests.switch.test_gateways import carriers
+from tests.switch.routing.test_gateways import carriers
 
 if TYPE_CHECKING:
     from tests.switch.conftest import World

@@ -17,7 +17,7 @@ from switch.sip.destination import Destinations, Place
 from switch.sip.message.message import Request
 from switch.sip.session import Acknowledged, Failed
 from tests.switch.following import answering, follow_me, media, settings
-from tests.switch.test_gateways import OUTSIDE, carriers
+from tests.switch.routing.test_gateways import OUTSIDE, carriers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
