@@ -33,9 +33,24 @@ CARD = "106"
 TAKES_MESSAGES = {"mode": "ring_then_voicemail", "ring_seconds": 15}
 
 ACCOUNTS: tuple[dict[str, Any], ...] = (
-    {"number": "101", "kind": "debit", "display": "Alice", "opening_balance": "10.00", "answering": TAKES_MESSAGES},
-    {"number": "102", "kind": "debit", "display": "Bob", "opening_balance": "5.00", "answering": TAKES_MESSAGES},
-    {"number": "103", "kind": "subordinate", "display": "Carol"},
+    # Inside they are called by three digits; carriers see, and reach them by, their public numbers.
+    {
+        "number": "101",
+        "kind": "debit",
+        "display": "Alice",
+        "opening_balance": "10.00",
+        "aliases": ["420222000101"],
+        "answering": TAKES_MESSAGES,
+    },
+    {
+        "number": "102",
+        "kind": "debit",
+        "display": "Bob",
+        "opening_balance": "5.00",
+        "aliases": ["420222000102"],
+        "answering": TAKES_MESSAGES,
+    },
+    {"number": "103", "kind": "subordinate", "display": "Carol", "aliases": ["420222000103"]},
     {"number": "104", "kind": "subordinate", "display": "Dave"},
     {"number": "105", "kind": "debit", "display": "Twenty seconds", "opening_balance": "0.20"},
     {"number": CARD, "kind": "debit", "display": "Calling card", "opening_balance": "5.00"},

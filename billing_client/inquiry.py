@@ -123,7 +123,7 @@ class Inquiry:
     async def routes(self) -> RouteBook:
         """As `Store.load_routes`."""
         found = await self._fetch(statements.GATEWAYS)
-        gateways = {row["id"]: Gateway(*row) for row in found}
+        gateways = {row["id"]: Gateway.of(tuple(row)) for row in found}
         routes = [Route(gateways[row[0]], *tuple(row)[1:]) for row in await self._fetch(statements.ROUTES)]
         addresses = [row["name"] for row in await self._fetch(statements.ADDRESSES)]
         return RouteBook(gateways.values(), routes, addresses)

@@ -10,6 +10,7 @@ from hashlib import sha256
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from billing_client.rules import callerid
 from billing_client.rules.books import Terms
 from billing_client.rules.incoming import read_rules
 from billing_client.rules.lifecycle import LifeTerms, refusal
@@ -154,7 +155,7 @@ def _party(row: Record, now: datetime, opened: Callable[[str], str]) -> Party:
     values: tuple[Any, ...] = (
         *_PARTY(row), refusal(life, now), *_PARTY_MEANS(row), opened(row["password"]), *_PARTY_MAY(row),
         read_rules(row["answering"]), life,
-        NumberTrust.parse(row["trust"]), row["language"],
+        NumberTrust.parse(row["trust"]), row["language"], callerid.read_rules(row["shows"]),
     )  # fmt: skip
     return Party(*values)
 

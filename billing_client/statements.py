@@ -27,7 +27,7 @@ SELECT aor, key, contact, received, path::text[], expires_at, q, call_id, cseq, 
  ORDER BY aor, key LIMIT $4"""
 GATEWAYS = """
 SELECT id, name, host, port, transport, enabled, inbound, outbound, any_port, username, password,
-       number_format, forwarded_caller, identifies
+       number_format, forwarded_caller, identifies, caller_id::text
   FROM billing_gateway"""
 ROUTES = "SELECT gateway_id, prefix, position, strip, prepend FROM billing_gatewayroute ORDER BY id"
 ADDRESSES = "SELECT name FROM addresses()"

@@ -392,7 +392,7 @@ class Store:
     async def load_routes(self) -> RouteBook:
         """All gateways, routes and addresses of accounts as of one instant."""
         async with self._pool.transaction() as connection:
-            found = [Gateway(*row) for row in await connection.fetch(statements.GATEWAYS)]
+            found = [Gateway.of(tuple(row)) for row in await connection.fetch(statements.GATEWAYS)]
             gateways = {one.gateway_id: self._with_password(one) for one in found}
             routes = [
                 Route(gateways[row[0]], *row[1:]) for row in map(tuple, await connection.fetch(statements.ROUTES))

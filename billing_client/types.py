@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from billing_client.rules.callerid import CallerRules
 from billing_client.rules.incoming import AnsweringRules
 
 if TYPE_CHECKING:
@@ -139,6 +140,8 @@ class Party:
     """How far its number identifies it, where it is known by that."""
     language: str = ""
     """What it is spoken to in; empty: that of the media server."""
+    shows: CallerRules = field(default_factory=CallerRules)
+    """Which numbers it may show when it calls."""
 
     def __repr__(self) -> str:
         """Without the password, so that it cannot reach a log."""

@@ -88,6 +88,7 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
             "own_addresses": _machine_addresses(),
             "mailbox_numbers": tuple(_mailbox_numbers(configuration)),
             "flood": FloodSettings(**shared(security.flood, FloodSettings), drop_user_agents=security.drop_user_agents),
+            "caller_id": configuration.caller_id,
             "credit": configuration.credit,
             "trace": configuration.trace,
             "relay": RelaySettings(
@@ -164,6 +165,7 @@ def explain_conditions(configuration: Configuration) -> Conditions:
         applications=applications,
         ring_seconds=configuration.sip.ring_seconds,
         number_price=configuration.security.number_max_price,
+        caller_id=configuration.caller_id,
     )
 
 

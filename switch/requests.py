@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from billing_client.types import StoreError
 from switch.calls.crossing import MESSAGES, message_refusal, replied, too_many
-from switch.calls.invitation import is_private
 from switch.lamp.lamp import ALLOW_EVENTS
+from switch.routing.identity import ANONYMOUS
 from switch.routing.number import dialled_number
 from switch.sip.digest import Verdict
 from switch.sip.element.core import ALLOW, EXTENSIONS
@@ -149,8 +149,8 @@ class Requests:
     def _prepare(self, request: Request, sender: Caller, dialled: str) -> Request:
         domain = self._settings().domains[0]
         shown = NameAddr(sender.display, str(Uri("sip", sender.number, domain)))
-        if is_private(request):
-            shown = NameAddr("Anonymous", "sip:anonymous@anonymous.invalid")
+        if sender.is_hidden:
+            shown = ANONYMOUS
         to = str(Uri("sip", dialled, domain))
         return prepare(request, is_ours=self._is_ours, sender=shown, to=to, crossing=MESSAGES)
 

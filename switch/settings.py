@@ -11,16 +11,19 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from billing_client.rules.callerid import WITHOUT_NUMBER
 from billing_client.rules.numbering import Emergency
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from billing_client.rules.callerid import WithoutNumber
     from switch.sip.message.flow import Listen
 
 __all__ = [
     "CallSettings",
+    "CallerIdSettings",
     "CreditSettings",
     "FloodLimits",
     "FloodSettings",
@@ -157,6 +160,22 @@ class CallSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallerIdSettings:
+    """Which number carriers see (see docs/identity.md)."""
+
+    default_number: str = field(default="", metadata={"read": "public number"})
+    """what carriers are shown for accounts without a public number of their own, unless the gateway has a
+    `default_number`: your main number, 7 to 15 digits. An extension (`101`) never reaches a carrier"""
+    without_number: WithoutNumber = field(default="anonymous", metadata={"one_of": WITHOUT_NUMBER})
+    """what becomes of such a call where there is no default number either: it is made `anonymous`ly, or `refuse`d
+    with 403. Emergency calls are never refused"""
+    hide_codes: tuple[str, ...] = field(default=("#31#", "*67"), metadata={"read": "star code"})
+    """dialled before a number, they withhold the caller's number for this one call"""
+    show_codes: tuple[str, ...] = field(default=("*31#", "*82"), metadata={"read": "star code"})
+    """dialled before a number, they show it for this one call, whatever the account or the phone says"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Calls with applications at the same time."""
 
@@ -204,6 +223,7 @@ class SwitchSettings(CallSettings):
     mailbox_numbers: tuple[str, ...] = ("*97", "*98")
     """Dialled for one's own mailbox: whoever subscribes to one of these means his own lamp."""
     session_timer: SessionTimerSettings = field(default_factory=SessionTimerSettings)
+    caller_id: CallerIdSettings = field(default_factory=CallerIdSettings)
     flood: FloodSettings = field(default_factory=FloodSettings)
     messages: MessageSettings = field(default_factory=MessageSettings)
     credit: CreditSettings = field(default_factory=CreditSettings)

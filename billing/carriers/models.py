@@ -58,6 +58,8 @@ class Gateway(models.Model):
         max_length=9, choices=ForwardedCaller.choices, default="original", db_default=Value("original")
     )
     identifies = models.CharField(max_length=8, choices=Identifies.choices, default="no", db_default=Value("no"))
+    caller_id = models.JSONField(default=dict, blank=True, db_default=Value({}, models.JSONField()))
+    """How it wants to be told who calls; `billing.document.caller_id` has the form."""
 
     class Meta:
         constraints = (

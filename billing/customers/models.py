@@ -183,6 +183,8 @@ class Account(Limited):
     """Its place in the batch, from 1."""
     answering = models.JSONField(default=dict, blank=True, db_default=Value({}, models.JSONField()))
     """How it takes its calls; `billing.document.answering` has the form. Empty: its phones ring."""
+    caller_id = models.JSONField(default=dict, blank=True, db_default=Value({}, models.JSONField()))
+    """Which numbers it may show; `billing.document.caller_id` has the form. Empty: its own, and hides none."""
     created_at = created_at()
 
     class Meta(Limited.Meta):

@@ -17,6 +17,7 @@ from billing.customers.generation import account_batch, last_number, passwords
 from billing.customers.models import Account, Alias, Customer, usual_calls_out
 from billing.document.answering import merge_answering
 from billing.document.applying import ApplyError, at, needed, same_currency
+from billing.document.caller_id import merge_caller_id
 from billing.document.change import Change
 from billing.document.mailboxes import change_mailbox, hashed_pins
 from billing.money.models import Balance
@@ -125,6 +126,8 @@ class _Chunk:
             columns["product"] = run.find(Product, spec, "product", spec.product)
         if spec.answering is not None:
             columns["answering"] = merge_answering(account.answering if account else {}, spec.answering)
+        if spec.caller_id is not None:
+            columns["caller_id"] = merge_caller_id(account.caller_id if account else {}, spec.caller_id)
         if account is None:
             return self._new_account(spec, columns)
         self._old_account(spec, columns, account)

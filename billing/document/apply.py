@@ -19,9 +19,11 @@ from billing.document.accounts import apply_accounts
 from billing.document.addresses import address_problems
 from billing.document.answering import forwards_of
 from billing.document.applying import ApplyError, Applying, at, needed, same_currency
+from billing.document.caller_id import merge_caller_id
 from billing.document.change import Change
 from billing.document.contents import read_document
 from billing.document.forward_targets import GatewayPlace, at_gateway
+from billing.document.owners import foreign_numbers
 from billing.document.rates import apply_rates
 from billing.money.models import Balance
 from billing.tariffs.models import Product, Tariff
@@ -85,6 +87,9 @@ class _Application:
             with at(product.path):
                 self._product(product)
         apply_accounts(self.run, document.accounts)
+        problems = foreign_numbers(document.accounts)
+        if problems:
+            raise ApplyError(problems)
         for gateway in document.gateways:
             with at(gateway.path):
                 self._gateway(gateway)
@@ -129,12 +134,14 @@ class _Application:
             self.run.update(product, "product", spec.key, columns)
 
     def _gateway(self, spec: GatewaySpec) -> None:
-        gateway = Gateway.objects.filter(name=spec.key).first()
+        gateway, columns = Gateway.objects.filter(name=spec.key).first(), dict(spec.columns)
+        if spec.caller_id is not None:
+            columns["caller_id"] = merge_caller_id(gateway.caller_id if gateway else {}, spec.caller_id)
         if gateway is None:
-            needed(spec, "host", spec.columns.get("host"))
-            gateway = self.run.create(Gateway, "gateway", "name", spec.key, spec.columns)
+            needed(spec, "host", columns.get("host"))
+            gateway = self.run.create(Gateway, "gateway", "name", spec.key, columns)
         else:
-            self.run.update(gateway, "gateway", spec.key, spec.columns)
+            self.run.update(gateway, "gateway", spec.key, columns)
         if spec.routes is None:
             return
         wanted = {route.prefix: route for route in spec.routes}

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from billing.customers.names import FREE, Reserved, alias_problem
 from billing.document.answering import read_answering
+from billing.document.caller_id import read_account_caller_id, read_gateway_caller_id
 from billing.document.voicemail import VoicemailSpec, read_voicemail
 from billing.reading.line_error import LineError
 from billing.reading.places import read_language, read_timezone
@@ -127,6 +128,8 @@ class AccountSpec(Named):
     voicemail: VoicemailSpec | None
     batch: str | None = None
     """Where it goes if it is in none yet."""
+    caller_id: dict[str, Any] | None = None
+    """None if the document does not speak of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,7 @@ class GatewaySpec(Named):
     """A gateway; `routes` is None if the document does not speak of them."""
 
     routes: tuple[RouteSpec, ...] | None
+    caller_id: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +328,7 @@ def _account(fields: Reader, reserved: Reserved) -> AccountSpec:
         answering=read_answering(fields),
         voicemail=read_voicemail(fields, number),
         batch=fields.optional_text("batch"),
+        caller_id=read_account_caller_id(fields),
     )
 
 
@@ -370,7 +375,7 @@ def _gateway(fields: Reader) -> GatewaySpec:
         forwarded_caller=fields.choice("forwarded_caller", ("original", "forwarder")),
     )
     routes = read_list(fields, "routes", _route, short="prefix", key="prefix") if fields.has("routes") else None
-    return GatewaySpec(fields.path, name, columns, routes)
+    return GatewaySpec(fields.path, name, columns, routes, read_gateway_caller_id(fields))
 
 
 def _route(fields: Reader) -> RouteSpec:

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from billing_client.rules.callerid import NO_STYLE, read_style
 from billing_client.rules.numbering import as_address, digits_of, e164
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
 
+    from billing_client.rules.callerid import CarrierStyle
     from billing_client.rules.vouching import Identifies
 
 __all__ = [
@@ -95,6 +97,14 @@ class Gateway:
     the account's."""
     identifies: Identifies = "no"
     """Whether the numbers that it brings say who calls."""
+    style: CarrierStyle = NO_STYLE
+    """How it wants to be told who calls."""
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> Gateway:
+        """Of the statement GATEWAYS."""
+        *columns, style = row
+        return replace(cls(*columns), style=read_style(style))
 
     def __repr__(self) -> str:
         """Without the credentials, so that they cannot reach a log."""
@@ -130,6 +140,11 @@ class Route:
     def identity(self, number: str) -> str:
         """The number of a caller, or of who was called first, as this gateway wants it."""
         return e164(number) if self._has_plus else number
+
+    def caller(self, number: str) -> str:
+        """The number of a caller, where this gateway has a wish of its own for those."""
+        wanted = self.gateway.style.number_format
+        return e164(number) if wanted == "e164" or (not wanted and self._has_plus) else number
 
 
 class Terms(NamedTuple):

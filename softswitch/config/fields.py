@@ -46,6 +46,7 @@ READERS: Final[dict[str, Callable[[str], Any]]] = {
     "money": values.money,
     "name": values.name,
     "port range": values.port_range,
+    "public number": values.public_number,
     "public address": values.public_address(),
     "public ipv4": values.public_address(values.ip_version(4)),
     "public ipv6": values.public_address(values.ip_version(6)),

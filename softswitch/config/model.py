@@ -18,6 +18,7 @@ from ivr.settings import LoginSettings
 from softswitch.config.values import Endpoint
 from switch.settings import (
     A_DAY,
+    CallerIdSettings,
     CallSettings,
     CreditSettings,
     FloodLimits,
@@ -380,6 +381,7 @@ class Configuration:
     the store could not take yet; a relative path counts from the file"""
     store: Store = field(default_factory=Store)
     sip: Sip = field(default_factory=Sip)
+    caller_id: CallerIdSettings = field(default_factory=CallerIdSettings)
     security: Security = field(default_factory=Security)
     media: Media = field(default_factory=Media)
     credit: CreditSettings = field(default_factory=CreditSettings)

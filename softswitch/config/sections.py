@@ -50,7 +50,21 @@ def read_configuration(root: Section) -> Configuration:
     )
     check_receipts(document, found.ivr, found.voicemail)
     _check_emergency(document, found)
+    _check_caller_codes(document, found)
     return found
+
+
+def _check_caller_codes(document: Document, found: Configuration) -> None:
+    """A code means one thing."""
+    caller_id, ivr = found.caller_id, found.ivr
+    taken = dict.fromkeys(ivr.feature_codes, "ivr.feature_codes") | dict.fromkeys(
+        ivr.access_numbers, "ivr.access_numbers"
+    )
+    for key, codes in (("hide_codes", caller_id.hide_codes), ("show_codes", caller_id.show_codes)):
+        for index, code in enumerate(codes):
+            if code in taken:
+                document.complain_at(f"caller_id.{key}[{index}]", f"{code} is one of {taken[code]} already")
+            taken[code] = f"caller_id.{key}"
 
 
 def _sip(section: Section) -> Sip:

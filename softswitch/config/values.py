@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from billing.reading.reader import did_you_mean
 from billing.reading.values import amount, flag, whole_number
+from billing_client.rules.callerid import is_public
 from billing_client.rules.numbering import digits_of, read
 from softswitch.config.document import WrongValueError
 from switch.sip.message.host import bare, with_port
@@ -40,6 +41,7 @@ __all__ = [
     "number",
     "port_range",
     "public_address",
+    "public_number",
     "secret",
     "sender",
     "star_code",
@@ -253,6 +255,14 @@ def star_code(value: str) -> str:
     if not re.fullmatch(r"[*#][0-9]{1,4}[*#]?", value):
         raise WrongValueError('is no star code such as "*72" or "*21*"')
     return value
+
+
+def public_number(value: str) -> str:
+    """A number that the world can dial, in its one spelling; empty: none."""
+    found = read(value).text if value else ""
+    if value and not is_public(found):
+        raise WrongValueError(f'"{value}" is no public number: write it as 420222000101, 7 to 15 digits')
+    return found
 
 
 def port_range(value: str) -> tuple[int, int]:

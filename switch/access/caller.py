@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from billing_client.rules.callerid import is_public
 from billing_client.rules.incoming import DEFAULT_MAX_CALLS
 from billing_client.types import Parties
 from switch.routing.caller import Caller, Forwarding
-from switch.routing.number import asserted, calling_number
+from switch.routing.number import asserted, calling_number, hides
 from switch.sip.digest import Verdict
 from switch.sip.mark import Chain
 from switch.sip.message.address import NameAddr
@@ -40,6 +41,7 @@ __all__ = [
     "ByServer",
     "Served",
     "Shown",
+    "as_dialled",
     "chain_of",
     "is_attested",
     "is_unproven",
@@ -67,6 +69,7 @@ class ByCarrier:
     display: str
     identifies: bool
     """Whether the number says who calls."""
+    hides: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,10 @@ class ByAddress:
 
     name: str
     display: str = ""
+    claimed: str = ""
+    """The number that it wants to be shown."""
+    hides: bool | None = None
+    """Whether it withholds its number; None: it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,8 @@ class ByPassword:
     user: str
     display: str = ""
     credentials: Credentials | None = None
+    claimed: str = ""
+    hides: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,7 @@ class ByServer:
     number: str
     """That is to be shown."""
     display: str
+    hides: bool | None = None
 
 
 Shown = ByCarrier | ByAddress | ByPassword | ByServer | Forwarding
@@ -117,14 +127,16 @@ async def who_asks(
         case ByCarrier():
             ani = shown.number if shown.identifies and shown.number else None
             parties = await ask(caller=None, ani=ani, dialled=dialled)
-            return carrier_caller(parties, shown.gateway, shown.number, shown.display, identifies=shown.identifies)
+            parties, caller = carrier_caller(
+                parties, shown.gateway, shown.number, shown.display, identifies=shown.identifies
+            )
+            return parties, replace(caller, is_hidden=shown.hides is True)
         case ByAddress():
             parties = await ask(caller=shown.name, ani=None, dialled=dialled)
             account = parties.caller
             if account is None or not account.may_call:
                 return Verdict.REFUSED  # that has just ceased to be one of its names
-            display = name_to_show(shown.display, account)
-            return parties, Caller(account.number, display, None, is_at_address=True)
+            return parties, replace(_own(shown, account, account.number), is_at_address=True)
         case ByPassword():
             parties = await ask(caller=shown.user, ani=None, dialled=dialled)
             account = login_account(parties)
@@ -132,13 +144,29 @@ async def who_asks(
             if verdict is not Verdict.ACCEPTED or account is None:
                 return verdict
             number = shown.user if account.via == "alias" else account.number
-            return parties, Caller(number, name_to_show(shown.display, account), None)
+            return parties, _own(shown, account, number)
         case ByServer():
             parties = await ask(caller=shown.served.number, ani=None, dialled=dialled)
             return parties, _served_caller(shown, parties.caller, dialled)
         case Forwarding():
             parties = await ask(caller=shown.account, ani=None, dialled=dialled)
-            return parties, Caller(shown.number, shown.display, None, shown, chain=shown.chain)
+            is_hidden = shown.hides is True
+            return parties, Caller(shown.number, shown.display, None, shown, chain=shown.chain, is_hidden=is_hidden)
+
+
+def _own(shown: ByAddress | ByPassword, account: Party, login: str) -> Caller:
+    """An account that calls by itself: shown is what its phone says, as far as that is a number of its own, else the
+    name that it logged in by."""
+    rules, claimed = account.shows, shown.claimed
+    found = rules.find(claimed) if claimed else ""
+    is_foreign = claimed and not found and claimed not in (login, account.number)
+    return Caller(
+        found if is_public(found) else login,
+        name_to_show(shown.display, account),
+        None,
+        is_hidden=rules.hides if shown.hides is None else shown.hides,
+        claimed=claimed if is_foreign else "",
+    )
 
 
 def _served_caller(shown: ByServer, account: Party | None, dialled: str) -> Caller:
@@ -167,13 +195,25 @@ def _served_caller(shown: ByServer, account: Party | None, dialled: str) -> Call
         chain=shown.chain,
         vouched=served.vouched,
         is_charged_on_acceptance=served.is_charged_on_acceptance,
+        is_hidden=shown.hides is True,
     )
 
 
 def shown_by_carrier(gateway: Gateway, request: Request) -> ByCarrier:
     """What a call from a carrier shows."""
     sender = asserted(request)
-    return ByCarrier(gateway, sender.number, sender.display, identifies=vouches(gateway, request, sender))
+    identifies = vouches(gateway, request, sender)
+    return ByCarrier(gateway, sender.number, sender.display, identifies=identifies, hides=hides(request))
+
+
+def as_dialled(shown: Shown, hides: bool | None) -> Shown:
+    """What a request shows, with the star code before the number: it counts for one call, before all other words."""
+    if hides is None:
+        return shown
+    if isinstance(shown, Forwarding):
+        shown.hides = hides
+        return shown
+    return replace(shown, hides=hides)
 
 
 def known_carrier(

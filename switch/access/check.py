@@ -21,7 +21,7 @@ from switch.access.caller import (
     who_asks,
 )
 from switch.access.unheard import Unheard
-from switch.routing.number import asserted
+from switch.routing.number import asserted, claimed, hides
 from switch.sip.digest import Verdict
 from switch.sip.mark import HEADER as MARK
 from switch.sip.message.flow import INNER
@@ -101,11 +101,11 @@ class CallerCheck:
         credentials = self._credentials(request)
         name = None if credentials is not None or blocked else self._books.routes.account_at(flow.remote[0])
         if name is not None:
-            return ByAddress(name, request.from_.display)
+            return ByAddress(name, request.from_.display, claimed(request), hides(request))
         verdict = self._doorkeeper.first_look(credentials, flow)
         if credentials is None or verdict is not None:
             return verdict or Verdict.REFUSED
-        return ByPassword(credentials.user, request.from_.display, credentials)
+        return ByPassword(credentials.user, request.from_.display, credentials, claimed(request), hides(request))
 
     def _is_blocked(self, request: Request, flow: Flow) -> bool:
         """Whether the address that a packet came from is no reason to believe it any more."""
@@ -165,4 +165,4 @@ class CallerCheck:
         if served is None or chain is None:
             return Verdict.REFUSED
         sender = asserted(request)
-        return ByServer(served, chain, sender.number or "anonymous", sender.display)
+        return ByServer(served, chain, sender.number or "anonymous", sender.display, hides(request))

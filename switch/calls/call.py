@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from billing_client.types import StoreError
-from switch.access.caller import chain_of, is_unproven
+from switch.access.caller import as_dialled, chain_of, is_unproven
 from switch.access.unheard import ACK_SECONDS
 from switch.calls.bridge import Bridge
 from switch.calls.crossing import Answer, reason_lines
@@ -211,12 +211,12 @@ class Call:
         shared, request, flow = self._shared, self.invite.request, self.invite.flow
         shared.legs.ring(self.invite, 100)
         settings = shared.settings
-        destination = called(request.uri, settings.domains, flow, settings.emergency)
+        destination = called(request.uri, settings.domains, flow, settings.emergency, settings.caller_id)
         self.dialled = destination.number
         if request.max_forwards is not None and request.max_forwards < 1:
             await self._refuse(Refusal(483, 25, "Too many hops"))
             return
-        hands = SetUp(shared, self, self.payment, self._shown)
+        hands = SetUp(shared, self, self.payment, as_dialled(self._shown, destination.hides))
         decision = await decide(destination, hands)
         if isinstance(decision, Refusal):
             await self._refuse(decision)

@@ -40,7 +40,9 @@ __all__ = [
     "reason_lines",
     "replied",
     "too_many",
+    "with_privacy",
     "within_lines",
+    "without_ways",
 ]
 
 
@@ -101,6 +103,25 @@ def invitation_lines(
     if is_emergency:  # who helps has to know who calls, and from where
         crossing = (crossing | _RESCUE if target is Side.CARRIER else crossing) - {"Privacy"}
     return _lines(request, crossing)
+
+
+def with_privacy(lines: HeaderLines, *, is_hidden: bool) -> HeaderLines:
+    """The same with the wish that counts for this call (RFC 3323): a phone's own may have been overruled."""
+    present = [value for name, value in lines if name == "Privacy"]
+    if is_hidden and any(_withholds(value) for value in present):
+        return lines
+    kept = [line for line in lines if line[0] != "Privacy" or (not is_hidden and not _withholds(line[1]))]
+    return [*kept, ("Privacy", "id")] if is_hidden else kept
+
+
+def _withholds(privacy: str) -> bool:
+    return bool({word.strip().lower() for word in privacy.split(";")} & {"id", "user", "header"})
+
+
+def without_ways(lines: HeaderLines) -> tuple[HeaderLines, list[str]]:
+    """The same without where the call has been, which names our accounts; and the values of Diversion."""
+    kept = [line for line in lines if line[0] not in _OUR_WAY]
+    return kept, [value for name, value in lines if name == "Diversion"]
 
 
 def beside_description(request: Request, target: Side, *, is_emergency: bool) -> tuple[Part, ...]:

@@ -3,10 +3,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
-from switch.calls.crossing import Side, beside_description, extensions, invitation_lines
+from switch.calls.crossing import (
+    Side,
+    beside_description,
+    extensions,
+    invitation_lines,
+    with_privacy,
+    without_ways,
+)
 from switch.calls.view import source_of
+from switch.routing.diversion import diverted_by
+from switch.routing.identity import ANONYMOUS, Presented, diversion_lines, identity_lines
 from switch.sip.login import Login
 from switch.sip.message.address import NameAddr
 from switch.sip.message.body import DESCRIPTION, joined
@@ -20,7 +30,7 @@ if TYPE_CHECKING:
 
     from billing_client.rules.books import Gateway
     from switch.calls.view import CallView
-    from switch.routing.ways import Branch
+    from switch.routing.ways import Branch, Invitation
     from switch.settings import SwitchSettings
     from switch.sip.element.core import Core
     from switch.sip.mark import Marks
@@ -29,9 +39,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Invitations",
-    "is_private",
     "login_for",
 ]
+
+NOBODY: Final = Presented(number="")
 
 
 class Invitations:
@@ -59,7 +70,7 @@ class Invitations:
         """The INVITE of a branch, but for Via and Contact."""
         asked, special = call.invite.request, branch.invitation
         domain = self._settings().domains[0]
-        sender = self._sender(call, branch)
+        sender, identity = self._who(call, branch)
         host = Uri.parse(branch.uri).host if branch.gateway else domain
         hops = asked.max_forwards
         dialled = call.dialled if special is None or special.to is None else special.to
@@ -72,13 +83,10 @@ class Invitations:
         ]
         lines += [("Route", route) for route in branch.routes]
         lines += self._crossing_lines(call, branch)
+        lines += identity
         # what is required of us is our affair: a far end that cannot do it is spoken to without (100rel: `Bridge`)
         supported = dict.fromkeys((*extensions(asked, "Supported"), *extensions(asked, "Require"), "timer"))
         lines.append(("Supported", ", ".join(supported)))
-        if branch.gateway is not None:
-            lines.append(("P-Asserted-Identity", f"<{Uri('sip', branch.identity(_payer_number(call)), domain)}>"))
-        elif special is not None and special.asserts:
-            lines.append(("P-Asserted-Identity", str(sender)))
         content_type, body = self._content(call, branch, body)
         if body:
             lines.append(("Content-Type", content_type))
@@ -96,34 +104,53 @@ class Invitations:
 
     def _crossing_lines(self, call: CallView, branch: Branch) -> HeaderLines:
         """The caller's header lines that cross, and where the call has been."""
-        special, target = branch.invitation, _target(call, branch)
-        is_hidden = _shows_forwarder(call, branch) if special is None else special.hides_privacy
+        special, seen = branch.invitation, _presented(call)
+        by_payer = branch.gateway is not None and seen.is_diverted and branch.gateway.forwarded_caller == "forwarder"
+        is_hidden = by_payer if special is None else special.hides_privacy
         is_emergency = self._is_emergency(call)
         crossed = invitation_lines(
-            call.invite.request, source_of(call), target, hides_caller=is_hidden, is_emergency=is_emergency
+            call.invite.request,
+            source_of(call),
+            _target(call, branch),
+            hides_caller=is_hidden,
+            is_emergency=is_emergency,
         )
+        if call.caller is not None and not is_hidden and not is_emergency:
+            crossed = with_privacy(crossed, is_hidden=call.caller.is_hidden)
         if special is not None:
             return [*special.first, *crossed, *special.last]
-        if branch.gateway is not None and _is_foreign(call) and not any(name == "Diversion" for name, _ in crossed):
-            forwarder = Uri("sip", branch.identity(_payer_number(call)), self._settings().domains[0])
-            crossed.append(("Diversion", f"<{forwarder}>;reason=unknown;counter=1"))
-        return crossed
+        if branch.gateway is None or branch.route is None:
+            return crossed
+        crossed, ways = without_ways(crossed)
+        if not branch.gateway.style.privacy:
+            crossed = [line for line in crossed if line[0] != "Privacy"]
+        if not (ways or seen.is_diverted):
+            return crossed
+        reason, counter = diverted_by(ways)
+        domain = self._settings().domains[0]
+        return [*crossed, *diversion_lines(seen, branch.route, domain, reason=reason, counter=counter)]
 
-    def _sender(self, call: CallView, branch: Branch) -> NameAddr:
-        """Who calls, as the other side of a branch is to see it."""
-        special, caller = branch.invitation, call.caller
-        if _shows_forwarder(call, branch):
-            display = call.account.display if call.account is not None else ""
-            return NameAddr(display, str(Uri("sip", branch.identity(_payer_number(call)), self._settings().domains[0])))
-        is_shown = self._is_emergency(call) or (special is not None and special.hides_privacy)
-        if is_private(call.invite.request) and not is_shown:
-            return NameAddr("Anonymous", "sip:anonymous@anonymous.invalid")
-        number, display = (caller.number, caller.display) if caller else ("anonymous", "")
-        if branch.gateway is not None and call.account is not None and source_of(call) is Side.PHONE:
-            display = call.account.display  # what networks show to strangers is the account's name, not the phone's
+    def _who(self, call: CallView, branch: Branch) -> tuple[NameAddr, HeaderLines]:
+        """Who calls, as the other side of a branch is to see it: From, and the header lines beside it."""
+        special, domain = branch.invitation, self._settings().domains[0]
+        if branch.route is not None:
+            seen = _presented(call)
+            return identity_lines(
+                replace(seen, is_hidden=False) if self._is_emergency(call) else seen, branch.route, domain
+            )
+        sender = self._sender(call, special, domain)
+        return sender, [("P-Asserted-Identity", str(sender))] if special is not None and special.asserts else []
+
+    def _sender(self, call: CallView, special: Invitation | None, domain: str) -> NameAddr:
+        caller = call.caller
         if special is not None and special.number is not None:
             number, display = special.number, special.display
-        return NameAddr(display, str(Uri("sip", branch.identity(number), self._settings().domains[0])))
+        else:
+            number, display = (caller.number, caller.display) if caller else ("anonymous", "")
+        is_shown = self._is_emergency(call) or (special is not None and special.hides_privacy)
+        if caller is not None and caller.is_hidden and not is_shown:
+            return ANONYMOUS
+        return NameAddr(display, str(Uri("sip", number, domain)))
 
     def _is_emergency(self, call: CallView) -> bool:
         """Whether who helps must know who calls, whatever the caller or his phone says of privacy."""
@@ -138,30 +165,10 @@ def _target(call: CallView, branch: Branch) -> Side:
     return Side.PHONE if is_phone else Side.CARRIER
 
 
-def _payer_number(call: CallView) -> str:
-    """The number that we assert to a carrier (RFC 3325): of who pays; never what a stranger says that his is."""
-    caller, account = call.caller, call.account
-    if caller is not None and caller.is_own and caller.gateway is None:
-        return caller.number  # it has logged in by this name
-    return "anonymous" if account is None else account.number
-
-
-def _is_foreign(call: CallView) -> bool:
-    """Whether the number to show is somebody else's than the payer's, as in a call that is forwarded."""
-    return call.caller is not None and call.caller.number != _payer_number(call)
-
-
-def _shows_forwarder(call: CallView, branch: Branch) -> bool:
-    """Whether a carrier is to get no other numbers than ours."""
-    return branch.gateway is not None and branch.gateway.forwarded_caller == "forwarder" and _is_foreign(call)
-
-
-def is_private(request: Request) -> bool:
-    """Whether the caller withholds its number (RFC 3323, RFC 3325 section 9.3)."""
-    if request.get("Privacy") is None:
-        return request.from_.uri.user == "anonymous"
-    wanted = {word.strip().lower() for value in request.values("Privacy") for word in value.split(";")}
-    return bool(wanted & {"id", "user", "header"})
+def _presented(call: CallView) -> Presented:
+    """Who calls, as carriers may see it."""
+    found = None if call.plan is None else call.plan.presented
+    return found or NOBODY
 
 
 def login_for(gateway: Gateway | None, new_token: Callable[[], str]) -> Login | None:

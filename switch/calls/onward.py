@@ -12,7 +12,7 @@ from switch.calls.view import own_request
 from switch.routing.answering import Course, Deposit, RingPhones, Surroundings
 from switch.routing.caller import Forwarding
 from switch.routing.diversion import diverted, is_loop
-from switch.routing.forward import keeps_messages, shown
+from switch.routing.forward import keeps_messages, public_number, shown
 from switch.routing.plan import CARD, Application, Refusal
 from switch.routing.ways import Branch, Invitation, Stage
 from switch.sip.message.flow import INNER_FLOW, Hop
@@ -183,6 +183,8 @@ class Onward:
             chain=call.chain,
             keeps_messages=keeps_messages(callee.answering, caller, serves_voicemail=serves),
             language=_language(call, callee),
+            public=public_number(forward, caller, call.account),
+            hides=caller.is_hidden and forward.caller_id != "forwarder",
         )
         seconds, special = float(forward.seconds), replace(invitation, forwarding=forwarding)
         return Branch(target, INNER_FLOW, ring_seconds=seconds, invitation=special)

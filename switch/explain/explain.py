@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from billing_client.rules.numbering import Emergency, digits_of
 from billing_client.rules.rating import seconds_covered
-from switch.access.caller import ByAddress, ByCarrier, ByPassword, known_carrier, who_asks
+from switch.access.caller import ByAddress, ByCarrier, ByPassword, as_dialled, known_carrier, who_asks
 from switch.calls.decide import decide
 from switch.explain.timeline import Timeline
 from switch.money.start import Asked, Registered, authorise
@@ -24,6 +24,7 @@ from switch.routing.answering import Surroundings
 from switch.routing.diversion import MOST_FORWARDS
 from switch.routing.number import calling_number
 from switch.routing.plan import Applications, DialPlan, Plan, Refusal, called, nowhere
+from switch.settings import CallerIdSettings
 from switch.sip.digest import Verdict
 from switch.sip.message.errors import ParseError
 from switch.sip.message.flow import INNER_FLOW
@@ -103,6 +104,7 @@ class Conditions:
     applications: Applications = field(default_factory=Applications)
     ring_seconds: float = 60.0
     number_price: Decimal | None = None
+    caller_id: CallerIdSettings = field(default_factory=CallerIdSettings)
     node: Node | None = None
 
     @classmethod
@@ -115,6 +117,7 @@ class Conditions:
             domains=settings.domains,
             applications=Applications.of(settings),
             number_price=settings.number_price,
+            caller_id=settings.caller_id,
             ring_seconds=settings.ring_seconds,
             node=node,
         )
@@ -151,7 +154,8 @@ class _Answering:
         self._forwarders = forwarders
         emergency = Emergency(conditions.emergency, conditions.emergency_services)
         flow = INNER_FLOW if forwarders else None
-        self._called = called(_uri(explanation.question.dialled), (*conditions.domains, ""), flow, emergency)
+        domains = (*conditions.domains, "")
+        self._called = called(_uri(explanation.question.dialled), domains, flow, emergency, conditions.caller_id)
         self._dialled = self._called.number
 
     async def run(self) -> None:
@@ -186,7 +190,7 @@ class _Answering:
     async def identify(self, dialled: str) -> tuple[Parties, Caller] | Verdict:
         """By what is said of the caller; a phone of ours is taken to know its password."""
         ask = partial(self._inquiry.parties, at=self.at)
-        shown = self._forwarding or self._shown()
+        shown = as_dialled(self._forwarding or self._shown(), self._called.hides)
         return await who_asks(shown, dialled, ask, lambda _, account: Verdict.ACCEPTED if account else Verdict.REFUSED)
 
     def _shown(self) -> ByCarrier | ByAddress | ByPassword:
@@ -211,7 +215,14 @@ class _Answering:
         conditions, account = self._conditions, ends.caller
         rates = await self._inquiry.rates(account.tariff_id if account else None, self._rated(ends))
         self._rates = rates
-        return DialPlan(rates, self._routes, conditions.emergency, conditions.applications, conditions.number_price)
+        return DialPlan(
+            rates,
+            self._routes,
+            conditions.emergency,
+            conditions.applications,
+            conditions.number_price,
+            conditions.caller_id,
+        )
 
     def _rated(self, ends: Parties) -> str:
         return ends.callee.number if ends.callee is not None else self._dialled
@@ -291,7 +302,8 @@ class _Answering:
             trace.add("ring", "the media server is asked for {name}{target}", name=plan.application.name, target=target)
             return True
         if plan.callee is not None:
-            timeline = Timeline(self._surroundings(plan.callee, caller), plan.callee, parties.bindings, caller, trace)
+            around, callee = self._surroundings(plan.callee, caller), plan.callee
+            timeline = Timeline(around, callee, parties.bindings, caller, parties.caller, trace)
             return await timeline.tell(self._forwarded)
         if not plan.routes:
             trace.add("ring", "{uri}, wherever DNS says", uri=self._dialled)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from switch.registrar.entries import would_ring
 from switch.routing.answering import Course, Deposit, ForwardTo, Happened, RingPhones
 from switch.routing.caller import Forwarding
-from switch.routing.forward import keeps_messages, shown
+from switch.routing.forward import keeps_messages, public_number, shown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,11 +35,14 @@ class Timeline:
         callee: Party,
         bindings: tuple[BindingRow, ...],
         caller: Caller,
+        account: Party | None,
         trace: Trace,
     ) -> None:
+        """`account`: of ours, that calls."""
         self._callee = callee
         self._bindings = bindings
         self._caller = caller
+        self._account = account
         self._trace = trace
         self._seconds = 0.0
         self._serves_voicemail = surroundings.serves_voicemail
@@ -116,6 +119,8 @@ class Timeline:
             number,
             display,
             keeps_messages=keeps or forward.confirm,
+            public=public_number(forward, self._caller, self._account),
+            hides=self._caller.is_hidden and forward.caller_id != "forwarder",
         )
 
 

@@ -35,6 +35,10 @@ class Forwarding:
     """Who began the call that is forwarded, and through how many applications."""
     is_void: bool = False
     """Who was forwarded could not be connected when the other side answered: nobody pays for this leg."""
+    public: str | None = None
+    """The number of who called first, as carriers may see it; empty: there is none; None: as it is shown."""
+    hides: bool | None = None
+    """Whether the number is withheld."""
     language: str = ""
     """What who called first is spoken to in; empty: that of the media server."""
     keeps_messages: bool = False
@@ -67,6 +71,10 @@ class Caller:
     """Of a carrier's call: it vouches for the number, be that an account's or not."""
     vouched: Vouched = ""
     """The account is known by the calling number alone, and so much that shows."""
+    is_hidden: bool = False
+    """The number is withheld from who is called."""
+    claimed: str = ""
+    """A number that the phone of the account shows and that is not the account's."""
 
     @property
     def is_own(self) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from switch.routing.number import number_of
@@ -11,11 +12,11 @@ from switch.sip.message.errors import ParseError
 from switch.sip.message.uri import Uri
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
     from switch.sip.message.message import HeaderLines, Request
 
-__all__ = ["MOST_FORWARDS", "diverted", "is_loop"]
+__all__ = ["MOST_FORWARDS", "diverted", "diverted_by", "is_loop"]
 
 MOST_FORWARDS: Final = 5
 """So often is a call forwarded; after that it goes to a mailbox or comes to nothing."""
@@ -48,6 +49,14 @@ def diverted(
     parent = indices[-1]
     last.append(("History-Info", f"<{target};cause={cause}>;index={parent}.1;mp={parent}"))
     return first, last
+
+
+def diverted_by(values: Sequence[str]) -> tuple[str, int]:
+    """Why the last forward was made, and how many there were, by Diversion lines of our own."""
+    reason = "unknown"
+    with suppress(ParseError, IndexError):
+        reason = NameAddr.parse(values[0]).params.get("reason") or reason
+    return reason, max(1, len(values))
 
 
 def _addresses(request: Request | None, name: str) -> list[NameAddr]:

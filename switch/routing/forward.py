@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from billing_client.rules.callerid import is_public
 from switch.routing.answering import takes_messages
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from billing_client.types import Party
     from switch.routing.caller import Caller
 
-__all__ = ["keeps_messages", "shown"]
+__all__ = ["keeps_messages", "public_number", "shown"]
 
 
 def keeps_messages(rules: AnsweringRules, caller: Caller, *, serves_voicemail: bool) -> bool:
@@ -24,6 +25,17 @@ def keeps_messages(rules: AnsweringRules, caller: Caller, *, serves_voicemail: b
     if caller.forwarding is not None and caller.forwarding.keeps_messages:
         return True
     return rules.messages == "own" and serves_voicemail and takes_messages(rules)
+
+
+def public_number(forward: Forward, caller: Caller, account: Party | None) -> str | None:
+    """The number of who calls as carriers may see it; empty: it has none; None: as it is shown. `account` calls."""
+    if forward.caller_id == "forwarder" or caller.gateway is not None:
+        return None
+    if caller.forwarding is not None:
+        return caller.forwarding.public
+    if caller.is_application or account is None or is_public(caller.number):
+        return None
+    return account.shows.default
 
 
 def shown(forward: Forward, caller: Caller, forwarder: Party) -> tuple[str, str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from switch.sip.message.message import Request
     from switch.sip.message.uri import Uri
 
-__all__ = ["Identity", "asserted", "calling_number", "dialled_number", "number_of"]
+__all__ = ["Identity", "asserted", "calling_number", "claimed", "dialled_number", "hides", "number_of"]
 
 _DIALLED = frozenset({"number", "code", "name"})
 
@@ -72,6 +72,31 @@ def asserted(request: Request) -> Identity:
         uri, telephone = next(((uri, number) for uri, number in numbers if uri.scheme == "tel"), numbers[0])
         return Identity(telephone.text, display, _verstat(uri))
     return Identity(next((calling_number(uri.user) for uri, _ in known if uri.user), ""), display)
+
+
+def claimed(request: Request) -> str:
+    """The number that a phone wants to be shown (RFC 3325 section 9.2), as telephone systems say it too: by
+    P-Asserted-Identity or by From. A wish, no proof. Empty: it says none."""
+    wishes = [value for name in ("P-Preferred-Identity", "P-Asserted-Identity") for value in request.values(name)]
+    for value in wishes:
+        try:
+            found = number_of(NameAddr.parse(value).uri)
+        except ParseError:
+            continue
+        if found.kind == "number":
+            return found.text
+    found = number_of(request.from_.uri)
+    return found.text if found.kind == "number" else ""
+
+
+def hides(request: Request) -> bool | None:
+    """Whether the caller withholds its number (RFC 3323, RFC 3325 section 9.3); None: it does not say."""
+    wanted = {word.strip().lower() for value in request.values("Privacy") for word in value.split(";")}
+    if wanted & {"id", "user", "header"}:
+        return True
+    if "none" in wanted:
+        return False
+    return True if not wanted and request.from_.uri.user == "anonymous" else None
 
 
 def _verstat(uri: Uri) -> str:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from billing_client.rules.lifecycle import briefly
 from billing_client.rules.numbering import read
+from switch.routing.identity import note_presented, presented, with_number, without_code
 from switch.routing.number import dialled_number, number_of
+from switch.settings import CallerIdSettings
 from switch.sip.message.flow import INNER
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from billing_client.rules.numbering import Emergency
     from billing_client.types import Direction, Parties, Party
     from switch.routing.caller import Caller
+    from switch.routing.identity import Presented
     from switch.settings import SwitchSettings
     from switch.sip.message.flow import Flow
     from switch.sip.message.uri import Uri
@@ -51,6 +54,7 @@ CARD: Final = "calling_card"
 _VOICEMAIL_ACCESS: Final = "voicemail-access"
 _APPLICATIONS: Final = {"voicemail": _VOICEMAIL_ACCESS}
 """Applications that go by another name in the configuration."""
+USUAL: Final = CallerIdSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +127,15 @@ class DialPlan:
     number_price: Decimal | None = None
     """The most that a minute, or the answer, may cost where the payer is known by the calling number alone; None: any
     price."""
+    caller_id: CallerIdSettings = USUAL
 
     @classmethod
     def of(cls, settings: SwitchSettings, books: Books) -> DialPlan:
         """That of a switch, with the tariffs and routes of this moment."""
         applications = Applications.of(settings)
-        return cls(books.rates, books.routes, settings.emergency, applications, settings.number_price)
+        return cls(
+            books.rates, books.routes, settings.emergency, applications, settings.number_price, settings.caller_id
+        )
 
     def is_dear(self, rate: Rate) -> bool:
         """Whether a call at this rate wants more than a number to say who pays."""
@@ -163,6 +170,8 @@ class Plan:
     routes: tuple[Route, ...]
     application: Application | None = None
     """The application that the call is for."""
+    presented: Presented | None = None
+    """Of a call to carriers: who calls, as they may see it."""
     is_emergency: bool = False
     """Free, exempt from every limit but that of such calls, and never ended by us."""
 
@@ -176,18 +185,26 @@ class Called:
     SIP URI."""
     refusal: Refusal | None = None
     """Given for what nobody may dial."""
+    hides: bool | None = None
+    """Whether a star code before the number withholds the caller's, or shows it; None: there is none."""
 
 
-def called(uri: Uri, domains: Container[str], flow: Flow | None, emergency: Emergency) -> Called:
+def called(
+    uri: Uri,
+    domains: Container[str],
+    flow: Flow | None,
+    emergency: Emergency,
+    caller_id: CallerIdSettings = USUAL,
+) -> Called:
     """Who is called by a request URI; without a flow, by one that a phone sends."""
-    found = number_of(uri)
+    found, hides = without_code(number_of(uri), caller_id)
     if found.kind == "emergency":
         number = emergency.number_for(found.text)
         return Called(number or found.text, None if number else Refusal(404, 3, "no emergency number is configured"))
     if found.refusal and found.kind != "nothing":
         return Called(found.text, Refusal(found.refusal, 28, f"{found.text} is nothing that can be dialled"))
     is_ours = flow is None or flow.transport != INNER or uri.host in domains
-    return Called(found.text if is_ours else f"{found.text}@{uri.host}")
+    return Called(found.text if is_ours else f"{found.text}@{uri.host}", hides=hides)
 
 
 def plan_call(
@@ -208,10 +225,15 @@ def plan_call(
         found = dial_plan.routes.routes_for(dialled, dial_plan.emergency)
         if not found:
             return Refusal(404, 3, "no route")
-        return Plan(account, None, "outgoing", None, found, is_emergency=True)
+        seen = presented(account, replace(caller, is_hidden=False), dial_plan.caller_id.default_number)
+        note_presented(seen, account, caller, trace)
+        return Plan(account, None, "outgoing", None, found, presented=seen, is_emergency=True)
     application = dial_plan.applications.find(dialled)
     if application is not None:
         return _to_application(application, account, dialled, caller, trace)
+    refusal = _false_number(account, caller)
+    if refusal is not None:
+        return refusal
     if callee is not None:
         if _calls_own_second_number(account, callee, caller) and dial_plan.applications.is_served:
             return _to_own_mailbox(callee, caller, trace)
@@ -251,6 +273,13 @@ def _standing(account: Party | None, caller: Caller) -> Refusal | None:
     if account.via == "alias" and not account.may_call and caller.is_own and caller.gateway is None:
         return Refusal(403, 21, f"an alias of account {account.number} that does not authenticate makes no calls")
     return None
+
+
+def _false_number(account: Party | None, caller: Caller) -> Refusal | None:
+    """A call is refused whose phone shows a number that is not its account's, where the account wants that."""
+    if account is None or not caller.claimed or account.shows.foreign != "refuse":
+        return None
+    return Refusal(403, 21, f"{caller.claimed} is no number of account {account.number}", "ann-not-allowed")
 
 
 def _to_application(
@@ -354,8 +383,18 @@ def _to_outside(
         )
     # Digits at somebody else's host are no telephone number: only a rate for everything prices them.
     rate = _rate(account, "" if is_foreign else dialled, caller, dial_plan, at, trace)
+    if isinstance(rate, Refusal):
+        return rate
     direction: Direction = "forwarded" if is_forwarded else "outgoing"
-    return rate if isinstance(rate, Refusal) else Plan(account, rate, direction, None, found)
+    if is_foreign:
+        return Plan(account, rate, direction, None, found)
+    seen = presented(account, caller, dial_plan.caller_id.default_number)
+    note_presented(seen, account, caller, trace)
+    if dial_plan.caller_id.without_number == "refuse":
+        found = with_number(found, seen, trace)
+        if not found:
+            return Refusal(403, 21, f"account {account.number} has no number to show to carriers", "ann-not-allowed")
+    return Plan(account, rate, direction, None, found, presented=seen)
 
 
 def _rate(

@@ -158,7 +158,7 @@ ivr:
     [
         ("nod: a\n", 'config.yaml:1: nod: unknown key (did you mean "node"?)'),
         ("\nsip:\n  listn: []\n", 'config.yaml:3: sip.listn: unknown key (did you mean "listen"?)'),
-        ("xyzzy: 1\n", "config.yaml:1: xyzzy: unknown key; known here: credit, data_dir, demo, domains"),
+        ("xyzzy: 1\n", "config.yaml:1: xyzzy: unknown key; known here: caller_id, credit, data_dir, demo, domains"),
         ("node: a\nnode: b\n", "config.yaml:2: node: given twice, first in line 1"),
         ("sip: [1]\n", "config.yaml:1: sip: expected keys of its own below it"),
         ("sip: {listen: {a: 1}}\n", "config.yaml:1: sip.listen: expected a list"),
@@ -300,6 +300,11 @@ ivr:
             "vouchers: {external: {acme: {url: 'ftp://x'}}}\n",
             "config.yaml:1: vouchers.external.acme.url: expected an address",
         ),
+        (
+            "caller_id: {hide_codes: ['*72']}\n",
+            "config.yaml:1: caller_id.hide_codes[0]: *72 is one of ivr.feature_codes",
+        ),
+        ("caller_id: {default_number: 101}\n", 'config.yaml:1: caller_id.default_number: "101" is no public number'),
         ("voicemail: {purge_hours: 0}\n", "config.yaml:1: voicemail.purge_hours: 0 is out of range"),
         ("demo: {enabled: maybe}\n", 'config.yaml:1: demo.enabled: expected true or false, not "maybe"'),
         ("log: {format: jsn}\n", 'config.yaml:1: log.format: unknown value "jsn" (did you mean "json"?)'),

@@ -340,3 +340,54 @@ def test_a_gateway_without_a_port_has_none_and_one_with_a_port_can_lose_it(ops: 
     assert port() == 5080
     ops.apply({"gateways": [{"name": "named", "port": None}]})
     assert port() is None
+
+
+def test_what_accounts_show_and_carriers_want_is_merged_key_by_key(ops: Any) -> None:
+    named = document()
+    named["accounts"][0]["caller_id"] = {"default": "+420 222 000 101", "hide": True, "foreign": "refuse"}
+    named["gateways"][0]["caller_id"] = {"asserted": False, "domain": "gateway", "remote_party": True}
+    ops.apply(named)
+    from billing.carriers.models import Gateway
+    from billing.customers.models import Account
+
+    account, gateway = Account.objects.get(number="101"), Gateway.objects.get(name="carrier")
+    assert account.caller_id == {"default": "420222000101", "hide": True, "foreign": "refuse"}
+    assert gateway.caller_id == {"asserted": "no", "domain": "gateway", "remote_party": True}
+    assert ops.apply(named) == []
+    ops.apply({"accounts": [{"number": "101", "caller_id": {"hide": None, "numbers": ["420603000001"]}}]})
+    account.refresh_from_db()
+    assert account.caller_id == {"default": "420222000101", "foreign": "refuse", "numbers": ["420603000001"]}
+
+
+@pytest.mark.parametrize(
+    ("caller_id", "expected"),
+    [
+        ({"default": "101"}, "accounts[0].caller_id.default: '101' is no public number: write it as 420222000101"),
+        ({"numbers": ["abc"]}, "accounts[0].caller_id.numbers[0]: 'abc' is no public number"),
+        ({"foreign": "maybe"}, "accounts[0].caller_id.foreign: 'maybe' is none of replace, refuse"),
+        ({"hides": True}, 'accounts[0].caller_id.hides: unknown key (did you mean "hide"?)'),
+    ],
+)
+def test_a_mistake_in_what_is_shown_is_told_with_its_path(ops: Any, caller_id: dict[str, Any], expected: str) -> None:
+    named = document()
+    named["accounts"][0]["caller_id"] = caller_id
+    from billing.document.apply import ApplyError
+
+    with pytest.raises(ApplyError) as refused:
+        ops.apply(named)
+    assert refused.value.problems[0].startswith(expected)
+
+
+def test_nobody_may_show_a_number_of_another_customer(ops: Any) -> None:
+    from billing.document.apply import ApplyError
+
+    named = document()
+    named["customers"].append({"name": "Bank", "currency": "USD", "credit_limit": 0})
+    named["accounts"][0]["aliases"] = ["420222000101", "420603000001@pstn"]
+    ops.apply(named)
+    for caller_id in ({"default": "420222000101"}, {"numbers": ["420777000001", "420603000001"]}):
+        thief = {"number": "666", "customer": "Bank", "kind": "debit", "caller_id": caller_id}
+        with pytest.raises(ApplyError, match="is a number of account 101 of Acme"):
+            ops.apply({"accounts": [thief]})
+    colleague = {"number": "104", "customer": "Acme", "kind": "debit", "caller_id": {"default": "420222000101"}}
+    ops.apply({"accounts": [colleague]})

@@ -443,7 +443,7 @@ async def test_a_forward_that_must_be_confirmed_is_dialled_by_the_media_server(w
         assert invite.request.from_.uri.user == "102"
         await call_from_media(world, media, MOBILE, "102", "102", case="orig-cdiv")
         mobile = await carrier.ringing()
-        assert mobile.request.from_.uri.user == "102"
+        assert mobile.request.from_.uri.user == "420222000102"
         carrier.perform(mobile.accept(carrier.now(), body=sdp(41000)))
         dialled = await media.connected()
         with pytest.raises(TimeoutError):

@@ -128,7 +128,7 @@ async def test_what_a_phone_says_of_who_calls_and_who_pays_reaches_no_carrier(wo
         request = (await carrier.ringing()).request
         assert names(request, PRESSES_BUTTONS) == set()
         assert names(request, IDENTIFIES) == {"P-Asserted-Identity"}
-        assert request.values("P-Asserted-Identity") == ["<sip:101@127.0.0.1>"]
+        assert request.values("P-Asserted-Identity") == ["<sip:420222000101@127.0.0.1>"]
         assert names(request, CROSSES) == {"Subject", "Session-ID", "User-to-User"}
         assert b"420777000020" not in request.to_bytes()
 
@@ -144,7 +144,7 @@ async def test_the_name_of_a_phone_is_no_number_and_carriers_get_the_accounts(
     """Case A7: a telephone shows a name in the number's place."""
     async with carriers(world) as (carrier, _), world.phone("101") as alice, world.phone("102") as bob:
         await bob.register()
-        for number, callee, name in (("102", bob, inside), (OUTSIDE, carrier, "Alice")):
+        for number, callee, name, shown in (("102", bob, inside, "101"), (OUTSIDE, carrier, "Alice", "420222000101")):
             host, port = world.address
             request = alice.make(
                 "INVITE", f"sip:{number}@{host}:{port}", ("Content-Type", "application/sdp"), body=sdp()
@@ -155,7 +155,7 @@ async def test_the_name_of_a_phone_is_no_number_and_carriers_get_the_accounts(
             challenged = await alice.expect(Failed)
             alice.perform(invite.resend([alice.credentials(invite.request, challenged.response)], alice.now()))
             seen = (await callee.ringing()).request.from_
-            assert (seen.uri.user, seen.display) == ("101", name)
+            assert (seen.uri.user, seen.display) == (shown, name)
             alice.perform(invite.cancel(alice.now()))
             await callee.expect(Cancelled)
             await alice.expect(Failed)

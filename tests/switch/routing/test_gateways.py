@@ -42,8 +42,8 @@ async def test_an_outside_call_leaves_by_the_first_gateway_and_is_charged(world:
         await alice.call(OUTSIDE)
         invite = await first.ringing()
         assert invite.request.uri.user == OUTSIDE
-        assert invite.request.from_.uri.user == "101"
-        assert "sip:101@" in (invite.request.get("P-Asserted-Identity") or "")
+        assert invite.request.from_.uri.user == "420222000101"
+        assert "sip:420222000101@" in (invite.request.get("P-Asserted-Identity") or "")
         first.perform(invite.accept(first.now(), body=sdp(41000)))
         answered = await alice.connected()
         await first.expect(Acknowledged)
@@ -177,5 +177,5 @@ async def test_a_caller_who_withholds_its_number_stays_anonymous(world: World) -
         await alice.call(OUTSIDE, ("Privacy", "id"))
         invite = await first.ringing()
         assert invite.request.from_.uri_text == "sip:anonymous@anonymous.invalid"
-        assert "sip:101@" in (invite.request.get("P-Asserted-Identity") or "")
+        assert "sip:420222000101@" in (invite.request.get("P-Asserted-Identity") or "")
         assert invite.request.get("Privacy") == "id"

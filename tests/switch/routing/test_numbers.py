@@ -195,8 +195,8 @@ async def test_every_spelling_of_an_emergency_is_an_emergency_call(world: World,
         await dial(alice, uri, ("Privacy", "id; critical"))
         request = await declined(first, alice)
         assert request.uri.user == number
-        assert request.from_.uri.user == "101"
-        assert "sip:101@" in (request.get("P-Asserted-Identity") or "")
+        assert request.from_.uri.user == "420222000101"
+        assert "sip:420222000101@" in (request.get("P-Asserted-Identity") or "")
         assert request.get("Privacy") is None
     (xdr,) = await world.settled()
     assert (xdr["dialled"], xdr["rate_id"], xdr["amount"]) == (number, None, 0)
@@ -268,7 +268,7 @@ async def test_a_carrier_gets_numbers_in_its_own_form(world: World, change: str,
     assert xdr["dialled"] == OUTSIDE
 
 
-async def test_extensions_and_emergency_numbers_get_no_plus(world: World) -> None:
+async def test_emergency_numbers_get_no_plus(world: World) -> None:
     async with carriers(world) as (first, _), world.phone("101") as alice:
         await world.sql.execute("UPDATE billing_gateway SET number_format = 'e164'")
         await world.sql.execute(
@@ -277,7 +277,7 @@ async def test_extensions_and_emergency_numbers_get_no_plus(world: World) -> Non
         await world.routes_reloaded()
         await dial(alice, "sip:112@HERE")
         request = await declined(first, alice)
-        assert (request.uri.user, request.from_.uri.user) == ("112", "101")
+        assert (request.uri.user, request.from_.uri.user) == ("112", "+420222000101")
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
 -- The accounts that two names lead to; that of the second once for each live binding of what it rings. `answering` says
--- how an account takes its calls; null: it only rings. `trust`, of a calling number: see `number_trust`. A plain query
--- that the planner inlines: it is asked for every call.
+-- how an account takes its calls; null: it only rings. `trust`, of a calling number: see `number_trust`. `shows`: what
+-- `billing_client.rules.callerid` says which numbers it may show by, with the names that are its own. A plain
+-- query that the planner inlines: it is asked for every call.
 CREATE OR REPLACE FUNCTION parties(calling text, called text) RETURNS TABLE (
     asked text, account_id bigint, number text, name text, display text, customer_id bigint, customer_name text,
     kind text, terms text, tariff_id bigint, balance_id bigint, currency text, available numeric, password text,
-    via text, may_call boolean, answering text, trust text, language text,
+    via text, may_call boolean, answering text, trust text, language text, shows text,
     aor text, key text, contact text, received text, path text[], expires_at timestamptz, q double precision,
     call_id text, cseq bigint, instance text, reg_id integer, user_agent text, node text, socket text)
 LANGUAGE sql STABLE AS $$
@@ -18,6 +19,9 @@ LANGUAGE sql STABLE AS $$
                 THEN (a.answering || jsonb_build_object('timezone', a.zone, 'mailbox', m.enabled))::text END,
            CASE WHEN a.name LIKE '%@pstn' THEN number_trust(a.name, a.ani, a.claimed_at) END,
            a.language,
+           (a.caller_id || jsonb_build_object('names', (
+               SELECT jsonb_agg(n.name ORDER BY NOT n.is_number, n.name) FROM billing_alias n
+                WHERE n.account_id = a.id AND n.claimed_at IS NULL AND n.name NOT LIKE '%@pin')))::text,
            b.aor, b.key, b.contact, b.received, b.path::text[], b.expires_at, b.q,
            b.call_id, b.cseq, b.instance, b.reg_id, b.user_agent, b.node, b.socket
         FROM account_by_name a

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which numbers an account may show when it calls, and how a carrier wants to be told. Pure.
+
+A number is public if the world can dial it: 7 to 15 digits. All else (101, alice) is a name within the house, and no
+carrier ever sees it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any, Final, Literal, cast, get_args
+
+from billing_client.rules.numbering import digits_of, read
+
+__all__ = [
+    "ASSERTED",
+    "FOREIGN",
+    "HIDDEN",
+    "NO_STYLE",
+    "WITHOUT_NUMBER",
+    "Asserted",
+    "CallerRules",
+    "CarrierStyle",
+    "Foreign",
+    "Hidden",
+    "WithoutNumber",
+    "is_public",
+    "read_rules",
+    "read_style",
+]
+
+Foreign = Literal["replace", "refuse"]
+"""What becomes of a call whose phone shows a number that is not the account's: the account's default is shown in its
+place; it is refused."""
+WithoutNumber = Literal["anonymous", "refuse"]
+"""What becomes of a call to a carrier by an account without a public number."""
+Asserted = Literal["sip", "tel", "no"]
+"""P-Asserted-Identity as a carrier wants it: a SIP URI, a tel URI, none."""
+Hidden = Literal["anonymous", "number"]
+"""From of a caller who hides: anonymous; the number, with a word beside it that it is not to be shown."""
+
+FOREIGN: Final[tuple[Foreign, ...]] = get_args(Foreign)
+WITHOUT_NUMBER: Final[tuple[WithoutNumber, ...]] = get_args(WithoutNumber)
+ASSERTED: Final[tuple[Asserted, ...]] = get_args(Asserted)
+HIDDEN: Final[tuple[Hidden, ...]] = get_args(Hidden)
+
+_SHORTEST: Final = 7
+_LONGEST: Final = 15
+
+
+def is_public(number: str) -> bool:
+    """Whether the world can dial a number, as far as its digits say."""
+    return bool(digits_of(number)) and _SHORTEST <= len(number) <= _LONGEST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerRules:
+    """What an account may show."""
+
+    names: frozenset[str] = frozenset()
+    """Its own: its number, its aliases, numbers of the outside that are known to be its, others that were verified."""
+    default: str = ""
+    """What it shows to the outside unless its phone says otherwise; empty: it has no public number."""
+    hides: bool = False
+    """Its number is withheld unless one call says otherwise."""
+    foreign: Foreign = "replace"
+
+    def find(self, claimed: str) -> str:
+        """The number of its own that a phone means by what it shows; empty: it is none of its own."""
+        found = read(claimed).text
+        return found if found in self.names else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarrierStyle:
+    """How a carrier wants to be told who calls."""
+
+    number_format: Literal["", "digits", "e164"] = ""
+    """Of callers' numbers; empty: as of those that are called."""
+    domain: str = "own"
+    """Of From: `own` (ours), `gateway` (the host of the gateway), or a name."""
+    asserted_domain: str = ""
+    """Of P-Asserted-Identity, Remote-Party-ID and Diversion; empty: as of From."""
+    asserted: Asserted = "sip"
+    remote_party: bool = False
+    """Remote-Party-ID too (draft-ietf-sip-privacy-04), which old equipment reads."""
+    privacy: bool = True
+    """It honours Privacy (RFC 3323): a hidden number may be asserted to it."""
+    hidden: Hidden = "anonymous"
+    diversion: bool = True
+    """It is told who forwarded a call (RFC 5806)."""
+    name: bool = True
+    """It is told callers' names."""
+    default_number: str = ""
+    """What it gets for accounts without a public number."""
+
+
+NO_STYLE: Final = CarrierStyle()
+
+
+@lru_cache(maxsize=4096)
+def read_rules(written: str | None) -> CallerRules:
+    """Rules of an account as the store writes them in JSON."""
+    if written is None:
+        return CallerRules()
+    values = json.loads(written)
+    own = [name.removesuffix("@pstn") for name in values.get("names") or ()]
+    names = [*own, *map(str, values.get("numbers") or ())]
+    default = str(values.get("default") or "")
+    foreign = values.get("foreign")
+    return CallerRules(
+        names=frozenset([*names, default] if default else names),
+        default=default or next(filter(is_public, own), ""),
+        hides=values.get("hide") is True,
+        foreign=foreign if foreign in FOREIGN else "replace",
+    )
+
+
+@lru_cache(maxsize=1024)
+def read_style(written: str) -> CarrierStyle:
+    """How a gateway wants it, as the store writes it in JSON; keys of a later version are passed over."""
+    known = {field.name for field in fields(CarrierStyle)}
+    values = {key: value for key, value in json.loads(written).items() if key in known and value is not None}
+    return CarrierStyle(**cast("dict[str, Any]", values)) if values else NO_STYLE
