@@ -126,7 +126,7 @@ class IncomingLeg(SipLeg):
         """Something happened in the dialog, or before it."""
         match event:
             case Cancelled(_, request):
-                self.cause = reason_cause(request) or 16
+                self.cause = reason_cause(request.all("Reason")) or 16
                 self.status = 487
                 self.over()
             case Acknowledged() if self.is_gone:

@@ -134,7 +134,7 @@ class OutgoingLeg(SipLeg):
                 self._was_answered(session, response)
             case Failed(_, response, _):
                 if not self.is_gone:
-                    self.status, self.cause = response.status, reason_cause(response)
+                    self.status, self.cause = response.status, reason_cause(response.all("Reason"))
                     self.over()
             case _:
                 super().receive(event)

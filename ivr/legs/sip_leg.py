@@ -275,7 +275,7 @@ class SipLeg(ABC):
                 if response.sdp is not None:
                     self._accept(response.sdp)
             case Ended(_, _, request):
-                self.cause = (reason_cause(request) if request is not None else None) or self.cause or 16
+                self.cause = (reason_cause(request.all("Reason")) if request is not None else None) or self.cause or 16
                 self.over()
             case Replied() | Withdrawn():
                 return

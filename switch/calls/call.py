@@ -31,8 +31,7 @@ from switch.sip.digest import Verdict
 from switch.sip.mark import NOBODY
 from switch.sip.message.errors import ParseError
 from switch.sip.message.flow import INNER
-from switch.sip.message.reason import reason, reason_cause
-from switch.sip.message.status import q850_cause
+from switch.sip.message.reason import q850_cause, reason, reason_cause
 from switch.sip.session import (
     Acknowledged,
     Answered,
@@ -358,7 +357,7 @@ class Call:
 
     async def _given_up(self, event: Cancelled) -> None:
         self.trace.add("end", "the caller gave up")
-        self._end("caller", reason_cause(event.request) or 16, 487)
+        self._end("caller", reason_cause(event.request.all("Reason")) or 16, 487)
 
     async def _leg_ended(self, event: Ended) -> None:
         by: EndedBy = "timer" if event.reason == "timer" else "callee" if event.session is self.callee else "caller"
@@ -366,7 +365,7 @@ class Call:
             by = "failure"
         if event.reason == "no-ack" and event.session is not self.callee and self.invite.ack_seconds is not None:
             self._was_not_heard()
-        cause = reason_cause(event.request) if event.request is not None else None
+        cause = reason_cause(event.request.all("Reason")) if event.request is not None else None
         self.trace.add("end", "{by} ended the call ({reason})", by=by, reason=event.reason)
         self._end(by, cause or (16 if event.reason == "bye" else 31), None, headers=reason_lines(event.request))
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from switch.calls.crossing import replied
 from switch.sip.choose import best_response
-from switch.sip.message.reason import reason, reason_cause
-from switch.sip.message.status import q850_cause
+from switch.sip.message.reason import q850_cause, reason, reason_cause
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +40,7 @@ class Result:
     @property
     def q850(self) -> int:
         """The cause."""
-        said = None if self.response is None else reason_cause(self.response)
+        said = None if self.response is None else reason_cause(self.response.all("Reason"))
         return self.cause or said or q850_cause(self.status)
 
     @property

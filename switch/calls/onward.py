@@ -17,7 +17,7 @@ from switch.routing.plan import CARD, Application, Refusal
 from switch.routing.ways import Branch, Invitation, Stage
 from switch.sip.message.flow import INNER_FLOW, Hop
 from switch.sip.message.host import bracketed
-from switch.sip.message.status import q850_cause
+from switch.sip.message.reason import q850_cause
 from switch.sip.message.uri import Uri
 
 if TYPE_CHECKING:

@@ -15,10 +15,9 @@ from math import inf
 from typing import TYPE_CHECKING, Final, Protocol
 
 from switch.sip.choose import best_response
-from switch.sip.message.address import NameAddr
+from switch.sip.message.address import NameAddr, Via
 from switch.sip.message.errors import ParseError
 from switch.sip.message.grammar import whole_number
-from switch.sip.message.via import Via
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from switch.sip.dialog import check_target
+from switch.sip.message.address import MAGIC_COOKIE
 from switch.sip.message.errors import ParseError
 from switch.sip.message.validate import stateless_tag
-from switch.sip.message.via import MAGIC_COOKIE
 from switch.sip.session import Context, IncomingInvite, OutgoingInvite
 from switch.sip.session.timer import too_small
 from switch.sip.timer_queue import TimerQueue

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switch.sip.message.address import NameAddr
+from switch.sip.message.address import NameAddr, Via
 from switch.sip.message.errors import LocalProtocolError, ParseError
 from switch.sip.message.message import Message, Request, Response, canonical_name
 from switch.sip.message.parsing import parse_message
 from switch.sip.message.validate import error_reply
-from switch.sip.message.via import Via
 
 OPTIONS = (
     b"OPTIONS sip:bob@example.com SIP/2.0\r\n"

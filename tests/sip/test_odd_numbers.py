@@ -54,7 +54,7 @@ def test_what_may_be_a_number_and_is_none_is_absent(odd: str) -> None:
     response = Response(200, "OK", lines)
     assert session_expires(response) is None
     assert min_se(response) == 90
-    assert reason_cause(response) is None
+    assert reason_cause(response.all("Reason")) is None
     assert [name for name, _ in replied(Response(503, "No", [*lines, ("Reason", "SIP;cause=503")]))[2]] == ["Reason"]
 
 
@@ -82,7 +82,7 @@ def test_what_may_be_a_number_and_is_none_is_absent(odd: str) -> None:
 def test_one_reader_of_reasons(line: str, cause: int | None) -> None:
     """Case D4."""
     message = Response(487, "No", [("Reason", line)])
-    assert reason_cause(message) == cause
+    assert reason_cause(message.all("Reason")) == cause
 
 
 @pytest.mark.parametrize("odd", ["²", "9" * 5_000, '"'])

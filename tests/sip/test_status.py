@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from switch.sip.message.status import q850_cause, reason_phrase
+from switch.sip.message.reason import q850_cause, reason_phrase
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 
 from media import sdp
-from switch.sip.message.via import Via
+from switch.sip.message.address import Via
 from tests.sip.torture_messages import answer, names, read, request
 
 RFC = "rfc5118"

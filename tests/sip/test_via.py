@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from switch.sip.message.address import Via
 from switch.sip.message.errors import ParseError
-from switch.sip.message.via import Via
 from tests.sip.test_address import PARAMS, TOKENS
 from tests.sip.test_uri import HOSTS
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""name-addr and addr-spec with parameters: From, To, Contact, Route and their kin (RFC 3261 section 20.10).
+"""Addresses with parameters: From, To, Contact, Route and their kin (RFC 3261, 20.10); Via (20.42, RFC 3581).
 
 Parsed addresses are shared values, as URIs are: all messages of a dialog bring the same From and To.
 """
@@ -13,13 +13,27 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from switch.sip.message.errors import ParseError
-from switch.sip.message.grammar import QUOTED_STRING, format_params, is_token, parse_params, quote, unquote
+from switch.sip.message.grammar import (
+    HOST,
+    QUOTED_STRING,
+    TOKEN,
+    check_host,
+    format_params,
+    is_token,
+    parse_params,
+    quote,
+    unquote,
+)
+from switch.sip.message.host import bare
 from switch.sip.message.uri import Uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["NameAddr"]
+__all__ = ["MAGIC_COOKIE", "NameAddr", "Via"]
+
+MAGIC_COOKIE: Final = "z9hG4bK"
+"""What the branches of RFC 3261 begin with (section 8.1.1.7)."""
 
 _NAME_ADDR = re.compile(
     rf"[ \t]*+(?:(?P<quoted>{QUOTED_STRING})[ \t]*+|(?P<plain>[^\"<]*))<(?P<uri>[^<>\"\x00-\x20\x7f]+)>(?P<params>.*)",
@@ -28,6 +42,12 @@ _NAME_ADDR = re.compile(
 _ADDR_SPEC = re.compile(r'[^<>",?\x00-\x20\x7f]+')
 # *(token LWS), and the letters beyond ASCII that the field does not quote
 _PLAIN_DISPLAY = re.compile(r"[A-Za-z0-9\-.!%*_+`'~ \t\u0080-\U0010ffff]*")
+
+_VIA = re.compile(
+    rf"[ \t]*SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*(?P<transport>{TOKEN})[ \t]+"
+    rf"(?P<host>{HOST})(?:[ \t]*:[ \t]*(?P<port>[0-9]{{1,5}}))?[ \t]*(?P<params>;.*)?",
+    re.IGNORECASE | re.ASCII | re.DOTALL,
+)
 
 _CACHED_CHARACTERS: Final = 256
 """Longer texts are parsed anew each time, so that nobody can make the cache large."""
@@ -104,3 +124,55 @@ def _parse_addr_spec(text: str) -> NameAddr:
     if not _ADDR_SPEC.fullmatch(uri):
         raise ParseError("malformed address")
     return NameAddr("", uri, MappingProxyType(parse_params(semicolon + params)) if params else _NO_PARAMS)
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """One Via value."""
+
+    transport: str
+    """Upper case: UDP, TCP, TLS, WS, WSS, SCTP."""
+    host: str
+    """As written, an IPv6 address in its brackets."""
+    port: int | None = None
+    params: Mapping[str, str | None] = field(default_factory=dict)
+    """Names in lower case."""
+
+    @classmethod
+    def parse(cls, text: str) -> Via:
+        """Parse one Via value; raises ParseError."""
+        match = _VIA.fullmatch(text)
+        if match is None:
+            raise ParseError("malformed Via")
+        transport, host, digits, params = match.groups()
+        if host[0] == "[":
+            check_host(host)
+        port = int(digits) if digits else None
+        if port is not None and port > 65_535:
+            raise ParseError("malformed port")
+        return cls(transport.upper(), host, port, parse_params(params or ""))
+
+    def __str__(self) -> str:
+        port = "" if self.port is None else f":{self.port}"
+        return f"SIP/2.0/{self.transport} {self.host}{port}{format_params(self.params)}"
+
+    @property
+    def branch(self) -> str:
+        """The branch parameter, empty when missing."""
+        return self.params.get("branch") or ""
+
+    @property
+    def received(self) -> str | None:
+        """The address of the `received` parameter, with or without the brackets that RFC 5118 4.5 tells to accept."""
+        value = self.params.get("received")
+        return bare(value) if value else None
+
+    @property
+    def sent_by(self) -> str:
+        """host:port in lower case, with the default port filled in."""
+        return f"{self.host.lower()}:{self.port or (5061 if self.transport in ('TLS', 'WSS') else 5060)}"
+
+    @property
+    def is_reliable(self) -> bool:
+        """Whether the transport delivers by itself, so that SIP does not retransmit."""
+        return self.transport != "UDP"

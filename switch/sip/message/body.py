@@ -21,7 +21,7 @@ from hashlib import blake2s
 from typing import TYPE_CHECKING, Final
 
 from switch.sip.message.grammar import TOKEN, is_token, unquote
-from switch.sip.message.header_names import canonical_name
+from switch.sip.message.wire import canonical_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

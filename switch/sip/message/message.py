@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Self
 
-from switch.sip.message.address import NameAddr
+from switch.sip.message.address import NameAddr, Via
 from switch.sip.message.body import DESCRIPTION, media_type, read_content
 from switch.sip.message.errors import LocalProtocolError, ParseError
 from switch.sip.message.grammar import split_list, whole_number
-from switch.sip.message.header_names import CANONICAL, KNOWN, canonical_name
-from switch.sip.message.status import reason_phrase
+from switch.sip.message.reason import reason_phrase
 from switch.sip.message.uri import Uri
-from switch.sip.message.via import Via
-from switch.sip.message.wire import HeaderLines
+from switch.sip.message.wire import CANONICAL, KNOWN, HeaderLines, canonical_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,11 +6,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from switch.sip.message.address import NameAddr
+from switch.sip.message.address import NameAddr, Via
 from switch.sip.message.errors import ParseError
 from switch.sip.message.grammar import TOKEN, is_token, whole_number
 from switch.sip.message.message import Request, Response, first_element
-from switch.sip.message.via import Via
 from switch.sip.message.wire import split_message
 
 if TYPE_CHECKING:

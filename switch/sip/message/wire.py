@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The text form of a message (RFC 3261 sections 7.3 and 25.1): from bytes to start line, header lines and the rest."""
+"""The text form of a message (RFC 3261 sections 7.3 and 25.1): from bytes to start line, header lines and the rest; the
+names of header fields: our spelling of each, and the compact forms."""
 
 from __future__ import annotations
 
@@ -8,12 +9,20 @@ from typing import TYPE_CHECKING, Final
 
 from switch.sip.message.errors import ParseError
 from switch.sip.message.grammar import is_token
-from switch.sip.message.header_names import CANONICAL, canonical_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["MAX_HEADER_LINES", "MAX_LINE_CHARACTERS", "MAX_MESSAGE_BYTES", "HeaderLines", "split_message"]
+__all__ = [
+    "CANONICAL",
+    "KNOWN",
+    "MAX_HEADER_LINES",
+    "MAX_LINE_CHARACTERS",
+    "MAX_MESSAGE_BYTES",
+    "HeaderLines",
+    "canonical_name",
+    "split_message",
+]
 
 HeaderLines = list[tuple[str, str]]
 
@@ -23,6 +32,40 @@ MAX_LINE_CHARACTERS: Final = 8_192
 
 # 25.1: in a quoted-pair a NUL is a character like others
 _BARE_NUL: Final = re.compile(r"(?<!\\)\x00")
+
+_COMPACT: Final = {
+    "a": "Accept-Contact", "b": "Referred-By", "c": "Content-Type", "d": "Request-Disposition", "e": "Content-Encoding",
+    "f": "From", "i": "Call-ID", "j": "Reject-Contact", "k": "Supported", "l": "Content-Length", "m": "Contact",
+    "n": "Identity-Info", "o": "Event", "r": "Refer-To", "s": "Subject", "t": "To", "u": "Allow-Events", "v": "Via",
+    "x": "Session-Expires", "y": "Identity",
+}  # fmt: skip
+_NAMES: Final = (
+    "Accept", "Accept-Encoding", "Accept-Language", "Alert-Info", "Allow", "Authentication-Info", "Authorization",
+    "Call-Info", "Content-Disposition", "Content-ID", "Content-Language", "Content-Transfer-Encoding", "CSeq", "Date",
+    "Diversion", "Error-Info", "Expires",
+    "Flow-Timer", "Geolocation", "Geolocation-Routing", "History-Info", "In-Reply-To", "Info-Package", "Join",
+    "Max-Breadth", "Max-Forwards", "MIME-Version", "Min-Expires", "Min-SE", "Organization", "P-Asserted-Identity",
+    "P-Charging-Vector", "P-Preferred-Identity", "P-Served-User", "Path", "Priority", "Privacy", "Proxy-Authenticate",
+    "Proxy-Authorization", "Proxy-Require", "RAck", "Reason", "Record-Route", "Recv-Info", "Refer-Sub",
+    "Remote-Party-ID", "Replaces", "Reply-To", "Require", "Retry-After", "Route", "RSeq", "Server", "Service-Route",
+    "Session-ID", "SIP-ETag", "SIP-If-Match", "Softswitch-Accepted", "Softswitch-Mark",
+    "Subscription-State", "Target-Dialog", "Timestamp",
+    "Unsupported", "User-Agent", "User-to-User", "Warning", "WWW-Authenticate",
+    *_COMPACT.values(),
+)  # fmt: skip
+CANONICAL: Final = {
+    **{name: name for name in _NAMES},
+    **{name.lower(): name for name in _NAMES},
+    **_COMPACT,
+    **{compact.upper(): name for compact, name in _COMPACT.items()},
+}
+"""Every spelling that is met often to the usual one; `canonical_name` knows the others."""
+KNOWN: Final = frozenset(_NAMES)
+
+
+def canonical_name(name: str) -> str:
+    """The usual spelling of a header name, compact forms expanded; unknown names stay as they are."""
+    return CANONICAL.get(name) or CANONICAL.get(name.lower(), name)
 
 
 def split_message(data: bytes) -> tuple[str, HeaderLines, str | None, bytes]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from switch.sip.message.address import MAGIC_COOKIE, Via
 from switch.sip.message.flow import Flow
 from switch.sip.message.host import bare
 from switch.sip.message.message import Request
-from switch.sip.message.via import MAGIC_COOKIE, Via
 
 if TYPE_CHECKING:
     from switch.sip.message.message import Response

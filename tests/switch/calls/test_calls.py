@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from switch.sip.message.address import Via
 from switch.sip.message.message import Request, Response
-from switch.sip.message.via import Via
 from switch.sip.session import Acknowledged, Answered, Cancelled, Ended, Failed, Progressed, Replied, Requested
 from switch.sip.transaction import Send
 from switch.sip.user_agent import Invited
