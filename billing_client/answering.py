@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from billing_client.pool import Pool
+from billing_client.link.pool import Pool
 
 if TYPE_CHECKING:
     from billing_client.rules.incoming import Mode

@@ -1,30 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls as the store takes them: a start crosses as one value, a row of live calls, by the names of `CallStart`.
+"""Calls, and the lives of the nodes that make them: types, statements, rows.
+
+A start crosses as one value, a row of live calls, by the names of `CallStart`.
 
 So a new column of a call is a field of `CallStart` and one of the model `Call`, and nothing between them.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from billing_client.rows import text
+from billing_client.names import text
 from billing_client.rules.books import Rate
 from billing_client.rules.rating import billed_seconds, cost
-from billing_client.types import CallStart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from asyncpg import Record
 
-    from billing_client.types import CallFinish
-
-__all__ = ["finish_start", "finish_values", "orphan_values", "start_lists", "start_values"]
+__all__ = [
+    "CallFinish",
+    "CallStart",
+    "Direction",
+    "EndedBy",
+    "Grant",
+    "GrantRefusal",
+    "Settlement",
+    "finish_start",
+    "finish_values",
+    "orphan_values",
+    "start_lists",
+    "start_values",
+]
 
 START_CALL: Final = "SELECT granted, refusal FROM start_call($1, $2, $3, $4, $5)"
 START_CALLS: Final = "SELECT granted, refusal FROM start_calls($1, $2, $3, $4)"
@@ -42,6 +54,114 @@ LOST_CALLS: Final = (
 LIVE_CALLS: Final = "SELECT call_id FROM billing_activecall WHERE life_id = $1"
 
 HOT: Final = (START_CALL, START_CALLS, EXTEND_CALL, EXTEND_CALLS, CALLS_ANSWERED, FINISH_CALL, FINISH_CALLS)
+"""Prepared as soon as a connection opens."""
+
+NODE_BEGIN: Final = "INSERT INTO billing_node (name) VALUES ($1) RETURNING id, clock_timestamp() AS at"
+HEARTBEAT: Final = "SELECT clock_timestamp() AS at FROM heartbeat($1)"
+DECLARE_DEAD: Final = "SELECT declare_dead($1, $2)"
+ANNOUNCE_CALLS: Final = "SELECT pg_notify('softswitch_calls', message) FROM unnest($1::text[]) AS message"
+
+Direction = Literal["internal", "outgoing", "incoming", "forwarded"]
+"""Seen from the provider; "forwarded": an account pays for a call that it forwards."""
+EndedBy = Literal["caller", "callee", "funds", "admin", "timer", "media", "failure", "shutdown", "orphan"]
+GrantRefusal = Literal["funds", "concurrency", "cap", "spending", "unknown call"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStart:
+    """Registers a call and locks its first slice of funds.
+
+    It crosses to the store by the names of its fields, each a column of the live call unless it says otherwise. What
+    the wire may have brought is cut to its column: `most` characters, as its metadata say.
+    """
+
+    call_id: str
+    """Ours, unique for ever: the key under which the call is started, extended, finished and charged."""
+    account_id: int
+    """Who pays, and whose history shows the call."""
+    balance_id: int
+    caller: str = field(metadata={"most": 255})
+    """Calling number (CLI)."""
+    dialled: str = field(metadata={"most": 255})
+    """Called number (CLD)."""
+    direction: Direction
+    started_at: datetime
+    want: Decimal
+    """Funds to lock; 0: a free call, no balance is touched. No column, nor is `minimum`."""
+    minimum: Decimal
+    """Least lock that is of use (price of the first increment): less is refused."""
+    rate: Rate | None = None
+    """What the call is charged by, column by column; None: it is free."""
+    destination: str = ""
+    country: str = ""
+    gateway_id: int | None = None
+    sip_call_id: str = field(default="", metadata={"most": 255})
+    callee_id: int | None = None
+    """The account that is called, where it is not the one that pays: its incoming calls may be limited."""
+    exempt: bool = False
+    """True: no limit of calls or spending counts (emergency calls, calls to applications of ours). No column."""
+    forward: str | None = field(default=None, metadata={"most": 120})
+    """Of a forwarded call: the name of the account's forward that it goes by."""
+    forward_most: int = 0
+    """How many calls at a time that forward carries. No column."""
+    forwards: str | None = None
+    """The id of the call that is forwarded: its legs count as one call of the account. None: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Answer to a request for funds."""
+
+    locked: Decimal
+    """All that the call holds now, not only what this request added."""
+    refusal: GrantRefusal | None = None
+    """None: granted. Else why not:
+
+    * "funds": less than the minimum is available;
+    * "concurrency": the account, who it calls, or one of their customers has as many calls as it may have;
+    * "cap": the call would cost more than a call may;
+    * "spending": the customer's spending of this hour or day is at its limit;
+    * "unknown call": the store holds no such call; if it was started, another switch has settled it: hang up.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFinish:
+    """Ends a call: what is charged and what the xDR says."""
+
+    call_id: str
+    ended_at: datetime
+    answered_at: datetime | None
+    billed_seconds: int
+    amount: Decimal
+    """The charge; never more than what is locked is taken."""
+    cause: int
+    """Q.850 cause."""
+    sip_status: int | None
+    ended_by: EndedBy
+    gateway_id: int | None = None
+    start: CallStart | None = None
+    """What the record is written from where the store does not know the call."""
+    is_started: bool = False
+    """The store has taken the start: it knows the call, unless it has lost it since (a replica that lagged behind was
+    promoted, a dump was restored)."""
+
+    @property
+    def must_tell_start(self) -> bool:
+        """Whether the store may never have heard of the call."""
+        return self.start is not None and not self.is_started
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How a call was settled; repeating the finish gives the same again."""
+
+    call_id: str
+    amount: Decimal
+    """What was charged."""
+    billed_seconds: int
+    currency: str
+    """Empty for a call that locked no funds."""
 
 
 _APART: Final = {"rate", "want", "minimum", "exempt", "forward_most"}

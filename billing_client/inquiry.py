@@ -10,27 +10,30 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from billing_client import calls, rows, statements
-from billing_client.pool import UNREACHABLE, Link, connect
-from billing_client.rules.books import Gateway, RateBook, Route, RouteBook, TariffTable, prefixed
-from billing_client.types import CallStart, Grant, StoreUnavailable
+from billing_client import calls, parties, snapshots
+from billing_client.calls import CallStart, Grant
+from billing_client.link.pool import UNREACHABLE, Link, connect
+from billing_client.types import StoreUnavailable
 
 if TYPE_CHECKING:
     import asyncpg
 
-    from billing_client.types import Parties
+    from billing_client.parties import Parties
+    from billing_client.rules.books import RateBook, RouteBook
 
 __all__ = ["Inquiry", "Lock"]
 
+_LOCKS: Final = """
+SELECT c.call_id, a.number, c.dialled, c.started_at, c.locked
+  FROM billing_activecall c JOIN billing_account a ON a.id = c.account_id
+ WHERE c.balance_id = $1 AND c.locked > 0 ORDER BY c.locked DESC, c.started_at LIMIT $2"""
 _NODE: Final = "inquiry"
 _STATEMENTS: Final = (
-    statements.PARTIES,
-    statements.GATEWAYS,
-    statements.ROUTES,
-    statements.ADDRESSES,
-    statements.RATES_OF,
-    statements.LOCKS,
-    statements.NODE_BEGIN,
+    parties.PARTIES,
+    *snapshots.ROUTE_STATEMENTS,
+    snapshots.RATES_OF,
+    _LOCKS,
+    calls.NODE_BEGIN,
     calls.START_CALL,
 )
 _NO_CALL: Final = CallStart(
@@ -115,36 +118,24 @@ class Inquiry:
         self, *, caller: str | None, ani: str | None, dialled: str, at: datetime | None = None
     ) -> Parties:
         """As `Store.parties`; the life of accounts is looked at as it is `at` that instant, now by default."""
-        calling = rows.name(caller if caller is not None or ani is None else f"{ani}@pstn")
-        called = rows.asked_name(dialled)
-        found = await self._fetch(statements.PARTIES, calling, called)
-        return rows.parties(calling, called, found, at or datetime.now(UTC))
+        asked = parties.asked_names(caller, ani, dialled)
+        found = await self._fetch(parties.PARTIES, *asked)
+        return parties.read_parties(*asked, found, at or datetime.now(UTC))
 
     async def routes(self) -> RouteBook:
         """As `Store.load_routes`."""
-        found = await self._fetch(statements.GATEWAYS)
-        gateways = {row["id"]: Gateway.of(tuple(row)) for row in found}
-        routes = [Route(gateways[row[0]], *tuple(row)[1:]) for row in await self._fetch(statements.ROUTES)]
-        addresses = [row["name"] for row in await self._fetch(statements.ADDRESSES)]
-        return RouteBook(gateways.values(), routes, addresses)
+        return await snapshots.load_routes(self._fetch)
 
     async def rates(self, tariff_id: int | None, number: str) -> RateBook:
         """Of one tariff the rates whose prefixes `number` begins with: all that its price can depend on."""
-        if tariff_id is None:
-            return RateBook({})
-        digits = prefixed(number)
-        prefixes = [digits[:length] for length in range(len(digits) + 1)]
-        table = TariffTable()
-        for rate_id, prefix, text in await self._fetch(statements.RATES_OF, tariff_id, prefixes):
-            table.append(rate_id, prefix, rows.terms(text))
-        return RateBook({tariff_id: table})
+        return await snapshots.rates_of(self._fetch, tariff_id, number)
 
     async def try_call(self, start: CallStart) -> Grant:
         """What `Store.start_call` would answer: the store's own function, in a transaction that is taken back."""
         transaction = self._link.connection.transaction()
         await transaction.start()
         try:
-            life = (await self._fetch(statements.NODE_BEGIN, _NODE))[0]["id"]
+            life = (await self._fetch(calls.NODE_BEGIN, _NODE))[0]["id"]
             row = (await self._fetch(calls.START_CALL, *calls.start_values(start, life, _NODE)))[0]
             return Grant(row["granted"], row["refusal"])
         finally:
@@ -152,4 +143,4 @@ class Inquiry:
 
     async def locks(self, balance_id: int, most: int = 20) -> list[Lock]:
         """Live calls that hold funds of a balance, those with the largest locks first."""
-        return [Lock(*row) for row in await self._fetch(statements.LOCKS, balance_id, most)]
+        return [Lock(*row) for row in await self._fetch(_LOCKS, balance_id, most)]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from billing_client import rows, statements
-from billing_client.pool import Pool
-from billing_client.rules.books import TariffTable, prefixed
+from billing_client import names, snapshots
+from billing_client.link.pool import Pool
+from billing_client.rules.books import prefixed
 from billing_client.rules.lifecycle import LifeTerms, expiry, refusal, zone_of
 from billing_client.rules.numbering import Number, read
 from billing_client.rules.pins import DEFAULT_SLOW_AFTER, is_pin
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from asyncpg import Record
 
+    from billing_client.parties import AccountKind
     from billing_client.rules.vouching import Vouched
-    from billing_client.types import AccountKind
     from billing_client.vouchers.words import GuessSource
 
 __all__ = ["AccountStatus", "Claim", "KnownPhone", "Login", "Quote", "SelfCare", "StoreSelfCare"]
@@ -212,12 +212,12 @@ class StoreSelfCare:
 
     async def status(self, number: str) -> AccountStatus | None:
         """See `SelfCare`."""
-        found = await self._pool.fetch(STATUS, rows.name(number))
+        found = await self._pool.fetch(STATUS, names.name(number))
         return _status(found[0], self._utc()) if found else None
 
     async def by_phone(self, caller: str, gateway: str) -> KnownPhone | None:
         """See `SelfCare`."""
-        found = (await self._pool.fetch(KNOWN_CALLER, rows.name(caller), rows.name(gateway)))[0]
+        found = (await self._pool.fetch(KNOWN_CALLER, names.name(caller), names.name(gateway)))[0]
         trust = NumberTrust.parse(found["trust"])
         vouched = "" if trust is None or found["gateway_id"] is None else trust.by(found["gateway_id"])
         return KnownPhone(found["number"], vouched) if vouched else None
@@ -226,8 +226,8 @@ class StoreSelfCare:
         self, pin: str, source: GuessSource, *, number: str = "", company: str = "", password: str | None = None
     ) -> Login:
         """See `SelfCare`. The attempt is counted before it is looked at, and taken back if it was right."""
-        card = rows.pin_name(pin, company)
-        asked = rows.name(number) if number else _subject(card)
+        card = names.pin_name(pin, company)
+        asked = names.name(number) if number else _subject(card)
         attempt = await self._logins.attempt(asked, source)
         if attempt["is_locked"]:
             return Login("locked", delay_seconds=attempt["delay"])
@@ -236,27 +236,23 @@ class StoreSelfCare:
             return Login("wrong", delay_seconds=await self._logins.wrong(asked, source, attempt))
         await self._logins.right(asked, source)
         if source.is_vouched:
-            await self._pool.fetch(NUMBER_CAME, owner["number"], rows.name(source.ani), rows.name(source.gateway))
+            await self._pool.fetch(NUMBER_CAME, owner["number"], names.name(source.ani), names.name(source.gateway))
         return Login("right", owner["number"], attempt["delay"])
 
     async def _owner(self, card: str, number: str, pin: str, mailbox_pin: str) -> Record | None:
         if not number:
             found = await self._pool.fetch(BY_ALIAS, card) if card else []
             return found[0] if found else None
-        found = await self._pool.fetch(OWNER, rows.name(number), card)
+        found = await self._pool.fetch(OWNER, names.name(number), card)
         is_mailbox = await asyncio.to_thread(is_pin, pin, mailbox_pin)
         return found[0] if found and (found[0]["is_card"] or is_mailbox) else None
 
     async def quote(self, status: AccountStatus, destination: str) -> Quote:
         """See `SelfCare`."""
-        account = await self._pool.fetch(BY_ALIAS, rows.asked_name(destination))
+        account = await self._pool.fetch(BY_ALIAS, names.asked_name(destination))
         digits = prefixed(account[0]["number"] if account else destination)
-        prefixes = [digits[:length] for length in range(len(digits) + 1)]
-        table = TariffTable()
-        if status.tariff_id is not None:
-            for rate_id, prefix, terms in await self._pool.fetch(statements.RATES_OF, status.tariff_id, prefixes):
-                table.append(rate_id, prefix, rows.terms(terms))
-        rate = table.rate_for(digits, self._utc())
+        book = await snapshots.rates_of(self._pool.fetch, status.tariff_id, digits)
+        rate = None if status.tariff_id is None else book.rate_for(status.tariff_id, digits, self._utc())
         if rate is None:
             return Quote("unknown")
         if rate.blocked:
@@ -271,22 +267,22 @@ class StoreSelfCare:
         """See `SelfCare`."""
         if read(caller) != Number("number", caller):
             return "unknown"
-        found = await self._pool.fetch(CLAIM, rows.name(number), rows.name(caller), rows.name(gateway), MOST_CLAIMED)
+        found = await self._pool.fetch(CLAIM, names.name(number), names.name(caller), names.name(gateway), MOST_CLAIMED)
         outcome: Claim = found[0]["outcome"]
         return outcome
 
     async def phone_proven(self, number: str, caller: str) -> bool:
         """See `SelfCare`."""
-        return bool((await self._pool.fetch(PROVEN, rows.name(number), rows.name(caller)))[0]["done"])
+        return bool((await self._pool.fetch(PROVEN, names.name(number), names.name(caller)))[0]["done"])
 
     async def are_colleagues(self, number: str, extension: str) -> bool:
         """See `SelfCare`."""
-        return bool((await self._pool.fetch(COLLEAGUES, rows.name(number), rows.name(extension)))[0]["are"])
+        return bool((await self._pool.fetch(COLLEAGUES, names.name(number), names.name(extension)))[0]["are"])
 
     async def take_ring_back(self, number: str, caller: str, an_hour: int) -> int | None:
         """See `SelfCare`."""
         most = (an_hour, RING_BACKS_OF_ACCOUNT * an_hour)
-        found: int | None = (await self._pool.fetch(RING_BACK, rows.name(number), rows.name(caller), *most))[0]["id"]
+        found: int | None = (await self._pool.fetch(RING_BACK, names.name(number), names.name(caller), *most))[0]["id"]
         return found
 
     async def ring_back_used(self, ring_back: int) -> None:

@@ -11,27 +11,19 @@ import asyncio
 import logging
 import time
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from billing_client import calls, rows, statements
-from billing_client.clock import StoreClock
-from billing_client.gathering import Gathering
-from billing_client.lamps import LampCursor, lamps
-from billing_client.listener import Listener
-from billing_client.mailboxes.words import MessageCounts
-from billing_client.pool import Pool
-from billing_client.rules.books import Gateway, RateBook, Route, RouteBook, TariffTable
+from billing_client import bindings, calls, lamps, names, parties, snapshots
+from billing_client.calls import Grant, Settlement
+from billing_client.link.clock import StoreClock
+from billing_client.link.gathering import Gathering
+from billing_client.link.listener import Listener
+from billing_client.link.pool import Pool
 from billing_client.secrets.passwords import Passwords
-from billing_client.subscriptions import (
-    RESUME_SUBSCRIPTIONS,
-    WRITE_SUBSCRIPTIONS,
-    subscription,
-    subscription_columns,
-)
-from billing_client.types import Grant, Settlement, StoreError, StoreRefused
+from billing_client.traces import PRUNE_TRACES, WRITE_TRACES, trace_columns
+from billing_client.types import StoreError, StoreRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,8 +31,14 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from billing_client.subscriptions import SubscriptionRow
-    from billing_client.types import BindingRow, CallFinish, CallStart, CallTrace, Parties, StoreEvent, Subscriber
+    from billing_client.bindings import BindingRow
+    from billing_client.calls import CallFinish, CallStart
+    from billing_client.lamps import SubscriptionRow
+    from billing_client.mailboxes.words import MessageCounts
+    from billing_client.parties import Parties, Subscriber
+    from billing_client.rules.books import RateBook, RouteBook
+    from billing_client.traces import CallTrace
+    from billing_client.types import StoreEvent
 
     _Slice = tuple[str, int, Decimal, Decimal]
 
@@ -53,8 +51,6 @@ CSEQ_LEAP = 1000
 LIVES = 3
 DEAD = "dead"
 """What `start_call` of the store says to a life that was declared dead."""
-RATES_AT_A_TIME = 500
-"""Few enough that decoding them does not hold up the event loop."""
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +75,7 @@ class Store:
         self._node = node
         self._timeout_seconds = timeout_seconds
         self._name = f"softswitch {node}"
-        hot = (*statements.HOT, *calls.HOT)
+        hot = (*parties.HOT, bindings.WRITE_BINDINGS, *calls.HOT)
         self._pool = Pool(
             dsn,
             name=self._name,
@@ -152,7 +148,7 @@ class Store:
             if self._life != dead:
                 return
             asked_at = time.monotonic()
-            row = (await self._pool.fetch(statements.NODE_BEGIN, self._node))[0]
+            row = (await self._pool.fetch(calls.NODE_BEGIN, self._node))[0]
             self._life = row["id"]
             self.clock.heard(row["at"], asked_at)
             self._lives_lost += bool(dead)
@@ -161,15 +157,14 @@ class Store:
 
     async def subscriber(self, name: str) -> Subscriber | None:
         """Who authenticates under `name` (account number or alias), and where they are registered."""
-        found = await self._pool.fetch(statements.SUBSCRIBER, rows.asked_name(name))
-        return rows.subscriber(name, found, self._utc(), self._opened)
+        found = await self._pool.fetch(parties.SUBSCRIBER, names.asked_name(name))
+        return parties.read_subscriber(name, found, self._utc(), self._opened)
 
     async def parties(self, *, caller: str | None, ani: str | None, dialled: str) -> Parties:
         """Both ends of a call: the caller by SIP name, or else by `<ani>@pstn`; the callee by number or alias."""
-        calling = rows.name(caller if caller is not None or ani is None else f"{ani}@pstn")
-        called = rows.asked_name(dialled)
-        found = await self._pool.fetch(statements.PARTIES, calling, called)
-        return rows.parties(calling, called, found, self._utc(), self._opened)
+        asked = parties.asked_names(caller, ani, dialled)
+        found = await self._pool.fetch(parties.PARTIES, *asked)
+        return parties.read_parties(*asked, found, self._utc(), self._opened)
 
     # Calls
 
@@ -276,7 +271,7 @@ class Store:
 
     async def announce_calls(self, messages: Sequence[str]) -> None:
         """Tell whoever watches what runs here, in messages of less than 8000 octets."""
-        await self._pool.fetch(statements.ANNOUNCE_CALLS, list(messages))
+        await self._pool.fetch(calls.ANNOUNCE_CALLS, list(messages))
 
     async def lost_calls(self, call_ids: Iterable[str]) -> list[str]:
         """Those of these calls that the store does not hold (any more): another switch has settled them."""
@@ -290,7 +285,7 @@ class Store:
         """
         life = self._life
         asked_at = time.monotonic()
-        if found := await self._pool.fetch(statements.HEARTBEAT, life):
+        if found := await self._pool.fetch(calls.HEARTBEAT, life):
             self.clock.heard(found[0]["at"], asked_at)
         else:
             await self._begin_life(life)
@@ -304,7 +299,7 @@ class Store:
         have been heard all that time. Any number of nodes may do so at once: each call is settled by one.
         """
         silence = None if silent_seconds is None else timedelta(seconds=silent_seconds)
-        await self._pool.fetch(statements.DECLARE_DEAD, self._life, silence)
+        await self._pool.fetch(calls.DECLARE_DEAD, self._life, silence)
         adopted = 0
         while found := await self._pool.fetch(calls.ORPHANS, ORPHANS_AT_A_TIME):
             settled = 0
@@ -328,80 +323,64 @@ class Store:
     async def write_bindings(self, upserts: Sequence[BindingRow], removals: Sequence[tuple[str, str]]) -> None:
         """Insert or replace bindings, then remove others, given as (aor, key)."""
         gone = sorted(removals)
-        columns = rows.binding_columns(upserts)
+        columns = bindings.binding_columns(upserts)
         await self._pool.fetch(
-            statements.WRITE_BINDINGS, *columns, [aor for aor, _ in gone], [rows.binding_key(key) for _, key in gone]
+            bindings.WRITE_BINDINGS, *columns, [aor for aor, _ in gone], [bindings.binding_key(key) for _, key in gone]
         )
 
     async def node_bindings(
         self, node: str, *, after: tuple[str, str] = ("", ""), limit: int = 1000
     ) -> list[BindingRow]:
         """Live bindings made on `node`, by (aor, key); ask again with the last one's as `after` until none come."""
-        found = await self._pool.fetch(statements.NODE_BINDINGS, node, *after, limit)
-        return [rows.binding(row) for row in found]
+        found = await self._pool.fetch(bindings.NODE_BINDINGS, node, *after, limit)
+        return [bindings.binding(row) for row in found]
 
     # Message lamps
 
     async def message_counts(self, numbers: Sequence[str]) -> dict[str, MessageCounts]:
         """What the lamps of these numbers (accounts or aliases) show; without those that have no mailbox."""
-        found = await self._pool.fetch(statements.MESSAGE_COUNTS, [rows.name(number) for number in numbers])
-        return {row[0]: MessageCounts(row[1], row[2], row[3], row[4], tuple(row[5])) for row in found}
+        return await lamps.message_counts(self._pool, numbers)
 
-    async def lamps(self, after: LampCursor, limit: int) -> tuple[list[str], LampCursor | None]:
+    async def lamps(self, after: lamps.LampCursor, limit: int) -> tuple[list[str], lamps.LampCursor | None]:
         """Accounts whose lamps may be lit, a page at a time: see `billing_client.lamps`."""
-        return await lamps(self._pool, after, limit)
+        return await lamps.lamps(self._pool, after, limit)
 
     async def write_subscriptions(self, upserts: Sequence[SubscriptionRow], gone: Sequence[str]) -> None:
         """Insert or replace subscriptions of this node, each once, then remove others, given by their tags."""
-        await self._pool.fetch(WRITE_SUBSCRIPTIONS, self._node, *subscription_columns(upserts), sorted(gone))
+        columns = lamps.subscription_columns(upserts)
+        await self._pool.fetch(lamps.WRITE_SUBSCRIPTIONS, self._node, *columns, sorted(gone))
 
     async def resume_subscriptions(self, *, after: str = "", limit: int = 500) -> list[SubscriptionRow]:
         """Live subscriptions of this node's earlier life, by tag; ask again with the last tag until none come.
 
         Each time they are read, their CSeq leaps over what that life may have used.
         """
-        found = await self._pool.fetch(RESUME_SUBSCRIPTIONS, self._node, after, limit, CSEQ_LEAP)
-        return [subscription(row) for row in found]
+        found = await self._pool.fetch(lamps.RESUME_SUBSCRIPTIONS, self._node, after, limit, CSEQ_LEAP)
+        return [lamps.subscription(row) for row in found]
 
     # Records for explaining calls
 
     async def write_traces(self, traces: Sequence[CallTrace]) -> None:
         """Write records of ended calls; one that is there already stays."""
-        first, *columns = rows.trace_columns(traces)
-        await self._pool.fetch(statements.WRITE_TRACES, first, self._node, *columns)
+        first, *columns = trace_columns(traces)
+        await self._pool.fetch(WRITE_TRACES, first, self._node, *columns)
 
     async def prune_traces(self, before: datetime, most: int) -> int:
         """Remove up to `most` records of calls that began before then; returns how many."""
-        removed: int = (await self._pool.fetch(statements.PRUNE_TRACES, before, most))[0]["prune_traces"]
+        removed: int = (await self._pool.fetch(PRUNE_TRACES, before, most))[0]["prune_traces"]
         return removed
 
     # Snapshots
 
     async def load_rates(self, known: RateBook | None = None) -> RateBook:
         """All tariffs as of one instant; those that did not change are taken over from `known`."""
-        tables: dict[int, TariffTable] = {}
         async with self._pool.transaction() as connection:
-            for row in await connection.fetch(statements.TARIFFS):
-                table = known.tariffs.get(row["id"]) if known else None
-                if table is None or table.revision != row["revision"]:
-                    table = TariffTable(row["currency"], row["revision"])
-                    await _load_tariff(connection, row["id"], table)
-                tables[row["id"]] = table
-        return RateBook(tables)
+            return await snapshots.load_rates(connection, known)
 
     async def load_routes(self) -> RouteBook:
         """All gateways, routes and addresses of accounts as of one instant."""
         async with self._pool.transaction() as connection:
-            found = [Gateway.of(tuple(row)) for row in await connection.fetch(statements.GATEWAYS)]
-            gateways = {one.gateway_id: self._with_password(one) for one in found}
-            routes = [
-                Route(gateways[row[0]], *row[1:]) for row in map(tuple, await connection.fetch(statements.ROUTES))
-            ]
-            addresses = [row["name"] for row in await connection.fetch(statements.ADDRESSES)]
-        return RouteBook(gateways.values(), routes, addresses)
-
-    def _with_password(self, gateway: Gateway) -> Gateway:
-        return replace(gateway, password=self._opened(gateway.password)) if gateway.password else gateway
+            return await snapshots.load_routes(connection.fetch, self._opened)
 
     async def listen(self, on_event: Callable[[StoreEvent], None]) -> None:
         """Call `on_event` for each change that the store announces; "resync" after a gap."""
@@ -432,15 +411,3 @@ class Store:
     def _wait_on(self, batch: dict[str, datetime]) -> None:
         """Answers that were not written are written with the next ones."""
         self._answered = batch | self._answered
-
-
-async def _load_tariff(connection: asyncpg.Connection[Any], tariff_id: int, table: TariffTable) -> None:
-    """Append the rates of a tariff in pieces, so that the event loop turns in between."""
-    parsed: dict[str, Any] = {}
-    cursor = await connection.cursor(statements.RATES, tariff_id)
-    while batch := await cursor.fetch(RATES_AT_A_TIME):
-        for rate_id, prefix, text in batch:
-            terms = parsed.get(text)
-            if terms is None:
-                terms = parsed[text] = rows.terms(text)
-            table.append(rate_id, prefix, terms)

@@ -10,11 +10,12 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Final
 
+from billing_client.calls import CallFinish, CallStart
 from billing_client.rules.books import Rate
 from billing_client.secrets.keyring import KeyFile
 from billing_client.secrets.passwords import Passwords
 from billing_client.store import Store
-from billing_client.types import CallFinish, CallStart, StoreError
+from billing_client.types import StoreError
 from switch import collector
 from switch.access.caller import known_carrier
 from switch.access.check import CallerCheck

@@ -23,7 +23,7 @@ from switch.sip.proxy import ProxyContext, prepare
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from billing_client.types import Parties, Party
+    from billing_client.parties import Parties, Party
     from switch.access.caller import Shown
     from switch.access.check import CallerCheck
     from switch.access.pace import Pace

@@ -12,8 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from billing_client import rows
-from billing_client.types import CallTrace
+from billing_client.traces import CallTrace, trace_columns
 from switch.sip.message.flow import Flow
 from switch.sip.message.parsing import parse_message
 from switch.trace.ladder import Ladders
@@ -115,7 +114,7 @@ def finish(trace: Trace, ladder: Ladder) -> int:
         call_id="c", account="101", caller="101", dialled="102", started_at=NOW, answered_at=NOW, ended_at=NOW,
         cause=16, sip_status=200, ended_by="caller", keys=("101", "102", *ladder.call_ids), body=body,
     )  # fmt: skip
-    rows.trace_columns([row])
+    trace_columns([row])
     return len(body)
 
 

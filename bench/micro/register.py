@@ -19,7 +19,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from billing_client.types import Subscriber
+from billing_client.parties import Subscriber
 from switch.access.doorkeeper import Doorkeeper
 from switch.access.guesses import Guesses
 from switch.access.subscribers import Subscribers
@@ -38,8 +38,8 @@ from switch.sip.user_agent import Arrived, UserAgent
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from billing_client.bindings import BindingRow
     from billing_client.store import Store
-    from billing_client.types import BindingRow
     from switch.sip.message.message import Request, Response
     from switch.sip.transaction import ServerTransaction
     from switch.sip.transport import Transport

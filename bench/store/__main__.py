@@ -28,9 +28,10 @@ import uvloop
 
 from bench.store.cpu import postgres_seconds, postmaster_of
 from bench.store.population import number_of, populate, prefix_of
+from billing_client.bindings import BindingRow
+from billing_client.calls import CallFinish, CallStart
 from billing_client.rules.rating import cost
 from billing_client.store import Store
-from billing_client.types import BindingRow, CallFinish, CallStart
 from softswitch.processes.store import EmbeddedStore
 
 if TYPE_CHECKING:

@@ -31,8 +31,9 @@ import asyncpg
 import uvloop
 
 from bench.store.__main__ import MIGRATE
+from billing_client.calls import CallFinish, CallStart
 from billing_client.store import Store
-from billing_client.types import CallFinish, CallStart, StoreError
+from billing_client.types import StoreError
 from softswitch.processes.store import EmbeddedStore
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ import uvloop
 
 from bench.store.__main__ import MIGRATE
 from bench.store.population import number_of, populate, prefix_of
+from billing_client.calls import CallFinish, CallStart
 from billing_client.store import Store
-from billing_client.types import CallFinish, CallStart
 from softswitch.processes.store import EmbeddedStore
 from switch.access.reach import StoreReach
 from switch.money.settlement import Settlement, Volatile

@@ -33,7 +33,7 @@ from billing.document.voicemail import VoicemailSpec, read_voicemail
 from billing.reading.line_error import LineError
 from billing.reading.places import read_language, read_timezone
 from billing.reading.reader import Once, Reader, place_of, read_list, shown
-from billing_client.rows import LONGEST_PIN
+from billing_client.names import LONGEST_PIN
 from billing_client.rules.lifecycle import LONGEST_DAYS, STATES
 from billing_client.rules.numbering import as_address
 from billing_client.rules.vouching import ANI_RULES, IDENTIFIES

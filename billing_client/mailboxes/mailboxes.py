@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from billing_client.link.pool import Pool
 from billing_client.mailboxes.words import DepositPace, Email, Mailbox, Message, PinVerdict, Sound
-from billing_client.pool import Pool
-from billing_client.rows import LONGEST_NAME, name, text
+from billing_client.names import LONGEST_NAME, name, text
 from billing_client.rules.lifecycle import LifeTerms, refusal
 from billing_client.rules.pins import DEFAULT_SLOW_AFTER, hash_pin, is_pin
 from billing_client.types import StoreRefused

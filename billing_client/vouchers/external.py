@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Literal
 
-from billing_client.rows import text
+from billing_client.names import text
 from billing_client.secrets.keyring import KeyRingError
 from billing_client.vouchers.words import VoucherStoreUnavailable
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from asyncpg import Record
 
-    from billing_client.pool import Pool
+    from billing_client.link.pool import Pool
     from billing_client.secrets.keyring import KeyFile
     from billing_client.vouchers.words import VoucherStore, WantedReceipts
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from asyncpg import Record
 
-    from billing_client.pool import Pool
+    from billing_client.link.pool import Pool
     from billing_client.vouchers.words import GuessSource
 
 __all__ = ["SHARED", "Guesses", "LoginDoor"]

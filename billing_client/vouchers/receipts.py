@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from billing_client.pool import Pool
+from billing_client.link.pool import Pool
 from billing_client.rules.lifecycle import LifeTerms, expiry
 from billing_client.rules.numbering import digits_of
 

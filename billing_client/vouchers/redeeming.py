@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from billing_client.pool import Pool
-from billing_client.rows import name, text
+from billing_client.link.pool import Pool
+from billing_client.names import name, text
 from billing_client.rules.check_digit import valid_prefixes
 from billing_client.rules.lifecycle import LifeTerms, expiry
 from billing_client.rules.numbering import digits_of

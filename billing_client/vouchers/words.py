@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from billing_client.rows import text
+from billing_client.names import text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from billing_client.parties import Parties
 from billing_client.rules.callerid import is_public
 from billing_client.rules.incoming import DEFAULT_MAX_CALLS
-from billing_client.types import Parties
 from switch.routing.caller import Caller, Forwarding
 from switch.routing.number import asserted, calling_number, hides
 from switch.sip.digest import Verdict
@@ -23,9 +23,9 @@ from switch.sip.message.errors import ParseError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from billing_client.parties import Party
     from billing_client.rules.books import Gateway, RouteBook
     from billing_client.rules.vouching import Vouched
-    from billing_client.types import Party
     from switch.routing.number import Identity
     from switch.sip.destination import Destinations
     from switch.sip.digest import Credentials

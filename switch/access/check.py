@@ -29,9 +29,9 @@ from switch.sip.message.flow import INNER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from billing_client.parties import Parties, Party
     from billing_client.rules.books import Gateway
     from billing_client.store import Store
-    from billing_client.types import Parties, Party
     from switch.access.caller import Shown
     from switch.access.doorkeeper import Doorkeeper
     from switch.access.reach import PartyMemory, StoreReach

@@ -8,15 +8,17 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from billing_client.parties import Parties
 from billing_client.rules.lifecycle import refusal
-from billing_client.types import Parties, StoreError, StoreUnavailable
+from billing_client.types import StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
+    from billing_client.calls import CallStart, Grant
+    from billing_client.parties import Party
     from billing_client.store import Store
-    from billing_client.types import CallStart, Grant, Party
 
 __all__ = ["PartyMemory", "StoreReach", "learn_registered"]
 

@@ -13,8 +13,8 @@ from billing_client.rules.lifecycle import refusal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from billing_client.parties import Subscriber
     from billing_client.store import Store
-    from billing_client.types import Subscriber
 
 __all__ = ["Kept", "Subscribers"]
 

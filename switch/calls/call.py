@@ -52,8 +52,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
+    from billing_client.calls import EndedBy
+    from billing_client.parties import Party
     from billing_client.rules.books import Gateway
-    from billing_client.types import EndedBy, Party
     from switch.access.caller import Shown
     from switch.calls.hunt import Result
     from switch.calls.shared import Shared

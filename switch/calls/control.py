@@ -8,7 +8,8 @@ import logging
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from billing_client.types import CallFinish, StoreError
+from billing_client.calls import CallFinish
+from billing_client.types import StoreError
 from switch.calls.call import Call
 from switch.calls.view import CallState
 from switch.relay.watch import Relayed
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from billing_client.types import EndedBy
+    from billing_client.calls import EndedBy
     from switch.calls.shared import Shared
     from switch.calls.view import CallView
     from switch.money.settlement import Settlement

@@ -16,7 +16,7 @@ from switch.sip.digest import Verdict
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from billing_client.types import Parties, Party
+    from billing_client.parties import Parties, Party
     from switch.routing.caller import Caller
     from switch.routing.plan import Called, DialPlan, Plan
     from switch.trace.trace import Trace

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from random import Random
 
+    from billing_client.bindings import BindingRow
+    from billing_client.parties import Party
     from billing_client.rules.incoming import Forward
-    from billing_client.types import BindingRow, Party
     from switch.access.occupancy import Occupancy
     from switch.calls.view import CallView
     from switch.registrar.bindings import Location

@@ -21,7 +21,7 @@ from switch.sip.session import Failed
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from billing_client.types import Parties
+    from billing_client.parties import Parties
     from switch.calls.hunt import Result
     from switch.calls.shared import Shared
     from switch.calls.view import CallView

@@ -15,7 +15,7 @@ from switch.sip.digest import Verdict
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from billing_client.types import Parties, Party
+    from billing_client.parties import Parties, Party
     from switch.access.caller import Shown
     from switch.calls.shared import Shared
     from switch.calls.view import CallView

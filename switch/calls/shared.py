@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from billing_client.types import EndedBy
+    from billing_client.calls import EndedBy
     from switch.access.check import CallerCheck
     from switch.access.pace import Pace
     from switch.calls.invitation import Invitations

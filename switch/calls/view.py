@@ -12,8 +12,8 @@ from switch.sip.mark import ACCEPTED
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from billing_client.parties import Party
     from billing_client.rules.books import Gateway
-    from billing_client.types import Party
     from switch.calls.bridge import Bridge
     from switch.money.payment import Times
     from switch.routing.caller import Caller

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from billing_client.inquiry import Inquiry, Lock
+    from billing_client.parties import Parties, Party
     from billing_client.rules.books import RateBook, RouteBook
-    from billing_client.types import Parties, Party
     from switch.routing.caller import Caller, Forwarding
     from switch.settings import CreditSettings, SwitchSettings
     from switch.sip.destination import Destinations

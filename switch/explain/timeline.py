@@ -14,8 +14,9 @@ from switch.routing.forward import keeps_messages, public_number, shown
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from billing_client.bindings import BindingRow
+    from billing_client.parties import Party
     from billing_client.rules.incoming import Forward
-    from billing_client.types import BindingRow, Party
     from switch.routing.answering import Surroundings
     from switch.routing.caller import Caller
     from switch.trace.trace import Trace

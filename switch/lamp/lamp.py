@@ -27,9 +27,9 @@ from switch.sip.subscription import Notifier, Subscription, SubscriptionEnded, W
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
 
+    from billing_client.lamps import SubscriptionRow
+    from billing_client.parties import Parties, Subscriber
     from billing_client.store import Store
-    from billing_client.subscriptions import SubscriptionRow
-    from billing_client.types import Parties, Subscriber
     from switch.access.caller import Shown
     from switch.access.check import CallerCheck
     from switch.lamp.news import Counts

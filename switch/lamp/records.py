@@ -9,7 +9,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from billing_client.subscriptions import SubscriptionRow
+from billing_client.lamps import SubscriptionRow
 from billing_client.types import StoreError, StoreUnavailable
 from switch.sip.dialog import Dialog
 from switch.sip.message.flow import Flow

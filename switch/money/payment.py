@@ -7,7 +7,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from billing_client.types import CallFinish
+from billing_client.calls import CallFinish
 from switch.money.funds import FundsWatch
 from switch.money.start import Registered, authorise
 from switch.sip.ways import Warrant
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
+    from billing_client.calls import CallStart, EndedBy, Grant
+    from billing_client.parties import Party
     from billing_client.rules.books import Gateway
     from billing_client.store import Store
-    from billing_client.types import CallStart, EndedBy, Grant, Party
     from switch.access.reach import StoreReach
     from switch.money.credit import Credit
     from switch.money.start import Asked

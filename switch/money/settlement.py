@@ -8,7 +8,8 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
-from billing_client.types import CallFinish, StoreError, StoreRefused, StoreUnavailable
+from billing_client.calls import CallFinish
+from billing_client.types import StoreError, StoreRefused, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

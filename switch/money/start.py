@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from billing_client.types import CallStart
+from billing_client.calls import CallStart
 from switch.money.credit import Credit
 from switch.routing.plan import Refusal
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Container
     from datetime import datetime
 
-    from billing_client.types import Grant, Party
+    from billing_client.calls import Grant
+    from billing_client.parties import Party
     from switch.routing.caller import Caller
     from switch.routing.plan import Plan
     from switch.settings import CreditSettings

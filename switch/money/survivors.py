@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from billing_client.types import CallFinish
+    from billing_client.calls import CallFinish
     from switch.money.journal import Codec
     from switch.sip.session import Session
 

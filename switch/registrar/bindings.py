@@ -15,7 +15,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
-from billing_client.types import BindingRow, StoreError, StoreUnavailable
+from billing_client.types import StoreError, StoreUnavailable
 from switch.registrar.entries import Entry, entry_of, hop_of, parse_socket, row_of, source_of, targets_of
 from switch.registrar.keep_alive import EXPIRY_SPAN_SECONDS, Expiries, PingRing
 from switch.sip.binding_rules import Binding, Registration, binding_refusal
@@ -27,6 +27,7 @@ from switch.sip.message.uri import Uri
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from billing_client.bindings import BindingRow
     from billing_client.store import Store
     from switch.registrar.entries import Target
     from switch.sip.transport import Transport

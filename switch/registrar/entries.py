@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from billing_client.types import BindingRow
+from billing_client.bindings import BindingRow
 from switch.sip.binding_rules import Binding
 from switch.sip.message.address import NameAddr
 from switch.sip.message.errors import ParseError

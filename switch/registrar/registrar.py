@@ -22,7 +22,7 @@ from switch.sip.message.validate import stateless_tag
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from billing_client.types import Subscriber
+    from billing_client.parties import Subscriber
     from switch.access.doorkeeper import Doorkeeper
     from switch.access.subscribers import Subscribers
     from switch.registrar.bindings import Location

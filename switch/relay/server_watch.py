@@ -19,7 +19,7 @@ from switch.sip.ways import House
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from billing_client.types import EndedBy
+    from billing_client.calls import EndedBy
     from switch.sip.element.core import Core
     from switch.sip.message.message import Response
     from switch.sip.session import Outcome

@@ -17,7 +17,7 @@ from switch.relay.ng import NgRelay, RelayUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from billing_client.types import EndedBy
+    from billing_client.calls import EndedBy
     from switch.relay.ng import Address, Relay
 
 __all__ = ["ASK_SECONDS", "MOST_SILENCES", "RelayWatch", "Relayed"]

@@ -13,8 +13,8 @@ from billing_client.rules.callerid import is_public
 from switch.routing.answering import takes_messages
 
 if TYPE_CHECKING:
+    from billing_client.parties import Party
     from billing_client.rules.incoming import AnsweringRules, Forward
-    from billing_client.types import Party
     from switch.routing.caller import Caller
 
 __all__ = ["keeps_messages", "public_number", "shown"]

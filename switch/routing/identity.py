@@ -19,9 +19,9 @@ from switch.sip.message.uri import Uri
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from billing_client.parties import Party
     from billing_client.rules.books import Gateway, Route
     from billing_client.rules.numbering import Number
-    from billing_client.types import Party
     from switch.routing.caller import Caller
     from switch.settings import CallerIdSettings
     from switch.sip.message.message import HeaderLines

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from billing_client.calls import Direction
+    from billing_client.parties import Parties, Party
     from billing_client.rules.books import Rate, RateBook, Route, RouteBook
     from billing_client.rules.numbering import Emergency
-    from billing_client.types import Direction, Parties, Party
     from switch.routing.caller import Caller
     from switch.routing.identity import Presented
     from switch.settings import SwitchSettings

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
-from billing_client.types import CallTrace, StoreError
+from billing_client.traces import CallTrace
+from billing_client.types import StoreError
 from switch.trace.ladder import Ladders, read_crossings
 from switch.trace.trace import Trace
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from billing_client.gathering import MOST, Gathering
+from billing_client.link.gathering import MOST, Gathering
 from billing_client.types import StoreRefused, StoreUnavailable
 
 if TYPE_CHECKING:

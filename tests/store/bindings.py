@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from billing_client.types import BindingRow
+from billing_client.bindings import BindingRow
 
 __all__ = ["binding"]
 

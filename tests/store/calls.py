@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from billing_client.calls import CallFinish, CallStart
 from billing_client.rules.books import Rate
-from billing_client.types import CallFinish, CallStart
 
 if TYPE_CHECKING:
+    from billing_client.calls import Grant, Settlement
     from billing_client.store import Store
-    from billing_client.types import Grant, Settlement
 
 __all__ = ["STARTED_AT", "Amount", "CallDesk", "rate"]
 

@@ -20,7 +20,7 @@ from billing_client.types import StoreUnavailable
 from tests.store.calls import CallDesk
 
 if TYPE_CHECKING:
-    from billing_client.types import CallFinish, Settlement
+    from billing_client.calls import CallFinish, Settlement
 
 __all__ = ["SECONDS", "SLICE", "Load", "Tally"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from billing_client.clock import StoreClock
+from billing_client.link.clock import StoreClock
 from billing_client.vouchers.words import GuessSource
 from tests.billing.customers.test_guessing import ACCESS, CARD, nodes
 

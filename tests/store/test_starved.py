@@ -13,8 +13,8 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from billing_client import listener as listening
-from billing_client.pool import SURPLUS, Pool
+from billing_client.link import listener as listening
+from billing_client.link.pool import SURPLUS, Pool
 from billing_client.store import Store
 from billing_client.types import StoreEvent, StoreUnavailable
 from tests.store.proxy import Proxy

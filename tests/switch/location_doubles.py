@@ -8,12 +8,14 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from billing_client.types import BindingRow, StoreError, Subscriber
+from billing_client.bindings import BindingRow
 from switch.sip.message.flow import Flow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from billing_client.parties import Subscriber
+    from billing_client.types import StoreError
     from switch.sip.message.flow import Hop
 
 __all__ = ["FakeStore", "FakeTransport"]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from billing_client.calls import Grant, Settlement
 from billing_client.store import Store
-from billing_client.types import Grant, Settlement, StoreRefused
+from billing_client.types import StoreRefused
 from tests.store.calls import STARTED_AT, rate
 
 if TYPE_CHECKING:

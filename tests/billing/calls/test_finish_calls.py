@@ -14,7 +14,7 @@ from billing_client.types import StoreError, StoreRefused
 if TYPE_CHECKING:
     import asyncpg
 
-    from billing_client.types import CallFinish
+    from billing_client.calls import CallFinish
     from tests.store.calls import CallDesk
     from tests.store.conftest import Tenant
 

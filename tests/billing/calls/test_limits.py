@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
+from billing_client.calls import Grant
 from billing_client.store import Store
-from billing_client.types import Grant, StoreEvent
+from billing_client.types import StoreEvent
 from tests.store.calls import CallDesk
 from tests.store.test_outage import until
 

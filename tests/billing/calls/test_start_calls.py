@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from billing_client.calls import start_values
+from billing_client.calls import Grant, start_values
 from billing_client.store import Store
-from billing_client.types import Grant, StoreRefused
+from billing_client.types import StoreRefused
 from tests.store.calls import CallDesk
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from billing_client.types import CallStart
+    from billing_client.calls import CallStart
     from tests.store.conftest import Tenant
 
 pytestmark = pytest.mark.asyncio

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from billing_client.types import CallTrace
+from billing_client.traces import CallTrace
 
 if TYPE_CHECKING:
     from billing_client.store import Store

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from billing_client.lamps import SubscriptionRow
 from billing_client.store import CSEQ_LEAP
-from billing_client.subscriptions import SubscriptionRow
 
 if TYPE_CHECKING:
     from billing_client.store import Store

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from billing_client.parties import Parties, Subscriber
 from billing_client.rules.lifecycle import LifeTerms
-from billing_client.types import Parties, Subscriber
 from switch.access.reach import PartyMemory
 from switch.access.subscribers import Subscribers
 from switch.sip.session import Acknowledged, Failed

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from billing_client.types import Parties, Party
+from billing_client.parties import Parties, Party
 from switch.access.reach import PartyMemory, learn_registered
 from switch.sip.session import Acknowledged, Ended, Failed
 from switch.sip.user_agent import Invited

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from billing_client.types import Parties, Party
+from billing_client.parties import Parties, Party
 from switch.calls.call import TABLE
 from switch.calls.decide import decide
 from switch.calls.view import CallState

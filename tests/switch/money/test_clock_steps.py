@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from billing_client import statements
+from billing_client import calls
 from switch.sip.session import Ended
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ async def set_store_clock(world: World, monkeypatch: pytest.MonkeyPatch, hours: 
     await world.sql.execute("UPDATE billing_binding SET expires_at = expires_at - $1::interval", step)
     await world.sql.execute("UPDATE billing_subscription SET expires_at = expires_at - $1::interval", step)
     later = f"SELECT clock_timestamp() + interval '{hours} hours' AS at FROM heartbeat($1)"
-    monkeypatch.setattr(statements, "HEARTBEAT", later)
+    monkeypatch.setattr(calls, "HEARTBEAT", later)
 
 
 async def quiet(world: World) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from billing_client.types import CallFinish
+from billing_client.calls import CallFinish
 from switch.money.journal import Codec, Journal, JournalBusyError
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from tests.switch.phone import sdp
 from tests.switch.routing.test_gateways import carriers
 
 if TYPE_CHECKING:
-    from billing_client.types import CallFinish, Settlement
+    from billing_client.calls import CallFinish, Settlement
     from tests.switch.conftest import World
 
 pytestmark = pytest.mark.asyncio

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from billing_client.types import CallFinish, StoreRefused, StoreUnavailable
+from billing_client.calls import CallFinish
+from billing_client.types import StoreRefused, StoreUnavailable
 from switch.access.reach import StoreReach
 from switch.app import Switch
 from switch.money.journal import Codec, Journal

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from billing_client.calls import CallFinish, CallStart
 from billing_client.rules.books import Rate
-from billing_client.types import CallFinish, CallStart
 from switch.money.journal import Codec
 from switch.money.survivors import StandingCalls
 from switch.sip.dialog import Dialog

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from billing_client.types import StoreUnavailable, Subscriber
+from billing_client.parties import Subscriber
+from billing_client.types import StoreUnavailable
 from switch.access.doorkeeper import Doorkeeper
 from switch.access.guesses import Guesses
 from switch.access.subscribers import Subscribers

@@ -24,7 +24,7 @@ from tests.switch.routing.test_gateways import OUTSIDE, carriers
 from tests.switch.routing.test_plan import ALICE as ALICES
 
 if TYPE_CHECKING:
-    from billing_client.types import Party
+    from billing_client.parties import Party
     from switch.sip.message.message import Request
     from tests.switch.conftest import World
     from tests.switch.phone import Phone

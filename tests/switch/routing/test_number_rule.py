@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from billing_client.parties import Parties
 from billing_client.rules.books import Gateway, Route
 from billing_client.rules.numbering import MOST_DIGITS, Emergency, e164, name_problem, read, shown
 from billing_client.rules.rating import RateBook, RouteBook
-from billing_client.types import Parties
 from switch.routing.number import number_of
 from switch.routing.plan import DialPlan, Plan, called, plan_call
 from switch.sip.message.errors import ParseError

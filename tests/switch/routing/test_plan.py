@@ -9,9 +9,9 @@ from decimal import Decimal
 
 import pytest
 
+from billing_client.parties import Parties, Party
 from billing_client.rules.books import Gateway, Rate, Route
 from billing_client.rules.rating import RateBook, RouteBook
-from billing_client.types import Parties, Party
 from switch.routing.caller import Caller, Forwarding
 from switch.routing.plan import Application, Applications, DialPlan, Plan, Refusal, dialled_number, plan_call
 from switch.trace.trace import Trace

@@ -34,7 +34,7 @@ from switch.trace.trace import MOST_PIECES, STEPS_AT_A_TIME, Trace
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from billing_client.types import CallTrace
+    from billing_client.traces import CallTrace
 
 FLOW = Flow("udp", ("192.0.2.1", 5060), ("192.0.2.9", 5062))
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

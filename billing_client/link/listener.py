@@ -9,7 +9,7 @@ import random
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from billing_client.pool import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, UNREACHABLE, connect
+from billing_client.link.pool import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, UNREACHABLE, connect
 from billing_client.types import StoreEvent, StoreUnavailable
 
 if TYPE_CHECKING:
