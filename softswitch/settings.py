@@ -19,7 +19,7 @@ from ivr.settings import IvrSettings
 from media.settings import EngineSettings, MediaSettings
 from softswitch.adapters import open_sms_gateway
 from softswitch.config.fields import shared
-from softswitch.processes.runfiles import kept_secret
+from softswitch.processes.runfiles import media_secret, nonce_secret
 from softswitch.processes.store import store_dsn
 from softswitch.vouchers import keys_file, voucher_settings
 from switch.explain.explain import Conditions
@@ -40,9 +40,7 @@ __all__ = [
     "explain_conditions",
     "ivr_settings",
     "mail_settings",
-    "media_secret",
     "media_settings",
-    "nonce_secret",
     "reachable_at",
     "recordings",
     "switch_settings",
@@ -263,18 +261,6 @@ def _peers(configuration: Configuration) -> Iterator[str]:
 
 def carrier_settings(configuration: Configuration) -> CarrierSettings:
     return CarrierSettings(listen=tuple((one.host, one.port) for one in configuration.demo.carriers))
-
-
-def nonce_secret(configuration: Configuration) -> bytes:
-    """The key's value, or the secret in `data_dir/nonce.secret`, which the first start writes."""
-    written = configuration.security.nonce_secret
-    return written.encode() if written else kept_secret(configuration.data_dir / "nonce.secret")
-
-
-def media_secret(configuration: Configuration) -> bytes:
-    """The key's value, or the secret in `data_dir/media.secret`, which the first start writes."""
-    written = configuration.media.secret
-    return written.encode() if written else kept_secret(configuration.data_dir / "media.secret")
 
 
 def reachable_at(host: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from billing_client.rules.currencies import amount_text as amount
+from ivr.apps import MENU, OFFERED
 from softswitch.settings import reachable_at
 from switch.sip.message.host import bare, with_port
 
@@ -49,14 +50,6 @@ DIAL = (
     ("420600000408", "the first carrier is dead, the second one answers later"),
     ("420600000910", "the carrier hangs up after ten seconds"),
 )
-APPLICATIONS = {
-    "voicemail": "your mailbox",
-    "echo": "hear yourself",
-    "balance": "what is left on the account",
-    "recharge": "put a voucher on the account",
-    "calling_card": "a calling card, by its PIN from any phone",
-    "menu": "a menu that you can write yourself (ivr.menus)",
-}
 COMMANDS = (
     ("softswitch registrations", "which phones are there"),
     ("softswitch calls", "what runs, and the funds it holds"),
@@ -102,9 +95,10 @@ class Welcome:
         told: set[str] = set()
         for number, target in self.configuration.ivr.access_numbers.items():
             application = target.partition(":")[0]
-            if application in APPLICATIONS and application not in told:
+            text = OFFERED.get(application, MENU).text
+            if text and application not in told:
                 told.add(application)
-                yield number, APPLICATIONS[application] + secrets.get(application, "")
+                yield number, text + secrets.get(application, "")
 
     def _secrets(self) -> dict[str, str]:
         summary, secrets = self.summary, {}

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, TypeVar
 
 from billing_client.rules.numbering import read
+from ivr.apps import MENU, OFFERED, Offer
 from ivr.apps.selfcare.settings import CardSettings, Registering, Translation
 from ivr.say import GRAMMARS
 from softswitch.config import values
@@ -17,28 +18,21 @@ from softswitch.config.model import SmsSettings
 from softswitch.config.values import boolean, choice, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from billing_client.vouchers.words import Channel
     from softswitch.config.document import Document, Section
     from softswitch.config.model import Ivr, Voicemail
 
-__all__ = ["WITH_OPTIONS", "check_receipts", "read_access_numbers", "read_sms"]
+__all__ = ["check_receipts", "read_access_numbers", "read_sms"]
 
 T = TypeVar("T")
 
-WITH_OPTIONS = ("calling_card", "callback", "recharge", "balance")
-"""Applications that have options."""
-ONE_STAGE = "calling_card"
 LONGEST_AUTH_CODE = 16
 LONGEST_CALL = 86_400
 REGISTERING: dict[str, Registering] = {"off": "off", "false": "off", "ask": "ask", "true": "ask", "always": "always"}
 """`ask_register`; a plain yes or no will do too."""
 
 
-def read_access_numbers(
-    section: Section, applications: Sequence[str]
-) -> tuple[dict[str, str], dict[str, CardSettings]]:
+def read_access_numbers(section: Section) -> tuple[dict[str, str], dict[str, CardSettings]]:
     """What is behind each number, and the options of those that have some; "NUMBER%" is one-stage dialling."""
     targets: dict[str, str] = {}
     cards: dict[str, CardSettings] = {}
@@ -46,20 +40,21 @@ def read_access_numbers(
         for key in section.words():
             _check_number(section, key)
             if not section.is_mapping(key):
-                targets[key] = section.value(key, _application_or_menu(applications), "")
+                targets[key] = section.value(key, _application_or_menu, "")
                 continue
             with section.section(key) as options:
-                target = options.value("app", _application_or_menu(applications), "")
+                target = options.value("app", _application_or_menu, "")
                 if not options.has("app"):
                     section.problem(key, "needs app, the application that it leads to")
                 targets[key] = target
-                if target and target not in WITH_OPTIONS:
+                if target and not _offer(target).has_options:
                     _without_options(options, target)
                 else:
                     cards[key] = _card(options)
             if key in cards and cards[key].one_stage:
-                if target != ONE_STAGE:
-                    options.problem("one_stage", f"goes with app: {ONE_STAGE} only")
+                if not _offer(target).is_one_stage:
+                    fitting = " or ".join(name for name, offer in OFFERED.items() if offer.is_one_stage)
+                    options.problem("one_stage", f"goes with app: {fitting} only")
                 targets[f"{key}%"] = target
     return targets, cards
 
@@ -73,14 +68,15 @@ def _check_number(section: Section, key: str) -> None:
         section.problem(key, f'what is dialled arrives as "{found.text}": write it so')
 
 
-def _application_or_menu(applications: Sequence[str]) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        """An application by its name, or an auto attendant by "menu:NAME"."""
-        if value.startswith("menu:"):
-            return "menu:" + values.name(value.removeprefix("menu:").strip())
-        return choice(*applications)(value)
+def _application_or_menu(value: str) -> str:
+    """An application by its name, or an auto attendant by "menu:NAME"."""
+    if value.startswith("menu:"):
+        return "menu:" + values.name(value.removeprefix("menu:").strip())
+    return choice(*OFFERED)(value)
 
-    return parse
+
+def _offer(target: str) -> Offer:
+    return OFFERED.get(target, MENU)
 
 
 def _without_options(options: Section, target: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
 from billing.reading.reader import did_you_mean
+from ivr.apps import OFFERED
 from ivr.apps.menu.hours import DAYS, Hours, Span
 from ivr.apps.menu.settings import Closed, Menu, Target
 from softswitch.config import values
@@ -16,7 +17,7 @@ from softswitch.config.document import WrongValueError
 from softswitch.config.values import boolean, choice, integer, number, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from softswitch.config.document import Section
 
@@ -29,10 +30,10 @@ SPAN = re.compile(r"\s*([0-9]{1,2}):([0-9][0-9])\s*-\s*([0-9]{1,2}):([0-9][0-9])
 NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
 
 
-def read_menus(section: Section, applications: Sequence[str]) -> dict[str, Menu]:
+def read_menus(section: Section) -> dict[str, Menu]:
     """Every menu by its name; a target that is no menu yet is warned of."""
     with section:
-        menus = {name: _menu(section.section(name), applications) for name in section.words()}
+        menus = {name: _menu(section.section(name)) for name in section.words()}
         for name, menu in menus.items():
             for where, target in _targets(menu):
                 if target.menu is not None and target.menu not in menus:
@@ -49,17 +50,17 @@ def _targets(menu: Menu) -> Iterator[tuple[str, Target]]:
     yield "timeout.then", menu.otherwise
 
 
-def _menu(section: Section, applications: Sequence[str]) -> Menu:
+def _menu(section: Section) -> Menu:
     plain = Menu()
     with section:
         with section.section("keys") as keys:
-            found = {key: _key(keys, key, applications) for key in keys.words()}
+            found = {key: _key(keys, key) for key in keys.words()}
         with section.section("timeout") as timeout:
             seconds = timeout.value("seconds", number(1, 60), plain.seconds)
             tries = timeout.value("tries", integer(1, 20), plain.tries)
             with timeout.section("then") as then:
-                otherwise = _target(timeout, "then", then, applications)
-        hours, closed = _hours(section, applications)
+                otherwise = _target(timeout, "then", then)
+        hours, closed = _hours(section)
         by_extension = section.value("dial_by_extension", boolean, False)
         digits = section.value("extension_digits", integer(2, MOST_DIGITS), USUAL_DIGITS)
         if section.has("extension_digits") and not by_extension:
@@ -78,22 +79,22 @@ def _menu(section: Section, applications: Sequence[str]) -> Menu:
         )
 
 
-def _key(keys: Section, key: str, applications: Sequence[str]) -> Target:
+def _key(keys: Section, key: str) -> Target:
     if key not in set("0123456789*#"):
         keys.problem(key, f'"{key}" is no key of a telephone: 0 to 9, "*" or "#"')
     with keys.section(key) as section:
-        target = _target(keys, key, section, applications)
+        target = _target(keys, key, section)
         if not any(section.has(word) for word in TARGETS):
             keys.problem(key, ONE_OF)
     return target
 
 
-def _target(parent: Section, key: str, section: Section, applications: Sequence[str]) -> Target:
+def _target(parent: Section, key: str, section: Section) -> Target:
     """One of dial, menu and app at most; `section` is what stands under `key`."""
     found = Target(
         dial=section.value("dial", _number, None),
         menu=section.value("menu", text, None),
-        app=section.value("app", choice(*applications), None),
+        app=section.value("app", choice(*OFFERED), None),
         mailbox=section.value("mailbox", _number, None),
     )
     if sum(section.has(word) for word in TARGETS) > 1:
@@ -103,7 +104,7 @@ def _target(parent: Section, key: str, section: Section, applications: Sequence[
     return found
 
 
-def _hours(menu: Section, applications: Sequence[str]) -> tuple[Hours | None, Closed]:
+def _hours(menu: Section) -> tuple[Hours | None, Closed]:
     if not menu.has("hours"):
         return None, Closed()
     with menu.section("hours") as section:
@@ -114,7 +115,7 @@ def _hours(menu: Section, applications: Sequence[str]) -> tuple[Hours | None, Cl
         holidays = section.values("holidays", _holiday, ())
         with section.section("closed") as shut:
             greeting = shut.value("greeting", sound_beside(section), None)
-            then = _target(section, "closed", shut, applications)
+            then = _target(section, "closed", shut)
         zone = section.value("timezone", _timezone, "UTC")
     dates = frozenset(day for day in holidays if isinstance(day, date))
     yearly = frozenset(day for day in holidays if isinstance(day, tuple))

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from billing.reading.reader import did_you_mean
-from ivr.apps import DIALLED
 from softswitch.config import values
 from softswitch.config.access import check_receipts, read_access_numbers, read_sms
 from softswitch.config.document import WrongValueError
@@ -125,9 +124,9 @@ def _relay(section: Section) -> tuple[Endpoint, ...] | None:
 
 def _ivr(section: Section) -> Ivr:
     plain = Ivr()
-    numbers, cards = read_access_numbers(section.section("access_numbers"), DIALLED)
+    numbers, cards = read_access_numbers(section.section("access_numbers"))
     numbers = numbers or dict(plain.access_numbers)
-    menus = read_menus(section.section("menus"), DIALLED)
+    menus = read_menus(section.section("menus"))
     _check_access_menus(section, numbers, menus)
     sms = read_sms(section.section("sms"))
     return read_section(section, Ivr, access_numbers=numbers, cards=cards, menus=menus, sms=sms)

@@ -2,6 +2,7 @@
 """Files in `data_dir/run` that say which processes run: each holds a pid and is locked while its process lives.
 
 The lock, not the number, is the truth: the kernel drops it however the process ends, so a stale file misleads nobody.
+Beside them, the secrets that the first process writes and all share.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["AlreadyRunningError", "hold", "keep_owner", "kept_secret", "running_pid"]
+    from softswitch.config import Configuration
+
+__all__ = ["AlreadyRunningError", "hold", "keep_owner", "kept_secret", "media_secret", "nonce_secret", "running_pid"]
 
 _LEAST_SECRET: Final = 16
 _MOST_SECRET: Final = 4096
@@ -102,3 +105,15 @@ def kept_secret(file: Path) -> bytes:
         return secret
     finally:
         os.close(descriptor)
+
+
+def nonce_secret(configuration: Configuration) -> bytes:
+    """The key's value, or the secret in `data_dir/nonce.secret`, which the first start writes."""
+    written = configuration.security.nonce_secret
+    return written.encode() if written else kept_secret(configuration.data_dir / "nonce.secret")
+
+
+def media_secret(configuration: Configuration) -> bytes:
+    """The key's value, or the secret in `data_dir/media.secret`, which the first start writes."""
+    written = configuration.media.secret
+    return written.encode() if written else kept_secret(configuration.data_dir / "media.secret")

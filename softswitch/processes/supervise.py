@@ -19,9 +19,8 @@ from softswitch.config.reading import Reloading
 from softswitch.processes.child import Child, program_command
 from softswitch.processes.ports import taken_ports
 from softswitch.processes.process import tell_refused
-from softswitch.processes.runfiles import hold
+from softswitch.processes.runfiles import hold, media_secret, nonce_secret
 from softswitch.processes.store import STOP_SECONDS, EmbeddedStore
-from softswitch.settings import media_secret, nonce_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ivr.apps import DIALLED
+from ivr.apps import OFFERED
 from softswitch.applications import Applications
 from softswitch.config import ConfigurationInvalidError, load
 from softswitch.config.yaml_text import WrittenMapping, compose, line_of, written_tree
@@ -268,4 +268,4 @@ class Anything:
 def test_whatever_can_be_configured_can_be_composed() -> None:
     anything: Any = Anything()
     found = Applications(anything, anything, anything).applications(anything)
-    assert {"voicemail-access" if name == "voicemail" else name for name in DIALLED} <= found.keys()
+    assert {"voicemail-access" if name == "voicemail" else name for name in OFFERED} <= found.keys()

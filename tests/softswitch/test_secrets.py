@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from softswitch.config import ConfigurationInvalidError, load
-from softswitch.processes.runfiles import kept_secret
-from softswitch.settings import ivr_settings, media_secret, media_settings, switch_settings
+from softswitch.processes.runfiles import kept_secret, media_secret
+from softswitch.settings import ivr_settings, media_settings, switch_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
