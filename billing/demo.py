@@ -14,12 +14,13 @@ from billing.customers.generation import passwords
 from billing.customers.models import Account, Alias, Batch, Customer
 from billing.document.apply import apply
 from billing.printing.digits import random_digits
-from billing.vouchers.actions import Numbers, key_file_for_sealing, vouchers
+from billing.vouchers.actions import Numbers, key_file_for_sealing, show
 from billing.vouchers.generation import Generation, generate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from billing.audit_log.actor import Actor
     from billing_client.secrets.keyring import KeyFile
 
 __all__ = ["DemoAccount", "DemoSummary", "load_demo"]
@@ -139,6 +140,7 @@ class DemoSummary:
 
 
 def load_demo(
+    actor: Actor,
     carriers: Sequence[tuple[str, int]] = (("127.0.0.1", 5070), ("127.0.0.1", 5071)),
     keys: KeyFile | None = None,
     id_digits: int = 11,
@@ -152,13 +154,13 @@ def load_demo(
     with transaction.atomic():
         created = not Customer.objects.filter(name=CUSTOMER).exists()
         if created:
-            apply(_document(addresses))
+            apply(actor, _document(addresses), name="demo tenant")
         else:
             present = Gateway.objects.filter(name__in=addresses).values_list("name", flat=True)
-            apply({"gateways": [_address(name, addresses[name]) for name in present]})
+            apply(actor, {"gateways": [_address(name, addresses[name]) for name in present]}, name="demo tenant")
     if created and keys is not None:
         asked = Generation(customer=CUSTOMER, batch=VOUCHERS, count=3, amount=Decimal(5), id_digits=id_digits)
-        generate(asked, key_file_for_sealing(keys), lambda _done, _total: None)
+        generate(actor, asked, key_file_for_sealing(keys), lambda _done, _total: None)
     numbers = [account["number"] for account in ACCOUNTS]
     found = Account.objects.filter(customer__name=CUSTOMER, number__in=numbers).select_related("balance")
     pin = Alias.objects.filter(account__number=CARD, account__customer__name=CUSTOMER, name__endswith="@pin").first()
@@ -166,14 +168,14 @@ def load_demo(
         tuple(map(_line, found.order_by("number"))),
         created,
         card_pin=pin.name.removesuffix("@pin") if pin else "",
-        vouchers=_codes(keys) if keys is not None else (),
+        vouchers=_codes(actor, keys) if keys is not None else (),
     )
 
 
-def _codes(keys: KeyFile) -> tuple[str, ...]:
+def _codes(actor: Actor, keys: KeyFile) -> tuple[str, ...]:
     if not Batch.objects.filter(name=VOUCHERS, customer__name=CUSTOMER).exists():
         return ()  # a tenant from before there were any
-    return tuple(row["pin"] for row in vouchers(VOUCHERS, Numbers(), keys) if row["state"] == "active")
+    return tuple(row["pin"] for row in show(actor, VOUCHERS, Numbers(), keys) if row["state"] == "active")
 
 
 def _document(addresses: Mapping[str, tuple[str, int]]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
-MIGRATE = "import sys; from billing import operations; operations.setup(sys.argv[1]); operations.migrate()"
+MIGRATE = "import sys; from billing.store.preparing import migrate, setup; setup(sys.argv[1]); migrate()"
 
 LEAVE = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity

@@ -31,7 +31,7 @@ PROBES = 100
 """The accounts with the highest numbers, whose phone is the probe of the set-up delay."""
 RATES = 10_000
 READY_SECONDS = 60.0
-MIGRATE = "import sys; from billing import operations; operations.setup(sys.argv[1]); operations.migrate()"
+MIGRATE = "import sys; from billing.store.preparing import migrate, setup; setup(sys.argv[1]); migrate()"
 CONFIG = """\
 node: bench
 domains: [127.0.0.1]

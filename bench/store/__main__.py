@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from billing_client.rules.books import RateBook
 
-MIGRATE = "import sys; from billing import operations; operations.setup(sys.argv[1]); operations.migrate()"
+MIGRATE = "import sys; from billing.store.preparing import migrate, setup; setup(sys.argv[1]); migrate()"
 TALK_SECONDS = 10
 
 

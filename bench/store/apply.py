@@ -19,9 +19,11 @@ from softswitch.processes.store import EmbeddedStore
 
 WORK = """
 import json, sys, time
-from billing import operations
-operations.setup(sys.argv[1])
-operations.migrate()
+from billing.store.preparing import migrate, setup
+from softswitch.processes.actor import process
+setup(sys.argv[1])
+migrate()
+from billing.document.apply import apply
 from django.db import connection
 count, with_pins = int(sys.argv[2]), sys.argv[3] == "True"
 accounts = [
@@ -39,7 +41,7 @@ for what in ("first", "again"):
         return execute(sql, params, many, context)
     began = time.perf_counter()
     with connection.execute_wrapper(counting):
-        changes = operations.apply(document)
+        changes = apply(process("bench"), document)
     print(json.dumps({"what": what, "accounts": count, "changes": len(changes), "statements": asked,
                       "seconds": round(time.perf_counter() - began, 2)}), flush=True)
 """

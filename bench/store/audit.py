@@ -49,10 +49,11 @@ SET session_replication_role = replica;
 UPDATE billing_xdr SET amount = amount + 0.00001 WHERE call_id = md5('1')"""
 AUDIT = """
 import sys, time
-from billing import operations
-operations.setup(sys.argv[1])
+from billing.store.preparing import setup
+setup(sys.argv[1])
+from billing.money.queries import audit
 began = time.perf_counter()
-rows = operations.audit()
+rows = audit()
 print(f"{time.perf_counter() - began:.2f} s, {len(rows)} findings")
 """
 

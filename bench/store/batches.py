@@ -45,24 +45,28 @@ WORK: Final = """
 import json, sys, time
 from decimal import Decimal
 from pathlib import Path
-from billing import operations
-operations.setup(sys.argv[1])
+from billing.store.preparing import setup
+from softswitch.processes.actor import process
+setup(sys.argv[1])
+from billing.document.apply import apply
 from billing.customers import batch_update, batches as account_batches, generation as account_generation
-operations.apply({"customers": [{"name": "bench", "currency": "USD"}],
-                  "tariffs": [{"name": "bench", "currency": "USD", "rates": [{"prefix": "9", "price": "0.6"}]}],
-                  "products": [{"name": "bench", "tariff": "bench"}, {"name": "other", "tariff": "bench"}]})
+bench = process("bench")
+apply(bench, {"customers": [{"name": "bench", "currency": "USD"}],
+              "tariffs": [{"name": "bench", "currency": "USD", "rates": [{"prefix": "9", "price": "0.6"}]}],
+              "products": [{"name": "bench", "tariff": "bench"}, {"name": "other", "tariff": "bench"}]})
 def quiet(done, total): pass
 for line in sys.stdin:
     said = json.loads(line)
     began = time.perf_counter()
     if "generate" in said:
-        account_generation.generate(account_generation.AccountGeneration(
+        account_generation.generate(bench, account_generation.AccountGeneration(
             customer="bench", batch=said["batch"], count=said["generate"], product="bench",
             opening_balance=Decimal(5), pin_digits=12), quiet)
     elif "export" in said:
-        account_batches.export(said["batch"], Path(said["export"]), quiet)
+        account_batches.export(bench, said["batch"], Path(said["export"]), quiet)
     else:
-        batch_update.update(batch_update.Filters(batch=said["batch"]), batch_update.read_changes(said["update"]))
+        batch_update.update(
+            bench, batch_update.Filters(batch=said["batch"]), batch_update.read_changes(said["update"]))
     print(json.dumps(round(time.perf_counter() - began, 2)), flush=True)
 """
 UPDATES: Final[tuple[dict[str, str], ...]] = (

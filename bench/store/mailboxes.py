@@ -32,7 +32,7 @@ from softswitch.processes.store import EmbeddedStore
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-MIGRATE = "import sys; from billing import operations; operations.setup(sys.argv[1]); operations.migrate()"
+MIGRATE = "import sys; from billing.store.preparing import migrate, setup; setup(sys.argv[1]); migrate()"
 ROUNDS = 500
 LAMPS = 100
 

@@ -29,13 +29,14 @@ from billing_client.vouchers.redeeming import StoreVouchers
 from billing_client.vouchers.words import GuessSource, Redeemed
 from softswitch.processes.store import EmbeddedStore
 
-MIGRATE = "import sys; from billing import operations; operations.setup(sys.argv[1]); operations.migrate()"
+MIGRATE = "import sys; from billing.store.preparing import migrate, setup; setup(sys.argv[1]); migrate()"
 WORK = """
 import json, sys, time
 from decimal import Decimal
 from pathlib import Path
-from billing import operations
-operations.setup(sys.argv[1])
+from billing.store.preparing import setup
+from softswitch.processes.actor import process
+setup(sys.argv[1])
 from billing.vouchers import actions as vouchers
 from billing.vouchers.generation import Generation, generate
 from billing_client.secrets.keyring import KeyFile
@@ -43,10 +44,10 @@ keys = KeyFile(Path(sys.argv[2]))
 asked = Generation(customer="bench", batch="bench", count=int(sys.argv[3]), amount=Decimal(1),
                    id_digits=int(sys.argv[5]))
 began, cpu = time.perf_counter(), time.process_time()
-generate(asked, vouchers.key_file_for_sealing(keys), lambda done, total: None)
+generate(process("bench"), asked, vouchers.key_file_for_sealing(keys), lambda done, total: None)
 generated, generated_cpu = time.perf_counter() - began, time.process_time() - cpu
 began = time.perf_counter()
-vouchers.export("bench", Path(sys.argv[4]), vouchers.Numbers(), keys, lambda done, total: None)
+vouchers.export(process("bench"), "bench", Path(sys.argv[4]), vouchers.Numbers(), keys, lambda done, total: None)
 print(json.dumps({"generate_seconds": round(generated, 1), "python_cpu_seconds": round(generated_cpu, 1),
                   "export_seconds": round(time.perf_counter() - began, 1)}))
 """

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from billing.audit_log.actor import ActionError
+
 __all__ = ["BatchError"]
 
 
-class BatchError(Exception):
+class BatchError(ActionError):
     """What was asked of a batch cannot be done; the text says why."""

@@ -8,12 +8,13 @@ too many at once. Closed accounts stay as they are.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection
 
-from billing.audit_log.log import log_action
+from billing.audit_log.action import Action
 from billing.customers.batch_error import BatchError
 from billing.reading.places import read_language, read_timezone
 from billing.reading.reader import Reader, shown
@@ -26,8 +27,13 @@ if TYPE_CHECKING:
     from datetime import date, datetime
     from decimal import Decimal
 
+    from billing.audit_log.actor import Actor
+
 __all__ = ["MOST_ADJUSTED", "Filters", "count", "described", "read_changes", "update"]
 
+UPDATE: Final = Action("accounts.update", "batch")
+MOST_TOLD: Final = 5
+"""So many values that a setting had before are told one by one."""
 MOST_ADJUSTED: Final = 100_000
 """So many balances move in 0.2 to 0.7 s, while calls wait; a switch gives up on the store after two."""
 FROM: Final = """
@@ -41,7 +47,7 @@ REGISTERED: Final = "EXISTS (SELECT FROM billing_binding r WHERE r.aor = a.numbe
 UNUSED_SINCE: Final = "NOT EXISTS (SELECT FROM billing_accountuse u WHERE u.account_id = a.id AND u.last_used_at >= %s)"
 ADJUST: Final = """
 INSERT INTO billing_adjustment (number, gain, accounts)
-VALUES (currval(pg_get_serial_sequence('billing_auditlog', 'id')), %s, %s)"""
+VALUES (%s, %s, %s)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,36 +146,61 @@ def count(filters: Filters) -> int:
         return int(cursor.fetchone()[0])
 
 
-def update(filters: Filters, changes: Mapping[str, Any], expected: int | None = None) -> int:
+def update(actor: Actor, filters: Filters, changes: Mapping[str, Any], expected: int | None = None) -> int:
     """Change all of them or none; how many. Raises BatchError, also if they are not as many as were `expected`."""
-    columns = {name: value for name, value in changes.items() if name != "balance"}
-    if columns.get("product") is not None:
-        product = Product.objects.filter(name=columns["product"]).first()
+    columns = {_column(name): value for name, value in changes.items() if name != "balance"}
+    if columns.get("product_id") is not None:
+        product = Product.objects.filter(name=columns["product_id"]).first()
         if product is None:
-            raise BatchError(f"there is no product {columns['product']}")
-        columns["product"] = product.pk
-    where, parameters = _where(filters)
+            raise BatchError(f"there is no product {columns['product_id']}")
+        columns["product_id"] = product.pk
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SELECT a.id, a.kind {FROM}{where} ORDER BY a.id FOR NO KEY UPDATE OF a", parameters)
-            found = cursor.fetchall()
-            ids = [row[0] for row in found]
+        with UPDATE.by(actor, filters.batch or "") as deed:
+            ids, kinds, before = _locked(filters, changes)
+            if not ids:
+                deed.nothing()
             if expected not in (None, len(ids)):
                 raise BatchError(f"the filters choose {len(ids)} accounts now, not {expected}: nothing was changed")
             if "balance" in changes:
-                _check_adjusted([row[1] for row in found])
-            log_action("accounts.update", filters.batch or "", filters=str(filters), count=len(ids),
-                       changes=described(changes))  # fmt: skip
-            if columns:
-                settings = ", ".join(f"{_column(name)} = %s" for name in columns)
-                cursor.execute(f"UPDATE billing_account SET {settings} WHERE id = ANY(%s)", [*columns.values(), ids])
-            if "balance" in changes:
-                cursor.execute(ADJUST, [changes["balance"], ids])
+                _check_adjusted(kinds)
+            deed.changed(before, described(changes))
+            deed.tell(filters=str(filters), count=len(ids))
+            _write(columns, changes.get("balance"), ids, deed.write())
     except IntegrityError as error:
         if "balance_no_overspend" in str(error):
             raise BatchError("an account has less available than it would lose: nothing was changed") from error
         raise BatchError(f"nothing was changed: {str(error).splitlines()[0]}") from error
     return len(ids)
+
+
+def _locked(filters: Filters, changes: Mapping[str, Any]) -> tuple[list[int], list[str], dict[str, str]]:
+    """Ids and kinds of the accounts that the filters choose, locked, and what the settings of them were."""
+    where, parameters = _where(filters)
+    names = [name for name in changes if name != "balance"]
+    columns = "".join(f", {'p.name' if name == 'product' else f'a.{name}'}" for name in names)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT a.id, a.kind{columns} {FROM}{where} ORDER BY a.id FOR NO KEY UPDATE OF a", parameters)
+        found = cursor.fetchall()
+    before = {name: _told(Counter(row[place] for row in found)) for place, name in enumerate(names, start=2)}
+    return [row[0] for row in found], [row[1] for row in found], before
+
+
+def _told(values: Counter[Any]) -> str:
+    """What accounts had: `active`, `active (3), blocked (1)`."""
+    if len(values) > MOST_TOLD:
+        return f"{len(values)} different"
+    said = [("none" if value in (None, "") else str(value), count) for value, count in values.most_common()]
+    return said[0][0] if len(said) == 1 else ", ".join(f"{value} ({count})" for value, count in said)
+
+
+def _write(columns: Mapping[str, Any], gain: Decimal | None, ids: list[int], number: int | None) -> None:
+    """Settings first, balances last; `number` makes the keys of the ledger's entries."""
+    with connection.cursor() as cursor:
+        if columns:
+            settings = ", ".join(f"{name} = %s" for name in columns)
+            cursor.execute(f"UPDATE billing_account SET {settings} WHERE id = ANY(%s)", [*columns.values(), ids])
+        if gain is not None:
+            cursor.execute(ADJUST, [number, gain, ids])
 
 
 def _check_adjusted(kinds: Sequence[str]) -> None:

@@ -3,28 +3,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from django.db import connection, transaction
+from django.db import connection
 
-from billing.audit_log.log import log_action
+from billing.audit_log.action import Action
 from billing.customers.batch_error import BatchError
 from billing.customers.generation import account_batch, last_number
 from billing.customers.models import Account, Batch, Customer
 from billing.printing.private_file import check_fits, private_table
 from billing.settings import passwords
 from billing.store.query import rows
-from billing_client.rules.numbering import digits_of
 from billing_client.secrets.keyring import KeyRingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from billing.audit_log.actor import Actor
     from billing.store.query import Row
 
-__all__ = ["assign", "batches", "export", "number_of"]
+__all__ = ["assign", "batches", "export"]
 
+ASSIGN_ACTION: Final = Action("batches.assign", "batch")
+EXPORT_ACTION: Final = Action("accounts.export", "batch")
 AT_A_TIME = 10_000
 FIELDS = (
     "control_number", "number", "password", "pin", "kind", "product", "balance", "currency", "state", "activation_date",
@@ -49,7 +51,6 @@ ASSIGN = """
 UPDATE billing_account a SET batch_id = %s, control_number = %s + n.place
   FROM unnest(%s::bigint[]) WITH ORDINALITY AS n (id, place) WHERE a.id = n.id"""
 MOST = 2**31 - 1
-LONGEST_CONTROL_NUMBER = 9
 
 
 def batches() -> list[Row]:
@@ -57,18 +58,9 @@ def batches() -> list[Row]:
     return rows(BATCHES)
 
 
-def number_of(name: str) -> str:
-    """The number of the account that a batch and a control number name (`Spring/17`); anything else as it is."""
-    batch, _, control = name.rpartition("/")
-    if not batch or not digits_of(control) or len(control) > LONGEST_CONTROL_NUMBER:
-        return name
-    found = Account.objects.filter(batch__name=batch, control_number=int(control))
-    return found.values_list("number", flat=True).first() or name
-
-
-def assign(name: str, numbers: Sequence[str]) -> list[tuple[str, int]]:
+def assign(actor: Actor, name: str, numbers: Sequence[str]) -> list[tuple[str, int]]:
     """Put accounts that are in no batch into one, in this order; the control numbers they got. Raises BatchError."""
-    with transaction.atomic():
+    with ASSIGN_ACTION.by(actor, name) as deed:
         found = {
             account.number: account
             for account in Account.objects.select_for_update(no_key=True).filter(number__in=numbers).order_by("pk")
@@ -79,6 +71,7 @@ def assign(name: str, numbers: Sequence[str]) -> list[tuple[str, int]]:
             if found[number].batch_id is not None:
                 raise BatchError(f"account {number} is in a batch already")
         if not found:
+            deed.nothing()
             return []
         owners = {account.customer_id for account in found.values()}
         if len(owners) > 1:
@@ -87,22 +80,27 @@ def assign(name: str, numbers: Sequence[str]) -> list[tuple[str, int]]:
         last, wanted = last_number(batch), list(dict.fromkeys(numbers))
         with connection.cursor() as cursor:
             cursor.execute(ASSIGN, [batch.pk, last, [found[number].pk for number in wanted]])
-        log_action("batches.assign", name, count=len(wanted), since=last + 1)
+        deed.changed({"last": last}, {"last": last + len(wanted)})
+        deed.tell(count=len(wanted), since=last + 1, first=wanted[0])
     return [(number, last + place) for place, number in enumerate(wanted, start=1)]
 
 
-def export(name: str, file: Path, on_progress: Callable[[int, int], None], *, first: int = 1, last: int = MOST) -> int:
+def export(
+    actor: Actor, name: str, file: Path, on_progress: Callable[[int, int], None], *, first: int = 1, last: int = MOST
+) -> int:
     """Write accounts with passwords and PINs for the printer, as CSV or XLSX that only its owner may read; how many.
 
-    Logged before the first line is written. Raises BatchError, FileExistsError.
+    Noted before the first line is written. Raises BatchError, FileExistsError.
     """
+    EXPORT_ACTION.check(actor)
     batch = Batch.objects.filter(name=name, kind="account").first()
     if batch is None:
         raise BatchError(f"there is no batch {name} of accounts")
     total = batch.accounts.filter(control_number__gte=first, control_number__lte=last).count()
     check_fits(file, total)
     with private_table(file, FIELDS) as write:
-        log_action("accounts.export", name, since=first, to=last, count=total, file=str(file))
+        with EXPORT_ACTION.by(actor, name) as deed:
+            deed.tell(since=first, to=last, count=total, file=str(file))
         after, written = first - 1, 0
         while piece := _piece(batch, after, last):
             for row in piece:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from django.db import IntegrityError, connection, transaction
 
-from billing.audit_log.log import log_action
+from billing.audit_log.action import Action
 from billing.customers.batch_error import BatchError
 from billing.customers.models import Account, Batch, Customer, usual_calls_out
 from billing.customers.names import FREE, Reserved
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from decimal import Decimal
 
+    from billing.audit_log.actor import Actor
+
 __all__ = ["AccountGeneration", "account_batch", "generate", "last_number", "passwords"]
 
+GENERATE: Final = Action("accounts.generate", "batch")
 CHUNK: Final = 10_000
 NAME_LOCK: Final = 0x6E616D65
 """Advisory lock under which numbers and PINs are drawn and inserted."""
@@ -98,12 +101,12 @@ def last_number(batch: Batch) -> int:
     return found.first() or 0
 
 
-def generate(asked: AccountGeneration, on_progress: Callable[[int, int], None]) -> tuple[int, int]:
+def generate(actor: Actor, asked: AccountGeneration, on_progress: Callable[[int, int], None]) -> tuple[int, int]:
     """Generate what the batch lacks; the first and the last new control number. Raises BatchError.
 
     `on_progress` is told how many of how many are there.
     """
-    with transaction.atomic():
+    with GENERATE.by(actor, asked.batch) as deed:
         customer = Customer.objects.filter(name=asked.customer).select_related("balance").first()
         if customer is None:
             raise BatchError(f"there is no customer {asked.customer}")
@@ -114,9 +117,10 @@ def generate(asked: AccountGeneration, on_progress: Callable[[int, int], None]) 
         batch = account_batch(asked.batch, customer)
         present = last_number(batch)
         first, last = present + 1, max(present, asked.count)
-        if last > present:
-            log_action("accounts.generate", batch.name, since=first, to=last, kind=asked.kind,
-                       opening_balance=str(asked.opening_balance or 0))  # fmt: skip
+        if last == present:
+            deed.nothing()
+        deed.changed({"count": present}, {"count": last})
+        deed.tell(since=first, to=last, kind=asked.kind, opening_balance=asked.opening_balance or 0)
     maker = _Maker(asked, batch, customer, product)
     while present < last:
         try:

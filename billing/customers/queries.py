@@ -5,11 +5,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from billing.audit_log.actor import ActionError
+from billing.customers.models import Account, Alias
 from billing.store.query import Row, rows
 from billing_client.rules.lifecycle import LifeTerms, expiry, refusal, status
+from billing_client.rules.numbering import digits_of
 
-__all__ = ["account", "accounts"]
+__all__ = ["NoAccountError", "account", "accounts", "number_of"]
 
+LONGEST_CONTROL_NUMBER = 9
 
 ACCOUNTS_FROM = r"""
 SELECT a.number, a.display, a.kind, c.name AS customer, p.name AS product, g.name AS batch, a.control_number, a.state,
@@ -58,7 +62,26 @@ SELECT a.number, a.display, a.kind, c.name AS customer, p.name AS product, g.nam
 ACCOUNTS = f"""{ACCOUNTS_FROM}
  WHERE %(filter)s = '' OR a.number LIKE %(filter)s || '%%' OR c.name ILIKE '%%' || %(filter)s || '%%'
  ORDER BY a.number COLLATE "C" LIMIT %(limit)s"""
-BY_NAME = "WHERE a.id = (SELECT n.account_id FROM billing_alias n WHERE n.name = %(name)s)"
+
+
+class NoAccountError(ActionError):
+    """Nothing that was asked for leads to an account; the text says what it was."""
+
+
+def number_of(name: str) -> str:
+    """The number of the account that a number, an alias, or a batch with a control number (`Spring/17`) leads to.
+
+    Raises NoAccountError.
+    """
+    batch, _, control = name.rpartition("/")
+    if batch and digits_of(control) and len(control) <= LONGEST_CONTROL_NUMBER:
+        placed = Account.objects.filter(batch__name=batch, control_number=int(control))
+        if number := placed.values_list("number", flat=True).first():
+            return number
+    found = Alias.objects.filter(name=name).values_list("account__number", flat=True).first()
+    if found is None:
+        raise NoAccountError(f'nobody has the number or alias "{name}"')
+    return found
 
 
 def accounts(filter: str = "", *, limit: int = 1000) -> list[Row]:  # noqa: A002 (reads best at the call)
@@ -67,10 +90,10 @@ def accounts(filter: str = "", *, limit: int = 1000) -> list[Row]:  # noqa: A002
     return [_with_life(row, now) for row in rows(ACCOUNTS, filter=filter, limit=limit)]
 
 
-def account(name: str) -> Row | None:
-    """The account that a number or an alias leads to; None: there is none."""
-    found = rows(f"{ACCOUNTS_FROM} {BY_NAME}", name=name)
-    return _with_life(found[0], datetime.now(UTC)) if found else None
+def account(name: str) -> Row:
+    """The account that a name of it leads to. Raises NoAccountError."""
+    found = rows(f"{ACCOUNTS_FROM} WHERE a.number = %(number)s", number=number_of(name))
+    return _with_life(found[0], datetime.now(UTC))
 
 
 def _with_life(row: Row, now: datetime) -> Row:

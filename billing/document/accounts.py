@@ -161,6 +161,8 @@ class _Chunk:
     def _old_account(self, spec: AccountSpec, columns: dict[str, Any], account: Account) -> None:
         if columns.get("kind", account.kind) != account.kind:
             raise ApplyError([f"{spec.path}.kind: account {spec.key} is a {account.kind} account and stays one"])
+        if account.state == "closed" and columns.get("state", "closed") != "closed":
+            raise ApplyError([f"{spec.path}.state: account {spec.key} is closed for good"])
         same_currency(spec, account.balance, spec.currency)
         if spec.credit_limit is not None:
             if account.kind != "credit":

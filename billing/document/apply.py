@@ -8,10 +8,11 @@ the store included.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db import transaction
 
+from billing.audit_log.action import Action
 from billing.carriers.models import Gateway, GatewayRoute
 from billing.customers.models import Customer
 from billing.customers.names import FREE
@@ -23,6 +24,7 @@ from billing.document.caller_id import merge_caller_id
 from billing.document.change import Change
 from billing.document.contents import read_document
 from billing.document.forward_targets import GatewayPlace, at_gateway
+from billing.document.noting import note
 from billing.document.owners import foreign_numbers
 from billing.document.rates import apply_rates
 from billing.money.models import Balance
@@ -32,27 +34,39 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from billing.audit_log.actor import Actor
     from billing.customers.names import Reserved
     from billing.document.contents import Document, GatewaySpec, Named, TariffSpec
 
 __all__ = ["ApplyError", "apply"]
 
+APPLY: Final = Action("document.apply", "document")
+
 
 def apply(
-    document: Mapping[str, Any], *, reserved: Reserved = FREE, dry_run: bool = False, base: Path | None = None
+    actor: Actor,
+    document: Mapping[str, Any],
+    *,
+    name: str = "",
+    reserved: Reserved = FREE,
+    dry_run: bool = False,
+    base: Path | None = None,
 ) -> list[Change]:
     """Apply a parsed document and return what changed; raises ApplyError. `base`: where relative CSV paths begin;
-    `reserved`: names that lead somewhere else than to accounts."""
+    `reserved`: names that lead somewhere else than to accounts; `name`: what the document is called in the log."""
     problems: list[str] = []
     read = read_document(document, problems, base, reserved)
     if not problems:
         problems += address_problems(read, reserved)
     if problems:
         raise ApplyError(problems)
-    with transaction.atomic():
+    with APPLY.by(actor, name) as deed:
         changes = _Application().apply(read)
         if dry_run:
+            deed.nothing()
             transaction.set_rollback(True)
+        else:
+            note(deed, changes)
     return changes
 
 

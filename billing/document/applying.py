@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from django.db import DataError, IntegrityError, models
 
@@ -22,6 +23,7 @@ Thing = TypeVar("Thing", bound=models.Model)
 
 SECRET = {"password"}
 MASK = "********"
+TAKEN: Final = re.compile(r'"billing_alias_pkey"\s+DETAIL:\s+Key \(name\)=\((.*)\) already exists')
 
 
 class ApplyError(Exception):
@@ -79,7 +81,13 @@ def at(path: str) -> Iterator[None]:
     try:
         yield
     except (DataError, IntegrityError) as error:
-        raise ApplyError([f"{path}: {str(error).splitlines()[0]}"]) from error
+        raise ApplyError([f"{path}{_objection(str(error))}"]) from error
+
+
+def _objection(text: str) -> str:
+    if taken := TAKEN.search(text):
+        return f".aliases: {taken[1]} is taken: it leads to another account already"
+    return f": {text.splitlines()[0]}"
 
 
 def needed(spec: Named, field: str, value: Any) -> Any:

@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from django.db import connection, transaction
+from django.db import connection
 
-from billing.audit_log.log import log_action
+from billing.audit_log.action import Action
 from billing.store.query import Row, rows
 from billing_client.rules.pins import DEFAULT_SLOW_AFTER
 
+if TYPE_CHECKING:
+    from billing.audit_log.actor import Actor
+
 __all__ = ["guessing", "unlock"]
+
+UNLOCK: Final = Action("guessing.unlock", "guesser")
 
 ANONYMOUS: Final = "anonymous"
 FEW: Final = 3
@@ -56,14 +61,14 @@ def guessing(
     )
 
 
-def unlock(kind: str, name: str) -> bool:
+def unlock(actor: Actor, kind: str, name: str) -> bool:
     """Forget the wrong codes and PINs that were counted for "ani" (a number that a gateway vouches for), "phone" (one
     of ours), "account" (by whichever way), "access" (the access number), "prefix" (the beginning of codes) or "all";
     whether there were any."""
     name = "" if name == ANONYMOUS else name
     plain = kind if kind == "all" else f"{kind} {name}"
     pin = {"ani": f"source number {name}", "phone": f"source phone {name}", "account": f"mailbox {name}"}.get(kind, "")
-    with transaction.atomic(), connection.cursor() as cursor:
+    with UNLOCK.by(actor, plain) as deed, connection.cursor() as cursor:
         cursor.execute("DELETE FROM billing_voucherguess WHERE subject IN (%s, %s)", [plain, f"pin {plain}"])
         count = cursor.rowcount
         cursor.execute("DELETE FROM billing_voucherguess WHERE subject = %s", [f"{plain} by number"])
@@ -72,6 +77,7 @@ def unlock(kind: str, name: str) -> bool:
             "DELETE FROM billing_pinfailure WHERE subject = %s OR starts_with(subject, %s)", [pin, f"{pin} by "]
         )
         count += cursor.rowcount
-        if count:
-            log_action("guessing.unlock", plain)
+        deed.changed({"counted for": count}, {"counted for": 0})
+        if not count:
+            deed.nothing()
     return bool(count)

@@ -7,7 +7,7 @@ import csv
 import errno
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
 import xlsxwriter
@@ -33,17 +33,21 @@ def check_fits(path: Path, lines: int) -> None:
 
 @contextmanager
 def private_table(path: Path, columns: Sequence[str]) -> Iterator[Callable[[Sequence[object]], None]]:
-    """A new table that only its owner may read, as a function that writes a line; on the disk when it is left.
+    """A new table that only its owner may read, as a function that writes a line; on the disk when it is left,
+    and gone where that failed.
 
     `NAME.xlsx` is a workbook of text cells: a spreadsheet shows long numbers whole there, with their leading zeros.
     Every other name is a CSV file. Raises FileExistsError, OSError.
     """
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        with (_workbook if path.suffix.lower() == ".xlsx" else _csv)(file, columns) as write:
-            yield write
-        file.flush()
-        os.fsync(file.fileno())
+    with ExitStack() as where_it_fails:
+        where_it_fails.callback(path.unlink, missing_ok=True)
+        with os.fdopen(handle, "wb") as file:
+            with (_workbook if path.suffix.lower() == ".xlsx" else _csv)(file, columns) as write:
+                yield write
+            file.flush()
+            os.fsync(file.fileno())
+        where_it_fails.pop_all()
 
 
 @contextmanager

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Brings the schema of a store up to date: one who does it at a time, all of it or nothing."""
+"""Opens a store, and brings its schema up to date: one who does it at a time, all of it or nothing."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
+from billing.settings import configure
 from billing.store import definitions, former
+from billing_client.secrets.passwords import Passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["StoreVersionError", "alone", "bring_up_to_date", "pending"]
+    from billing_client.secrets.keyring import KeyFile
+
+__all__ = ["StoreVersionError", "alone", "is_migrated", "migrate", "pending", "setup"]
 
 PREPARING: Final = 0x50F75
 """The advisory lock of whoever brings the store up to date."""
@@ -19,6 +23,16 @@ PREPARING: Final = 0x50F75
 
 class StoreVersionError(Exception):
     """The store is of a version that this program cannot bring up to date; the text says what to do."""
+
+
+def setup(dsn: str, keys: KeyFile | None = None) -> None:
+    """Start Django on this store. `keys` seal and open passwords; None: those that are written are not sealed."""
+    configure(dsn, sealing=Passwords(keys))
+
+
+def is_migrated() -> bool:
+    """True if the schema is up to date. Raises StoreVersionError."""
+    return not pending()
 
 
 @contextmanager
@@ -42,7 +56,7 @@ def alone(waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [PREPARING])
 
 
-def bring_up_to_date() -> int:
+def migrate() -> int:
     """Make the migrations, functions, views and triggers that the store lacks or has in another form; how many.
 
     Two at once wait for each other. Raises StoreVersionError.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from billing.audit_log.actor import ActionError
 from billing.store.query import Row, rows
 from billing.voicemail.models import VoiceSound
 
@@ -24,7 +25,7 @@ BY_ID = MESSAGES.format("v.id BETWEEN %(first)s::uuid AND %(last)s::uuid")
 UUID_DIGITS = 32
 
 
-class MailboxError(Exception):
+class MailboxError(ActionError):
     """It cannot be done; the text says why."""
 
 

@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connection, transaction
 
-from billing.audit_log.log import log_action
+from billing.audit_log.action import Action
 from billing.customers.models import Batch
+from billing.passwords.actions import key_ring
+from billing.passwords.sealing import keys_of_passwords, passwords_of_others, reseal_passwords
 from billing.printing.private_file import check_fits, private_table
 from billing.store.query import rows
-from billing.store.sealing import keys_of_passwords, passwords_of_others, reseal_passwords
 from billing.vouchers.generation import VoucherError
-from billing_client.secrets.keyring import KeyRing, KeyRingError
+from billing_client.secrets.keyring import KeyRingError
 from billing_client.secrets.passwords import Passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from billing_client.secrets.keyring import KeyFile
+    from billing.audit_log.actor import Actor
+    from billing_client.secrets.keyring import KeyFile, KeyRing
 
 __all__ = [
     "MOVES",
@@ -34,9 +36,13 @@ __all__ = [
     "pending",
     "rotate",
     "set_state",
+    "show",
     "vouchers",
 ]
 
+SHOW: Final = Action("vouchers.show", "batch")
+EXPORT: Final = Action("vouchers.export", "batch")
+ROTATE: Final = Action("vouchers.rotate-key", "key")
 AT_A_TIME: Final = 10_000
 HIDDEN: Final = "********"
 MOVES: Final = {
@@ -45,6 +51,7 @@ MOVES: Final = {
     "activate": (("inactive",), "active"),
 }
 """From which states a move leads, and to which. A used voucher stays as it is."""
+ACTIONS: Final = {move: Action(f"vouchers.{move}", "batch") for move in MOVES}
 
 BATCHES = """
 SELECT b.name AS batch, c.name AS customer, b.created_at, count(v.id) AS vouchers, count(v.used_at) AS used,
@@ -72,10 +79,6 @@ SET_STATE = """
 UPDATE billing_voucher SET state = %s
  WHERE batch_id = %s AND control_number BETWEEN %s AND %s AND state = ANY(%s) AND used_at IS NULL
 """
-ANYTHING_SEALED = """
-SELECT EXISTS (SELECT FROM billing_voucher WHERE key_id IS NOT NULL)
-    OR EXISTS (SELECT FROM billing_account WHERE starts_with(password, '$sealed$'))
-    OR EXISTS (SELECT FROM billing_gateway WHERE starts_with(password, '$sealed$'))"""
 SEALED = """
 SELECT id, key_id, sealed FROM billing_voucher WHERE id > %s AND key_id <> %s ORDER BY id LIMIT %s FOR NO KEY UPDATE
 """
@@ -107,28 +110,34 @@ def batches(name: str = "") -> list[dict[str, Any]]:
     return rows(BATCHES, batch=name)
 
 
-def vouchers(
-    batch: str, numbers: Numbers, keys: KeyFile | None = None, *, limit: int = 1000, action: str = "vouchers.show"
-) -> list[dict[str, Any]]:
-    """Vouchers of a batch by control number. `keys`: with their PINs, which is logged."""
+def vouchers(batch: str, numbers: Numbers, *, limit: int = 1000) -> list[dict[str, Any]]:
+    """Vouchers of a batch by control number, with masked PINs."""
+    return [_shown(row, None) for row in _rows(_batch(batch), numbers, limit)]
+
+
+def show(actor: Actor, batch: str, numbers: Numbers, keys: KeyFile, *, limit: int = 1000) -> list[dict[str, Any]]:
+    """The same with their PINs, which is noted. Raises VoucherError."""
     found = _batch(batch)
-    with transaction.atomic():
-        if keys is not None:
-            log_action(action, batch, numbers=str(numbers), limit=limit)
+    with SHOW.by(actor, batch) as deed:
+        deed.tell(numbers=str(numbers), limit=limit)
         return [_shown(row, keys) for row in _rows(found, numbers, limit)]
 
 
-def export(batch: str, file: Path, numbers: Numbers, keys: KeyFile, on_progress: Callable[[int, int], None]) -> int:
+def export(
+    actor: Actor, batch: str, file: Path, numbers: Numbers, keys: KeyFile, on_progress: Callable[[int, int], None]
+) -> int:
     """Write vouchers with their PINs for the printer, as CSV or XLSX that only its owner may read; returns how many.
 
-    Logged before the first line is written. Raises VoucherError, FileExistsError.
+    Noted before the first line is written. Raises VoucherError, FileExistsError.
     """
+    EXPORT.check(actor)
     found = _batch(batch)
     total = found.vouchers.filter(control_number__gte=numbers.first, control_number__lte=numbers.last).count()
     written = 0
     check_fits(file, total)
     with private_table(file, ["id", "pin", "amount", "currency", "expires", "control_number"]) as write:
-        log_action("vouchers.export", batch, numbers=str(numbers), count=total, file=str(file))
+        with EXPORT.by(actor, batch) as deed:
+            deed.tell(numbers=str(numbers), count=total, file=str(file))
         for row in _rows(found, numbers, LAST_NUMBER):
             write(
                 [row["id"], _pin(row, keys), f"{row['amount'].normalize():f}", row["currency"], row["expires"] or "",
@@ -141,30 +150,24 @@ def export(batch: str, file: Path, numbers: Numbers, keys: KeyFile, on_progress:
     return written
 
 
-def set_state(batch: str, numbers: Numbers, move: str) -> int:
-    """Block, unblock or activate vouchers that are not used; returns how many that changed."""
+def set_state(actor: Actor, batch: str, numbers: Numbers, move: str) -> int:
+    """Block, unblock or activate vouchers that are not used; returns how many that changed. Raises VoucherError."""
     found = _batch(batch)
     states, to = MOVES[move]
-    with transaction.atomic(), connection.cursor() as cursor:
+    with ACTIONS[move].by(actor, batch) as deed, connection.cursor() as cursor:
         cursor.execute(SET_STATE, [to, found.pk, numbers.first, numbers.last, list(states)])
         changed: int = cursor.rowcount
-        log_action(f"vouchers.{move}", batch, numbers=str(numbers), count=changed)
+        deed.changed({"state": " or ".join(states)}, {"state": to})
+        deed.tell(numbers=str(numbers), count=changed)
+        if not changed:
+            deed.nothing()
     return changed
 
 
 def key_file_for_sealing(keys: KeyFile) -> KeyRing:
     """The ring; a new one if there is none and nothing was sealed yet. Raises VoucherError."""
     try:
-        if keys.exists():
-            return keys.ring()
-        with connection.cursor() as cursor:
-            cursor.execute(ANYTHING_SEALED)
-            if cursor.fetchone()[0]:
-                raise VoucherError(
-                    f"{keys.path} is missing, and there are vouchers or passwords that it sealed: put it back"
-                )
-        keys.write(KeyRing.make())
-        return keys.ring()
+        return key_ring(keys)
     except KeyRingError as error:
         raise VoucherError(str(error)) from error
 
@@ -178,11 +181,12 @@ class Rotation:
     was_resumed: bool
 
 
-def rotate(keys: KeyFile, on_progress: Callable[[int, int], None], *, drop_old: bool = False) -> Rotation:
+def rotate(actor: Actor, keys: KeyFile, on_progress: Callable[[int, int], None], *, drop_old: bool = False) -> Rotation:
     """Seal everything by a new key, in batches; an interrupted rotation is gone on with. Raises VoucherError.
 
     `drop_old`: keys that seal nothing any more leave the file; copies of the store from before need them.
     """
+    ROTATE.check(actor)
     ring = key_file_for_sealing(keys)
     left = _sealed_by_others(ring.newest)
     was_resumed = left > 0
@@ -190,7 +194,8 @@ def rotate(keys: KeyFile, on_progress: Callable[[int, int], None], *, drop_old: 
         ring = ring.with_new_key()
         keys.write(ring)  # before anything is sealed by it
         left = _sealed_by_others(ring.newest)
-    log_action("vouchers.rotate-key", f"key {ring.newest}", vouchers=left, resumed=was_resumed)
+    with ROTATE.by(actor, f"key {ring.newest}") as deed:
+        deed.tell(vouchers=left, resumed=was_resumed)
     done, after = 0, ""
     while True:
         with transaction.atomic():

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connection, transaction
 
-from billing.audit_log.log import log_action
+from billing.audit_log.action import Action
+from billing.audit_log.actor import ActionError
 from billing.audit_log.models import AuditLog
 from billing.customers.models import Batch, Customer
 from billing.printing.digits import escaped, random_digits, random_ids
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from datetime import date
     from decimal import Decimal
 
+    from billing.audit_log.actor import Actor
     from billing_client.secrets.keyring import KeyRing
 
 __all__ = ["Generation", "VoucherError", "generate"]
 
+GENERATE: Final = Action("vouchers.generate", "batch")
 CHUNK: Final = 20_000
 """Half a second of work; what an interruption loses at most."""
 ID_LOCK: Final = 0x766F7563
@@ -40,7 +43,7 @@ COPY: Final = (
 )
 
 
-class VoucherError(Exception):
+class VoucherError(ActionError):
     """What was asked of vouchers cannot be done; the text says why."""
 
 
@@ -65,13 +68,15 @@ class Generation:
     add: bool = False
 
 
-def generate(asked: Generation, ring: KeyRing | None, on_progress: Callable[[int, int], None]) -> tuple[int, int]:
+def generate(
+    actor: Actor, asked: Generation, ring: KeyRing | None, on_progress: Callable[[int, int], None]
+) -> tuple[int, int]:
     """Generate what the batch lacks; the first and the last new control number. Raises VoucherError.
 
     `ring` seals the passwords; None: vouchers without one. Asked again after an interruption it goes on where that
     stopped. `on_progress` is told how many of how many are there.
     """
-    batch, first, last, columns = _begin(asked)
+    batch, first, last, columns = _begin(actor, asked)
     present = first - 1
     while present < last:
         with transaction.atomic():
@@ -80,9 +85,9 @@ def generate(asked: Generation, ring: KeyRing | None, on_progress: Callable[[int
     return first, last
 
 
-def _begin(asked: Generation) -> tuple[Batch, int, int, Sequence[str]]:
+def _begin(actor: Actor, asked: Generation) -> tuple[Batch, int, int, Sequence[str]]:
     """Find or make the batch, and note in the log what it shall come to."""
-    with transaction.atomic():
+    with GENERATE.by(actor, asked.batch) as deed:
         customer = Customer.objects.filter(name=asked.customer).select_related("balance").first()
         if customer is None:
             raise VoucherError(f"there is no customer {asked.customer}")
@@ -101,11 +106,10 @@ def _begin(asked: Generation) -> tuple[Batch, int, int, Sequence[str]]:
         _check_room(asked, target - present)
         if present and not asked.add:
             _check_same(asked, batch, currency)
-        if target > present:
-            log_action(
-                "vouchers.generate", batch.name, to=target, since=present + 1, amount=str(asked.amount),
-                currency=currency, add=asked.add,
-            )  # fmt: skip
+        if target == present:
+            deed.nothing()
+        deed.changed({"count": present}, {"count": target})
+        deed.tell(to=target, since=present + 1, amount=asked.amount, currency=currency, add=asked.add)
     columns = (
         f"{asked.amount:f}",
         currency,

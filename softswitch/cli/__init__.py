@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 
-from softswitch.cli import accounts, batches, guessing, money, operate, prompts, run
+from softswitch.cli import accounts, audit_log, batches, guessing, money, operate, prompts, run
 from softswitch.cli import voicemail as mailboxes
 from softswitch.cli import vouchers as paper
 from softswitch.cli.context import FAILED, STORE_UNREACHABLE, WRONG, Shell
@@ -28,6 +28,7 @@ SECTIONS: dict[str, list[click.Command]] = {
     "Explain": [explain.trace, explain.explain, replay.replay],
     "Act": [
         money.topup,
+        money.withdraw,
         operate.disconnect,
         money.apply,
         mailboxes.voicemail,
@@ -43,7 +44,8 @@ SECTIONS: dict[str, list[click.Command]] = {
         accounts.suspend,
         accounts.close,
         batches.batches,
-        batches.auditlog,
+        accounts.password,
+        audit_log.auditlog,
     ],
     "Check": [operate.check, operate.doctor, money.audit, guessing.guessing, operate.migrate],
 }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from softswitch.cli.context import Shell
 
-__all__ = ["account", "activate", "block", "close", "funds_text", "suspend", "unblock"]
+__all__ = ["account", "activate", "block", "close", "forget", "funds_text", "password", "suspend", "unblock"]
 
 
 @click.command()
@@ -32,10 +32,10 @@ def account(shell: Shell, number: str, as_json: bool) -> None:
 
     NUMBER is its number, one of its aliases, or batch and control number, such as Spring/17.
     """
-    with shell.operations() as operations:
-        row = operations.account(number)
-    if row is None:
-        raise click.ClickException(f'nobody has the number or alias "{number}"')
+    with shell.store():
+        from billing.customers.queries import account
+
+        row = account(number)
     if as_json:
         shell.json(row)
         return
@@ -114,71 +114,93 @@ def _minute(at: datetime, zone: ZoneInfo) -> str:
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
 
 
-def _move(shell: Shell, number: str, move: str, done: str) -> None:
-    with shell.operations() as operations:
-        before, after = operations.move(number, move)
-    if not before:
-        raise click.ClickException(f'nobody has the number or alias "{number}"')
-    if after is None:
-        raise click.ClickException(f"account {number} is {before}: it cannot be {done}")
+reason_option = click.option("--reason", default="", metavar="TEXT", help="Kept in the log of what was done.")
+
+
+def _move(shell: Shell, number: str, move: str, reason: str) -> None:
+    with shell.store() as actor:
+        from billing.customers import actions
+
+        before, after = actions.move(actor, number, move, reason=reason)
     shell.done(f"account {number} is {after} (it was {before})")
 
 
 @click.command()
 @click.argument("number")
 @click.argument("known")
+@reason_option
 @click.pass_obj
-def forget(shell: Shell, number: str, known: str) -> None:
+def forget(shell: Shell, number: str, known: str, reason: str) -> None:
     """Forget a number by which an account is recognised: "forget 101 42073723123".
 
     One that the account's document names comes back with the next apply.
     """
-    with shell.operations() as operations:
-        forgotten = operations.forget_number(number, known)
-    if not forgotten:
-        raise click.ClickException(f"account {number} is not recognised by {known}")
+    with shell.store() as actor:
+        from billing.numbers.actions import forget_number
+
+        forget_number(actor, number, known, reason=reason)
     shell.done(f"account {number} is not recognised by {known} any more")
 
 
 @click.command()
 @click.argument("number")
+@reason_option
 @click.pass_obj
-def block(shell: Shell, number: str) -> None:
+def block(shell: Shell, number: str, reason: str) -> None:
     """Block an account: no calls, no registrations, no mailbox.
 
     Calls that run go on ("softswitch disconnect --block" ends one too).
     """
-    _move(shell, number, "block", "blocked")
+    _move(shell, number, "block", reason)
 
 
 @click.command()
 @click.argument("number")
+@reason_option
 @click.pass_obj
-def unblock(shell: Shell, number: str) -> None:
+def unblock(shell: Shell, number: str, reason: str) -> None:
     """Let a blocked or suspended account be used again."""
-    _move(shell, number, "unblock", "unblocked")
+    _move(shell, number, "unblock", reason)
 
 
 @click.command()
 @click.argument("number")
+@reason_option
 @click.pass_obj
-def suspend(shell: Shell, number: str) -> None:
+def suspend(shell: Shell, number: str, reason: str) -> None:
     """Suspend an active account, such as for a bill that is not paid."""
-    _move(shell, number, "suspend", "suspended")
+    _move(shell, number, "suspend", reason)
 
 
 @click.command()
 @click.argument("number")
+@reason_option
 @click.pass_obj
-def activate(shell: Shell, number: str) -> None:
+def activate(shell: Shell, number: str, reason: str) -> None:
     """Let an inactive account be used, from its activation date on."""
-    _move(shell, number, "activate", "activated")
+    _move(shell, number, "activate", reason)
 
 
 @click.command()
 @click.argument("number")
 @click.confirmation_option("--yes", prompt="A closed account cannot be opened again by a command. Close it?")
+@reason_option
 @click.pass_obj
-def close(shell: Shell, number: str) -> None:
+def close(shell: Shell, number: str, reason: str) -> None:
     """Close an account for good; its history stays."""
-    _move(shell, number, "close", "closed")
+    _move(shell, number, "close", reason)
+
+
+@click.command()
+@click.argument("number")
+@click.option("--new", is_flag=True, required=True, help="Make a new one: the old one is not kept in clear.")
+@reason_option
+@click.pass_obj
+def password(shell: Shell, number: str, new: bool, reason: str) -> None:
+    """Give an account a new SIP password, and print it, this once."""
+    assert new
+    with shell.store() as actor:
+        from billing.customers.actions import new_password
+
+        _, made = new_password(actor, number, reason=reason)
+    shell.out.print(made, markup=False)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands about many accounts: batches, generation, export, update; and the log of what administrators did."""
+"""Commands about many accounts: batches, generation, export, update."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +16,11 @@ from softswitch.cli.vouchers import numbers_option, progress
 from softswitch.settings import reserved_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
 
     from softswitch.cli.context import Shell
 
-__all__ = ["accounts", "auditlog", "batches"]
+__all__ = ["accounts", "batches"]
 
 BATCHES = (
     Column("batch", "Batch", grows=True),
@@ -33,13 +31,6 @@ BATCHES = (
     Column("blocked", "Blocked", is_number=True),
     Column("last", "Last no.", is_number=True),
     Column("created_at", "Made", is_dispensable=True),
-)
-AUDIT_LOG = (
-    Column("at", "At"),
-    Column("actor", "Who"),
-    Column("action", "What"),
-    Column("subject", "To", grows=True),
-    Column("details", "Details", grows=True),
 )
 DAY = click.DateTime(["%Y-%m-%d"])
 
@@ -62,17 +53,6 @@ def accounts() -> None:
 
 
 accounts.add_command(look.accounts, "list")
-
-
-@contextmanager
-def _store(shell: Shell) -> Iterator[None]:
-    with shell.operations():
-        from billing.customers.batch_error import BatchError
-
-        try:
-            yield
-        except BatchError as refused:
-            raise click.ClickException(str(refused)) from refused
 
 
 @accounts.command()
@@ -120,12 +100,12 @@ def generate(
     }
     asked["password_digits"] = asked["password_digits"] or 0
     batch, reserved = asked["batch"], reserved_names(shell.configuration())
-    with _store(shell):
+    with shell.store() as actor:
         from billing.customers.generation import AccountGeneration
         from billing.customers.generation import generate as generated
 
         with progress(shell, f"Generating {batch}") as tell:
-            first, last = generated(AccountGeneration(columns=columns, reserved=reserved, **asked), tell)
+            first, last = generated(actor, AccountGeneration(columns=columns, reserved=reserved, **asked), tell)
     if last < first:
         shell.out.print(f"Nothing to do: {batch} has {first - 1} accounts already.", style="dim")
     else:
@@ -143,13 +123,13 @@ def export(shell: Shell, batch: str, file: Path, numbers: tuple[int, int] | None
     CSV, or a workbook of text cells (FILE.xlsx), which shows long numbers whole in a spreadsheet. Only you may read
     the file; that you made it is noted.
     """
-    with _store(shell), progress(shell, f"Exporting {batch}") as tell:
+    with shell.store() as actor, progress(shell, f"Exporting {batch}") as tell:
         from billing.customers.batches import MOST
         from billing.customers.batches import export as exported
 
         first, last = numbers or (1, MOST)
         try:
-            written = exported(batch, file, tell, first=first, last=last)
+            written = exported(actor, batch, file, tell, first=first, last=last)
         except FileExistsError:
             raise click.ClickException(f"{file} is there already") from None
         except OSError as error:
@@ -173,9 +153,10 @@ def export(shell: Shell, batch: str, file: Path, numbers: tuple[int, int] | None
 @click.option("--expires-after", type=DAY, help="On that day or later.")
 @click.option("--unused-since", type=DAY, help="Not used on that day or later, UTC.")
 @click.option("--set", "settings", multiple=True, required=True, metavar="NAME=VALUE", help="May be repeated.")
+@click.option("--all", "everybody", is_flag=True, help="Every customer's accounts, where no filter is given.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def update(shell: Shell, /, settings: tuple[str, ...], yes: bool, **chosen: Any) -> None:
+def update(shell: Shell, /, settings: tuple[str, ...], everybody: bool, yes: bool, **chosen: Any) -> None:
     """Change all accounts that the filters choose.
 
     Settings: state, product, activation_date, expiry_date, expire_after_first_use_days, expire_after_last_use_days,
@@ -184,12 +165,14 @@ def update(shell: Shell, /, settings: tuple[str, ...], yes: bool, **chosen: Any)
     """
     from datetime import UTC
 
+    if not everybody and all(value is None for value in chosen.values()):
+        raise click.UsageError("without a filter this is every customer's accounts: say --all if you mean that")
     written = dict(setting.partition("=")[::2] for setting in settings)
     for name in ("created_before", "created_after", "unused_since"):
         chosen[name] = chosen[name] and chosen[name].replace(tzinfo=UTC)
     for name in ("expires_before", "expires_after"):
         chosen[name] = chosen[name] and chosen[name].date()
-    with _store(shell):
+    with shell.store() as actor:
         from billing.customers import batch_update
 
         filters, changes = batch_update.Filters(**chosen), batch_update.read_changes(written)
@@ -203,7 +186,7 @@ def update(shell: Shell, /, settings: tuple[str, ...], yes: bool, **chosen: Any)
         if not yes and not click.confirm(f"Update {found} account{'' if found == 1 else 's'}?", err=True):
             raise click.Abort
         with shell.err.status("Updating ..."):
-            changed = batch_update.update(filters, changes, found)
+            changed = batch_update.update(actor, filters, changes, found)
     shell.done(f"{changed} account{'' if changed == 1 else 's'} updated")
 
 
@@ -217,7 +200,7 @@ def batches() -> None:
 @click.pass_obj
 def list_(shell: Shell, as_json: bool) -> None:
     """Batches, and how many accounts are in them."""
-    with _store(shell):
+    with shell.store():
         from billing.customers.batches import batches as found
 
         rows = found()
@@ -230,34 +213,9 @@ def list_(shell: Shell, as_json: bool) -> None:
 @click.pass_obj
 def assign(shell: Shell, batch: str, numbers: tuple[str, ...]) -> None:
     """Put accounts NUMBERS, which are in no batch yet, into BATCH."""
-    with _store(shell):
+    with shell.store() as actor:
         from billing.customers.batches import assign as assigned
+        from billing.customers.queries import number_of
 
-        placed = assigned(batch, numbers)
+        placed = assigned(actor, batch, [number_of(number) for number in numbers])
     shell.done(", ".join(f"{number} is {batch} {control}" for number, control in placed))
-
-
-def _details(details: dict[str, Any]) -> Iterator[str]:
-    """What a row of the log tells, in words."""
-    for name, value in details.items():
-        if isinstance(value, dict):
-            yield from (f"{each} -> {'none' if to is None else to}" for each, to in value.items())
-        elif value not in (None, False, ""):
-            yield name if value is True else f"{name} {value}"
-
-
-@click.command()
-@click.option("--action", default="", help="Only actions that begin so, such as accounts.")
-@click.option("--subject", default="", help="Only those of this batch.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 1_000_000), help="How many at most.")
-@json_option
-@click.pass_obj
-def auditlog(shell: Shell, action: str, subject: str, limit: int, as_json: bool) -> None:
-    """What administrators did to many accounts or vouchers, or to secret things; the newest first."""
-    with _store(shell):
-        from billing.audit_log.queries import audit_log
-
-        rows = audit_log(action, subject, limit=limit)
-    if not as_json:
-        rows = [row | {"details": ", ".join(_details(row["details"]))} for row in rows]
-    shell.show(rows, AUDIT_LOG, as_json=as_json, nothing="Nothing is noted.")

@@ -16,18 +16,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from billing.audit_log.actor import ActionError
 from billing_client.rules.currencies import amount_text as amount
 from softswitch.config import Configuration, load
+from softswitch.processes.actor import command_line
 from softswitch.processes.store import StoreError, open_store
 from softswitch.shown import json_text, one_line, some_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
-    from types import ModuleType
 
     from rich.console import ConsoleOptions, RenderableType
     from rich.segment import Segment
+
+    from billing.audit_log.actor import Actor
+    from billing_client.secrets.keyring import KeyFile
 
 __all__ = ["FAILED", "STORE_UNREACHABLE", "WRONG", "Column", "Shell", "amount_text", "json_option"]
 
@@ -85,8 +89,8 @@ class Shell:
         return load(self.file)
 
     @contextmanager
-    def operations(self, *, make: bool = False) -> Iterator[ModuleType]:
-        """`billing.operations`, connected to the store; an embedded one that does not run is started for the time.
+    def store(self, *, make: bool = False) -> Iterator[Actor]:
+        """The store, and as whom we act on it; an embedded one that does not run is started for the time.
 
         `make`: make an embedded store that is not there yet.
         """
@@ -97,23 +101,31 @@ class Shell:
                 ProgrammingError,
             )
 
-            from billing import operations
-            from billing_client.secrets.keyring import KeyFile, KeyRingError
-            from softswitch.vouchers import keys_file
+            from billing.store.preparing import StoreVersionError, is_migrated, setup
+            from billing_client.secrets.keyring import KeyRingError
 
-            operations.setup(dsn, KeyFile(keys_file(self.configuration())))
+            setup(dsn, self.keys())
             try:
-                yield operations
-            except (KeyRingError, operations.StoreVersionError) as error:
+                yield command_line()
+            except ActionError as refused:
+                raise click.ClickException(str(refused)) from refused
+            except (KeyRingError, StoreVersionError) as error:
                 raise StoreError(str(error)) from error
             except OperationalError as error:
                 raise StoreError(f"the store cannot be reached: {str(error).strip()}") from error
             except (DataError, UnicodeEncodeError) as error:
                 raise click.ClickException(f"the store cannot keep that: {str(error).splitlines()[0]}") from error
             except ProgrammingError as error:
-                if operations.is_migrated():
+                if is_migrated():
                     raise
                 raise StoreError('the store\'s tables are not up to date: run "softswitch migrate"') from error
+
+    def keys(self) -> KeyFile:
+        """The file of the keys that seal passwords."""
+        from billing_client.secrets.keyring import KeyFile
+        from softswitch.vouchers import keys_file
+
+        return KeyFile(keys_file(self.configuration()))
 
     def show(
         self, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, as_json: bool, nothing: str

@@ -41,7 +41,7 @@ def guessing(context: click.Context, everything: bool, as_json: bool) -> None:
         return
     shell: Shell = context.obj
     attempts = shell.configuration().security.login_attempts
-    with shell.operations():
+    with shell.store():
         from billing.guessing.actions import guessing as found
 
         rows = found(lock_after=attempts.lock_after, slow_after=attempts.slow_after, everything=everything)
@@ -70,10 +70,11 @@ def unlock(context: click.Context, kind: str, which: str) -> None:
     if bool(which) == (kind == "all"):
         raise click.UsageError("all have no name" if which else f"which {kind}?")
     shell: Shell = context.obj
-    with shell.operations():
+    with shell.store() as actor:
+        from billing.customers.queries import number_of
         from billing.guessing.actions import unlock as unlocked
 
-        was_counted = unlocked(kind, which)
+        was_counted = unlocked(actor, kind, number_of(which) if kind == "account" else which)
     if not was_counted:
         shell.failed(f"{_name(kind, which)}: nothing was counted")
         context.exit(FAILED)

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from billing.document.change import Change
+    from billing.money.actions import Receipt
     from softswitch.cli.context import Shell
 
-__all__ = ["apply", "audit", "topup"]
+__all__ = ["apply", "audit", "topup", "withdraw"]
 
 MOST_SHOWN = 200
 AUDIT = (
@@ -63,18 +64,38 @@ class Amount(click.ParamType[Decimal]):
 @click.pass_obj
 def topup(shell: Shell, account: str, sum_: Decimal, key: str | None, note: str, as_json: bool) -> None:
     """Add AMOUNT to the funds of ACCOUNT."""
-    with shell.operations() as operations:
-        from billing.money.actions import LedgerError
+    with shell.store() as actor:
+        from billing.customers.queries import number_of
+        from billing.money import actions
 
-        try:
-            receipt = operations.topup(account, sum_, key or f"cli-{uuid.uuid4()}", note)
-        except LedgerError as refused:
-            raise click.ClickException(str(refused)) from refused
+        receipt = actions.topup(actor, number_of(account), sum_, key or f"cli-{uuid.uuid4()}", note)
+    _show_receipt(shell, account, sum_, receipt, "added", as_json=as_json)
+
+
+@click.command()
+@click.argument("account")
+@click.argument("sum_", metavar="AMOUNT", type=Amount())
+@click.option("--key", help="Idempotency key: the same key twice takes once.  [default: a new one]")
+@click.option("--note", default="", help="Kept in the ledger.")
+@json_option
+@click.pass_obj
+def withdraw(shell: Shell, account: str, sum_: Decimal, key: str | None, note: str, as_json: bool) -> None:
+    """Take AMOUNT from what ACCOUNT has available; what calls hold stays."""
+    with shell.store() as actor:
+        from billing.customers.queries import number_of
+        from billing.money import actions
+
+        receipt = actions.withdraw(actor, number_of(account), sum_, key or f"cli-{uuid.uuid4()}", note)
+    _show_receipt(shell, account, sum_, receipt, "taken", as_json=as_json)
+
+
+def _show_receipt(shell: Shell, account: str, moved: Decimal, receipt: Receipt, done: str, *, as_json: bool) -> None:
     if as_json:
         shell.json(asdict(receipt))
         return
-    said = f"{amount(sum_, receipt.currency)} added" if receipt.applied else "nothing added: this key was used before"
-    shell.done(f"{account}: {said}; available now {amount(receipt.available, receipt.currency)} {receipt.currency}")
+    unit = receipt.currency
+    said = f"{amount(moved, unit)} {done}" if receipt.applied else f"nothing {done}: this key was used before"
+    shell.done(f"{account}: {said}; available now {amount(receipt.available, unit)} {unit}")
 
 
 @click.command()
@@ -89,20 +110,20 @@ def apply(shell: Shell, file: Path, yes: bool, dry_run: bool, as_json: bool) -> 
     Shows the difference first and asks. Applying the same file again changes nothing.
     """
     document, reserved = read_yaml(file), reserved_names(shell.configuration())
-    with shell.operations() as operations:
-        from billing.document.apply import ApplyError
+    with shell.store() as actor:
+        from billing.document import apply as documents
 
         try:
             with shell.err.status(f"Comparing {file.name} with the store ..."):
-                changes = operations.apply(document, reserved=reserved, dry_run=True, base=file.parent)
+                changes = documents.apply(actor, document, reserved=reserved, dry_run=True, base=file.parent)
             _show_changes(shell, changes, as_json=as_json)
             if not changes or dry_run:
                 return
             if not yes and not click.confirm(f"Make {_count(len(changes), 'change')}?", err=True):
                 raise click.Abort
             with shell.err.status("Making the changes ..."):
-                operations.apply(document, reserved=reserved, base=file.parent)
-        except ApplyError as error:
+                documents.apply(actor, document, name=file.name, reserved=reserved, base=file.parent)
+        except documents.ApplyError as error:
             raise refused(file, document, error.problems) from error
     if not as_json:
         shell.done(f"{_count(len(changes), 'change')} made")
@@ -169,8 +190,10 @@ def audit(
         differences = carrier_rows(shell, carrier, gateway=gateway, tolerance=tolerance, within=within, zone=zone)
         shell.show(differences, CARRIER_AUDIT, as_json=as_json, nothing="The carrier's records and ours agree.")
         context.exit(FAILED if differences else 0)
-    with shell.operations() as operations:
-        rows = operations.audit()
+    with shell.store():
+        from billing.money.queries import audit as found
+
+        rows = found()
     shell.show(
         rows, AUDIT, as_json=as_json, nothing="The books are right: ledger, balances, locks and call records agree."
     )

@@ -65,18 +65,23 @@ def disconnect(shell: Shell, call: str, reason: str, block: bool) -> None:
 
     CALL is its id, or the beginning of it ("softswitch calls" shows them).
     """
-    with shell.operations() as operations:
-        found = [row for row in operations.calls(limit=1_000_000) if row["call_id"].startswith(call)]
+    with shell.store() as actor:
+        from billing.calls import actions, queries
+        from billing.customers.actions import AccountError, move
+
+        found = [row for row in queries.calls(limit=1_000_000) if row["call_id"].startswith(call)]
         if not found:
             raise click.ClickException(f'no running call has the id "{call}"')
         if len(found) > 1:
             raise click.ClickException(f'{len(found)} running calls have ids that begin with "{call}"')
         (row,) = found
         if block:
-            operations.block(row["account"])  # first, so that nobody dials again in between
-            shell.done(f"account {row['account']} is blocked")
-        if not operations.request_disconnect(row["call_id"], reason):
-            raise click.ClickException(f'the call "{call}" has just ended')
+            try:
+                move(actor, row["account"], "block", reason=reason)  # first, so that nobody dials again in between
+                shell.done(f"account {row['account']} is blocked")
+            except AccountError as refused:  # blocked or closed already
+                shell.err.print(str(refused), markup=False)
+        actions.disconnect(actor, row["call_id"], reason)
     shell.done(f"call {row['call_id']} is being ended")
 
 
@@ -84,11 +89,13 @@ def disconnect(shell: Shell, call: str, reason: str, block: bool) -> None:
 @click.pass_obj
 def migrate(shell: Shell) -> None:
     """Bring the store's tables up to this release ("up" does it itself)."""
-    from billing_client.secrets.keyring import KeyFile
-    from softswitch.vouchers import keys_file
+    with shell.store(make=True) as actor, shell.err.status("Migrating ..."):
+        from billing.passwords.actions import seal
+        from billing.store import preparing
 
-    with shell.operations(make=True) as operations, shell.err.status("Migrating ..."):
-        steps = operations.migrate(KeyFile(keys_file(shell.configuration())))
+        with preparing.alone():
+            steps = preparing.migrate()
+            seal(actor, shell.keys())
     shell.done(f"the store is up to date ({steps} changes made)" if steps else "the store was up to date")
 
 

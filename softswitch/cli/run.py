@@ -41,8 +41,9 @@ def up(shell: Shell) -> None:
 
     def prepare() -> None:
         from softswitch.demo.demo import prepare_store
+        from softswitch.processes.actor import process
 
-        welcome.summary = prepare_store(configuration, store_dsn(configuration), welcome.tell)
+        welcome.summary = prepare_store(process("softswitch up"), configuration, store_dsn(configuration), welcome.tell)
 
     asyncio.run(Supervisor(configuration, welcome.tell).run(prepare=prepare, welcome=welcome.show))
     shell.out.print("Ended.", style="dim")

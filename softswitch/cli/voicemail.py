@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +12,6 @@ import click
 from softswitch.cli.context import Column, json_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import ModuleType
-
     from softswitch.cli.context import Shell
 
 __all__ = ["voicemail"]
@@ -46,19 +42,6 @@ def voicemail() -> None:
     """
 
 
-@contextmanager
-def mailboxes(shell: Shell) -> Iterator[ModuleType]:
-    """`billing.voicemail.actions` on the store; what is refused is told in a sentence."""
-    with shell.operations():
-        from billing.voicemail import actions
-        from billing.voicemail.queries import MailboxError
-
-        try:
-            yield actions
-        except MailboxError as refused:
-            raise click.ClickException(str(refused)) from refused
-
-
 @voicemail.command("list")
 @click.argument("account")
 @click.option("--deleted", is_flag=True, help="Those too that are deleted and not yet purged.")
@@ -67,10 +50,11 @@ def mailboxes(shell: Shell) -> Iterator[ModuleType]:
 @click.pass_obj
 def list_(shell: Shell, account: str, deleted: bool, limit: int, as_json: bool) -> None:
     """Messages of ACCOUNT, in the order of listening."""
-    with mailboxes(shell):
+    with shell.store():
+        from billing.customers.queries import number_of
         from billing.voicemail.queries import messages
 
-        rows = messages(account, deleted=deleted, limit=limit)
+        rows = messages(number_of(account), deleted=deleted, limit=limit)
     if not as_json:
         rows = [row | {"message": row["message"][:SHOWN_ID], "urgent": row["urgent"] or None} for row in rows]
     shell.show(rows, MESSAGES, as_json=as_json, nothing="No messages.")
@@ -85,7 +69,7 @@ def export(shell: Shell, message: str, file: Path) -> None:
 
     MESSAGE is its id, or the beginning of it. The sound is written as it is stored, which is WAV.
     """
-    with mailboxes(shell):
+    with shell.store():
         from billing.voicemail.queries import sound
 
         found, form, data = sound(message)
@@ -104,8 +88,10 @@ def delete(shell: Shell, message: str) -> None:
 
     MESSAGE is its id, or the beginning of it.
     """
-    with mailboxes(shell) as boxes:
-        row = boxes.delete(message)
+    with shell.store() as actor:
+        from billing.voicemail import actions
+
+        row = actions.delete(actor, message)
     shell.done(f"message {row['message']} of {row['account']}, from {row['caller']}, is deleted")
 
 
@@ -117,8 +103,11 @@ def reset_pin(shell: Shell, account: str) -> None:
 
     The PIN is printed once; nobody can find it out again.
     """
-    with mailboxes(shell) as boxes:
-        pin = boxes.reset_pin(account)
+    with shell.store() as actor:
+        from billing.customers.queries import number_of
+        from billing.voicemail import actions
+
+        pin = actions.reset_pin(actor, number_of(account))
     shell.out.print(pin, markup=False)
 
 
@@ -130,8 +119,10 @@ def unlock(shell: Shell, account: str) -> None:
 
     A number from which too many were typed is unlocked by it in the place of ACCOUNT.
     """
-    with mailboxes(shell) as boxes:
-        was_counted = boxes.unlock(account)
+    with shell.store() as actor:
+        from billing.voicemail import actions
+
+        was_counted = actions.unlock(actor, account)
     shell.done(f"{account}: {'wrong PINs are forgotten' if was_counted else 'there were no wrong PINs'}")
 
 
@@ -149,8 +140,7 @@ def greeting(shell: Shell, account: str, kind: str, file: Path | None, remove: b
     if (file is None) != remove:
         raise click.UsageError("name either a FILE or --remove")
     if file is None:
-        with mailboxes(shell) as boxes:
-            boxes.set_greeting(account, kind, None, 0.0)
+        _set_greeting(shell, account, kind, None, 0.0)
         shell.done(f"{account} has no greeting of the kind {kind} any more")
         return
     from softswitch.sounds import SoundError, stored_wav
@@ -159,6 +149,13 @@ def greeting(shell: Shell, account: str, kind: str, file: Path | None, remove: b
         data, seconds = stored_wav(file.read_bytes())
     except SoundError as error:
         raise click.ClickException(f"{file.name}: {error}") from error
-    with mailboxes(shell) as boxes:
-        boxes.set_greeting(account, kind, data, seconds)
+    _set_greeting(shell, account, kind, data, seconds)
     shell.done(f"{account}: greeting of the kind {kind}, {seconds:.1f} seconds")
+
+
+def _set_greeting(shell: Shell, account: str, kind: str, data: bytes | None, seconds: float) -> None:
+    with shell.store() as actor:
+        from billing.customers.queries import number_of
+        from billing.voicemail import actions
+
+        actions.set_greeting(actor, number_of(account), kind, data, seconds)

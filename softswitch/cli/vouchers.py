@@ -89,18 +89,6 @@ def vouchers() -> None:
 
 
 @contextmanager
-def _store(shell: Shell) -> Iterator[ModuleType]:
-    """`billing.vouchers.actions` on the store; what it refuses is told in a sentence."""
-    with shell.operations():
-        from billing.vouchers import actions as found
-
-        try:
-            yield found
-        except found.VoucherError as refused:
-            raise click.ClickException(str(refused)) from refused
-
-
-@contextmanager
 def progress(shell: Shell, what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on standard error."""
     bar = Progress(
@@ -110,13 +98,6 @@ def progress(shell: Shell, what: str) -> Iterator[Callable[[int, int], None]]:
     with bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _keys(shell: Shell) -> Any:
-    from billing_client.secrets.keyring import KeyFile
-    from softswitch.vouchers import keys_file
-
-    return KeyFile(keys_file(shell.configuration()))
 
 
 def _numbers(found: ModuleType, numbers: tuple[int, int] | None) -> Any:
@@ -144,7 +125,8 @@ def generate(
     Interrupted, it goes on where it stopped when the same is asked again; no control number is given twice.
     """
     settings = shell.configuration().vouchers
-    with _store(shell) as found:
+    with shell.store() as actor:
+        from billing.vouchers.actions import key_file_for_sealing
         from billing.vouchers.generation import Generation
         from billing.vouchers.generation import generate as generated
 
@@ -153,9 +135,9 @@ def generate(
             expires=expires.date() if expires else None, product=product, sub_realm=sub_realm, active=not inactive,
             id_digits=settings.id_digits, password_length=settings.password_length, add=add,
         )  # fmt: skip
-        ring = found.key_file_for_sealing(_keys(shell)) if settings.encrypt else None
+        ring = key_file_for_sealing(shell.keys()) if settings.encrypt else None
         with progress(shell, f"Generating {batch}") as tell:
-            first, last = generated(asked, ring, tell)
+            first, last = generated(actor, asked, ring, tell)
     if last < first:
         shell.out.print(f"Nothing to do: {batch} has {first - 1} vouchers already.", style="dim")
     else:
@@ -173,9 +155,11 @@ def export(shell: Shell, batch: str, file: Path, numbers: tuple[int, int] | None
     CSV, or a workbook of text cells (FILE.xlsx), which shows long numbers whole in a spreadsheet: id, pin, amount,
     currency, expires, control_number. Only you may read the file; that you made it is noted.
     """
-    with _store(shell) as found, progress(shell, f"Exporting {batch}") as tell:
+    with shell.store() as actor, progress(shell, f"Exporting {batch}") as tell:
+        from billing.vouchers import actions as found
+
         try:
-            written = found.export(batch, file, _numbers(found, numbers), _keys(shell), tell)
+            written = found.export(actor, batch, file, _numbers(found, numbers), shell.keys(), tell)
         except FileExistsError:
             raise click.ClickException(f"{file} is there already") from None
         except OSError as error:
@@ -189,8 +173,10 @@ def export(shell: Shell, batch: str, file: Path, numbers: tuple[int, int] | None
 @click.pass_obj
 def list_(shell: Shell, batch: str, as_json: bool) -> None:
     """Batches, and how many vouchers of each are used, usable and so on."""
-    with _store(shell) as found:
-        rows = found.batches(batch)
+    with shell.store():
+        from billing.vouchers.actions import batches
+
+        rows = batches(batch)
     shell.show(rows, BATCHES, as_json=as_json, nothing="No vouchers.")
 
 
@@ -203,8 +189,14 @@ def list_(shell: Shell, batch: str, as_json: bool) -> None:
 @click.pass_obj
 def show(shell: Shell, batch: str, numbers: tuple[int, int] | None, pins: bool, limit: int, as_json: bool) -> None:
     """Vouchers of BATCH, with masked PINs."""
-    with _store(shell) as found:
-        rows = found.vouchers(batch, _numbers(found, numbers), _keys(shell) if pins else None, limit=limit)
+    with shell.store() as actor:
+        from billing.vouchers import actions as found
+
+        chosen = _numbers(found, numbers)
+        if pins:
+            rows = found.show(actor, batch, chosen, shell.keys(), limit=limit)
+        else:
+            rows = found.vouchers(batch, chosen, limit=limit)
     shell.show(rows, VOUCHERS, as_json=as_json, nothing="No vouchers.")
 
 
@@ -216,8 +208,10 @@ def _move(name: str, said: str, purpose: str) -> None:
     @numbers_option
     @click.pass_obj
     def _(shell: Shell, batch: str, numbers: tuple[int, int] | None) -> None:
-        with _store(shell) as found:
-            changed = found.set_state(batch, _numbers(found, numbers), name)
+        with shell.store() as actor:
+            from billing.vouchers import actions as found
+
+            changed = found.set_state(actor, batch, _numbers(found, numbers), name)
         shell.done(f"{batch}: {changed} voucher{'' if changed == 1 else 's'} {said}")
 
 
@@ -234,8 +228,10 @@ def rotate_key(shell: Shell, drop_old: bool) -> None:
 
     Vouchers can be redeemed meanwhile. Interrupted, it goes on when called again. Copy the key file to all nodes.
     """
-    with _store(shell) as found, progress(shell, "Sealing anew") as tell:
-        done = found.rotate(_keys(shell), tell, drop_old=drop_old)
+    with shell.store() as actor, progress(shell, "Sealing anew") as tell:
+        from billing.vouchers.actions import rotate
+
+        done = rotate(actor, shell.keys(), tell, drop_old=drop_old)
     shell.done(f"{done.resealed} vouchers are sealed by key {done.key_id}{' (resumed)' if done.was_resumed else ''}")
 
 
@@ -247,8 +243,10 @@ def pending(shell: Shell, as_json: bool) -> None:
 
     They are asked about again by themselves; "vouchers reconcile" does so now.
     """
-    with _store(shell) as found:
-        rows = found.pending()
+    with shell.store():
+        from billing.vouchers.actions import pending
+
+        rows = pending()
     shell.show(rows, PENDING, as_json=as_json, nothing="Nothing is pending.")
 
 
@@ -260,7 +258,8 @@ def reconcile(context: click.Context) -> None:
     The media server does so by itself. Exit status 1 while some are pending.
     """
     shell: Shell = context.obj
-    with _store(shell) as found:
+    with shell.store():
+        from billing.vouchers.actions import pending
         from softswitch.settings import ivr_settings
         from softswitch.vouchers import open_vouchers
 
@@ -272,7 +271,7 @@ def reconcile(context: click.Context) -> None:
                 await door.close()
 
         ended = asyncio.run(once())
-        left = len(found.pending())
+        left = len(pending())
     shell.done(f"{ended} finished, {left} pending")
     context.exit(FAILED if left else 0)
 

@@ -70,9 +70,11 @@ def test_an_administrator_sees_filters_settings_and_count_before_anything_is_cha
     assert (
         "1 account updated" in softswitch(file, *update[5:], "--yes", "--balance-below", "11", "--numbers", "8").stdout
     )
-    noted = softswitch(file, "auditlog", "--subject", "spring", "--action", "accounts.update").stdout
-    assert "numbers 3-7" in noted
-    assert "product -> Gold" in noted
+    _, noted = json.loads(
+        softswitch(file, "auditlog", "--subject", "spring", "--action", "accounts.upd", "--json").stdout
+    )
+    assert "numbers 3-7" in noted["details"]["filters"]
+    assert (noted["before"]["product"], noted["after"]["product"]) == ("Card", "Gold")
     assert softswitch(file, "audit").returncode == 0
 
 

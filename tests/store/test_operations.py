@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the command line asks of the store; the demo tenant."""
+"""What the back office asks of the store; the demo tenant."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from billing import operations
+from billing.audit_log.actor import ActionError
 from billing_client.rules.rating import seconds_covered
 from billing_client.store import Store
 from billing_client.types import StoreEvent
+from tests.billing.back_office import opened
 from tests.store.bindings import binding
 from tests.store.calls import STARTED_AT, CallDesk
 
@@ -24,17 +25,13 @@ CARRIERS = (("127.0.0.1", 6070), ("127.0.0.1", 6071))
 
 @pytest.fixture
 def ops(dsn: str) -> Iterator[Any]:
-    """The operations, turned to this test's store."""
-    operations.setup(dsn)
-    yield operations
-    from django.db import connections
-
-    connections["default"].close()
+    """The back office of this test's store."""
+    yield from opened(dsn)
 
 
 @pytest.fixture
 def demo(ops: Any) -> Any:
-    """The operations on a store with the demo tenant."""
+    """The back office of a store with the demo tenant."""
     ops.load_demo(CARRIERS)
     return ops
 
@@ -129,9 +126,10 @@ async def test_live_calls_registrations_and_records_are_shown(demo: Any, dsn: st
             call_id, "101", "ringing", Decimal("0.30"),
         )  # fmt: skip
         assert [row["aor"] for row in await in_thread(demo.registrations)] == ["101"]
-        assert await in_thread(demo.request_disconnect, call_id, "admin")
+        await in_thread(demo.disconnect, call_id, "admin")
         await desk.finish(call_id, "0.20")
-        assert not await in_thread(demo.request_disconnect, call_id, "admin")
+        with pytest.raises(ActionError, match="just ended"):
+            await in_thread(demo.disconnect, call_id, "admin")
         assert await in_thread(demo.calls) == []
         (record,) = await in_thread(demo.xdrs)
         assert (record["amount"], record["billed_seconds"], record["seconds"]) == (Decimal("0.20"), 20, 20)

@@ -21,11 +21,12 @@ from pathlib import Path
 from dataclasses import replace
 from softswitch.config import load
 from softswitch.demo.demo import prepare_store
+from tests.billing.back_office import ACTOR
 configuration = load(Path(sys.argv[2]))
-summary = prepare_store(configuration, sys.argv[1], lambda told: print(told, flush=True))
+summary = prepare_store(ACTOR, configuration, sys.argv[1], lambda told: print(told, flush=True))
 print("accounts:", len(summary.accounts))
 """
-MIGRATE = "import sys; from billing import operations; operations.setup(sys.argv[1]); print(operations.migrate())"
+MIGRATE = "import sys; from billing.store.preparing import migrate, setup; setup(sys.argv[1]); print(migrate())"
 
 
 def new_store(server: str, name: str) -> str:

@@ -21,10 +21,10 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from billing import operations
 from billing.store import definitions
 from billing.store.former import HISTORY, SQUASHED
 from billing_client.store import Store
+from tests.billing.back_office import opened
 from tests.conftest import database_dsn
 from tests.store.calls import CallDesk
 from tests.store.test_dump import run
@@ -38,11 +38,11 @@ TABLES = "SELECT relname FROM pg_class WHERE relname ~ '^billing_' AND relkind =
 BEFORE = Path(__file__).with_name("before_squash.sql.gz")
 STEP = """
 import sys
-from billing import operations
-operations.setup(sys.argv[1])
+from billing.store.preparing import StoreVersionError, migrate, setup
+setup(sys.argv[1])
 try:
-    print(operations.migrate())
-except operations.StoreVersionError as error:
+    print(migrate())
+except StoreVersionError as error:
     print(error)
 """
 
@@ -72,13 +72,10 @@ def former(other: str) -> str:
 
 @pytest.fixture
 def ops(dsn: str) -> Iterator[Any]:
-    """The operations, turned to this test's store; what a test did to its functions is mended after it."""
-    operations.setup(dsn)
-    yield operations
-    operations.migrate()
-    from django.db import connections
-
-    connections["default"].close()
+    """The back office of this test's store; what a test did to its functions is mended after it."""
+    for office in opened(dsn):
+        yield office
+        office.migrate()
 
 
 def migrate(dsn: str) -> str:

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 
 LOAD = """
 import json, sys
-from billing import operations
-operations.setup(sys.argv[1])
-summary = operations.load_demo([("127.0.0.1", int(port)) for port in sys.argv[2:]])
+from billing.store.preparing import setup
+setup(sys.argv[1])
+from billing.demo import load_demo
+from tests.billing.back_office import ACTOR
+summary = load_demo(ACTOR, [("127.0.0.1", int(port)) for port in sys.argv[2:]])
 print(json.dumps({account.number: account.password for account in summary.accounts}))
 """
 CARRIER_PORTS = (1, 2)

@@ -51,11 +51,11 @@ def carrier_rows(
 ) -> list[dict[str, Any]]:
     """Everything in which a carrier's file and our records differ, lines that cannot be read first."""
     records, bad = _read(file, zone)
-    with shell.operations() as operations:
-        from billing.carriers.audit import NoSuchGatewayError
+    with shell.store():
+        from billing.carriers.audit import NoSuchGatewayError, audit_carrier
 
         try:
-            found = operations.audit_carrier(records, gateway=gateway, tolerance=Decimal(str(tolerance)), window=within)
+            found = audit_carrier(records, gateway=gateway, tolerance=Decimal(str(tolerance)), window=within)
         except NoSuchGatewayError as error:
             raise click.UsageError(f"--gateway: {error}") from error
     return [*(_bad_row(line) for line in bad), *found]

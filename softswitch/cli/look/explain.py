@@ -81,10 +81,14 @@ def trace(
     --pcap FILE is for a packet analyser.
     """
     keys = [*number, *([sip_call_id] if sip_call_id else [])]
-    with shell.operations() as operations:
-        found = operations.traces(call=call, keys=keys or None, account=account, since=since, limit=limit)
+    with shell.store():
+        from billing.customers.queries import number_of
+        from billing.traces import queries
+
+        account = number_of(account) if account else None
+        found = queries.traces(call=call, keys=keys or None, account=account, since=since, limit=limit)
         exact = [row for row in found if row["call_id"] == call]
-        one = operations.trace((exact or found)[0]["call_id"]) if exact or len(found) == 1 else None
+        one = queries.trace((exact or found)[0]["call_id"]) if exact or len(found) == 1 else None
     if one is None:
         if call and not found:
             raise click.ClickException(f'nothing is kept of a call "{call}" (a running one is written after its end)')

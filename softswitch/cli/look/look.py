@@ -86,8 +86,10 @@ def accounts(shell: Shell, text: str | None, limit: int, as_json: bool) -> None:
 
     TEXT keeps those whose number begins with it or whose customer's name contains it.
     """
-    with shell.operations() as operations:
-        rows = operations.accounts(text or "", limit=limit)
+    with shell.store():
+        from billing.customers import queries
+
+        rows = queries.accounts(text or "", limit=limit)
     shell.show(rows, ACCOUNTS, as_json=as_json, nothing="No accounts.")
 
 
@@ -96,8 +98,10 @@ def accounts(shell: Shell, text: str | None, limit: int, as_json: bool) -> None:
 @click.pass_obj
 def registrations(shell: Shell, as_json: bool) -> None:
     """Phones that are registered now."""
-    with shell.operations() as operations:
-        rows = operations.registrations()
+    with shell.store():
+        from billing.registrations import queries
+
+        rows = queries.registrations()
     shell.show(rows, REGISTRATIONS, as_json=as_json, nothing="No phone is registered.")
 
 
@@ -116,8 +120,10 @@ def calls(shell: Shell, watch: bool, seconds: float | None, as_json: bool) -> No
 
         watch_calls(shell, seconds, as_json=as_json)
         return
-    with shell.operations() as operations:
-        rows = operations.calls()
+    with shell.store():
+        from billing.calls import queries
+
+        rows = queries.calls()
     shell.show(rows, CALLS, as_json=as_json, nothing="No calls.")
 
 
@@ -129,10 +135,13 @@ def calls(shell: Shell, watch: bool, seconds: float | None, as_json: bool) -> No
 def xdrs(shell: Shell, account: str | None, last: int, as_json: bool) -> None:
     """Call records, newest first.
 
-    ACCOUNT keeps those of one account number.
+    ACCOUNT keeps those of one account: its number, an alias, or batch and control number, such as Spring/17.
     """
-    with shell.operations() as operations:
-        rows = operations.xdrs(account=account, limit=last)
+    with shell.store():
+        from billing.calls import queries
+        from billing.customers.queries import number_of
+
+        rows = queries.xdrs(account=number_of(account) if account else None, limit=last)
     shell.show(rows, XDRS, as_json=as_json, nothing="No call records.")
 
 
@@ -144,10 +153,14 @@ def xdrs(shell: Shell, account: str | None, last: int, as_json: bool) -> None:
 def ledger(shell: Shell, account: str, last: int, as_json: bool) -> None:
     """Movements of an account's balance, newest first, with the balance after each.
 
-    ACCOUNT is its number. Accounts that share their customer's credit show the customer's movements.
+    ACCOUNT is its number, an alias, or batch and control number, such as Spring/17. Accounts that share their
+    customer's credit show the customer's movements.
     """
-    with shell.operations() as operations:
-        rows = operations.ledger(account, limit=last)
+    with shell.store():
+        from billing.customers.queries import number_of
+        from billing.money import queries
+
+        rows = queries.ledger(number_of(account), limit=last)
     shell.show(rows, LEDGER, as_json=as_json, nothing="No movements.")
 
 
@@ -160,8 +173,8 @@ def demo(shell: Shell, as_json: bool) -> None:
     from softswitch.demo.demo import demo_tenant
 
     configuration = shell.configuration()
-    with shell.operations():
-        summary = demo_tenant(configuration, with_vouchers=True)
+    with shell.store() as actor:
+        summary = demo_tenant(actor, configuration, with_vouchers=True)
     if summary is None:
         raise click.ClickException(
             'this store holds no demo tenant: "demo: {enabled: true}" loads it into an empty one'

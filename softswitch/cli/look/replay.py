@@ -68,7 +68,7 @@ def replay(shell: Shell, since: datetime, until: datetime | None, file: Path, mo
     largest differences are shown, and the sum of all.
     """
     document = read_yaml(file)
-    with shell.operations():
+    with shell.store():
         from billing.document.apply import ApplyError
         from billing.replay.replay import Tariffs
         from billing.replay.replay import replay as rate_again

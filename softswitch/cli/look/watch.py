@@ -45,16 +45,19 @@ COLUMNS = (
 LONGEST_NUMBER = 12
 STATES = {"answered": "talks", "ringing": "rings"}
 FRAME_LINES = 5
+EVERY_SECONDS = 1.0
 
 
 def watch_calls(shell: Shell, seconds: float | None, *, as_json: bool) -> None:
     """Show all calls until Ctrl-C, or for so many seconds."""
     until = float("inf") if seconds is None else time.monotonic() + seconds
-    with shell.operations() as operations, contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as shown:
+    with shell.store(), contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as shown:
+        from billing.calls import live as running
+
         live = None
         if not as_json:
             live = shown.enter_context(Live(console=shell.out, screen=shell.out.is_terminal, refresh_per_second=4))
-        for found in operations.watch_calls():
+        for found in running.watch_calls(EVERY_SECONDS):
             if live is None:
                 shell.out.file.write(json_text(found.calls(time.monotonic())) + "\n")
                 shell.out.file.flush()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from billing.audit_log.actor import ActionError
 from softswitch.cli.accounts import funds_text
 from tests.store.test_operations import ops
 
@@ -47,16 +48,26 @@ def test_terms_are_applied_and_shown_and_a_pin_never(ops: Any) -> None:
     assert sorted(row["aliases"]) == ["******44@pin", "192.0.2.10", "2001:db8::1"]
     assert ops.move("700", "activate") == ("inactive", "active")
     assert ops.account("700")["status"] in ("active", "not yet active")
-    assert ops.account("nobody") is None
+    with pytest.raises(ActionError, match='nobody has the number or alias "nobody"'):
+        ops.account("nobody")
 
 
 def test_states_are_left_by_the_ways_there_are(ops: Any) -> None:
     ops.apply(DOCUMENT)
     moves = ("activate", "block", "block", "unblock", "suspend", "unblock", "close", "unblock", "activate")
-    assert [ops.move("700", move)[1] for move in moves] == [
-        "active", "blocked", None, "active", "suspended", "active", "closed", None, None,
+    assert [moved(ops, "700", move) for move in moves] == [
+        "active", "blocked", "account 700 is blocked: it cannot be blocked", "active", "suspended", "active", "closed",
+        "account 700 is closed: it cannot be unblocked", "account 700 is closed: it cannot be activated",
     ]  # fmt: skip
-    assert ops.move("nobody", "block") == ("", None)
+    assert moved(ops, "nobody", "block") == 'nobody has the number or alias "nobody"'
+
+
+def moved(ops: Any, name: str, move: str) -> str:
+    """The state that a move led to, or why it was refused."""
+    try:
+        return str(ops.move(name, move)[1])
+    except ActionError as refused:
+        return str(refused)
 
 
 @pytest.mark.parametrize(

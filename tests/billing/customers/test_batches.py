@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from billing.audit_log.actor import ActionError
 from billing.customers.batch_error import BatchError
 from billing_client.rules.check_digit import is_checked
+from tests.billing.back_office import ACTOR
 from tests.store.test_operations import ops
 
 if TYPE_CHECKING:
@@ -49,14 +51,14 @@ def make(count: int, **asked: Any) -> tuple[int, int]:
     """Generate, as the command does."""
     from billing.customers.generation import AccountGeneration, generate
 
-    return generate(AccountGeneration(count=count, **(SPRING | asked)), silent)
+    return generate(ACTOR, AccountGeneration(count=count, **(SPRING | asked)), silent)
 
 
 def update(filters: dict[str, Any], **written: str) -> int:
     """Update, as the command does."""
     from billing.customers import batch_update
 
-    return batch_update.update(batch_update.Filters(**filters), batch_update.read_changes(written))
+    return batch_update.update(ACTOR, batch_update.Filters(**filters), batch_update.read_changes(written))
 
 
 def test_accounts_are_generated_with_funds_and_names_that_can_be_used(provider: Any) -> None:
@@ -133,7 +135,8 @@ def test_an_account_is_found_by_batch_name_and_control_number(provider: Any) -> 
     make(3)
     second = Account.objects.get(batch__name="spring", control_number=2).number
     assert provider.account("spring/2")["number"] == second
-    assert provider.account("spring/4") is None
+    with pytest.raises(ActionError, match='nobody has the number or alias "spring/4"'):
+        provider.account("spring/4")
     assert provider.move("spring/2", "block") == ("active", "blocked")
     assert provider.account(second)["state"] == "blocked"
 
@@ -150,9 +153,9 @@ def test_a_batch_belongs_to_one_customer(provider: Any) -> None:
     with pytest.raises(BatchError, match="another customer's"):
         make(1, customer="Other")
     with pytest.raises(BatchError, match="another customer's"):
-        assign("spring", ["201"])
+        assign(ACTOR, "spring", ["201"])
     with pytest.raises(BatchError, match="one customer"):
-        assign("mixed", ["101", "201"])
+        assign(ACTOR, "mixed", ["101", "201"])
     with pytest.raises(IntegrityError, match="another customer's"), transaction.atomic():
         Account.objects.filter(number="201").update(batch=Batch.objects.get(name="spring"), control_number=9)
 
@@ -163,14 +166,14 @@ def test_an_account_without_a_batch_gets_one_later(provider: Any) -> None:
     from billing.customers.batches import assign, batches
     from billing.document.apply import ApplyError
 
-    assert assign("few", ["102"]) == [("102", 1)]
+    assert assign(ACTOR, "few", ["102"]) == [("102", 1)]
     document = {"accounts": [{"number": "101", "batch": "few"}]}
     assert [str(change) for change in provider.apply(document)] == ["account 101: batch None -> few 2"]
     assert provider.apply(document) == []
     with pytest.raises(ApplyError, match="stays there"):
         provider.apply({"accounts": [{"number": "101", "batch": "others"}]})
     with pytest.raises(BatchError, match="in a batch already"):
-        assign("few", ["102"])
+        assign(ACTOR, "few", ["102"])
     assert [(row["batch"], row["accounts"], row["last"]) for row in batches()] == [("few", 2, 2)]
 
 
@@ -180,7 +183,7 @@ def test_an_export_is_for_its_owner_only_and_is_noted(provider: Any, tmp_path: P
 
     make(3, pin_digits=8)
     file = tmp_path / "spring.csv"
-    assert export("spring", file, silent) == 3
+    assert export(ACTOR, "spring", file, silent) == 3
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
     assert [row["control_number"] for row in rows] == ["1", "2", "3"]
@@ -189,7 +192,7 @@ def test_an_export_is_for_its_owner_only_and_is_noted(provider: Any, tmp_path: P
     assert noted["details"]["count"] == 3
     assert rows[0]["password"] not in str(audit_log())
     with pytest.raises(FileExistsError):
-        export("spring", file, silent)
+        export(ACTOR, "spring", file, silent)
 
 
 def test_all_accounts_of_a_batch_get_another_product_at_once(provider: Any) -> None:
@@ -200,7 +203,9 @@ def test_all_accounts_of_a_batch_get_another_product_at_once(provider: Any) -> N
     assert update({"batch": "spring"}, product="Office") == 5
     assert update({"product": "Office"}, max_calls_out="none") == 5
     latest, first = audit_log("accounts.update")
-    assert latest["details"] == {"filters": "product Office", "count": 5, "changes": {"max_calls_out": None}}
+    assert latest["details"] == {"filters": "product Office", "count": 5}
+    assert (latest["before"], latest["after"]) == ({"max_calls_out": "1"}, {"max_calls_out": None})
+    assert (first["before"], first["after"]) == ({"product": "Home"}, {"product": "Office"})
     assert (first["subject"], first["details"]["filters"]) == ("spring", "batch spring")
 
 
@@ -316,7 +321,7 @@ def test_more_accounts_than_were_shown_are_not_changed(provider: Any) -> None:
     make(3)
     filters, changes = batch_update.Filters(batch="spring"), batch_update.read_changes({"state": "blocked"})
     with pytest.raises(BatchError, match="choose 3 accounts now, not 2"):
-        batch_update.update(filters, changes, 2)
+        batch_update.update(ACTOR, filters, changes, 2)
     assert batch_update.count(batch_update.Filters(state="blocked")) == 0
 
 

@@ -13,6 +13,7 @@ from billing.customers.batch_error import BatchError
 from billing.customers.names import Reserved
 from billing_client.inquiry import Inquiry
 from billing_client.selfcare import Quote, StoreSelfCare
+from tests.billing.back_office import ACTOR
 from tests.store.test_operations import ops
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def test_generated_accounts_keep_off_what_is_dialled_for_something_else(ops: Any
     from billing.models import Account
 
     def make(**asked: Any) -> None:
-        generate(AccountGeneration(customer="Acme", kind="debit", reserved=RESERVED, **asked), lambda *_: None)
+        generate(ACTOR, AccountGeneration(customer="Acme", kind="debit", reserved=RESERVED, **asked), lambda *_: None)
 
     with pytest.raises(BatchError, match="'8001' is an access number"):
         make(batch="row", count=5, first_number=7999)

@@ -23,14 +23,18 @@ if TYPE_CHECKING:
 RUN = """
 import json, sys
 from pathlib import Path
-from billing import operations
+from billing.store.preparing import migrate, setup
 from billing_client.secrets.keyring import KeyFile
+from tests.billing.back_office import ACTOR
 keys = KeyFile(Path(sys.argv[2]))
-operations.setup(sys.argv[1], keys)
+setup(sys.argv[1], keys)
+from billing.passwords.actions import seal
 """
 DOCUMENT = """
-operations.migrate(keys)
-summary = operations.load_demo()
+from billing.demo import load_demo
+migrate()
+seal(ACTOR, keys)
+summary = load_demo(ACTOR)
 print(json.dumps({one.number: one.password for one in summary.accounts}))
 """
 
@@ -92,7 +96,7 @@ async def test_migrating_seals_what_was_in_clear_and_loses_none(dsn: str, tmp_pa
     run(dsn, keys, DOCUMENT)
     put_in_clear(dsn, 2500)
     before = kept(dsn)
-    assert run(dsn, keys, "print(operations.seal_passwords(keys), operations.seal_passwords(keys))").split() == [
+    assert run(dsn, keys, "print(seal(ACTOR, keys), seal(ACTOR, keys))").split() == [
         str(len(before)), "0",
     ]  # fmt: skip
     passwords = Passwords(KeyFile(keys))
@@ -112,7 +116,11 @@ async def test_migrating_seals_what_was_in_clear_and_loses_none(dsn: str, tmp_pa
 def test_a_new_key_seals_all_and_the_old_one_may_go(dsn: str, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     clear = json.loads(run(dsn, keys, DOCUMENT))
-    run(dsn, keys, "from billing.vouchers.actions import rotate\nrotate(keys, lambda done, left: None, drop_old=True)")
+    run(
+        dsn,
+        keys,
+        "from billing.vouchers.actions import rotate\nrotate(ACTOR, keys, lambda done, left: None, drop_old=True)",
+    )
     assert set(KeyFile(keys).ring().keys) == {2}
     passwords = Passwords(KeyFile(keys))
     opened = {name: passwords.open(text) for name, text in kept(dsn).items()}
@@ -148,7 +156,7 @@ def test_a_missing_file_of_keys_is_told_and_no_new_one_is_made(dsn: str, tmp_pat
     said = run(
         dsn,
         keys,
-        "from billing_client.secrets.keyring import KeyRingError\ntry:\n    operations.migrate(keys)\n"
+        "from billing_client.secrets.keyring import KeyRingError\ntry:\n    seal(ACTOR, keys)\n"
         "except KeyRingError as error:\n    print(error)\n",
     )
     assert "is missing" in said

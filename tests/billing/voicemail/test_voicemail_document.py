@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from billing import operations
 from billing_client.mailboxes.mailboxes import StoreMailboxes
 from billing_client.mailboxes.words import Deposit, Mailbox, Sound
 from billing_client.vouchers.words import GuessSource
+from tests.billing.back_office import ACTOR, opened
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -28,13 +28,10 @@ PLAIN: dict[str, Any] = {
 
 @pytest.fixture
 def ops(dsn: str) -> Iterator[Any]:
-    """The operations, turned to this test's store, which has account 101."""
-    operations.setup(dsn)
-    operations.apply({"customers": [CUSTOMER], "accounts": [ALICE]})
-    yield operations
-    from django.db import connections
-
-    connections["default"].close()
+    """The back office of this test's store, which has account 101."""
+    for office in opened(dsn):
+        office.apply({"customers": [CUSTOMER], "accounts": [ALICE]})
+        yield office
 
 
 def changes(ops: Any, **fields: Any) -> list[str]:
@@ -175,7 +172,7 @@ def test_an_administrator_lists_exports_and_deletes_messages(ops: Any, dsn: str)
     ids = sorted(leave(dsn) for _ in range(2))
     assert {row["message"] for row in queries.messages("42027777100")} == set(ids)
     assert queries.sound(ids[0][:13]) == (ids[0], "wav", b"RIFF")
-    assert actions.delete(ids[0])["account"] == "101"
+    assert actions.delete(ACTOR, ids[0])["account"] == "101"
     assert [row["message"] for row in queries.messages("101")] == [ids[1]]
     assert [row["message"] for row in queries.messages("101", deleted=True)] == [ids[1], ids[0]]
     for wrong in ("", "zz", "f" * 33, str(uuid.uuid4())):
@@ -194,12 +191,12 @@ def test_a_new_pin_lifts_the_lock(ops: Any, dsn: str) -> None:
         ]
 
     assert ask(dsn, three_wrong) == ["none", "none", "none", "locked"]
-    pin = voicemail.reset_pin("42027777100")
+    pin = voicemail.reset_pin(ACTOR, "42027777100")
     verdict = ask(dsn, lambda mailboxes: mailboxes.check_pin("101", pin, GuessSource("421")))
     assert verdict.verdict == "right"
     verdict = ask(dsn, lambda mailboxes: mailboxes.check_pin("101", pin, GuessSource("420", is_vouched=True)))
     assert verdict.verdict == "locked"
-    assert voicemail.unlock("420") is True
-    assert voicemail.unlock("420") is False
+    assert voicemail.unlock(ACTOR, "420") is True
+    assert voicemail.unlock(ACTOR, "420") is False
     verdict = ask(dsn, lambda mailboxes: mailboxes.check_pin("101", pin, GuessSource("420", is_vouched=True)))
     assert verdict.verdict == "right"

@@ -35,8 +35,8 @@ BEGIN
     IF everything.failures % (lock_after * everything.weight) = 0 THEN
         alarms := alarms || everything.subject::text;
     END IF;
-    INSERT INTO billing_auditlog (actor, action, subject, details)
-        SELECT 'store', 'pins.guessing', a,
+    INSERT INTO billing_auditlog (actor, via, action, kind, subject, details)
+        SELECT 'store', 'store', 'pins.guessing', 'guesser', a,
                coalesce((SELECT jsonb_build_object('failures', g.failures, 'since', g.since)
                            FROM billing_voucherguess g WHERE g.subject = a),
                         (SELECT jsonb_build_object('locks', f.locks, 'locked_until', f.locked_until)

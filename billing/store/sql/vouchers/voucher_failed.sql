@@ -31,8 +31,8 @@ BEGIN
          WHERE l.action = 'vouchers.guessing' AND l.subject = guesser AND l.at >= own.at) THEN
         alarms := alarms || guesser;
     END IF;
-    INSERT INTO billing_auditlog (actor, action, subject, details)
-        SELECT 'store', 'vouchers.guessing', g.subject,
+    INSERT INTO billing_auditlog (actor, via, action, kind, subject, details)
+        SELECT 'store', 'store', 'vouchers.guessing', 'guesser', g.subject,
                jsonb_build_object('failures', g.failures, 'since', g.since, 'locked_until', g.locked_until)
           FROM billing_voucherguess g WHERE g.subject = ANY (alarms);
     PERFORM pg_notify('softswitch', 'guessing:' || a) FROM unnest(alarms) AS a;
