@@ -54,6 +54,13 @@ ACCOUNTS: tuple[dict[str, Any], ...] = (
     {"number": "103", "kind": "subordinate", "display": "Carol", "aliases": ["420222000103"]},
     {"number": "104", "kind": "subordinate", "display": "Dave"},
     {"number": "105", "kind": "debit", "display": "Twenty seconds", "opening_balance": "0.20"},
+    # A telephone system with a hundred numbers: it registers, and is told which of them was dialled.
+    {
+        "number": "107",
+        "kind": "subordinate",
+        "display": "Demo company",
+        "trunk": {"ranges": ["420222333000-420222333099"], "number_format": "e164"},
+    },
     {"number": CARD, "kind": "debit", "display": "Calling card", "opening_balance": "5.00"},
     {"number": "201", "kind": "subordinate", "display": "Paid line"},
     # A second number: calls to it ring John's mobile phone elsewhere, and from that phone it is his way to his mailbox.

@@ -12,7 +12,7 @@ from billing.calls.models import ActiveCall, Correction, Node, Spending, Spendin
 from billing.carriers.models import Gateway, GatewayRoute
 from billing.customers.models import Account, AccountUse, Alias, Batch, Customer, usual_calls_out
 from billing.money.models import Balance, LedgerEntry
-from billing.numbers.models import NumberWay, RingBack
+from billing.numbers.models import NumberRange, NumberWay, RingBack, TrunkNetwork
 from billing.registrations.models import Binding, Subscription
 from billing.tariffs.models import Product, Rate, Tariff
 from billing.traces.models import CallTrace
@@ -37,6 +37,7 @@ __all__ = [
     "LedgerEntry",
     "Mailbox",
     "Node",
+    "NumberRange",
     "NumberWay",
     "PinFailure",
     "Product",
@@ -48,6 +49,7 @@ __all__ = [
     "SpendingAlert",
     "Subscription",
     "Tariff",
+    "TrunkNetwork",
     "VoiceEmail",
     "VoiceMessage",
     "VoiceSound",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from asyncpg import Record
 
     from billing_client.bindings import BindingRow
+    from billing_client.rules.trunks import Trunk
 
 __all__ = ["AccountKind", "Parties", "Party", "Subscriber", "asked_names", "read_parties", "read_subscriber"]
 
@@ -30,8 +31,8 @@ SUBSCRIBER: Final = "SELECT * FROM subscriber($1)"
 PARTIES: Final = "SELECT * FROM parties($1, $2)"
 
 AccountKind = Literal["debit", "credit", "subordinate"]
-Identified = Literal["account", "alias", "ani", "pin"]
-"""By its number, another name, the number that it calls from, or a PIN."""
+Identified = Literal["account", "alias", "ani", "pin", "range"]
+"""By its number, another name, the number that it calls from, a PIN, or a range of numbers."""
 
 HOT: Final = (SUBSCRIBER, PARTIES)
 """Prepared as soon as a connection opens."""
@@ -97,6 +98,11 @@ class Party:
     shows: CallerRules = field(default_factory=CallerRules)
     """Which numbers it may show when it calls."""
 
+    @property
+    def trunk(self) -> Trunk | None:
+        """How it is called, where it is a telephone system."""
+        return self.shows.trunk
+
     def __repr__(self) -> str:
         """Without the password, so that it cannot reach a log."""
         return f"Party({self.number!r} as {self.name!r} via {self.via}, {self.refusal or 'usable'})"
@@ -134,12 +140,12 @@ def read_parties(
 ) -> Parties:
     """The answer of the function `parties`, as it is `now`; `opened` opens their passwords."""
     caller = [row for row in rows if row["asked"] == calling]
-    callee = [row for row in rows if row["asked"] == called]
-    return Parties(
-        _party(caller[0], now, opened) if caller else None,
-        _party(callee[0], now, opened) if callee else None,
-        _bindings(callee),
-    )
+    reached = rows[0]["reached"] if rows else called
+    callee = [row for row in rows if row["asked"] == reached]
+    found = _party(callee[0], now, opened) if callee else None
+    if found is not None and reached != called:
+        found = replace(found, via="range")
+    return Parties(_party(caller[0], now, opened) if caller else None, found, _bindings(callee))
 
 
 def _party(row: Record, now: datetime, opened: Callable[[str], str]) -> Party:

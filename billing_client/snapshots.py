@@ -27,6 +27,8 @@ SELECT id, name, host, port, transport, enabled, inbound, outbound, any_port, us
   FROM billing_gateway"""
 ROUTES = "SELECT gateway_id, prefix, position, strip, prepend FROM billing_gatewayroute ORDER BY id"
 ADDRESSES = "SELECT name FROM addresses()"
+NETWORKS = """
+SELECT n.network::text, a.number FROM billing_trunknetwork n JOIN billing_account a ON a.id = n.account_id"""
 TARIFFS = "SELECT id, currency, revision FROM billing_tariff"
 # Terms travel as one text each, so that a reader parses those that many rates share only once.
 _TERMS = """
@@ -37,7 +39,7 @@ SELECT id, prefix,
 _IN_ORDER = "ORDER BY length(prefix), prefix, effective_from DESC"
 RATES = f"{_TERMS} WHERE tariff_id = $1 {_IN_ORDER}"
 RATES_OF = f"{_TERMS} WHERE tariff_id = $1 AND prefix = ANY($2::text[]) {_IN_ORDER}"
-ROUTE_STATEMENTS: Final = (GATEWAYS, ROUTES, ADDRESSES)
+ROUTE_STATEMENTS: Final = (GATEWAYS, ROUTES, ADDRESSES, NETWORKS)
 RATES_AT_A_TIME: Final = 500
 """Few enough that decoding them does not hold up the event loop."""
 
@@ -47,7 +49,9 @@ async def load_routes(fetch: Fetch, opened: Callable[[str], str] = str) -> Route
     found = [Gateway.of(tuple(row)) for row in await fetch(GATEWAYS)]
     gateways = {one.gateway_id: replace(one, password=opened(one.password)) if one.password else one for one in found}
     routes = [Route(gateways[row[0]], *row[1:]) for row in map(tuple, await fetch(ROUTES))]
-    return RouteBook(gateways.values(), routes, [row["name"] for row in await fetch(ADDRESSES)])
+    addresses = [row["name"] for row in await fetch(ADDRESSES)]
+    networks = [(row[0], row[1]) for row in await fetch(NETWORKS)]
+    return RouteBook(gateways.values(), routes, addresses, networks)
 
 
 async def load_rates(connection: asyncpg.Connection[Any], known: RateBook | None = None) -> RateBook:

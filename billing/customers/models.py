@@ -185,6 +185,8 @@ class Account(Limited):
     """How it takes its calls; `billing.document.answering` has the form. Empty: its phones ring."""
     caller_id = models.JSONField(default=dict, blank=True, db_default=Value({}, models.JSONField()))
     """Which numbers it may show; `billing.document.caller_id` has the form. Empty: its own, and hides none."""
+    trunk = models.JSONField(default=dict, blank=True, db_default=Value({}, models.JSONField()))
+    """How it is called if it is a telephone system; `billing.document.trunks` has the form. Empty: it is none."""
     created_at = created_at()
 
     class Meta(Limited.Meta):

@@ -20,6 +20,8 @@ from billing.document.applying import ApplyError, at, needed, same_currency
 from billing.document.caller_id import merge_caller_id
 from billing.document.change import Change
 from billing.document.mailboxes import change_mailbox, hashed_pins
+from billing.document.owners import add_to_trunk, drop_from_trunk
+from billing.document.trunks import merge_trunk
 from billing.money.models import Balance
 from billing.tariffs.models import Product
 from billing.voicemail.models import Mailbox
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from billing.document.applying import Applying
     from billing.document.contents import AccountSpec
+    from billing.document.trunks import TrunkSpec
 
 __all__ = ["apply_accounts"]
 
@@ -92,8 +95,11 @@ class _Chunk:
     def apply(self) -> None:
         """Decide, then write; raises ApplyError, IntegrityError."""
         pins = self._pins()
+        trunks: list[tuple[TrunkSpec, Account]] = []
         for spec in self._specs:
             account = self._account(spec)
+            if spec.trunk is not None:
+                trunks.append((spec.trunk, account))
             if spec.aliases is not None:
                 self._change_aliases(spec, account)
             if spec.voicemail is not None:
@@ -102,6 +108,9 @@ class _Chunk:
         Account.objects.bulk_create(self._accounts)
         Alias.objects.bulk_create(self._aliases)
         Mailbox.objects.bulk_create(self._mailboxes)
+        for change in (drop_from_trunk, add_to_trunk):
+            for trunk, account in trunks:
+                self._run.changes += change(trunk, account)
         if self._openings:
             keys = [f"opening:{account.number}" for account, _ in self._openings]
             balances = [account.balance.pk for account, _ in self._openings]
@@ -128,6 +137,8 @@ class _Chunk:
             columns["answering"] = merge_answering(account.answering if account else {}, spec.answering)
         if spec.caller_id is not None:
             columns["caller_id"] = merge_caller_id(account.caller_id if account else {}, spec.caller_id)
+        if spec.trunk is not None:
+            columns["trunk"] = merge_trunk(account.trunk if account else {}, spec.trunk)
         if account is None:
             return self._new_account(spec, columns)
         self._old_account(spec, columns, account)

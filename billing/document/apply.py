@@ -25,7 +25,7 @@ from billing.document.change import Change
 from billing.document.contents import read_document
 from billing.document.forward_targets import GatewayPlace, at_gateway
 from billing.document.noting import note
-from billing.document.owners import foreign_numbers
+from billing.document.owners import foreign_numbers, taken_numbers, trunk_problems
 from billing.document.rates import apply_rates
 from billing.money.models import Balance
 from billing.tariffs.models import Product, Tariff
@@ -58,6 +58,7 @@ def apply(
     read = read_document(document, problems, base, reserved)
     if not problems:
         problems += address_problems(read, reserved)
+        problems += trunk_problems(read.accounts, reserved)
     if problems:
         raise ApplyError(problems)
     with APPLY.by(actor, name) as deed:
@@ -101,7 +102,7 @@ class _Application:
             with at(product.path):
                 self._product(product)
         apply_accounts(self.run, document.accounts)
-        problems = foreign_numbers(document.accounts)
+        problems = [*foreign_numbers(document.accounts), *taken_numbers(document.accounts)]
         if problems:
             raise ApplyError(problems)
         for gateway in document.gateways:

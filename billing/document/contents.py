@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from billing.customers.names import FREE, Reserved, alias_problem
 from billing.document.answering import read_answering
 from billing.document.caller_id import read_account_caller_id, read_gateway_caller_id
+from billing.document.trunks import TrunkSpec, read_trunk_section
 from billing.document.voicemail import VoicemailSpec, read_voicemail
 from billing.reading.line_error import LineError
 from billing.reading.places import read_language, read_timezone
@@ -130,6 +131,7 @@ class AccountSpec(Named):
     """Where it goes if it is in none yet."""
     caller_id: dict[str, Any] | None = None
     """None if the document does not speak of it."""
+    trunk: TrunkSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +331,7 @@ def _account(fields: Reader, reserved: Reserved) -> AccountSpec:
         voicemail=read_voicemail(fields, number),
         batch=fields.optional_text("batch"),
         caller_id=read_account_caller_id(fields),
+        trunk=read_trunk_section(fields),
     )
 
 

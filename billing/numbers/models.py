@@ -4,13 +4,33 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Value
+from django.db.models import F, Q, Value
 
 from billing.carriers.models import Gateway
 from billing.customers.models import Account, Alias
-from billing.store.fields import Identifier, created_at
+from billing.store.fields import Identifier, Network, created_at
 
-__all__ = ["NumberWay", "RingBack"]
+__all__ = ["NumberRange", "NumberWay", "RingBack", "TrunkNetwork"]
+
+
+class NumberRange(models.Model):
+    """Public numbers that lead to a trunk, both ends among them; no number is in two (an exclusion constraint)."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="ranges")
+    first = models.BigIntegerField()
+    last = models.BigIntegerField()
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(name="number_range_form", condition=Q(first__gte=1_000_000, last__gte=F("first"))),
+        )
+
+
+class TrunkNetwork(models.Model):
+    """Addresses that a trunk calls from; no address is in two (an exclusion constraint)."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="networks")
+    network = Network(max_length=64)
 
 
 class NumberWay(models.Model):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 else:
     TextField = models.CharField
 
-__all__ = ["Identifier", "SealedPassword", "created_at", "currency", "money"]
+__all__ = ["Identifier", "Network", "SealedPassword", "created_at", "currency", "money"]
 
 
 class Identifier(TextField):
@@ -32,6 +32,18 @@ class Identifier(TextField):
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
         """The column's type."""
         return f'character varying({self.max_length}) COLLATE "C"'
+
+
+class Network(TextField):
+    """A network of addresses, text in Python: `192.0.2.0/28`."""
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        """The column's type."""
+        return "cidr"
+
+    def from_db_value(self, value: object, *_: object) -> str | None:
+        """The driver makes objects of networks."""
+        return None if value is None else str(value)
 
 
 class SealedPassword(TextField):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from dataclasses import dataclass, replace
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from billing_client.rules.callerid import NO_STYLE, read_style
@@ -265,9 +266,21 @@ class RateBook:
 class RouteBook:
     """Gateways and the prefixes that they serve, and the addresses that accounts call from."""
 
-    def __init__(self, gateways: Iterable[Gateway], routes: Iterable[Route], addresses: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        gateways: Iterable[Gateway],
+        routes: Iterable[Route],
+        addresses: Iterable[str] = (),
+        networks: Iterable[tuple[str, str]] = (),
+    ) -> None:
         """Disabled gateways and routes through them are left out. `addresses`: names of accounts that are IP addresses;
-        what only looks like one is left out."""
+        what only looks like one is left out. `networks` of trunks, each with the number of its account."""
+        self._networks: dict[tuple[int, int], dict[int, str]] = {}
+        for written, number in networks:
+            network = ip_network(written)
+            shift = network.max_prefixlen - network.prefixlen
+            held = self._networks.setdefault((network.version, shift), {})
+            held[int(network.network_address) >> shift] = number
         self._accounts = {address: name for name in addresses if (address := as_address(name)) is not None}
         self.gateways = {gateway.gateway_id: gateway for gateway in gateways}
         enabled = [gateway for gateway in self.gateways.values() if gateway.enabled]
@@ -309,10 +322,15 @@ class RouteBook:
 
     def account_at(self, host: str) -> str | None:
         """The name of the account whose calls come from this IP address."""
-        if not self._accounts:
+        if not (self._accounts or self._networks):
             return None
         address = as_address(host)
-        return None if address is None else self._accounts.get(address)
+        if address is None:
+            return None
+        name, number = self._accounts.get(address), int(address)
+        found = (held.get(number >> shift) for (version, shift), held in self._networks.items()
+                 if version == address.version)  # fmt: skip
+        return name or next(filter(None, found), None)
 
 
 def _table(rates: Iterable[Rate], currency: str) -> TariffTable:

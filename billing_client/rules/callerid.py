@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal, cast, get_args
 
 from billing_client.rules.numbering import digits_of, read
+from billing_client.rules.trunks import NumberRange, Trunk, read_trunk
 
 __all__ = [
     "ASSERTED",
@@ -66,11 +67,26 @@ class CallerRules:
     hides: bool = False
     """Its number is withheld unless one call says otherwise."""
     foreign: Foreign = "replace"
+    ranges: tuple[NumberRange, ...] = ()
+    """Of a trunk: all of them are its own."""
+    trunk: Trunk | None = None
+
+    def owns(self, number: str) -> bool:
+        """Whether a number, in its one spelling, is its own."""
+        return number in self.names or any(one.holds(number) for one in self.ranges)
 
     def find(self, claimed: str) -> str:
         """The number of its own that a phone means by what it shows; empty: it is none of its own."""
         found = read(claimed).text
-        return found if found in self.names else ""
+        if found in self.names:
+            return found
+        if not (self.ranges and digits_of(found)):
+            return ""
+        for spelling in (found, *(Trunk() if self.trunk is None else self.trunk).spellings(found)):
+            if self.owns(spelling):
+                return spelling
+        ending = [number for one in self.ranges for number in one.ending(found)]
+        return ending[0] if len(ending) == 1 else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,11 +126,16 @@ def read_rules(written: str | None) -> CallerRules:
     names = [*own, *map(str, values.get("numbers") or ())]
     default = str(values.get("default") or "")
     foreign = values.get("foreign")
+    ranges = tuple(NumberRange(*one) for one in values.get("ranges") or ())
+    if not default and ranges:
+        default = str(ranges[0].first)
     return CallerRules(
         names=frozenset([*names, default] if default else names),
         default=default or next(filter(is_public, own), ""),
         hides=values.get("hide") is True,
         foreign=foreign if foreign in FOREIGN else "replace",
+        ranges=ranges,
+        trunk=read_trunk(json.dumps(values["trunk"])) if values.get("trunk") else None,
     )
 
 

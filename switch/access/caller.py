@@ -159,6 +159,7 @@ def _own(shown: ByAddress | ByPassword, account: Party, login: str) -> Caller:
     name that it logged in by."""
     rules, claimed = account.shows, shown.claimed
     found = rules.find(claimed) if claimed else ""
+    login = rules.default if rules.ranges else login
     is_foreign = claimed and not found and claimed not in (login, account.number)
     return Caller(
         found if is_public(found) else login,

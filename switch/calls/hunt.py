@@ -61,11 +61,11 @@ class Hunt:
     _earlier: list[Response] = field(default_factory=list)
     """The best responses of stages that had their say."""
 
-    def go_on(self, stage: Stage) -> None:
-        """The finished stage had its say; another one is to follow it."""
+    def go_on(self, *stages: Stage) -> None:
+        """The finished stage had its say; others are to follow it, and none that it might have failed over to."""
         if self._responses:
             self._earlier.append(best_response(self._responses))
-        self.stages = [*self.stages, stage]
+        self.stages = [*self.stages[: self._index + 1], *stages]
         self.next_stage()
 
     def next_stage(self) -> Stage | None:
@@ -101,8 +101,8 @@ class Hunt:
         return self._index + 1 >= len(self.stages)
 
     def says_nothing(self) -> bool:
-        """Whether the finished stage, a gateway, says so little of the callee that another gateway deserves a try."""
-        if self.stage.gateway is None:
+        """Whether the finished stage, a gateway or a trunk, says so little that another deserves a try."""
+        if self.stage.gateway is None and not self.stage.is_trunk:
             return False
         response = best_response(self._responses)
         return response.status in _FAILOVER or 300 <= response.status < 400

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from billing_client.rules.books import Gateway
     from switch.calls.view import CallView
-    from switch.routing.ways import Branch, Invitation
+    from switch.routing.ways import Branch
     from switch.settings import SwitchSettings
     from switch.sip.element.core import Core
     from switch.sip.mark import Marks
@@ -77,7 +77,7 @@ class Invitations:
         lines: HeaderLines = [
             ("Max-Forwards", str(70 if hops is None else hops - 1)),
             ("From", str(NameAddr(sender.display, sender.uri_text, {"tag": self._new_token()}))),
-            ("To", f"<{Uri('sip', branch.identity(dialled), host)}>"),
+            ("To", f"<{Uri('sip', branch.called(dialled), host)}>"),
             ("Call-ID", self._new_token() + self._new_token()),
             ("CSeq", "1 INVITE"),
         ]
@@ -138,11 +138,11 @@ class Invitations:
             return identity_lines(
                 replace(seen, is_hidden=False) if self._is_emergency(call) else seen, branch.route, domain
             )
-        sender = self._sender(call, special, domain)
+        sender = self._sender(call, branch, domain)
         return sender, [("P-Asserted-Identity", str(sender))] if special is not None and special.asserts else []
 
-    def _sender(self, call: CallView, special: Invitation | None, domain: str) -> NameAddr:
-        caller = call.caller
+    def _sender(self, call: CallView, branch: Branch, domain: str) -> NameAddr:
+        caller, special = call.caller, branch.invitation
         if special is not None and special.number is not None:
             number, display = special.number, special.display
         else:
@@ -150,7 +150,7 @@ class Invitations:
         is_shown = self._is_emergency(call) or (special is not None and special.hides_privacy)
         if caller is not None and caller.is_hidden and not is_shown:
             return ANONYMOUS
-        return NameAddr(display, str(Uri("sip", number, domain)))
+        return NameAddr(display, str(Uri("sip", branch.identity(number), domain)))
 
     def _is_emergency(self, call: CallView) -> bool:
         """Whether who helps must know who calls, whatever the caller or his phone says of privacy."""

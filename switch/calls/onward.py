@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from billing_client.bindings import BindingRow
     from billing_client.parties import Party
     from billing_client.rules.incoming import Forward
+    from billing_client.rules.trunks import Trunk
     from switch.access.occupancy import Occupancy
     from switch.calls.view import CallView
     from switch.registrar.bindings import Location
@@ -64,10 +65,16 @@ class Inside:
         """Those of this moment."""
         return self._settings()
 
-    def phones(self, callee: Party, bindings: Sequence[BindingRow], seconds: float) -> Stage:
-        """The phones of an account, all at the same time."""
+    def phones(self, callee: Party, bindings: Sequence[BindingRow], seconds: float, dialled: str) -> Stage:
+        """The phones of an account, all at the same time. A telephone system that registers is told which of its
+        numbers was dialled (SIPconnect 1.1: the number is the user part of the request URI)."""
         targets = self._location.lookup(callee.name, bindings)
         branches = tuple(Branch(target.uri, target.flow, target.routes, natted=target.natted) for target in targets)
+        trunk = callee.trunk
+        if trunk is not None:
+            branches = tuple(
+                replace(one, uri=_with_user(one.uri, trunk.number(dialled)), trunk=trunk) for one in branches
+            )
         return Stage(branches, seconds)
 
     def application(
@@ -141,11 +148,17 @@ class Onward:
         )
         self.course = Course(callee.answering, surroundings, inside.random, call.trace)
 
+    @property
+    def trunk(self) -> Trunk | None:
+        """How the account is called, if it is a telephone system at addresses of its own."""
+        trunk = self._callee.trunk
+        return trunk if trunk is not None and trunk.to else None
+
     def stage(self, step: Step) -> Stage:
         """Whom to ring for a step; without branches where nobody is there."""
         callee, inside = self._callee, self._inside
         if isinstance(step, RingPhones):
-            return inside.phones(callee, self._bindings, step.seconds)
+            return inside.phones(callee, self._bindings, step.seconds, self._call.dialled)
         if isinstance(step, Deposit):
             application = Application("voicemail", callee.number, (("cause", str(step.cause)),))
             return inside.application(self._call, application, step, called=callee)
@@ -207,6 +220,10 @@ class Onward:
             invitation=special,
             is_server=True,
         )
+
+
+def _with_user(uri: str, user: str) -> str:
+    return str(replace(Uri.parse(uri), user=user))
 
 
 def _opens(caller: Caller, application: Application) -> bool:

@@ -74,8 +74,7 @@ class Ringing:
             self._hunt.stages = [shared.inside.application(call, plan.application)]
         elif plan.callee is not None:
             self._onward = Onward(shared.inside, call, plan.callee, parties.bindings)
-            stage = self._next_step(None)
-            self._hunt.stages = [] if stage is None else [stage]
+            self._hunt.stages = await self._next_step(None)
         elif plan.routes:
             self._gateways = shared.outside.gateways(plan.routes, call.dialled, call.trace)
             self._hunt.stages = await self._gateways.more()
@@ -100,18 +99,24 @@ class Ringing:
         await self.ring()
         return True
 
-    def _next_step(self, last: Happened | None) -> Stage | None:
-        """The next step of how the account answers that leads somewhere."""
+    async def _next_step(self, last: Happened | None) -> list[Stage]:
+        """The next step of how the account answers that leads somewhere: a stage, of a trunk one for each address."""
         onward = self._onward
         if onward is None:
-            return None
+            return []
         step = onward.course.next(last)
         while step is not None:
-            stage = onward.stage(step)
-            if stage.branches:
-                return stage
+            trunk = onward.trunk if isinstance(step, RingPhones) else None
+            if isinstance(step, RingPhones) and trunk is not None:
+                stages = await self._shared.outside.trunk(
+                    trunk, self._call.dialled, step.seconds, self._shared.inside.random, self._call.trace
+                )
+            else:
+                stages = [onward.stage(step)]
+            if stages and stages[0].branches:
+                return stages
             step = onward.course.next(Happened.UNREGISTERED if isinstance(step, RingPhones) else Happened.FAILED)
-        return None
+        return []
 
     # ringing ----------------------------------------------------------------------------------------------------
     async def ring(self) -> None:
@@ -328,21 +333,25 @@ class Ringing:
             if call.invite.answered:
                 return None  # the call was ended meanwhile
         if hunt.should_fail_over():
-            call.trace.add("hunt", "that is no word about the callee: the next gateway is tried")
+            what = "address" if hunt.stage.is_trunk else "gateway"
+            call.trace.add("hunt", "that is no word about the callee: the next {what} is tried", what=what)
             hunt.next_stage()
             await self.ring()
             return None
-        stage = self._next_step(happened(hunt.best.status))
-        if stage is None:
+        is_dead = hunt.stage.is_trunk and hunt.says_nothing()
+        stages = await self._next_step(Happened.UNREGISTERED if is_dead else happened(hunt.best.status))
+        if call.invite.answered:
+            return None  # the call was ended meanwhile
+        if not stages:
             return hunt.result()
         self.stop(reason(19, "No answer"))
-        hunt.go_on(stage)
+        hunt.go_on(*stages)
         await self.ring()
         return None
 
     def _learn(self, event: Failed, branch: Branch) -> None:
-        """What a carrier says of itself counts for later calls too."""
-        if branch.gateway is None or branch.hop is None:
+        """What a carrier or a trunk says of itself counts for later calls too."""
+        if branch.hop is None:
             return
         call = self._call
         now = self._shared.core.now()

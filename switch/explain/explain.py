@@ -303,7 +303,7 @@ class _Answering:
             return True
         if plan.callee is not None:
             around, callee = self._surroundings(plan.callee, caller), plan.callee
-            timeline = Timeline(around, callee, parties.bindings, caller, parties.caller, trace)
+            timeline = Timeline(around, callee, parties.bindings, caller, parties.caller, self._dialled, trace)
             return await timeline.tell(self._forwarded)
         if not plan.routes:
             trace.add("ring", "{uri}, wherever DNS says", uri=self._dialled)

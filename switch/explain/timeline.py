@@ -37,9 +37,11 @@ class Timeline:
         bindings: tuple[BindingRow, ...],
         caller: Caller,
         account: Party | None,
+        dialled: str,
         trace: Trace,
     ) -> None:
         """`account`: of ours, that calls."""
+        self._dialled = dialled
         self._callee = callee
         self._bindings = bindings
         self._caller = caller
@@ -77,6 +79,13 @@ class Timeline:
         )
 
     def _phones(self, step: RingPhones) -> bool:
+        trunk = self._callee.trunk
+        if trunk is not None and trunk.to:
+            for place in trunk.to:
+                number = trunk.number(self._dialled)
+                self._trace.add("ring", "{number} at the trunk's address {place}", number=number, place=str(place))
+            self._seconds += step.seconds
+            return True
         targets = would_ring(self._bindings)
         for target in targets:
             remote = target.flow.remote

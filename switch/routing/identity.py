@@ -95,7 +95,7 @@ def presented(account: Party, caller: Caller, usual: str) -> Presented:
 
 def _foreign(account: Party, caller: Caller) -> str | None:
     """The number of somebody else who calls, if that is public; None: the account itself does."""
-    if caller.number == account.number or caller.number in account.shows.names:
+    if caller.number == account.number or account.shows.owns(caller.number):
         return None
     if caller.forwarding is not None and caller.forwarding.public is not None:
         return caller.forwarding.public

@@ -5,15 +5,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from switch.routing.carriers.gateways import GATEWAY_RESPONSE_SECONDS, GATEWAY_RING_SECONDS, MAX_ADDRESSES, GatewayWays
+from switch.routing.carriers.gateways import (
+    GATEWAY_RESPONSE_SECONDS,
+    GATEWAY_RING_SECONDS,
+    MAX_ADDRESSES,
+    RESOLVE_SECONDS,
+    GatewayWays,
+)
 from switch.routing.ways import Branch, Stage
+from switch.sip.message.host import bracketed
 from switch.sip.message.uri import Uri
 from switch.sip.message.wire import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from random import Random
 
     from billing_client.rules.books import Route
+    from billing_client.rules.trunks import Trunk
     from switch.routing.carriers.rests import Rests
     from switch.sip.element.core import Core
     from switch.sip.element.resolver import Resolver
@@ -39,6 +48,31 @@ class Outside:
     def gateways(self, routes: Sequence[Route], dialled: str, trace: Trace) -> GatewayWays:
         """The gateways of one call, each when its turn comes."""
         return GatewayWays(self._core, self.resolver, self.rests, routes, dialled, trace)
+
+    async def trunk(self, trunk: Trunk, number: str, seconds: float, random: Random, trace: Trace) -> list[Stage]:
+        """The addresses of a customer's telephone system, as stages: in their order, or each in turn first; those that
+        rest last. None of a carrier, of ours, or of this machine."""
+        core, now = self._core, self._core.now()
+        places = list(trunk.to)
+        if trunk.sharing == "share":
+            first = random.randrange(len(places))
+            places = [*places[first:], *places[:first]]
+        found: list[tuple[float, Stage]] = []
+        for place in places:
+            params = {} if place.transport == "udp" else {"transport": place.transport}
+            uri = Uri("sip", trunk.number(number), bracketed(place.host), place.port, params)
+            for hop in (await self.resolver.find(uri, RESOLVE_SECONDS))[:MAX_ADDRESSES]:
+                refusal, rest = core.destinations.elsewhere_refusal(hop.host, hop.port), self.rests.at(hop, now)
+                if refusal is not None:
+                    trace.add("ring", "the trunk's address {place} is not called: {why}", place=str(place), why=refusal)
+                    continue
+                try:
+                    branch = Branch(str(uri), core.transport.flow_to(hop), hop=hop, trunk=trunk)
+                except LookupError:
+                    continue
+                stage = Stage((branch,), seconds, GATEWAY_RESPONSE_SECONDS, is_trunk=True)
+                found.append((0.0 if rest is None else rest.until, stage))
+        return [stage for _, stage in sorted(found, key=lambda one: one[0])]
 
     async def elsewhere(self, uri: str, trace: Trace) -> list[Stage]:
         """The addresses of a SIP URI of somebody else, as stages; none of a carrier, of ours, or of this machine."""

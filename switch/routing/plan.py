@@ -347,6 +347,9 @@ def _to_account(
     trace.add(
         "callee", "{dialled} is account {account} (by {via})", dialled=dialled, account=callee.number, via=callee.via
     )
+    if account is not None and callee.trunk is not None and account.account_id == callee.account_id and caller.is_own:
+        # it would get back what it has just sent, and send it again
+        return Refusal(482, 25, f"{dialled} is a number of the trunk that calls it")
     if callee.refusal is not None:
         trace.add("callee", "{account} takes no calls: {why}", account=callee.number, why=callee.refusal)
         return Refusal(480, 20, f"callee's {briefly(callee.refusal)}", "ann-callee-blocked")

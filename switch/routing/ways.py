@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from billing_client.rules.books import Gateway, Route
+    from billing_client.rules.trunks import Trunk
     from switch.routing.caller import Forwarding
     from switch.sip.message.flow import Flow, Hop
     from switch.sip.message.message import HeaderLines
@@ -56,10 +57,18 @@ class Branch:
     """Of a gateway: by which it is asked."""
     is_server: bool = False
     """It leads to the media server, as we mean it to."""
+    trunk: Trunk | None = None
+    """Of a customer's telephone system, which has a form of numbers of its own."""
 
     def identity(self, number: str) -> str:
         """A number of a party as the other side wants it."""
+        if self.trunk is not None:
+            return self.trunk.caller(number)
         return number if self.route is None else self.route.identity(number)
+
+    def called(self, number: str) -> str:
+        """Who is called, as the other side wants it."""
+        return self.identity(number) if self.trunk is None else self.trunk.number(number)
 
     @property
     def name(self) -> str:
@@ -80,6 +89,8 @@ class Stage:
     """How long to wait for the first sign of life of a gateway before the next one is tried; None: SIP's own 32 s."""
     forwards: bool = False
     """The call goes on to somewhere else than it was for: the caller is told."""
+    is_trunk: bool = False
+    """An address of a telephone system that may have others, to fail over to."""
     decline_ends: bool = True
     """A 6xx of one branch ends the others."""
 

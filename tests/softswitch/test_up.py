@@ -30,7 +30,7 @@ def test_the_first_start_tells_all_for_a_first_call_and_the_second_keeps_the_dat
         assert "Point a phone at" in first.output
         assert "sip.example.com" in first.output
         assert "your mailbox" in first.output
-        assert sorted(first.passwords()) == ["101", "102", "103", "104", "105", "106", "201", "42027777100"]
+        assert sorted(first.passwords()) == ["101", "102", "103", "104", "105", "106", "107", "201", "42027777100"]
         assert softswitch(file, "topup", "101", "2.50").returncode == 0
         assert available(file, "101") == "12.50000"
         first.send(signal.SIGTERM)

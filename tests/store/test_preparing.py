@@ -68,7 +68,7 @@ def test_two_nodes_that_start_at_once_load_one_demo_tenant(store_server: str, tm
     dsn = new_store(store_server, "preparing_demo")
     printed = at_once(2, PREPARE, dsn, str(file))
     assert sum("Loading the demo tenant" in one for one in printed) == 1
-    assert all("accounts: 8" in one for one in printed)
+    assert all("accounts: 9" in one for one in printed)
     with psycopg.connect(dsn) as connection:
         assert connection.execute("SELECT count(*) FROM billing_account WHERE number = '101'").fetchone() == (1,)
         held = connection.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()

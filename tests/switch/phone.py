@@ -44,7 +44,17 @@ def sdp(port: int = 40000, *, codec: str = "8 0", direction: str = "sendrecv", v
 class Phone(asyncio.DatagramProtocol):
     """One phone; what happens to it is queued in `events`."""
 
-    def __init__(self, user: str, password: str, switch: tuple[str, int], *, session_expires: int = 0) -> None:
+    def __init__(
+        self,
+        user: str,
+        password: str,
+        switch: tuple[str, int],
+        *,
+        session_expires: int = 0,
+        host: str = "127.0.0.1",
+    ) -> None:
+        """`host`: the address of this machine that it is at."""
+        self.host = host
         self.user = user
         self.password = password
         self.switch = switch
@@ -69,7 +79,7 @@ class Phone(asyncio.DatagramProtocol):
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self.host, 0))
         self.local = self._transport.get_extra_info("sockname")[:2]
         self.flow = Flow("udp", self.local, self.switch)
         return self

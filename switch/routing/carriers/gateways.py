@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from switch.sip.element.resolver import Resolver
     from switch.trace.trace import Trace
 
-__all__ = ["GATEWAY_RESPONSE_SECONDS", "GATEWAY_RING_SECONDS", "MAX_ADDRESSES", "GatewayWays", "gateway_uri"]
+__all__ = [
+    "GATEWAY_RESPONSE_SECONDS",
+    "GATEWAY_RING_SECONDS",
+    "MAX_ADDRESSES",
+    "RESOLVE_SECONDS",
+    "GatewayWays",
+    "gateway_uri",
+]
 
 GATEWAY_RING_SECONDS: Final = 180.0
 GATEWAY_RESPONSE_SECONDS: Final = 5.0

@@ -1,13 +1,14 @@
 -- The accounts that two names lead to; that of the second once for each live binding of what it rings. `answering` says
 -- how an account takes its calls; null: it only rings. `trust`, of a calling number: see `number_trust`. `shows`: what
--- `billing_client.rules.callerid` says which numbers it may show by, with the names that are its own. A plain
--- query that the planner inlines: it is asked for every call.
+-- `billing_client.rules.callerid` says which numbers it may show by, with the names that are its own. `reached`: the
+-- name that the second one stands for, which of a number in the range of a trunk is the trunk's. A plain query that the
+-- planner inlines: it is asked for every call.
 CREATE OR REPLACE FUNCTION parties(calling text, called text) RETURNS TABLE (
     asked text, account_id bigint, number text, name text, display text, customer_id bigint, customer_name text,
     kind text, terms text, tariff_id bigint, balance_id bigint, currency text, available numeric, password text,
     via text, may_call boolean, answering text, trust text, language text, shows text,
-    aor text, key text, contact text, received text, path text[], expires_at timestamptz, q double precision,
-    call_id text, cseq bigint, instance text, reg_id integer, user_agent text, node text, socket text)
+    reached text, aor text, key text, contact text, received text, path text[], expires_at timestamptz,
+    q double precision, call_id text, cseq bigint, instance text, reg_id integer, user_agent text, node text, socket text)
 LANGUAGE sql STABLE AS $$
     SELECT a.name, a.id, a.number, CASE WHEN a.may_register THEN a.name ELSE a.number END,
            a.display, a.customer_id, a.customer_name, a.kind, a.terms,
@@ -21,15 +22,20 @@ LANGUAGE sql STABLE AS $$
            a.language,
            (a.caller_id || jsonb_build_object('names', (
                SELECT jsonb_agg(n.name ORDER BY NOT n.is_number, n.name) FROM billing_alias n
-                WHERE n.account_id = a.id AND n.claimed_at IS NULL AND n.name NOT LIKE '%@pin')))::text,
+                WHERE n.account_id = a.id AND n.claimed_at IS NULL AND n.name NOT LIKE '%@pin'))
+            || CASE WHEN a.trunk <> '{}' THEN jsonb_build_object('trunk', a.trunk, 'ranges', (
+               SELECT jsonb_agg(jsonb_build_array(r.first, r.last) ORDER BY r.first)
+                 FROM billing_numberrange r WHERE r.account_id = a.id)) ELSE '{}' END)::text,
+           t.name,
            b.aor, b.key, b.contact, b.received, b.path::text[], b.expires_at, b.q,
            b.call_id, b.cseq, b.instance, b.reg_id, b.user_agent, b.node, b.socket
-        FROM account_by_name a
+        FROM (SELECT CASE WHEN EXISTS (SELECT FROM billing_alias n WHERE n.name = called) THEN called
+                          ELSE coalesce(number_in_range(called), called) END AS name) t
+        JOIN account_by_name a ON a.name IN (calling, t.name)
         JOIN billing_balance f ON f.id = a.balance_id
         LEFT JOIN billing_product p ON p.id = a.product_id
         LEFT JOIN billing_mailbox m ON m.account_id = a.id
         LEFT JOIN billing_binding b
-            ON a.name = called AND b.expires_at > now()
+            ON a.name = t.name AND b.expires_at > now()
             AND b.aor = CASE WHEN a.may_register THEN a.name ELSE a.number END
-        WHERE a.name IN (calling, called)
 $$;

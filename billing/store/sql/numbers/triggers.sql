@@ -16,3 +16,8 @@ CREATE TRIGGER addresses_deleted AFTER DELETE ON billing_alias REFERENCING OLD T
 
 CREATE TRIGGER account_keep_name AFTER UPDATE OF number ON billing_account
     FOR EACH ROW EXECUTE FUNCTION account_keep_name();
+
+-- billing_trunknetwork
+
+CREATE TRIGGER networks_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON billing_trunknetwork
+    FOR EACH STATEMENT EXECUTE FUNCTION notify('routes');
