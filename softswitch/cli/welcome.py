@@ -35,6 +35,7 @@ NOTES = {
     "104": "shares its company's credit",
     "105": "20 seconds of paid talk",
     "106": "a calling card, used by PIN from any phone",
+    "107": "a telephone system with the numbers 420222333000 to 420222333099",
     "201": "costs its caller 0.60/min",
     "42027777100": "a second number: forwards, then takes messages",
 }
@@ -43,6 +44,7 @@ DIAL = (
     ("201", "another phone, paid: watch the balance"),
     ("201 from 105", "cut off after 20 seconds: its funds are gone"),
     ("42027777100", "John: rings his phone elsewhere for six seconds, then his mailbox answers"),
+    ("420222333042", "a number of the telephone system 107, once that is registered"),
     ("420600000001", "outside: the sample carrier answers and echoes you"),
     ("420600000486", "busy"),
     ("420600000600", "slow: rings for eight seconds"),

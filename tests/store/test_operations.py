@@ -66,10 +66,10 @@ def test_the_demo_tenant_is_loaded_once_and_keeps_what_it_became(ops: Any) -> No
     first = ops.load_demo(CARRIERS)
     assert first.created
     assert {account.number: account.available for account in first.accounts} == {
-        "101": 10, "102": 5, "103": 20, "104": 20, "105": Decimal("0.20"), "106": 5, "201": 20,
+        "101": 10, "102": 5, "103": 20, "104": 20, "105": Decimal("0.20"), "106": 5, "107": 20, "201": 20,
         "42027777100": 10,
     }  # fmt: skip
-    assert len({account.password for account in first.accounts}) == 8
+    assert len({account.password for account in first.accounts}) == 9
     ops.topup("101", Decimal(1), "k")
     ops.apply({"accounts": [{"number": "102", "display": "Robert"}]})
     second = ops.load_demo((("127.0.0.1", 7070), ("127.0.0.1", 7071)))
