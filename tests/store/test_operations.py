@@ -149,7 +149,7 @@ async def test_live_calls_registrations_and_records_are_shown(demo: Any, dsn: st
 
 def test_accounts_are_found_by_number_and_customer(demo: Any) -> None:
     assert [row["number"] for row in demo.accounts("10", limit=3)] == ["101", "102", "103"]
-    assert len(demo.accounts("demo comp")) == 8
+    assert len(demo.accounts("demo comp")) == 9
     assert demo.accounts("nobody") == []
 
 

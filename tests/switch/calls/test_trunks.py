@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio
 
 TRUNK = "104"
-FIRST, LAST, DDI = "420222333000", "420222333099", "420222333042"
+FIRST, LAST, DDI = "420222666000", "420222666099", "420222666042"
 STRANGER = ("P-Asserted-Identity", "<sip:420777000020@carrier>")
 NETWORK, INSIDE, ELSEWHERE = "127.7.7.0/28", "127.7.7.7", "127.7.7.77"
 
@@ -77,7 +77,7 @@ def shown(request: Request) -> tuple[str | None, list[str]]:
     [
         ({}, DDI, "420777000020"),
         ({"number_format": "e164"}, f"+{DDI}", "+420777000020"),
-        ({"number_format": "national", "country": "420"}, "222333042", "777000020"),
+        ({"number_format": "national", "country": "420"}, "222666042", "777000020"),
         ({"number_format": "last", "digits": 3}, "042", "420777000020"),
     ],
 )
@@ -111,7 +111,7 @@ async def test_a_range_is_reached_the_moment_that_it_is_assigned_and_no_longer_t
         for number in (FIRST, LAST):
             pbx.perform((await incoming(carrier, pbx, number)).reject(486, pbx.now()))
             assert (await carrier.expect(Failed)).response.status == 486
-        await carrier.call("420222333100", authenticate=False)
+        await carrier.call("420222666100", authenticate=False)
         assert (await carrier.expect(Failed)).response.status == 404
         await world.sql.execute("DELETE FROM billing_numberrange")
         await carrier.call(DDI, authenticate=False)
@@ -183,7 +183,7 @@ async def test_a_trunk_at_the_address_of_a_carrier_is_not_called(world: World) -
 async def test_a_trunk_shows_any_number_of_its_range_and_pays(world: World) -> None:
     async with carriers(world) as (carrier, _), world.phone("anything", host=INSIDE) as pbx:
         await trunk(world, network=NETWORK, country="420", national_prefix="0")
-        for written in (DDI, f"+{DDI}", "0222333042", "042"):
+        for written in (DDI, f"+{DDI}", "0222666042", "042"):
             assert shown(await outgoing(pbx, carrier, OUTSIDE, written)) == (DDI, [f"<sip:{DDI}@127.0.0.1>"])
         preferred = ("P-Preferred-Identity", f"<sip:{DDI}@pbx>")
         assert shown(await outgoing(pbx, carrier, OUTSIDE, "operator", preferred))[0] == DDI
@@ -196,7 +196,7 @@ async def test_a_trunk_that_claims_a_number_outside_its_range_shows_its_default(
     """Abuse: a bank's number, a colleague's, an emergency number."""
     async with carriers(world) as (carrier, _), world.phone("anything", host=INSIDE) as pbx:
         await trunk(world, network=NETWORK)
-        for written in ("420777000020", "420222333100", "420222000101", "112", "anonymous-boss"):
+        for written in ("420777000020", "420222666100", "420222000101", "112", "anonymous-boss"):
             found = await outgoing(pbx, carrier, OUTSIDE, written)
             assert shown(found) == (FIRST, [f"<sip:{FIRST}@127.0.0.1>"])
         await world.sql.execute(
