@@ -22,7 +22,7 @@ __all__ = ["note"]
 
 MOST_TOLD: Final = 1000
 """So many changed things have an entry each."""
-KINDS: Final = ("customer", "tariff", "product", "account", "alias", "mailbox", "gateway", "route")
+KINDS: Final = ("customer", "tariff", "product", "account", "alias", "mailbox", "range", "address", "gateway", "route")
 OF: Final = {"mailbox": "account"}
 """What things of a kind are found by."""
 ACTIONS: Final = {kind: Action(f"document.{kind}", OF.get(kind, kind)) for kind in KINDS}

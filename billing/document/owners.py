@@ -146,9 +146,9 @@ def add_to_trunk(spec: TrunkSpec, account: Account) -> Iterator[Change]:
     for one in spec.ranges or ():
         if one not in ranges:
             NumberRow.objects.create(account=account, first=one.first, last=one.last)
-            yield Change("range", str(one), "", None, account.number)
+            yield Change("range", str(one), "", None, {"account": account.number})
     networks = {row.network for row in TrunkNetwork.objects.filter(account=account)}
     for network in spec.networks or ():
         if network not in networks:
             TrunkNetwork.objects.create(account=account, network=network)
-            yield Change("address", network, "", None, account.number)
+            yield Change("address", network, "", None, {"account": account.number})

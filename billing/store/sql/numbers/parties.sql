@@ -8,7 +8,8 @@ CREATE OR REPLACE FUNCTION parties(calling text, called text) RETURNS TABLE (
     kind text, terms text, tariff_id bigint, balance_id bigint, currency text, available numeric, password text,
     via text, may_call boolean, answering text, trust text, language text, shows text,
     reached text, aor text, key text, contact text, received text, path text[], expires_at timestamptz,
-    q double precision, call_id text, cseq bigint, instance text, reg_id integer, user_agent text, node text, socket text)
+    q double precision, call_id text, cseq bigint, instance text, reg_id integer, user_agent text, node text,
+    socket text)
 LANGUAGE sql STABLE AS $$
     SELECT a.name, a.id, a.number, CASE WHEN a.may_register THEN a.name ELSE a.number END,
            a.display, a.customer_id, a.customer_name, a.kind, a.terms,
