@@ -278,6 +278,7 @@ class Switch:
         )
         self.core.transport = self.transport
         self.core.on_sent = self.recorder.ladders.sent
+        self.recorder.ladders.seen_at = self.transport.seen_at
 
     def _compose_registrar(self) -> None:
         """Who logs in, where phones are, and who is where."""

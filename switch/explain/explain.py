@@ -23,7 +23,7 @@ from switch.money.start import Asked, Registered, authorise
 from switch.routing.answering import Surroundings
 from switch.routing.diversion import MOST_FORWARDS
 from switch.routing.number import calling_number
-from switch.routing.plan import Applications, DialPlan, Plan, Refusal, called, nowhere
+from switch.routing.plan import Application, Applications, DialPlan, Plan, Refusal, called, nowhere
 from switch.settings import CallerIdSettings
 from switch.sip.digest import Verdict
 from switch.sip.message.errors import ParseError
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from billing_client.inquiry import Inquiry, Lock
     from billing_client.parties import Parties, Party
-    from billing_client.rules.books import RateBook, RouteBook
+    from billing_client.rules.books import Rate, RateBook, RouteBook
     from switch.routing.caller import Caller, Forwarding
     from switch.settings import CreditSettings, SwitchSettings
     from switch.sip.destination import Destinations
@@ -270,18 +270,16 @@ class _Answering:
         chosen = plan.rate.rate_id if isinstance(plan, Plan) and plan.rate is not None else None
         is_rated = not isinstance(plan, Plan) or plan.rate is not None
         tariff_id = payer.tariff_id if payer is not None and is_rated else None
+        longest = rates.rate_for(tariff_id, rated, at) if tariff_id is not None else None
         for rate in rates.matching(tariff_id, rated) if tariff_id is not None else ():
             if rate.rate_id == chosen or rate.blocked:
                 continue
-            in_force = rate.effective_from <= at and (rate.effective_to is None or at < rate.effective_to)
             self.trace.add(
                 "rate",
                 "not taken: {prefix} ({price} a minute): {why}",
                 prefix=rate.prefix or "(any)",
                 price=rate.next_price,
-                why="a longer prefix matches"
-                if in_force
-                else f"in force {_span(rate.effective_from, rate.effective_to)}",
+                why=_why_not(rate, longest, at),
             )
         if isinstance(plan, Plan) and (plan.callee is not None or plan.application is not None):
             return
@@ -294,12 +292,19 @@ class _Answering:
                 why="for incoming calls only" if route.gateway.enabled else "disabled",
             )
 
+    def _note_application(self, application: Application) -> None:
+        target = f" for {application.target}" if application.target else ""
+        menu = dict(application.params).get("name") if application.name == "menu" else None
+        if menu:
+            self.trace.add("ring", "the media server is asked for menu {menu}", menu=menu)
+        else:
+            self.trace.add("ring", "the media server is asked for {name}{target}", name=application.name, target=target)
+
     async def _ways(self, plan: Plan, parties: Parties, caller: Caller) -> bool:
         """Explain whom the call would ring; false: nobody."""
         trace, conditions = self.trace, self._conditions
         if plan.application is not None:
-            target = f" for {plan.application.target}" if plan.application.target else ""
-            trace.add("ring", "the media server is asked for {name}{target}", name=plan.application.name, target=target)
+            self._note_application(plan.application)
             return True
         if plan.callee is not None:
             around, callee = self._surroundings(plan.callee, caller), plan.callee
@@ -356,6 +361,15 @@ def _socket(source: str) -> tuple[str, int]:
     if colon and digits_of(port[:5]) == port and (":" not in host or host.startswith("[")):
         return bare(host), int(port)
     return bare(source), 0
+
+
+def _why_not(rate: Rate, longest: Rate | None, at: datetime) -> str:
+    """Why a rate that matches is not what the call costs; `longest`: what it would cost if it were made."""
+    if not (rate.effective_from <= at and (rate.effective_to is None or at < rate.effective_to)):
+        return f"in force {_span(rate.effective_from, rate.effective_to)}"
+    if longest is None or rate.rate_id == longest.rate_id:
+        return "the call is refused"
+    return f"{longest.prefix} is blocked" if longest.blocked else "a longer prefix matches"
 
 
 def _span(since: datetime, until: datetime | None) -> str:

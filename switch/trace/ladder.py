@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from switch.sip.message.flow import INNER, Flow
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from switch.sip.message.message import Message
+
+Address = tuple[str, int]
 
 __all__ = ["Crossing", "Ladder", "Ladders", "read_crossings", "write_crossings"]
 
@@ -45,10 +49,10 @@ class Crossing(NamedTuple):
 class Ladder:
     """The messages of one call; `squeeze` turns those so far into few bytes."""
 
-    __slots__ = ("_first", "_last", "_pack", "began_at", "call_ids", "dropped", "keys", "packed")
+    __slots__ = ("_first", "_last", "_pack", "_seen_at", "began_at", "call_ids", "dropped", "keys", "packed")
 
-    def __init__(self, began_at: float, pack: Callable[[bytes], bytes]) -> None:
-        """`pack` compresses."""
+    def __init__(self, began_at: float, pack: Callable[[bytes], bytes], seen_at: Callable[[Flow], Address]) -> None:
+        """`pack` compresses; `seen_at` says which address of ours the peer of a flow sees."""
         self.began_at = began_at
         self.call_ids: list[str] = []
         """SIP Call-IDs of the legs, the caller's first."""
@@ -58,6 +62,7 @@ class Ladder:
         """Messages that were not kept because there were too many."""
         self.packed: list[bytes] = []
         self._pack = pack
+        self._seen_at = seen_at
         self._first: list[Crossing] = []
         self._last: deque[Crossing] | None = None
 
@@ -77,8 +82,14 @@ class Ladder:
     def squeeze(self) -> None:
         """Turn the messages so far into masked, compressed bytes: a held call shall not cost more than it must."""
         if self._first:
-            self.packed.append(self._pack(write_crossings([*self._first, *(self._last or ())], self.began_at)))
+            crossings = (one._replace(flow=self._seen(one.flow)) for one in (*self._first, *(self._last or ())))
+            self.packed.append(self._pack(write_crossings(crossings, self.began_at)))
             self._first, self._last = [], None
+
+    def _seen(self, flow: Flow) -> Flow:
+        """A flow as it is on the wire: no packet comes from 0.0.0.0."""
+        local = self._seen_at(flow)
+        return flow if local == flow.local else replace(flow, local=local)
 
 
 class Ladders:
@@ -87,6 +98,8 @@ class Ladders:
     def __init__(self, pack: Callable[[bytes], bytes], clock: Callable[[], float] = time.monotonic) -> None:
         self._pack = pack
         self._clock = clock
+        self.seen_at: Callable[[Flow], Address] = attrgetter("local")
+        """Which address of ours the peer of a flow sees; asked when a call's messages are packed."""
         self._legs: dict[str, tuple[Ladder, str]] = {}
         self._unclaimed: tuple[str, Crossing] | None = None
         """The last INVITE that belongs to no call: the next call may be what it asks for."""
@@ -115,7 +128,7 @@ class Ladders:
     def begin(self, call_id: str, flow: Flow | None = None) -> Ladder:
         """Record a new call, beginning with the INVITE that has just come (on `flow`)."""
         last, self._unclaimed = self._unclaimed, None
-        ladder = Ladder(self._clock(), self._pack)
+        ladder = Ladder(self._clock(), self._pack, self.seen_at)
         self.add_leg(ladder, call_id, flow)
         if last is not None and last[0] == call_id:
             ladder.began_at = last[1].at

@@ -206,6 +206,7 @@ def explain(shell: Shell, caller: str, dialled: str, at: datetime | None, source
 def _ask(shell: Shell, question: Question) -> dict[str, Any]:
     """The running switch answers, which is ready for it; where none runs, this process does on the store."""
     from billing_client.types import StoreError as Refused
+    from softswitch.explaining.menus import with_menus
     from softswitch.processes.store import StoreError, open_store
     from softswitch.settings import questions_socket
     from switch.explain.questions import ask
@@ -218,6 +219,7 @@ def _ask(shell: Shell, question: Question) -> dict[str, Any]:
                 answer = asyncio.run(_ask_store(configuration, dsn, question))
             except Refused as error:
                 raise StoreError(str(error)) from error
+    answer["reasons"] = with_menus(answer["reasons"], configuration.ivr.menus, question.at)
     return answer
 
 

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from switch.sip.message.flow import INNER, Flow
-from switch.sip.message.host import with_port
+from switch.sip.message.host import bare, is_literal, with_port
 from switch.sip.transport.edge import Edge
 from switch.sip.transport.stun import answer_binding
 from switch.sip.transport.tcp import StreamLimits, TcpConnections
@@ -154,6 +154,13 @@ class Transport:
             host = self._visible_host(flow.local[0], flow.remote)
             text = self._sent_by[key] = with_port(host, flow.local[1])
         return text
+
+    def seen_at(self, flow: Flow) -> tuple[str, int]:
+        """The address of ours that the peer of a flow sees, where its socket is bound to all of the machine's."""
+        if flow.local[0] not in _ANY or flow.transport == INNER:
+            return flow.local
+        host = bare(self.sent_by(flow).rpartition(":")[0])
+        return (host, flow.local[1]) if is_literal(host) else flow.local
 
     def dump(self) -> dict[str, object]:
         """Live state for the administrator."""

@@ -471,4 +471,5 @@ async def test_sent_by_is_what_the_peer_can_reach() -> None:
         assert here.transport.sent_by(Flow("udp", local, ("127.0.0.1", 5060))) == f"127.0.0.1:{port}"
     async with site(Listen("udp", "0.0.0.0", 0)) as here:
         flow = Flow("udp", ("0.0.0.0", here.transport.bound[0][2]), ("127.0.0.1", 5060))
+        assert here.transport.seen_at(flow) == ("127.0.0.1", flow.local[1])
         assert here.transport.sent_by(flow) == f"127.0.0.1:{flow.local[1]}"

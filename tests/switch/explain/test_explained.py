@@ -48,7 +48,9 @@ async def written(world: World) -> None:
             await asyncio.sleep(0.01)
 
 
-async def asked(world: World, caller: str, dialled: str, **about: object) -> Explanation:
+async def asked(
+    world: World, caller: str, dialled: str, menus: Applications | None = None, **about: object
+) -> Explanation:
     """What the switch says of a call that is not made."""
     await written(world)
     inquiry = await Inquiry.connect(world.switch.settings.store_dsn)
@@ -59,7 +61,7 @@ async def asked(world: World, caller: str, dialled: str, **about: object) -> Exp
         conditions = Conditions(
             credit=CreditSettings(),
             emergency=EMERGENCY,
-            applications=Applications.of(world.switch.settings),
+            applications=menus or Applications.of(world.switch.settings),
             ring_seconds=world.switch.settings.ring_seconds,
         )
         return await explain(inquiry, question, conditions)
@@ -287,6 +289,36 @@ async def test_explain_at_another_time_takes_the_rate_of_that_time(world: World)
     assert later.plan is not None
     assert later.plan.rate is not None
     assert later.plan.rate.prefix == "4206"
+
+
+async def test_explain_names_the_menu_that_a_number_leads_to(world: World) -> None:
+    menus = Applications({"*411": "menu:office"}, is_served=True)
+    found = await asked(world, "101", "*411", menus=menus)
+    (step,) = (step for step in found.trace.steps if step.kind == "ring")
+    assert (step.text, dict(step.data)) == ("the media server is asked for menu office", {"menu": "office"})
+
+
+async def test_explain_of_a_refused_call_says_what_refuses_it_and_speaks_of_no_longer_prefix(world: World) -> None:
+    await world.sql.execute("UPDATE billing_account SET state = 'blocked' WHERE number = '101'")
+    refused = await asked(world, "101", "420600000001")
+    assert refused.refusal is not None
+    assert [step.text for step in refused.trace.steps if step.text.startswith("not taken: 420 ")] == [
+        "not taken: 420 (0.05000 a minute): the call is refused"
+    ]
+    assert not any("longer prefix" in step.text for step in refused.trace.steps)
+
+
+async def test_explain_names_the_blocked_prefix_that_stands_before_a_rate(world: World) -> None:
+    await world.sql.execute(
+        "INSERT INTO billing_rate (tariff_id, prefix, first_price, next_price, effective_from, blocked)"
+        " SELECT tariff_id, '4206', 9, 9, now() - interval '1 day', true FROM billing_rate WHERE prefix = '420' LIMIT 1"
+    )
+    refused = await asked(world, "101", "420600000001")
+    assert refused.refusal is not None
+    assert any(
+        step.text.startswith("not taken: 420 ") and step.text.endswith("4206 is blocked")
+        for step in refused.trace.steps
+    )
 
 
 async def test_explain_knows_carriers_by_their_address(world: World) -> None:

@@ -167,6 +167,16 @@ def test_of_very_many_messages_the_first_and_the_last_are_kept() -> None:
     assert [one.at for one in read_crossings(unpack(ladder.packed[0]))][-1] == pytest.approx(999 - ladder.began_at)
 
 
+def test_a_ladder_has_the_address_that_the_peer_sees_not_that_of_a_socket_bound_to_all() -> None:
+    ladders = Ladders(pack)
+    ladders.seen_at = lambda flow: ("192.0.2.1", flow.local[1])
+    ladder = ladders.begin("c1")
+    ladder.add(Crossing(0.0, True, "a", Flow("udp", ("0.0.0.0", 5060), ("198.51.100.7", 5060)), b"x"))
+    ladder.squeeze()
+    (read,) = read_crossings(unpack(ladder.packed[0]))
+    assert read.flow == Flow("udp", ("192.0.2.1", 5060), ("198.51.100.7", 5060))
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.binary(max_size=200)), max_size=10))
 def test_what_is_written_is_read_back(messages: list[tuple[bool, bytes]]) -> None:
