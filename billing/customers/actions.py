@@ -15,10 +15,12 @@ from billing_client.rules.lifecycle import MOVES, next_state
 if TYPE_CHECKING:
     from billing.audit_log.actor import Actor
 
-__all__ = ["AccountError", "move", "new_password"]
+__all__ = ["AccountError", "move", "new_password", "note"]
 
 ACTIONS: Final = {move: Action(f"accounts.{move}", "account") for move in MOVES}
 PASSWORD: Final = Action("accounts.password", "account")
+NOTE: Final = Action("accounts.note", "account")
+LONGEST_NOTE: Final = 2000
 DONE: Final = {
     "activate": "activated", "block": "blocked", "unblock": "unblocked", "suspend": "suspended", "close": "closed",
 }  # fmt: skip
@@ -56,6 +58,19 @@ def new_password(actor: Actor, name: str, *, reason: str = "") -> tuple[str, str
         account.save(update_fields=["password"])
         deed.changed({"password": old}, {"password": account.password})
     return number, account.password
+
+
+def note(actor: Actor, name: str, text: str) -> str:
+    """Note something about an account in the log, such as what was agreed with its owner: the account's number.
+
+    Raises NoAccountError, AccountError where there is no text, or one of more than 2,000 characters.
+    """
+    number = number_of(name)
+    if not 0 < len(text.strip()) <= LONGEST_NOTE:
+        raise AccountError(f"a note has 1 to {LONGEST_NOTE} characters")
+    with NOTE.by(actor, number, reason=text.strip()):
+        pass
+    return number
 
 
 def _locked(number: str) -> Account:

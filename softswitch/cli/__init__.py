@@ -45,6 +45,7 @@ SECTIONS: dict[str, list[click.Command]] = {
         accounts.close,
         batches.batches,
         accounts.password,
+        accounts.note,
         audit_log.auditlog,
     ],
     "Check": [operate.check, operate.doctor, money.audit, guessing.guessing, operate.migrate],

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from softswitch.cli.context import Shell
 
-__all__ = ["account", "activate", "block", "close", "forget", "funds_text", "password", "suspend", "unblock"]
+__all__ = ["account", "activate", "block", "close", "forget", "funds_text", "note", "password", "suspend", "unblock"]
 
 
 @click.command()
@@ -204,3 +204,16 @@ def password(shell: Shell, number: str, new: bool, reason: str) -> None:
 
         _, made = new_password(actor, number, reason=reason)
     shell.out.print(made, markup=False)
+
+
+@click.command()
+@click.argument("number")
+@click.argument("text")
+@click.pass_obj
+def note(shell: Shell, number: str, text: str) -> None:
+    """Note something about an account in the log: "note 101 'will pay on Friday'"."""
+    with shell.store() as actor:
+        from billing.customers import actions
+
+        noted = actions.note(actor, number, text)
+    shell.done(f"noted of account {noted}")

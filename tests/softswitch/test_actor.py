@@ -107,6 +107,15 @@ def test_a_reason_acts_neither_on_a_terminal_nor_in_a_spreadsheet(file: Path) ->
     assert "\x1b" not in shown.stdout + rows[0]["reason"]
 
 
+def test_a_note_about_an_account_is_found_where_it_is_asked_for(file: Path) -> None:
+    assert softswitch(file, "note", "Spring/1", "will pay on Friday").stdout == "✓ noted of account 701\n"
+    assert (
+        "will pay on Friday"
+        in softswitch(file, "auditlog", "--account", "42077777701", "--action", "accounts.note").stdout
+    )
+    assert softswitch(file, "note", "701", " ").stderr == "✗ a note has 1 to 2000 characters\n"
+
+
 def test_the_accounts_of_every_customer_are_changed_only_where_that_is_said(file: Path) -> None:
     refused = softswitch(file, "accounts", "update", "--set", "max_calls=5", "--yes")
     assert (refused.returncode, "say --all" in refused.stderr) == (2, True)

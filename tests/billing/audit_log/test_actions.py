@@ -89,7 +89,7 @@ def samples() -> dict[str, Sample]:
     """Of each action one way to do it in the store of `tenant`."""
     from billing.calls.actions import disconnect
     from billing.customers import batch_update, batches
-    from billing.customers.actions import new_password
+    from billing.customers.actions import new_password, note
     from billing.customers.generation import AccountGeneration
     from billing.customers.generation import generate as generate_accounts
     from billing.document.apply import apply
@@ -118,6 +118,7 @@ def samples() -> dict[str, Sample]:
         "accounts.export": lambda actor, at: batches.export(actor, "Spring", at / "spring.csv", silent),
         "accounts.forget_number": lambda actor, _: forget_number(actor, "101", "+42073723123"),
         "accounts.generate": lambda actor, _: generate_accounts(actor, more, silent),
+        "accounts.note": lambda actor, _: note(actor, "101", "will pay on Friday"),
         "accounts.password": lambda actor, _: new_password(actor, "Spring/1"),
         "accounts.suspend": accounts("suspend", "Spring/1"),
         "accounts.unblock": accounts("unblock", "103"),
@@ -145,7 +146,14 @@ def samples() -> dict[str, Sample]:
     }
 
 
-SHOWS = {"accounts.export", "passwords.seal", "vouchers.export", "vouchers.rotate-key", "vouchers.show"}
+SHOWS = {
+    "accounts.export",
+    "accounts.note",
+    "passwords.seal",
+    "vouchers.export",
+    "vouchers.rotate-key",
+    "vouchers.show",
+}
 """They change nothing that one could compare, or only how it is sealed."""
 AFTERWARDS = {"passwords.seal"}
 """Noted after many transactions: each seals a thousand, and whoever is interrupted goes on with the rest."""
@@ -182,8 +190,8 @@ def test_every_action_is_walked_by_the_next_test(dsn: str) -> None:
 
 NAMES = {
     "accounts.activate", "accounts.block", "accounts.close", "accounts.export", "accounts.forget_number",
-    "accounts.generate", "accounts.password", "accounts.suspend", "accounts.unblock", "accounts.update",
-    "batches.assign", "calls.disconnect", "document.apply", "guessing.unlock", "mailboxes.delete", "mailboxes.greeting",
+    "accounts.generate", "accounts.note", "accounts.password", "accounts.suspend", "accounts.unblock",
+    "accounts.update", "batches.assign", "calls.disconnect", "document.apply", "guessing.unlock", "mailboxes.delete", "mailboxes.greeting",
     "mailboxes.reset_pin", "mailboxes.unlock", "money.topup", "money.withdraw", "passwords.seal", "vouchers.activate",
     "vouchers.block", "vouchers.export", "vouchers.generate", "vouchers.rotate-key", "vouchers.show",
     "vouchers.unblock",
@@ -283,9 +291,9 @@ def test_the_helpdesk_moves_no_money_and_sees_no_password(tenant: Any, dsn: str)
     walked = samples()
     allowed = {name for name in NAMES if HELPDESK.allows(name)}
     assert allowed == {
-        "accounts.activate", "accounts.block", "accounts.forget_number", "accounts.suspend", "accounts.unblock",
-        "calls.disconnect", "guessing.unlock", "mailboxes.delete", "mailboxes.greeting", "mailboxes.reset_pin",
-        "mailboxes.unlock",
+        "accounts.activate", "accounts.block", "accounts.forget_number", "accounts.note", "accounts.suspend",
+        "accounts.unblock", "calls.disconnect", "guessing.unlock", "mailboxes.delete", "mailboxes.greeting",
+        "mailboxes.reset_pin", "mailboxes.unlock",
     }  # fmt: skip
     for name in ("money.topup", "accounts.password", "vouchers.show", "document.apply"):
         with pytest.raises(NotAllowedError, match="is not for helpdesk"):
