@@ -120,9 +120,11 @@ def unlock(shell: Shell, account: str) -> None:
     A number from which too many were typed is unlocked by it in the place of ACCOUNT.
     """
     with shell.store() as actor:
+        from billing.customers.queries import number_of
         from billing.voicemail import actions
 
-        was_counted = actions.unlock(actor, account)
+        # A calling number may be nobody's here, and has no stroke.
+        was_counted = actions.unlock(actor, number_of(account) if "/" in account else account)
     shell.done(f"{account}: {'wrong PINs are forgotten' if was_counted else 'there were no wrong PINs'}")
 
 

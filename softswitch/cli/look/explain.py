@@ -182,7 +182,9 @@ def _money(call: Mapping[str, Any]) -> Iterable[str]:
 
 
 @click.command()
-@click.option("--from", "caller", metavar="X", required=True, help="Account or alias; a carrier's calling number.")
+@click.option(
+    "--from", "caller", metavar="X", required=True, help="Account (101, Spring/17) or alias; a carrier's number."
+)
 @click.option("--to", "dialled", metavar="Y", required=True, help="The number dialled.")
 @click.option("--at", metavar="TIME", type=Instant(), help="When the rates count.  [default: now]")
 @click.option("--source-ip", metavar="A", help="Where it comes from: a carrier is known by it.")
@@ -195,6 +197,11 @@ def explain(shell: Shell, caller: str, dialled: str, at: datetime | None, source
     """
     from switch.explain.explain import Question
 
+    if "/" in caller:
+        with shell.store():
+            from billing.customers.queries import number_of
+
+            caller = number_of(caller)
     question = Question(caller=caller, dialled=dialled, at=at or datetime.now(UTC), source=source_ip)
     answer = _ask(shell, question)
     if as_json:

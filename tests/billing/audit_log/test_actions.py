@@ -191,10 +191,10 @@ def test_every_action_is_walked_by_the_next_test(dsn: str) -> None:
 NAMES = {
     "accounts.activate", "accounts.block", "accounts.close", "accounts.export", "accounts.forget_number",
     "accounts.generate", "accounts.note", "accounts.password", "accounts.suspend", "accounts.unblock",
-    "accounts.update", "batches.assign", "calls.disconnect", "document.apply", "guessing.unlock", "mailboxes.delete", "mailboxes.greeting",
-    "mailboxes.reset_pin", "mailboxes.unlock", "money.topup", "money.withdraw", "passwords.seal", "vouchers.activate",
-    "vouchers.block", "vouchers.export", "vouchers.generate", "vouchers.rotate-key", "vouchers.show",
-    "vouchers.unblock",
+    "accounts.update", "batches.assign", "calls.disconnect", "document.apply", "guessing.unlock",
+    "mailboxes.delete", "mailboxes.greeting", "mailboxes.reset_pin", "mailboxes.unlock", "money.topup",
+    "money.withdraw", "passwords.seal", "vouchers.activate", "vouchers.block", "vouchers.export",
+    "vouchers.generate", "vouchers.rotate-key", "vouchers.show", "vouchers.unblock",
 }  # fmt: skip
 
 
