@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from billing_client.rules.books import Gateway, RateBook, Route, RouteBook, TariffTable, Terms, prefixed
+from billing_client.rules.callerid import read_style
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["RATES_OF", "ROUTE_STATEMENTS", "load_rates", "load_routes", "rates_of"]
 
 GATEWAYS = """
-SELECT id, name, host, port, transport, enabled, inbound, outbound, any_port, username, password,
-       number_format, forwarded_caller, identifies, caller_id::text
+SELECT id AS gateway_id, name, host, port, transport, enabled, inbound, outbound, any_port, username, password,
+       number_format, forwarded_caller, identifies, vendor, addresses, sources, registers, register_seconds, realm,
+       caller_id::text AS style
   FROM billing_gateway"""
 ROUTES = "SELECT gateway_id, prefix, position, strip, prepend FROM billing_gatewayroute ORDER BY id"
 ADDRESSES = "SELECT name FROM addresses()"
@@ -46,12 +48,18 @@ RATES_AT_A_TIME: Final = 500
 
 async def load_routes(fetch: Fetch, opened: Callable[[str], str] = str) -> RouteBook:
     """All gateways, routes and addresses of accounts; `opened` opens the passwords of gateways."""
-    found = [Gateway.of(tuple(row)) for row in await fetch(GATEWAYS)]
+    found = [_gateway(row) for row in await fetch(GATEWAYS)]
     gateways = {one.gateway_id: replace(one, password=opened(one.password)) if one.password else one for one in found}
     routes = [Route(gateways[row[0]], *row[1:]) for row in map(tuple, await fetch(ROUTES))]
     addresses = [row["name"] for row in await fetch(ADDRESSES)]
     networks = [(row[0], row[1]) for row in await fetch(NETWORKS)]
     return RouteBook(gateways.values(), routes, addresses, networks)
+
+
+def _gateway(row: asyncpg.Record) -> Gateway:
+    columns: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+    columns["style"] = read_style(row["style"])
+    return Gateway(**columns)
 
 
 async def load_rates(connection: asyncpg.Connection[Any], known: RateBook | None = None) -> RateBook:

@@ -45,6 +45,8 @@ from switch.relay.ng import NgRelay, NoRelay
 from switch.relay.server_watch import ServerWatch
 from switch.relay.watch import RelayWatch
 from switch.requests import Requests
+from switch.routing.carriers.health import Health
+from switch.routing.carriers.lines import Lines
 from switch.routing.carriers.rests import Rests
 from switch.routing.outside import Outside
 from switch.routing.places import PhoneSources, Places
@@ -136,6 +138,7 @@ class Switch:
         self._stack.push_async_callback(self.recorder.flush)
         await self.transport.start()
         self.places.changed()
+        self.lines.changed()
         self._stack.push_async_callback(self.transport.close)
         self._stack.callback(self.core.close)
         self._stack.push_async_callback(self.core.settle)
@@ -159,11 +162,15 @@ class Switch:
             learn_registered(self.memory, self.store, self.reach, self.location.names),
             self._refresh_books(),
             self.places.run(),
+            self.lines.run(),
+            self.health.run(),
             self.recorder.run(),
         ):
             self._tasks.append(asyncio.create_task(work))
         if settings.questions is not None:
-            questions = Questions(lambda: self.settings, self.books, NodeKnowledge(self.core, self.outside.rests))
+            questions = Questions(
+                lambda: self.settings, self.books, NodeKnowledge(self.core, self.outside.rests, self.lines)
+            )
             self._tasks.append(asyncio.create_task(questions.run(settings.questions)))
         collector.settle()
 
@@ -315,7 +322,9 @@ class Switch:
 
     def _compose_calls(self, messages: Pace, forwards: dict[str, Forwarding]) -> None:
         """What calls share."""
-        self.outside = Outside(self.core, self.resolver, Rests())
+        self.lines = Lines(self.core, self.resolver, lambda: self.books.routes)
+        self.outside = Outside(self.core, self.resolver, Rests(), self.lines)
+        self.health = Health(self.core, self.outside.rests, lambda: self.books.routes)
         till = Till(
             store=self.store,
             reach=self.reach,
@@ -389,6 +398,7 @@ class Switch:
                 self.books.rates = await self.store.load_rates(self.books.rates)
                 self.books.routes = await self.store.load_routes()
                 self.places.changed()
+                self.lines.changed()
             except StoreError as error:
                 log.warning("tariffs and routes stay as they were", extra={"reason": str(error)})
                 await asyncio.sleep(1.0)

@@ -55,8 +55,14 @@ class _SwitchCollector(Collector):
         )
         now = self._core.now()
         for rest in shared.outside.rests.all(now):
-            resting.add_metric([rest.gateway, rest.address], rest.until - now)
+            resting.add_metric([rest.gateway, rest.address], max(0.0, rest.until - now))
         yield resting
+        registered = GaugeMetricFamily(
+            "softswitch_carrier_registered", "1 while a carrier has us registered", labels=["gateway"]
+        )
+        for line in shared.outside.lines.all():
+            registered.add_metric([line.gateway], float(line.registered))
+        yield registered
         yield GaugeMetricFamily("softswitch_dialogs", "SIP dialogs held", self._core.agent.session_count)
         yield GaugeMetricFamily("softswitch_transactions", "SIP transactions held", len(self._core.agent.layer))
         yield CounterMetricFamily(

@@ -91,6 +91,7 @@ class Pages:
             "subscriptions": self.lamp.dump(),
             "slowed_logins": self.guesses.slowed(time.monotonic()),
             "resting_carriers": [asdict(rest) for rest in self.control.shared.outside.rests.all(self.core.now())],
+            "lines": [asdict(line) for line in self.control.shared.outside.lines.all()],
             "unanswered": self.flood.unanswered,
             "calls": [
                 {"call": call.call_id, "state": call.state.value, "dialled": call.dialled, "trace": list(call.trace)}

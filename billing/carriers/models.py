@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q, Value
 
@@ -60,6 +61,17 @@ class Gateway(models.Model):
     identifies = models.CharField(max_length=8, choices=Identifies.choices, default="no", db_default=Value("no"))
     caller_id = models.JSONField(default=dict, blank=True, db_default=Value({}, models.JSONField()))
     """How it wants to be told who calls; `billing.document.caller_id` has the form."""
+    vendor = models.CharField(max_length=64, blank=True, db_default=Value(""))
+    """Whose connection it is."""
+    addresses = ArrayField(models.CharField(max_length=255), default=list, blank=True, db_default=Value([]))
+    """Where requests to it are sent instead of to `host`, in this order: HOST or HOST:PORT."""
+    sources = ArrayField(models.CharField(max_length=64), default=list, blank=True, db_default=Value([]))
+    """Where else calls of it come from: addresses and networks."""
+    registers = models.BooleanField(default=False, db_default=Value(False))
+    """It wants us to register."""
+    register_seconds = models.PositiveIntegerField(default=600, db_default=Value(600))
+    realm = models.CharField(max_length=255, blank=True, db_default=Value(""))
+    """The only realm whose challenges are answered; empty: any."""
 
     class Meta:
         constraints = (
@@ -67,6 +79,10 @@ class Gateway(models.Model):
             models.CheckConstraint(name="gateway_number_format", condition=Q(number_format__in=("digits", "e164"))),
             models.CheckConstraint(
                 name="gateway_forwarded_caller", condition=Q(forwarded_caller__in=("original", "forwarder"))
+            ),
+            models.CheckConstraint(
+                name="gateway_registers",
+                condition=Q(registers=False) | Q(username__isnull=False, password__isnull=False),
             ),
             models.CheckConstraint(name="gateway_identifies", condition=Q(identifies__in=("no", "yes", "attested"))),
         )

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from billing.carriers.models import Gateway
 from billing.customers.models import Alias
+from billing.document.carriers import network_of
+from billing.store.query import rows
 from billing_client.rules.numbering import as_address
 
 if TYPE_CHECKING:
@@ -14,6 +16,11 @@ if TYPE_CHECKING:
     from billing.document.contents import Document
 
 __all__ = ["address_problems"]
+
+ALIASES: Final = """
+SELECT n.name, a.number FROM billing_alias n JOIN billing_account a ON a.id = n.account_id
+ WHERE n.name IN (SELECT name FROM addresses())"""
+PHONES: Final = "SELECT DISTINCT aor, received FROM billing_binding WHERE expires_at > now() AND received IS NOT NULL"
 
 
 def address_problems(document: Document, reserved: Reserved) -> list[str]:
@@ -37,7 +44,33 @@ def address_problems(document: Document, reserved: Reserved) -> list[str]:
         address = _plain(hosts.get(gateway.key, ""))
         if address in owners and address not in named:
             problems.append(f"{gateway.path}.host: {address} is an alias of account {owners[address]}")
-    return problems
+    return problems + _source_problems(document, reserved)
+
+
+def _source_problems(document: Document, reserved: Reserved) -> list[str]:
+    """Networks that carriers call from without password, and somebody else is in: an account, a phone, ourselves."""
+    asked = [
+        (f"{spec.path}.sources[{index}]", network)
+        for spec in document.gateways
+        for index, text in enumerate(spec.columns.get("sources") or ())
+        if (network := network_of(text)) is not None
+    ]
+    if not asked:
+        return []
+    known = {address: what for address, what in reserved.addresses.items() if as_address(address) is not None}
+    for account in document.accounts:
+        known |= {alias.name: f"an alias of account {account.key}" for alias in account.aliases or ()}
+    for row in rows(ALIASES):
+        known[row["name"]] = f"an alias of account {row['number']}"
+    for row in rows(PHONES):
+        address = row["received"].partition(":")[2].rpartition(":")[0].strip("[]")
+        known.setdefault(address, f"where the phone of {row['aor']} is registered from")
+    return [
+        f"{path}: {address} in it is {what}: it would call without password, as the carrier"
+        for path, network in asked
+        for address, what in known.items()
+        if (one := as_address(address)) is not None and one in network
+    ]
 
 
 def _plain(host: str) -> str:

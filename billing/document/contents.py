@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from billing.customers.names import FREE, Reserved, alias_problem
 from billing.document.answering import read_answering
 from billing.document.caller_id import read_account_caller_id, read_gateway_caller_id
+from billing.document.carriers import carrier_columns
 from billing.document.trunks import TrunkSpec, read_trunk_section
 from billing.document.voicemail import VoicemailSpec, read_voicemail
 from billing.reading.line_error import LineError
@@ -376,6 +377,7 @@ def _gateway(fields: Reader) -> GatewaySpec:
         password=fields.optional_text("password", most=LONGEST_PASSWORD),
         number_format=fields.choice("number_format", ("digits", "e164")),
         forwarded_caller=fields.choice("forwarded_caller", ("original", "forwarder")),
+        **carrier_columns(fields),
     )
     routes = read_list(fields, "routes", _route, short="prefix", key="prefix") if fields.has("routes") else None
     return GatewaySpec(fields.path, name, columns, routes, read_gateway_caller_id(fields))

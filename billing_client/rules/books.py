@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import ip_network
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from billing_client.rules.callerid import NO_STYLE, read_style
+from billing_client.rules.callerid import NO_STYLE
 from billing_client.rules.numbering import as_address, digits_of, e164
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping
     from datetime import datetime
     from decimal import Decimal
 
@@ -100,12 +100,28 @@ class Gateway:
     """Whether the numbers that it brings say who calls."""
     style: CarrierStyle = NO_STYLE
     """How it wants to be told who calls."""
+    vendor: str = ""
+    """Whose connection it is."""
+    addresses: tuple[str, ...] = ()
+    """Where requests to it are sent instead of to `host`, in this order: HOST or HOST:PORT."""
+    sources: tuple[str, ...] = ()
+    """Where else calls of it come from: addresses and networks."""
+    registers: bool = False
+    """It wants us to register."""
+    register_seconds: int = 600
+    """How long a registration shall last."""
+    realm: str = ""
+    """The only realm whose challenges are answered; empty: any."""
 
-    @classmethod
-    def of(cls, row: Sequence[Any]) -> Gateway:
-        """Of the statement GATEWAYS."""
-        *columns, style = row
-        return replace(cls(*columns), style=read_style(style))
+    @property
+    def places(self) -> tuple[tuple[str, int | None], ...]:
+        """Where requests to it are sent, in the order to try."""
+        return tuple(map(_host_and_port, self.addresses)) or ((self.host, self.port),)
+
+    @property
+    def line(self) -> str:
+        """The user part of our Contact where we register: what tells several lines at one address apart."""
+        return f"line-{self.gateway_id}"
 
     def __repr__(self) -> str:
         """Without the credentials, so that they cannot reach a log."""
@@ -285,6 +301,8 @@ class RouteBook:
         self.gateways = {gateway.gateway_id: gateway for gateway in gateways}
         enabled = [gateway for gateway in self.gateways.values() if gateway.enabled]
         inbound = [gateway for gateway in enabled if gateway.inbound]
+        self.lines = {gateway.line: gateway for gateway in inbound if gateway.registers}
+        """By the user part of our Contact there."""
         self._by_address = {(gateway.host, gateway.port or DEFAULT_PORT): gateway for gateway in inbound}
         self._by_host = {gateway.host: gateway for gateway in inbound if gateway.any_port}
         self._by_prefix: dict[str, list[Route]] = {}
@@ -340,6 +358,15 @@ def _table(rates: Iterable[Rate], currency: str) -> TariffTable:
         terms = Terms._make(getattr(rate, field) for field in Terms._fields)
         table.append(rate.rate_id, rate.prefix, terms)
     return table
+
+
+def _host_and_port(text: str) -> tuple[str, int | None]:
+    """HOST, HOST:PORT or [HOST]:PORT; the document has seen to the spelling."""
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        return host, int(port[1:]) if port else None
+    host, colon, port = text.partition(":")
+    return (text, None) if ":" in port else (host, int(port) if colon else None)
 
 
 def _key(prefix: str) -> int:

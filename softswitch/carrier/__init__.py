@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from media.echo import open_echo
 from softswitch.carrier.description import describe
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from media.echo import Echo
     from softswitch.settings import CarrierSettings
     from switch.sip.message.flow import Flow
-    from switch.sip.message.message import Response
+    from switch.sip.message.message import HeaderLines, Response
     from switch.sip.session import IncomingInvite, Session, SessionEvent
     from switch.sip.transaction import ServerTransaction
     from switch.sip.user_agent import Arrived
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 __all__ = ["Carrier", "run"]
 
 log = logging.getLogger(__name__)
+
+_CHALLENGE: Final = 'Digest realm="sample carrier", nonce="sample", algorithm=MD5, qop="auth"'
+_REGISTERED_SECONDS: Final = "60"
 FAREWELL_SECONDS = 0.5
 """How long the answers to our last BYEs are waited for."""
 
@@ -107,9 +110,16 @@ class Carrier:
         CarrierCall(self, invite, how).begin()
 
     def _arrived(self, arrived: Arrived) -> None:
-        """OPTIONS is how gateways are watched; nothing else is served outside calls."""
-        status = 200 if arrived.request.method == "OPTIONS" else 405
-        response = arrived.request.response(status, to_tag=self.core.agent.new_token())
+        """OPTIONS is how gateways are watched, REGISTER how the first one wants to be told where we are; nothing else is
+        served outside calls."""
+        request = arrived.request
+        lines: HeaderLines = []
+        if request.method == "REGISTER":
+            status = 200 if request.get("Authorization") else 401
+            lines = [("Expires", _REGISTERED_SECONDS)] if status == 200 else [("WWW-Authenticate", _CHALLENGE)]
+        else:
+            status = 200 if request.method == "OPTIONS" else 405
+        response = request.response(status, to_tag=self.core.agent.new_token(), headers=lines)
         self.core.reply(arrived.transaction, response)
 
 

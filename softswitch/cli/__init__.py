@@ -13,7 +13,7 @@ from softswitch.cli import accounts, audit_log, batches, guessing, money, operat
 from softswitch.cli import voicemail as mailboxes
 from softswitch.cli import vouchers as paper
 from softswitch.cli.context import FAILED, STORE_UNREACHABLE, WRONG, Shell
-from softswitch.cli.look import explain, look, replay
+from softswitch.cli.look import carriers, explain, look, replay
 from softswitch.config import ConfigurationInvalidError
 from softswitch.processes.child import ChildFailedError
 from softswitch.processes.runfiles import AlreadyRunningError
@@ -24,7 +24,16 @@ __all__ = ["main", "softswitch"]
 
 SECTIONS: dict[str, list[click.Command]] = {
     "Run": [run.up, run.switch, run.media, run.ivr, run.carrier, run.store, paper.sample_voucher_store],
-    "Look": [batches.accounts, accounts.account, look.registrations, look.calls, look.xdrs, look.ledger, look.demo],
+    "Look": [
+        batches.accounts,
+        accounts.account,
+        look.registrations,
+        look.calls,
+        look.xdrs,
+        look.ledger,
+        look.demo,
+        carriers.carriers,
+    ],
     "Explain": [explain.trace, explain.explain, replay.replay],
     "Act": [
         money.topup,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from switch.sip.digest import Credentials
     from switch.sip.message.flow import Flow
     from switch.sip.message.message import Request
+    from switch.sip.message.uri import Uri
     from switch.trace.trace import Trace
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "Shown",
     "as_dialled",
     "chain_of",
+    "dialled_uri",
     "is_attested",
     "is_unproven",
     "known_carrier",
@@ -218,16 +220,30 @@ def as_dialled(shown: Shown, hides: bool | None) -> Shown:
 
 
 def known_carrier(
-    routes: RouteBook, remote: tuple[str, int], destinations: Destinations | None = None
+    routes: RouteBook, remote: tuple[str, int], destinations: Destinations | None = None, user: str | None = None
 ) -> Gateway | None:
     """The carrier that calls from an address, if calls from it are taken; by its name, where `destinations` knows what
-    that leads to."""
+    that leads to. `user`, of the Request-URI, tells lines at one address apart; elsewhere it says nothing."""
+    line = None if user is None or destinations is None else routes.lines.get(user)
+    if line is not None and destinations is not None:
+        at = destinations.place(*remote[:2])
+        if at is not None and line.gateway_id in at.carriers:
+            return line
     gateway = routes.gateway_at(*remote[:2])
     if gateway is None and destinations is not None:
         place = destinations.place(*remote[:2])
         there = () if place is None else (routes.gateways.get(number) for number in sorted(place.carriers))
         gateway = next((one for one in there if one is not None and one.enabled and one.inbound), None)
     return gateway if gateway is not None and gateway.enabled and gateway.inbound else None
+
+
+def dialled_uri(request: Request, shown: Shown) -> Uri:
+    """What an INVITE asks for: its Request-URI; of a carrier that calls our Contact at it, P-Called-Party-ID (RFC 7315
+    section 4.2) or else To, as that Contact names no number. Raises ParseError."""
+    if not isinstance(shown, ByCarrier) or request.uri.user != shown.gateway.line:
+        return request.uri
+    value = request.get("P-Called-Party-ID")
+    return request.to.uri if value is None else NameAddr.parse(value).uri
 
 
 def login_account(parties: Parties) -> Party | None:

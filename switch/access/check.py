@@ -80,9 +80,9 @@ class CallerCheck:
         self._clock = clock
         self._destinations = destinations
 
-    def gateway(self, flow: Flow) -> Gateway | None:
-        """The carrier at the other end of a flow, if calls from it are taken."""
-        return known_carrier(self._books.routes, flow.remote, self._destinations())
+    def gateway(self, flow: Flow, user: str | None = None) -> Gateway | None:
+        """The carrier at the other end of a flow, if calls from it are taken; `user` is that of the Request-URI."""
+        return known_carrier(self._books.routes, flow.remote, self._destinations(), user)
 
     def _credentials(self, request: Request) -> Credentials | None:
         return self._doorkeeper.find(request.all("Proxy-Authorization") + request.all("Authorization"))
@@ -95,7 +95,7 @@ class CallerCheck:
         if self._is_media_server(request):
             return self._served(request)
         blocked = self._is_blocked(request, flow)
-        gateway = self.gateway(flow)
+        gateway = self.gateway(flow, request.uri.user)
         if gateway is not None and not blocked:
             return shown_by_carrier(gateway, request)
         credentials = self._credentials(request)

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from billing_client.types import StoreError
-from switch.access.caller import as_dialled, chain_of, is_unproven
+from switch.access.caller import as_dialled, chain_of, dialled_uri, is_unproven
 from switch.access.unheard import ACK_SECONDS
 from switch.calls.bridge import Bridge
 from switch.calls.crossing import Answer, reason_lines
@@ -211,7 +211,8 @@ class Call:
         shared, request, flow = self._shared, self.invite.request, self.invite.flow
         shared.legs.ring(self.invite, 100)
         settings = shared.settings
-        destination = called(request.uri, settings.domains, flow, settings.emergency, settings.caller_id)
+        asked = dialled_uri(request, self._shown)
+        destination = called(asked, settings.domains, flow, settings.emergency, settings.caller_id)
         self.dialled = destination.number
         if request.max_forwards is not None and request.max_forwards < 1:
             await self._refuse(Refusal(483, 25, "Too many hops"))

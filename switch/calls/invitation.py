@@ -175,4 +175,4 @@ def login_for(gateway: Gateway | None, new_token: Callable[[], str]) -> Login | 
     """What answers the challenges of a carrier on one leg; None: we have no credentials for it."""
     if gateway is None or gateway.username is None or gateway.password is None:
         return None
-    return Login(gateway.username, gateway.password, new_token)
+    return Login(gateway.username, gateway.password, new_token, gateway.realm)

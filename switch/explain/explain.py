@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from billing_client.rules.numbering import Emergency, digits_of
 from billing_client.rules.rating import seconds_covered
@@ -91,6 +91,9 @@ class Node(Protocol):
 
     def rests(self, gateway: str) -> Iterable[str]:
         """Which addresses of a gateway are not asked for a while, and why."""
+
+    def carriers(self) -> dict[str, Any]:
+        """Registrations at carriers (`lines`), and addresses that rest (`resting`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import socket
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
 
     from billing_client.rules.books import RateBook, RouteBook
     from switch.explain.explain import Explanation, Node
+    from switch.routing.carriers.lines import Lines
     from switch.routing.carriers.rests import Rests
     from switch.routing.plan import Books
     from switch.settings import SwitchSettings
     from switch.sip.destination import Destinations
     from switch.sip.element.core import Core
 
-__all__ = ["NodeKnowledge", "Questions", "answer_of", "ask"]
+__all__ = ["NodeKnowledge", "Questions", "answer_of", "ask", "ask_carriers"]
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +61,8 @@ class SwitchInquiry(Inquiry):
 class NodeKnowledge:
     """What a running switch knows beside the store."""
 
-    def __init__(self, core: Core, rests: Rests) -> None:
+    def __init__(self, core: Core, rests: Rests, lines: Lines) -> None:
+        self._lines = lines
         self._core = core
         self._rests = rests
 
@@ -69,12 +72,30 @@ class NodeKnowledge:
         return self._core.destinations
 
     def rests(self, gateway: str) -> list[str]:
-        """Which addresses of a gateway rest, in words."""
+        """Which addresses of a gateway rest, and whether we are not registered there as we should be, in words."""
         now = self._core.now()
-        return [
-            f"{gateway} at {rest.address} rests for another {rest.until - now:.0f} s, as {rest.why}"
+        resting = [
+            f"{gateway} at {rest.address} rests for another {max(0.0, rest.until - now):.0f} s, as {rest.why}"
             for rest in self._rests.of(gateway, now)
         ]
+        lost = [
+            f"at {gateway} we are not registered: {one.said}" for one in self._lines.of(gateway) if not one.registered
+        ]
+        return resting + lost
+
+    def carriers(self) -> dict[str, Any]:
+        """Our registrations at carriers, and the addresses that rest."""
+        now = self._core.now()
+        resting = [
+            {
+                "gateway": rest.gateway,
+                "address": rest.address,
+                "seconds": round(max(0.0, rest.until - now)),
+                "why": rest.why,
+            }
+            for rest in self._rests.all(now)
+        ]
+        return {"lines": [asdict(line) for line in self._lines.all()], "resting": resting}
 
 
 class Questions:
@@ -125,13 +146,17 @@ class Questions:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                question = _question(json.loads(await reader.readline()))
-                writer.write(json.dumps(await self._answer(question)).encode() + b"\n")
+                asked = json.loads(await reader.readline())
+                answer = self._carriers() if "carriers" in asked else await self._answer(_question(asked))
+                writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
         except (OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
             log.warning("a question was not answered", extra={"reason": repr(error)})
         finally:
             writer.close()
+
+    def _carriers(self) -> dict[str, Any]:
+        return {"error": "nobody knows"} if self._node is None else self._node.carriers()
 
     async def _answer(self, question: Question) -> dict[str, Any]:
         settings = self._settings()
@@ -162,17 +187,29 @@ def _listen(path: Path) -> socket.socket:
     return listening
 
 
+async def ask_carriers(path: Path) -> dict[str, Any] | None:
+    """Our registrations at carriers (`lines`) and the addresses that rest (`resting`); None: no switch answers."""
+    return await _asked(path, {"carriers": True})
+
+
 async def ask(path: Path, question: Question) -> dict[str, Any] | None:
     """The answer of the switch that serves at `path`, with the milliseconds that it took from the open connection.
 
     None: no switch answers there, or it does not reach the store.
     """
+    began_at = asyncio.get_running_loop().time()
+    asked = {"from": question.caller, "to": question.dialled, "at": question.at.isoformat(), "source": question.source}
+    answer = await _asked(path, asked)
+    if answer is not None:
+        answer["took_ms"] = round((asyncio.get_running_loop().time() - began_at) * 1000, 3)
+    return answer
+
+
+async def _asked(path: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
     try:
         reader, writer = await asyncio.open_unix_connection(str(path), limit=LONGEST_LINE)
     except OSError:
         return None
-    began_at = asyncio.get_running_loop().time()
-    asked = {"from": question.caller, "to": question.dialled, "at": question.at.isoformat(), "source": question.source}
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             writer.write(json.dumps(asked).encode() + b"\n")
@@ -181,13 +218,8 @@ async def ask(path: Path, question: Question) -> dict[str, Any] | None:
         return None
     finally:
         writer.close()
-    if not line:
-        return None
-    answer: dict[str, Any] = json.loads(line)
-    if "error" in answer:
-        return None
-    answer["took_ms"] = round((asyncio.get_running_loop().time() - began_at) * 1000, 3)
-    return answer
+    answer: dict[str, Any] = json.loads(line) if line else {"error": "no answer"}
+    return None if "error" in answer else answer
 
 
 def _question(asked: dict[str, Any]) -> Question:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from billing_client.rules.books import Route
     from billing_client.rules.trunks import Trunk
+    from switch.routing.carriers.lines import Lines
     from switch.routing.carriers.rests import Rests
     from switch.sip.element.core import Core
     from switch.sip.element.resolver import Resolver
@@ -39,15 +40,17 @@ OWN_LINES_BYTES: Final = 300
 class Outside:
     """Finds ways out, for one switch."""
 
-    def __init__(self, core: Core, resolver: Resolver, rests: Rests) -> None:
+    def __init__(self, core: Core, resolver: Resolver, rests: Rests, lines: Lines) -> None:
         self._core = core
         self.resolver = resolver
+        self.lines = lines
+        """Our registrations at carriers."""
         self.rests = rests
         """Addresses of carriers that are left in peace for a while."""
 
     def gateways(self, routes: Sequence[Route], dialled: str, trace: Trace) -> GatewayWays:
         """The gateways of one call, each when its turn comes."""
-        return GatewayWays(self._core, self.resolver, self.rests, routes, dialled, trace)
+        return GatewayWays(self._core, self.resolver, self.rests, self.lines, routes, dialled, trace)
 
     async def trunk(self, trunk: Trunk, number: str, seconds: float, random: Random, trace: Trace) -> list[Stage]:
         """The addresses of a customer's telephone system, as stages: in their order, or each in turn first; those that

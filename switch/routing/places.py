@@ -13,9 +13,10 @@ import logging
 import time
 from dataclasses import replace
 from functools import partial
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final, Protocol
 
-from switch.routing.carriers.gateways import gateway_uri
+from switch.routing.carriers.gateways import place_uri
 from switch.sip.destination import Carrier, Destinations
 from switch.sip.message.host import literal
 from switch.sip.ways import DEFAULT_PORT
@@ -90,8 +91,8 @@ def destinations_of(
     advertised = [(settings.advertise, port) for _, port in own] if settings.advertise else []
     pages = [(settings.http.host, settings.http.port)] if settings.http is not None else []
     gateways = routes.gateways.values()
-    at_addresses = tuple(_carrier(one) for one in gateways if literal(one.host) is not None)
-    by_names = [one for one in gateways if literal(one.host) is None]
+    at_addresses = tuple(carrier for one in gateways for carrier in _fixed(one))
+    by_names = [(one, name) for one in gateways for name in _names_of(one)]
     made = partial(
         Destinations,
         server=settings.media_server,
@@ -104,21 +105,31 @@ def destinations_of(
     fixed = made(carriers=at_addresses)
     if not by_names:
         return fixed
-    named = (_named(one, resolved.get(_name(one), ()), fixed, routes, phones) for one in by_names)
+    named = (_named(one, name, resolved.get(name, ()), fixed, routes, phones) for one, name in by_names)
     return made(carriers=(*at_addresses, *named))
 
 
-def _name(gateway: Gateway) -> Name:
-    return gateway.host, gateway.port, gateway.transport
+def _names_of(gateway: Gateway) -> list[Name]:
+    """Its places that are to be resolved."""
+    return [(host, port, gateway.transport) for host, port in gateway.places if literal(host) is None]
 
 
-def _carrier(gateway: Gateway) -> Carrier:
-    port = gateway.port or DEFAULT_PORT
-    return Carrier(gateway.gateway_id, gateway.name, gateway.host, port, gateway.any_port)
+def _fixed(gateway: Gateway) -> Iterator[Carrier]:
+    """Where it is without asking anybody: its addresses, and the networks that it calls from."""
+    places = dict.fromkeys(((gateway.host, gateway.port), *gateway.places))
+    yield from (_carrier(gateway, host, port) for host, port in places if literal(host) is not None)
+    if gateway.sources:
+        networks = tuple(ip_network(source, strict=False) for source in gateway.sources)
+        yield replace(_carrier(gateway, gateway.host, gateway.port), networks=networks)
+
+
+def _carrier(gateway: Gateway, host: str, port: int | None) -> Carrier:
+    return Carrier(gateway.gateway_id, gateway.name, host, port or DEFAULT_PORT, gateway.any_port)
 
 
 def _named(
     gateway: Gateway,
+    name: Name,
     found: tuple[tuple[str, int], ...],
     fixed: Destinations,
     routes: RouteBook,
@@ -136,7 +147,7 @@ def _named(
         and (phones is None or not phones.is_at(host, port))
     )
     alone = (host for host, _ in sockets if not fixed.is_house(host) and (phones is None or not phones.are_at(host)))
-    return replace(_carrier(gateway), addresses=tuple(dict.fromkeys(alone)), sockets=sockets)
+    return replace(_carrier(gateway, *name[:2]), addresses=tuple(dict.fromkeys(alone)), sockets=sockets)
 
 
 def _is_loopback(host: str) -> bool:
@@ -207,5 +218,5 @@ class Places:
 
     def _names(self) -> Iterator[tuple[Name, Uri]]:
         for gateway in self._books.routes.gateways.values():
-            if literal(gateway.host) is None:
-                yield _name(gateway), gateway_uri(gateway)
+            for name in _names_of(gateway):
+                yield name, place_uri(gateway, *name[:2])

@@ -15,18 +15,23 @@ from switch.sip.message.address import NameAddr
 from switch.sip.message.errors import ParseError
 from switch.sip.message.flow import INNER
 from switch.sip.message.host import canonical, is_near, is_nobody, is_odd_number, literal
-from switch.sip.ways import DEFAULT_PORT, Warrant, literal_flow
+from switch.sip.ways import DEFAULT_PORT, House, Warrant, literal_flow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from ipaddress import IPv4Network, IPv6Network
 
     from switch.sip.message.flow import Flow
     from switch.sip.message.uri import Uri
     from switch.sip.ways import Permit
 
+    Network = IPv4Network | IPv6Network
+
 __all__ = ["Carrier", "Destinations", "Place"]
 
 _MOST_PLACES: Final = 65_536
+_HOUSEKEEPING: Final = frozenset({"OPTIONS", "REGISTER"})
+"""What we ask of a carrier without a call."""
 _ENDS: Final = frozenset({"ACK", "BYE", "CANCEL", "PRACK"})
 """Methods that open nothing, whatever they carry."""
 
@@ -46,6 +51,8 @@ class Carrier:
     """What its name resolves to, where every port of that is the carrier if `any_port` says so."""
     sockets: tuple[tuple[str, int], ...] = ()
     """What its name resolves to, with the ports that are the carrier in any case."""
+    networks: tuple[Network, ...] = ()
+    """Where else it calls from, by any port."""
 
     @property
     def hosts(self) -> set[str]:
@@ -54,9 +61,14 @@ class Carrier:
 
     def is_at(self, host: str, port: int) -> bool:
         """Whether it is there; `host` as in `hosts`."""
-        if (host, port) in self.sockets or (host == canonical(self.host) and port == self.port):
+        if self.covers(host) or (host, port) in self.sockets or (host == canonical(self.host) and port == self.port):
             return True
         return self.any_port and (host == canonical(self.host) or host in map(canonical, self.addresses))
+
+    def covers(self, host: str) -> bool:
+        """Whether an address lies within its networks."""
+        address = literal(host) if self.networks else None
+        return address is not None and any(address in network for network in self.networks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +108,12 @@ class Destinations:
     _plain: dict[tuple[str, int], bool] = field(default_factory=dict, compare=False, repr=False)
     _at: dict[str, list[Carrier]] = field(default_factory=dict, compare=False, repr=False)
     _hosts: dict[int, set[str]] = field(default_factory=dict, compare=False, repr=False)
+    _wide: list[Carrier] = field(default_factory=list, compare=False, repr=False)
     _proxies: set[str] = field(default_factory=set, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         self._proxies.update(map(canonical, self.proxies))
+        self._wide.extend(carrier for carrier in self.carriers if carrier.networks)
         for carrier in self.carriers:
             hosts = carrier.hosts
             self._hosts.setdefault(carrier.gateway_id, set()).update(hosts)
@@ -123,9 +137,9 @@ class Destinations:
 
     def _find(self, host: str, port: int) -> Place | None:
         name = canonical(host)
-        there = [one for one in self._at.get(name, ()) if one.is_at(name, port)]
+        there = [one for one in (*self._at.get(name, ()), *self._wide) if one.is_at(name, port)]
         if there:
-            names = ", ".join(one.name for one in there)
+            names = ", ".join(dict.fromkeys(one.name for one in there))
             return Place(f"carrier {names}", frozenset(one.gateway_id for one in there))
         if self.server is not None and self._is_at(self.server, host, port):
             return _SERVER
@@ -277,7 +291,10 @@ class Destinations:
         return canonical(here[0]) == canonical(there[0])
 
     def _hosts_carrier(self, carriers: Iterable[int], host: str) -> bool:
-        return any(canonical(host) in self._hosts[number] for number in carriers)
+        name, known = canonical(host), frozenset(carriers)
+        return any(name in self._hosts[number] for number in known) or any(
+            one.gateway_id in known and one.covers(name) for one in self._wide
+        )
 
     def route_set(self, values: Sequence[str], flow: Flow) -> list[str]:
         """A carrier's whole, as it stays inside his house; a proxy's, up to who is no proxy of ours; a phone's, where
@@ -340,6 +357,9 @@ class Destinations:
             return f"{method} to {place.text}"
         if not opens or method in _ENDS:
             return None
+        if place.carriers and permit is House.CARRIER and method in _HOUSEKEEPING:
+            return None
         if place.carriers and not isinstance(permit, Warrant):
             return f"a new {method} to {place.text} belongs to no call in the store"
-        return f"a new {method} to {place.text} by nobody of us" if permit is None else None
+        is_ours = permit is not None and permit is not House.CARRIER
+        return None if is_ours else f"a new {method} to {place.text} by nobody of us"

@@ -45,10 +45,11 @@ class _Known:
 class Login:
     """A name and a password, and what the peer has asked for on this leg so far."""
 
-    __slots__ = ("_known", "_new_token", "_password", "_username")
+    __slots__ = ("_known", "_new_token", "_password", "_realm", "_username")
 
-    def __init__(self, username: str, password: str, new_token: Callable[[], str]) -> None:
-        """`new_token` gives random text for cnonces."""
+    def __init__(self, username: str, password: str, new_token: Callable[[], str], realm: str = "") -> None:
+        """`new_token` gives random text for cnonces; `realm` is the only one that is answered, where it is given."""
+        self._realm = realm
         self._username = username
         self._password = password
         self._new_token = new_token
@@ -66,7 +67,7 @@ class Login:
         if rounds >= MOST_ROUNDS:
             return None
         carried = dict(_carried(request))
-        asked = dict(_asked(response))
+        asked = {key: challenge for key, challenge in _asked(response) if self._realm in ("", key[1])}
         for key, challenge in asked.items():
             nonce = carried.get(key)
             if nonce is not None and (not challenge.stale or challenge.nonce == nonce):

@@ -34,9 +34,10 @@ class Warrant:
 
 
 class House(Enum):
-    """What the switch itself has to say to the media server."""
+    """What the switch itself has to say: anything to the media server, REGISTER and OPTIONS to a carrier."""
 
     SERVER = "server"
+    CARRIER = "carrier"
 
 
 Permit = Warrant | House

@@ -70,7 +70,7 @@ async def name_server(world: World) -> AsyncIterator[NameServer]:
     port = transport.get_extra_info("sockname")[1]
     resolver = Resolver(nameservers=["127.0.0.1"], port=port, hosts={})
     switch = world.switch
-    switch.resolver = switch.outside.resolver = switch.places.resolver = resolver
+    switch.resolver = switch.outside.resolver = switch.places.resolver = switch.lines.resolver = resolver
     try:
         yield server
     finally:

@@ -14,12 +14,14 @@ from switch.sip.message.host import bracketed
 from switch.sip.message.uri import Uri
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from billing_client.rules.books import Gateway, Route
+    from switch.routing.carriers.lines import Lines
     from switch.routing.carriers.rests import Rest, Rests
     from switch.sip.element.core import Core
     from switch.sip.element.resolver import Resolver
+    from switch.sip.message.flow import Hop
     from switch.trace.trace import Trace
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "RESOLVE_SECONDS",
     "GatewayWays",
     "gateway_uri",
+    "place_uri",
 ]
 
 GATEWAY_RING_SECONDS: Final = 180.0
@@ -43,14 +46,22 @@ RESOLVE_SECONDS: Final = 2.0
 class GatewayWays:
     """The addresses of the gateways of one call, as stages, in the order to try."""
 
-    __slots__ = ("_core", "_dialled", "_resolver", "_resting", "_rests", "_routes", "_trace")
+    __slots__ = ("_core", "_dialled", "_lines", "_resolver", "_resting", "_rests", "_routes", "_trace")
 
     def __init__(
-        self, core: Core, resolver: Resolver, rests: Rests, routes: Sequence[Route], dialled: str, trace: Trace
+        self,
+        core: Core,
+        resolver: Resolver,
+        rests: Rests,
+        lines: Lines,
+        routes: Sequence[Route],
+        dialled: str,
+        trace: Trace,
     ) -> None:
         self._core = core
         self._resolver = resolver
         self._rests = rests
+        self._lines = lines
         self._routes = list(routes)
         self._dialled = dialled
         self._trace = trace
@@ -69,16 +80,13 @@ class GatewayWays:
     async def _of(self, route: Route) -> list[Stage]:
         """The addresses of a gateway in the order of RFC 3263; none that rests, is ours, or cannot be reached by us."""
         core, gateway = self._core, route.gateway
-        uri = gateway_uri(gateway, route.number(self._dialled))
-        now = core.now()
-        hops = await self._resolver.find(uri, RESOLVE_SECONDS)
-        if not hops:
-            self._trace.add(
-                "route", "{name} is passed over: no address of {host} is known", name=gateway.name, host=uri.host
-            )
+        uri = str(gateway_uri(gateway, route.number(self._dialled)))
+        now, unregistered = core.now(), self._lines.refusal(gateway)
+        if unregistered is not None:
+            self._trace.add("route", "{name} is asked last: {why}", name=gateway.name, why=unregistered)
         found: list[Stage] = []
-        for hop in hops[:MAX_ADDRESSES]:
-            refusal = core.destinations.carrier_refusal(hop.host, hop.port, by_name=hop.host != uri.address)
+        async for hop, by_name in self._hops(gateway):
+            refusal = core.destinations.carrier_refusal(hop.host, hop.port, by_name=by_name)
             if refusal is not None:
                 self._trace.add("route", "{name}: {why}", name=gateway.name, why=refusal)
                 continue
@@ -86,15 +94,31 @@ class GatewayWays:
                 flow = core.transport.flow_to(hop)
             except LookupError:
                 continue
-            branch = Branch(str(uri), flow, gateway=gateway, hop=hop, route=route)
+            branch = Branch(uri, flow, gateway=gateway, hop=hop, route=route)
             stage = Stage((branch,), GATEWAY_RING_SECONDS, GATEWAY_RESPONSE_SECONDS)
             rest = self._rests.at(hop, now)
-            if rest is None:
+            if unregistered is not None:
+                self._resting.append((now if rest is None else rest.until, stage))
+            elif rest is None:
                 found.append(stage)
             else:
                 self._note(rest, gateway, now)
                 self._resting.append((rest.until, stage))
         return found
+
+    async def _hops(self, gateway: Gateway) -> AsyncIterator[tuple[Hop, bool]]:
+        """Where it is, each only once, and whether a name led there; a name is resolved when its turn comes."""
+        known: set[Hop] = set()
+        for host, port in gateway.places:
+            uri = place_uri(gateway, host, port)
+            hops = await self._resolver.find(uri, RESOLVE_SECONDS)
+            if not hops:
+                text = "{name} is passed over: no address of {host} is known"
+                self._trace.add("route", text, name=gateway.name, host=uri.host)
+            for hop in hops:
+                if len(known) < MAX_ADDRESSES and hop not in known:
+                    known.add(hop)
+                    yield hop, hop.host != uri.address
 
     def _note(self, rest: Rest, gateway: Gateway, now: float) -> None:
         self._trace.add(
@@ -102,7 +126,7 @@ class GatewayWays:
             "{name} at {address} rests for another {seconds:.0f} s, as {why}: asked last",
             name=gateway.name,
             address=rest.address,
-            seconds=rest.until - now,
+            seconds=max(0.0, rest.until - now),
             why=rest.why,
         )
 
@@ -110,5 +134,13 @@ class GatewayWays:
 def gateway_uri(gateway: Gateway, user: str | None = None) -> Uri:
     """Where a gateway is; without a port, wherever the DNS says (RFC 3263)."""
     host = bracketed(gateway.host)
-    params = {} if gateway.transport == "udp" else {"transport": gateway.transport}
-    return Uri("sip", user, host, gateway.port, params)
+    return Uri("sip", user, host, gateway.port, _params(gateway))
+
+
+def place_uri(gateway: Gateway, host: str, port: int | None) -> Uri:
+    """Where one of its places is."""
+    return Uri("sip", None, bracketed(host), port, _params(gateway))
+
+
+def _params(gateway: Gateway) -> dict[str, str | None]:
+    return {} if gateway.transport == "udp" else {"transport": gateway.transport}

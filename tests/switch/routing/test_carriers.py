@@ -359,7 +359,9 @@ async def test_explain_knows_what_rests_and_where_names_lead(world: World, tmp_p
     switch = world.switch
     path = tmp_path / "questions.sock"
     task = asyncio.create_task(
-        Questions(lambda: switch.settings, switch.books, NodeKnowledge(switch.core, switch.outside.rests)).run(path)
+        Questions(
+            lambda: switch.settings, switch.books, NodeKnowledge(switch.core, switch.outside.rests, world.switch.lines)
+        ).run(path)
     )
     async with name_server(world) as names, carriers(world) as (first, second), world.phone("101") as alice:
         names.zone["carrier.test", "A"] = ["127.0.0.1"]
