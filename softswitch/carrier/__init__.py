@@ -110,7 +110,7 @@ class Carrier:
         CarrierCall(self, invite, how).begin()
 
     def _arrived(self, arrived: Arrived) -> None:
-        """OPTIONS is how gateways are watched, REGISTER how the first one wants to be told where we are; nothing else is
+        """OPTIONS is how gateways are watched, REGISTER what some carriers want; nothing else is
         served outside calls."""
         request = arrived.request
         lines: HeaderLines = []

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from billing import operations
 from billing.customers.names import Reserved
+from tests.billing.back_office import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,12 +19,8 @@ ACME: dict[str, Any] = {"customers": [{"name": "Acme", "currency": "USD", "credi
 
 @pytest.fixture
 def ops(dsn: str) -> Iterator[Any]:
-    """The operations, turned to this test's store."""
-    operations.setup(dsn)
-    yield operations
-    from django.db import connections
-
-    connections["default"].close()
+    """The back office of this test's store."""
+    yield from opened(dsn)
 
 
 def gateway(**columns: Any) -> dict[str, Any]:
@@ -78,9 +74,10 @@ def test_a_network_that_covers_an_account_a_phone_or_ourselves_is_no_carriers(op
     ops.apply({**ACME, "accounts": accounts})
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(
-            "INSERT INTO billing_binding (aor, key, contact, received, path, expires_at, q, call_id, cseq, node, socket)"
+            "INSERT INTO billing_binding"
+            " (aor, key, contact, received, path, expires_at, q, call_id, cseq, node, socket, user_agent)"
             " VALUES ('sip:301@test', 'k', '<sip:301@203.0.113.5>', 'udp:203.0.113.5:5060', '{}',"
-            " now() + interval '1 hour', 1, 'c', 1, 'n', 'udp:192.0.2.1:5060')"
+            " now() + interval '1 hour', 1, 'c', 1, 'n', 'udp:192.0.2.1:5060', 'x')"
         )
     reserved = Reserved(addresses={"192.0.2.200": "an address of ours"})
     asked = gateway(sources=["198.51.100.0/24", "203.0.113.0/24", "192.0.2.0/24", "100.64.0.0/24"])
