@@ -354,7 +354,7 @@ class Ringing:
         if branch.hop is None:
             return
         call = self._call
-        if event.response.status in (401, 403, 407) and not event.local:
+        if branch.gateway is not None and event.response.status in (401, 403, 407) and not event.local:
             self._shared.outside.lines.lost(branch.gateway)
         now = self._shared.core.now()
         rest = self._shared.outside.rests.failed(branch.name, branch.hop, event.response, now, local=event.local)

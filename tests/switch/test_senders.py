@@ -14,7 +14,8 @@ import pytest
 import ivr
 import switch
 from switch.sip.destination import Destinations, Place
-from switch.sip.message.message import Request
+from switch.sip.message.flow import Hop
+from switch.sip.message.message import Request, Response
 from switch.sip.session import Acknowledged, Failed
 from tests.switch.following import answering, follow_me, media, settings
 from tests.switch.routing.test_gateways import OUTSIDE, carriers
@@ -43,7 +44,8 @@ def callers(method: str, root: Path = SWITCH) -> set[str]:
 
 # what the source says -------------------------------------------------------------------------------------------
 def test_bytes_leave_by_the_guarded_way_alone() -> None:
-    """`Core.perform` asks before each; `receive_malformed` answers its source; pings ask in `Location`."""
+    """`Core.perform` asks before each; `receive_malformed` answers its source; pings ask in `Location`,
+    those of our registrations at carriers in `Lines`."""
     senders = {
         str(file.relative_to(SWITCH.parent))
         for root in (SWITCH, IVR)
@@ -51,7 +53,11 @@ def test_bytes_leave_by_the_guarded_way_alone() -> None:
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("transport.send")
     }
-    assert senders == {"switch/sip/element/core.py", "switch/registrar/bindings.py"}
+    assert senders == {
+        "switch/sip/element/core.py",
+        "switch/registrar/bindings.py",
+        "switch/routing/carriers/lines.py",
+    }
 
 
 def test_requests_are_made_where_the_function_was_asked() -> None:
@@ -63,11 +69,15 @@ def test_requests_are_made_where_the_function_was_asked() -> None:
         "switch/sip/proxy.py",  # to targets of Location
         "switch/lamp/unsolicited.py",  # to targets of Location
         "switch/relay/server_watch.py",  # OPTIONS to the media server, with our permit
+        "switch/routing/carriers/health.py",  # OPTIONS to a carrier, with a permit for that alone
+        "switch/routing/carriers/lines.py",  # REGISTER to a carrier, with the same
         "switch/calls/leg.py",  # BYE of an earlier life of ours
     }
     assert callers("send_ack") == {"switch/sip/session/outgoing.py", "switch/sip/session/session.py"}
     assert callers("flow_to") == {
         "switch/routing/carriers/gateways.py",  # each address asked about
+        "switch/routing/carriers/health.py",  # the same
+        "switch/routing/carriers/lines.py",  # the same
         "switch/routing/outside.py",  # forwards, each address asked about; the same gateway for a large request
         "switch/calls/onward.py",  # the media server of the settings
         "switch/relay/server_watch.py",
@@ -110,6 +120,11 @@ async def test_where_nobody_may_be_sent_anything_no_sender_sends(world: World, m
     core = world.switch.core
     async with carriers(world) as (gateway, _), world.phone("101") as alice, world.phone("102") as bob:
         everybody = (gateway, bob, media, alice)
+        await world.sql.execute(
+            "UPDATE billing_gateway SET registers = true, username = 'us', password = 'secret'"
+            " WHERE name = 'sample-carrier'"
+        )
+        await world.routes_reloaded()
         await alice.register()
         await bob.register()
         await alice.call("102")
@@ -131,6 +146,12 @@ async def test_where_nobody_may_be_sent_anything_no_sender_sends(world: World, m
         await answering(world, "102", mode="forward", follow_me=follow_me({"to": OUTSIDE}, {"to": "sip:x@127.0.0.2"}))
         await alice.call("102")
         assert (await alice.expect(Failed)).response.status >= 480
+        # our registration at a carrier, and a question whether it lives
+        world.switch.lines.retry()
+        hop = Hop("udp", *gateway.local)
+        rest = world.switch.outside.rests.failed("sample-carrier", hop, Response(408, "", []), 0.0, local=True)
+        assert rest is not None
+        world.switch.health._ask(rest)
         # a message, a lamp, a ping
         host, port = world.address
         message = alice.make("MESSAGE", f"sip:102@{host}:{port}", body=b"hello")

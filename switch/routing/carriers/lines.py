@@ -179,8 +179,11 @@ class Lines:
 
     def _keep_alive(self, now: float) -> None:
         for kept in self._kept.values():
-            flow = kept.flow
-            if flow is not None and flow.transport == "udp" and kept.alive_at <= now and kept.line.is_registered(now):
+            flow, line = kept.flow, kept.line
+            if flow is None or flow.transport != "udp" or kept.alive_at > now or not line.is_registered(now):
+                continue
+            place = self._core.destinations.at(flow.remote)
+            if place is not None and line.gateway.gateway_id in place.carriers:
                 self._core.transport.send(_KEEP_ALIVE, flow)
                 kept.alive_at = now + _KEEP_ALIVE_SECONDS
 
