@@ -380,6 +380,8 @@ class Switch:
             number = event.number if event.kind == "account" else None
             self.registrar.account_changed(number)
             self.memory.changed(number)
+            if number is not None:
+                self.control.payer_changed(number)
         if event.kind in ("mailbox", "resync"):
             self.lamp.mailbox_changed(event.number if event.kind == "mailbox" else None)
         if event.kind == "watch":

@@ -140,6 +140,12 @@ class CallControl:
         call.hang_up(by, 31 if by == "media" else 16, text, heard_at=heard_at)
         return True
 
+    def payer_changed(self, number: str) -> None:
+        """Something of an account changed, its funds perhaps: its calls need not wait for their next slice to know."""
+        for call in self.calls.values():
+            if call.plan is not None and call.plan.payer is not None and call.plan.payer.number == number:
+                call.payment.gained()
+
     async def hang_up_left(self) -> None:
         """End the calls that an earlier life of this switch left to themselves: both legs, and the sound."""
         standing = self.shared.standing

@@ -55,6 +55,11 @@ class FundsWatch:
         self._credit.answered(self._loop.time())
         self._arm()
 
+    def gained(self) -> None:
+        """The payer has more than when the store was last asked: a call that was short asks again at once."""
+        if self._timer is not None and self._credit.exhausted and (self._task is None or self._task.done()):
+            self._ask()
+
     def stop(self) -> None:
         """The call is over."""
         if self._timer is not None:

@@ -136,6 +136,11 @@ class Payment:
             longest = self._till.settings().max_unpaid_call_seconds
             self._bound = asyncio.get_running_loop().call_later(longest, on_too_long)
 
+    def gained(self) -> None:
+        """The payer was topped up, perhaps."""
+        if self._watch is not None:
+            self._watch.gained()
+
     def waive(self) -> None:
         """The call costs nothing: nobody was connected, or nobody has shown to have made it."""
         if self.credit is not None:

@@ -20,5 +20,8 @@ BEGIN
     END IF;
     INSERT INTO billing_ledgerentry (key, balance_id, amount, kind, note)
         VALUES (entry_key, balance, delta, entry_kind, entry_note);
+    IF gain > 0 THEN
+        PERFORM notify_payers(balance);
+    END IF;
     RETURN true;
 END $$;
