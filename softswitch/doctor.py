@@ -29,18 +29,19 @@ from softswitch.processes.ports import taken_ports
 from softswitch.processes.runfiles import running_pid
 from softswitch.processes.store import EmbeddedStore, StoreError, open_store
 from softswitch.processes.supervise import up_file
-from softswitch.settings import reachable_at, recordings, reserved_names, switch_settings
+from softswitch.settings import questions_socket, reachable_at, recordings, reserved_names, switch_settings
 from softswitch.vouchers import keys_file
+from switch.explain.questions import ask_carriers
 from switch.relay.abilities import COMMANDS
 from switch.relay.ng import NgRelay
 from switch.sip.message.host import with_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from softswitch.config import Configuration
 
-__all__ = ["Finding", "Verdict", "examine", "relay_findings"]
+__all__ = ["Finding", "Verdict", "carrier_findings", "examine", "relay_findings"]
 
 OLDEST_SERVER = 150000
 CLOCK_SECONDS = 2.0
@@ -90,9 +91,11 @@ def examine(configuration: Configuration) -> Iterator[Finding]:
     text = f"runs (process {pid})" if pid else 'does not run; "softswitch up" starts it'
     yield Finding("softswitch", Verdict.GOOD if pid else Verdict.WARNING, text)
     yield from _ports(configuration, is_running=bool(pid))
-    if pid:
+    known = asyncio.run(ask_carriers(questions_socket(configuration)))
+    if pid or known is not None:  # `up`, or a switch that runs alone
         yield from _media_server(configuration)
         yield from relay_findings(configuration)
+    yield from carrier_findings(known)
     yield from _recordings(configuration)
     yield from _disk(configuration)
     yield from _store(configuration)
@@ -150,6 +153,22 @@ def relay_findings(configuration: Configuration) -> Iterator[Finding]:
         else:
             text, verdict = "answers", Verdict.GOOD
         yield Finding("media relay", verdict, f"{host}:{port} {text}")
+
+
+def carrier_findings(known: Mapping[str, Any] | None) -> Iterator[Finding]:
+    """Carriers that the running switch asks last for now, or is not registered at; None: no switch has answered."""
+    if known is None or "error" in known:
+        return
+    lost = [line for line in known["lines"] if not line["registered"]]
+    for line in lost:
+        yield Finding(
+            "carriers", Verdict.BAD, f"not registered at {line['gateway']}: {line['said'] or 'no answer yet'}"
+        )
+    for rest in known["resting"]:
+        text = f"{rest['gateway']} at {rest['address']} is asked last for another {rest['seconds']} s: {rest['why']}"
+        yield Finding("carriers", Verdict.WARNING, text)
+    if not lost and not known["resting"]:
+        yield Finding("carriers", Verdict.GOOD, "none rests, and every registration stands")
 
 
 def _options(host: str, port: int) -> bytes:
