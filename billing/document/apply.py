@@ -58,7 +58,7 @@ def apply(
     read = read_document(document, problems, base, reserved)
     if not problems:
         problems += address_problems(read, reserved)
-        problems += trunk_problems(read.accounts, reserved)
+        problems += trunk_problems(read, reserved)
     if problems:
         raise ApplyError(problems)
     with APPLY.by(actor, name) as deed:

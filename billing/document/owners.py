@@ -17,9 +17,10 @@ from billing_client.rules.trunks import NumberRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from ipaddress import IPv4Network, IPv6Network
 
     from billing.customers.names import Reserved
-    from billing.document.contents import AccountSpec
+    from billing.document.contents import AccountSpec, Document
     from billing.document.trunks import TrunkSpec
 
 __all__ = ["add_to_trunk", "drop_from_trunk", "foreign_numbers", "taken_numbers", "trunk_problems"]
@@ -78,10 +79,12 @@ def taken_numbers(accounts: Iterable[AccountSpec]) -> list[str]:
     ]
 
 
-def trunk_problems(accounts: Sequence[AccountSpec], reserved: Reserved) -> list[str]:
+def trunk_problems(document: Document, reserved: Reserved) -> list[str]:
     """Ranges and networks of a document that somebody else has, in it or in the store, with both places."""
+    accounts = document.accounts
     trunks = [(spec, spec.trunk) for spec in accounts if spec.trunk is not None]
-    if not any(trunk.ranges or trunk.networks for _, trunk in trunks):
+    sources = list(_sources(document))
+    if not (sources or any(trunk.ranges or trunk.networks for _, trunk in trunks)):
         return []
     said = {spec.key for spec, trunk in trunks if trunk.ranges is not None}
     ranges = [(one, f"{trunk.path}.ranges") for _, trunk in trunks for one in trunk.ranges or ()]
@@ -97,7 +100,24 @@ def trunk_problems(accounts: Sequence[AccountSpec], reserved: Reserved) -> list[
     ]
     spans = [((4, *one), str(one), path) for one, path in ranges]
     hosts = [((net.version, int(net[0]), int(net[-1])), str(net), path) for net, path in networks]
-    return [*_overlaps(spans), *_overlaps(hosts), *_taken_addresses(trunks, reserved)]
+    crossing = [
+        f"{path}: {net} has something of {source} of {where}, whose calls are a carrier's"
+        for net, path in networks
+        for source, where in sources
+        if net.version == source.version and net.overlaps(source)
+    ]
+    return [*_overlaps(spans), *_overlaps(hosts), *crossing, *_taken_addresses(trunks, reserved)]
+
+
+def _sources(document: Document) -> Iterator[tuple[IPv4Network | IPv6Network, str]]:
+    """The networks that carriers call from, as they will be: of the document, else of the store."""
+    said = {spec.key: spec for spec in document.gateways if "sources" in spec.columns}
+    for key, spec in said.items():
+        for text in spec.columns["sources"] or ():
+            yield ip_network(text), f"{spec.path}.sources (gateway {key})"
+    for name, sources in Gateway.objects.exclude(name__in=said).values_list("name", "sources"):
+        for text in sources:
+            yield ip_network(text), f"gateway {name} in the store"
 
 
 def _overlaps(spans: Sequence[tuple[tuple[int, int, int], str, str]]) -> Iterator[str]:

@@ -140,3 +140,16 @@ def test_the_addresses_of_carriers_of_others_and_of_ours_are_no_trunks(ops: Any)
     assert found == [
         "accounts[1].trunk.addresses: 203.0.113.0/24 has 203.0.113.9 in it, which is an address of account 101"
     ]
+
+
+def test_a_network_is_a_trunks_or_a_carriers_and_never_of_both(ops: Any) -> None:
+    """Abuse: calls of the one would be taken for calls of the other."""
+    written = with_trunks({"addresses": ["203.0.113.64/28"]})
+    written["gateways"][0]["sources"] = ["203.0.113.0/24"]
+    (problem,) = problems(ops, written)
+    assert problem.startswith("accounts[1].trunk.addresses: 203.0.113.64/28 has something of 203.0.113.0/24")
+    assert problem.endswith("of gateways[0].sources (gateway carrier), whose calls are a carrier's")
+    del written["gateways"][0]["sources"]
+    ops.apply(written)
+    carrier = {"gateways": [{"name": "carrier", "sources": ["203.0.113.72"]}]}
+    assert "account 102 in the store: 203.0.113.64/28 has something of 203.0.113.72/32" in problems(ops, carrier)[0]
