@@ -18,7 +18,8 @@ AUDIT_LOG = """
 SELECT at, actor, role, via, origin, action, kind, subject, reason, before::json, after::json, details::json
   FROM billing_auditlog
  WHERE starts_with(action, %(action)s) AND (%(subject)s = '' OR subject = %(subject)s)
-   AND (%(account)s = '' OR kind = 'account' AND subject = %(account)s)
+   AND (%(account)s = '' OR kind = 'account' AND subject = %(account)s
+        OR %(account)s IN (before->>'account', after->>'account', details->>'account'))
    AND (%(actor)s = '' OR actor = %(actor)s)
    AND (%(since)s::timestamptz IS NULL OR at >= %(since)s) AND (%(until)s::timestamptz IS NULL OR at < %(until)s)
  ORDER BY id DESC LIMIT %(limit)s"""
@@ -34,7 +35,8 @@ def audit_log(
     until: datetime | None = None,
     limit: int = 100,
 ) -> list[Row]:
-    """What was done, the newest first; `action` is the beginning of its name, `account` the number of one."""
+    """What was done, the newest first; `action` is the beginning of its name, `account` the number of one:
+    what was done to it, to its calls, to its names."""
     return rows(
         AUDIT_LOG, action=action, subject=subject, account=account, actor=actor, since=since, until=until, limit=limit
     )

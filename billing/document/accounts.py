@@ -205,7 +205,7 @@ class _Chunk:
         present = self._known_aliases.get(account.pk, {})
         for name in present.keys() - wanted.keys():
             present[name].delete()
-            run.changes.append(Change("alias", _masked(name), "", "present", None))
+            run.changes.append(Change("alias", _masked(name), "", {"account": account.number}, None))
         for name, columns in wanted.items():
             if name in present:
                 run.update(present[name], "alias", _masked(name), columns)

@@ -11,7 +11,10 @@ __all__ = ["Change"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference; an empty `field` means the whole thing, made (`before` None) or removed (`after` None)."""
+    """One difference; an empty `field` means the whole thing, made (`before` None) or removed (`after` None).
+
+    A whole thing is told by a mapping of what tells most of it, or as `present`.
+    """
 
     kind: str
     key: str

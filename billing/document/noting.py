@@ -8,7 +8,7 @@ more of them than anybody reads. Rates are only counted.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from billing.audit_log.action import Action, Deed
 from billing.audit_log.models import AuditLog
@@ -22,10 +22,9 @@ __all__ = ["note"]
 
 MOST_TOLD: Final = 1000
 """So many changed things have an entry each."""
-KINDS: Final = ("customer", "tariff", "product", "account", "alias", "mailbox", "range", "address", "gateway", "route")
+COUNTED: Final = "rate"
 OF: Final = {"mailbox": "account"}
-"""What things of a kind are found by."""
-ACTIONS: Final = {kind: Action(f"document.{kind}", OF.get(kind, kind)) for kind in KINDS}
+"""What things of a kind are found by, where that is another thing."""
 
 
 def note(deed: Deed, changes: Sequence[Change]) -> None:
@@ -34,17 +33,14 @@ def note(deed: Deed, changes: Sequence[Change]) -> None:
         deed.nothing()
         return
     things: dict[tuple[str, str], Deed] = {}
-    rates = 0
     for change in changes:
-        if change.kind not in ACTIONS:
-            rates += 1
+        if change.kind == COUNTED:
             continue
-        thing = things.setdefault(
-            (change.kind, change.key), Deed(ACTIONS[change.kind], deed.actor, change.key, deed.reason)
-        )
-        _take(thing, change)
+        action = Action(f"document.{change.kind}", OF.get(change.kind, change.kind))
+        _take(things.setdefault((change.kind, change.key), Deed(action, deed.actor, change.key, deed.reason)), change)
     counts = Counter(f"{kind} changes" for kind, _ in things)
-    deed.tell(**counts, **({"rate changes": rates} if rates else {}))
+    counts[f"{COUNTED} changes"] = sum(change.kind == COUNTED for change in changes)
+    deed.tell(**{name: count for name, count in counts.items() if count})
     if len(things) <= MOST_TOLD:
         AuditLog.objects.bulk_create(thing.row() for thing in things.values())
 
@@ -52,7 +48,12 @@ def note(deed: Deed, changes: Sequence[Change]) -> None:
 def _take(thing: Deed, change: Change) -> None:
     if change.field:
         thing.changed({change.field: change.before}, {change.field: change.after})
-    elif change.after is None:
-        thing.changed({"thing": "present"}, {})
     else:
-        thing.changed({}, {"thing": "present", **{name: value for name, value in change.after.items() if value}})
+        thing.changed(_whole(change.before), _whole(change.after))
+
+
+def _whole(told: Any) -> dict[str, Any]:
+    """A thing that was made or removed, on the side where it is."""
+    if told is None:
+        return {}
+    return {"thing": "present"} | ({name: value for name, value in told.items() if value} if told != "present" else {})

@@ -153,11 +153,11 @@ def drop_from_trunk(spec: TrunkSpec, account: Account) -> Iterator[Change]:
         one = NumberRange(row.first, row.last)
         if one not in (spec.ranges or ()):
             row.delete()
-            yield Change("range", str(one), "", "present", None)
+            yield Change("range", str(one), "", {"account": account.number}, None)
     for network in TrunkNetwork.objects.filter(account=account) if spec.networks is not None else ():
         if network.network not in (spec.networks or ()):
             network.delete()
-            yield Change("address", network.network, "", "present", None)
+            yield Change("address", network.network, "", {"account": account.number}, None)
 
 
 def add_to_trunk(spec: TrunkSpec, account: Account) -> Iterator[Change]:

@@ -88,7 +88,7 @@ def test_differences_are_named_field_by_field(ops: Any) -> None:
         ("rate", "Retail/44", ""): ("present", None),
         ("account", "101", "state"): ("active", "blocked"),
         ("account", "101", "password"): ("********", "********"),
-        ("alias", "420777", ""): ("present", None),
+        ("alias", "420777", ""): ({"account": "101"}, None),
         ("alias", "420888", "allow_authentication"): (True, False),
         ("route", "carrier/44", ""): ("present", None),
     }
