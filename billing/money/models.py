@@ -49,6 +49,10 @@ class Balance(models.Model):
             ),
         )
 
+    def __str__(self) -> str:
+        limit = "" if self.credit_limit is None else f", limit {self.credit_limit}"
+        return f"{self.kind} in {self.currency}{limit}"
+
 
 class LedgerEntry(models.Model):
     """One movement of a balance, for ever: inserting it moves the balance, and nothing else does.

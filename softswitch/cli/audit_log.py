@@ -26,7 +26,7 @@ __all__ = ["auditlog"]
 AUDIT_LOG = (
     Column("at", "At"),
     Column("actor", "Who"),
-    Column("from", "From", grows=True, is_dispensable=True),
+    Column("from", "From", grows=True),
     Column("action", "What"),
     Column("subject", "To", grows=True),
     Column("changes", "Changed", grows=True),
@@ -68,7 +68,12 @@ def _readable(row: Row) -> Row:
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """Such as `state active -> blocked`."""
+    """Such as `state active -> blocked`; of a whole thing that it was made or removed, with what it has or had."""
+    whole = after if "thing" in after else before if "thing" in before else None
+    if whole is not None:
+        yield "made" if whole is after else "removed"
+        yield from (f"{name} {_value(value)}" for name, value in whole.items() if name != "thing")
+        return
     for name in {**before, **after}:
         yield f"{name} {_value(before.get(name))} -> {_value(after.get(name))}"
 
