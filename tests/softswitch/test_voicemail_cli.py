@@ -164,9 +164,9 @@ def test_what_is_no_greeting_is_told(file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["list", "999"], "999 has no mailbox"),
+        (["list", "999"], 'nobody has the number or alias "999"'),
         (["list", "102"], "102 has no mailbox"),
-        (["reset-pin", "999"], "999 has no mailbox"),
+        (["reset-pin", "999"], 'nobody has the number or alias "999"'),
         (["delete", "nothing"], 'no message has the id "nothing"'),
         (["export", str(uuid.uuid4()), "-"], "no message has the id"),
     ],
