@@ -43,6 +43,10 @@ SELECT x.call_id, x.node, a.number AS account, c.name AS customer, x.direction, 
  WHERE (%(account)s::text IS NULL OR a.number = %(account)s)
    AND (%(since)s::timestamptz IS NULL OR x.started_at >= %(since)s)
    AND (%(until)s::timestamptz IS NULL OR x.started_at < %(until)s)
+   AND (%(number)s::text IS NULL OR starts_with(x.caller, %(number)s) OR starts_with(x.dialled, %(number)s))
+   AND (%(customer)s::text IS NULL OR c.name = %(customer)s)
+   AND (%(gateway)s::text IS NULL OR g.name = %(gateway)s)
+   AND (%(cause)s::integer IS NULL OR coalesce(k.cause, x.cause) = %(cause)s)
  ORDER BY x.started_at DESC, x.call_id LIMIT %(limit)s"""
 
 
@@ -52,7 +56,19 @@ def calls(filter: str = "", *, limit: int = 1000) -> list[Row]:  # noqa: A002
 
 
 def xdrs(
-    *, account: str | None = None, since: datetime | None = None, until: datetime | None = None, limit: int = 100
+    *,
+    account: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    number: str | None = None,
+    customer: str | None = None,
+    gateway: str | None = None,
+    cause: int | None = None,
+    limit: int = 100,
 ) -> list[Row]:
-    """Records of ended calls, the newest first."""
-    return rows(XDRS, account=account, since=since, until=until, limit=limit)
+    """Records of ended calls, the newest first. `number`: what the caller's or the dialled number begins with; `cause`:
+    of Q.850."""
+    return rows(
+        XDRS, account=account, since=since, until=until, number=number, customer=customer, gateway=gateway, cause=cause,
+        limit=limit,
+    )  # fmt: skip

@@ -11,7 +11,7 @@ from billing.store.query import Row, rows
 from billing_client.rules.lifecycle import LifeTerms, expiry, refusal, status
 from billing_client.rules.numbering import digits_of
 
-__all__ = ["NoAccountError", "account", "accounts", "number_of"]
+__all__ = ["NoAccountError", "account", "accounts", "customer", "customers", "number_of"]
 
 LONGEST_CONTROL_NUMBER = 9
 
@@ -61,6 +61,9 @@ SELECT a.number, a.display, a.kind, c.name AS customer, p.name AS product, g.nam
  CROSS JOIN LATERAL (SELECT max(w.at) AS at FROM billing_spendingalert w WHERE w.customer_id = c.id) AS alert"""
 ACCOUNTS = f"""{ACCOUNTS_FROM}
  WHERE %(filter)s = '' OR a.number LIKE %(filter)s || '%%' OR c.name ILIKE '%%' || %(filter)s || '%%'
+    OR a.display ILIKE '%%' || %(filter)s || '%%'
+    OR a.id IN (SELECT n.account_id FROM billing_alias n
+                 WHERE n.name LIKE %(filter)s || '%%' AND n.name NOT LIKE '%%@pin')
  ORDER BY a.number COLLATE "C" LIMIT %(limit)s"""
 
 
@@ -85,7 +88,7 @@ def number_of(name: str) -> str:
 
 
 def accounts(filter: str = "", *, limit: int = 1000) -> list[Row]:  # noqa: A002 (reads best at the call)
-    """Accounts whose number begins with `filter`, or whose customer's name holds it."""
+    """Accounts of which a number or alias begins with `filter`, or whose own name or customer's holds it."""
     now = datetime.now(UTC)
     return [_with_life(row, now) for row in rows(ACCOUNTS, filter=filter, limit=limit)]
 
@@ -107,3 +110,29 @@ def _with_life(row: Row, now: datetime) -> Row:
         "expires_on": end and end.day,
         "expiry_reason": end and end.reason,
     }
+
+
+CUSTOMERS_FROM = """
+SELECT c.name, c.state, b.currency, b.amount AS owes, b.credit_limit, b.available, b.locked,
+       (SELECT count(*) FROM billing_account a WHERE a.customer_id = c.id) AS accounts,
+       (SELECT count(*) FROM billing_batch g WHERE g.customer_id = c.id) AS batches,
+       c.timezone, c.hourly_limit, c.daily_limit, c.max_calls, c.max_calls_in, c.max_calls_out, c.max_call_price,
+       c.alias_authentication, c.created_at
+  FROM billing_customer c JOIN billing_balance b ON b.id = c.balance_id"""
+CUSTOMERS = f"""{CUSTOMERS_FROM}
+ WHERE strpos(lower(c.name), lower(%(text)s)) > 0
+    OR %(text)s <> '' AND c.id IN (
+          SELECT a.customer_id FROM billing_account a JOIN billing_alias n ON n.account_id = a.id
+           WHERE starts_with(n.name, %(text)s) AND n.name NOT LIKE '%%@pin')
+ ORDER BY c.name COLLATE "C" LIMIT %(limit)s"""
+
+
+def customers(text: str = "", *, limit: int = 1000) -> list[Row]:
+    """Customers whose name holds `text`, or who have a number or an alias that begins with it."""
+    return rows(CUSTOMERS, text=text, limit=limit)
+
+
+def customer(name: str) -> Row | None:
+    """The customer of that name; None: there is none."""
+    found = rows(f"{CUSTOMERS_FROM} WHERE c.name = %(name)s", name=name)
+    return found[0] if found else None

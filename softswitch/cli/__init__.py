@@ -13,7 +13,7 @@ from softswitch.cli import accounts, audit_log, batches, guessing, money, operat
 from softswitch.cli import voicemail as mailboxes
 from softswitch.cli import vouchers as paper
 from softswitch.cli.context import FAILED, STORE_UNREACHABLE, WRONG, Shell
-from softswitch.cli.look import carriers, explain, look, replay
+from softswitch.cli.look import carriers, catalogue, explain, look, replay
 from softswitch.config import ConfigurationInvalidError
 from softswitch.processes.child import ChildFailedError
 from softswitch.processes.runfiles import AlreadyRunningError
@@ -33,6 +33,21 @@ SECTIONS: dict[str, list[click.Command]] = {
         look.ledger,
         look.demo,
         carriers.carriers,
+    ],
+    "What there is": [
+        catalogue.customers,
+        catalogue.customer,
+        catalogue.tariffs,
+        catalogue.tariff,
+        catalogue.rates,
+        catalogue.products,
+        catalogue.product,
+        catalogue.gateways,
+        catalogue.gateway,
+        catalogue.routes,
+        catalogue.vendors,
+        catalogue.vendor,
+        catalogue.find,
     ],
     "Explain": [explain.trace, explain.explain, replay.replay],
     "Act": [

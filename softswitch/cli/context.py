@@ -155,7 +155,7 @@ class Shell:
 
 def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], width: int) -> Table:
     """A table that fits: columns without any value go, then dispensable ones from the right, then long values wrap."""
-    shown = [column for column in columns if any(row.get(column.key) not in {None, ""} for row in rows)]
+    shown = [column for column in columns if any(row.get(column.key) not in (None, "", []) for row in rows)]
     cells = {column.key: [_readable(row.get(column.key), row.get("currency")) for row in rows] for column in shown}
 
     def needed() -> int:

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from softswitch.cli.context import Column, json_option
+from softswitch.cli.tables import csv_option, write_csv
+from softswitch.cli.times import Instant
 
 if TYPE_CHECKING:
     from softswitch.cli.context import Shell
@@ -129,10 +131,17 @@ def calls(shell: Shell, watch: bool, seconds: float | None, as_json: bool) -> No
 
 @click.command()
 @click.argument("account", required=False)
-@click.option("--last", default=20, show_default=True, type=click.IntRange(1, 100_000), help="How many, newest first.")
+@click.option("--since", type=Instant(), help="From then on: 1h, 7d, 2026-11-22, 2026-11-22 23:10.")
+@click.option("--until", type=Instant(), help="Before then.")
+@click.option("--number", help="The caller's number or the dialled one begins with it.")
+@click.option("--customer", help="Whose accounts pay.")
+@click.option("--gateway", help="By which they came or went.")
+@click.option("--cause", type=click.IntRange(0, 127), help="Of Q.850: 16 ended, 17 busy, 19 no answer ...")
+@click.option("--last", default=20, show_default=True, type=click.IntRange(1, 10_000_000), help="How many at most.")
+@csv_option
 @json_option
 @click.pass_obj
-def xdrs(shell: Shell, account: str | None, last: int, as_json: bool) -> None:
+def xdrs(shell: Shell, /, account: str | None, last: int, as_csv: bool, as_json: bool, **filters: Any) -> None:
     """Call records, newest first.
 
     ACCOUNT keeps those of one account: its number, an alias, or batch and control number, such as Spring/17.
@@ -141,8 +150,12 @@ def xdrs(shell: Shell, account: str | None, last: int, as_json: bool) -> None:
         from billing.calls import queries
         from billing.customers.queries import number_of
 
-        rows = queries.xdrs(account=number_of(account) if account else None, limit=last)
-    shell.show(rows, XDRS, as_json=as_json, nothing="No call records.")
+        rows = queries.xdrs(account=number_of(account) if account else None, limit=last, **filters)
+    if as_csv:
+        write_csv(shell, rows, XDRS)
+        return
+    narrowed = account is not None or any(value is not None for value in filters.values())
+    shell.show(rows, XDRS, as_json=as_json, nothing="No such call records." if narrowed else "No call records.")
 
 
 @click.command()
