@@ -20,9 +20,15 @@ from ivr.apps.announcement import announcement
 from ivr.apps.confirm import confirm
 from ivr.apps.echo import echo
 from ivr.apps.feature import feature
-from ivr.apps.menu import menu
-from ivr.apps.selfcare import PROVE, Desk, balance, callback, calling_card, prove_phone, recharge
-from ivr.apps.voicemail import access, deposit
+from ivr.apps.menu.attendant import menu
+from ivr.apps.selfcare.balance import balance
+from ivr.apps.selfcare.callback import callback
+from ivr.apps.selfcare.calling_card import calling_card
+from ivr.apps.selfcare.desk import Desk
+from ivr.apps.selfcare.phones import PROVE, prove_phone
+from ivr.apps.selfcare.recharge import recharge
+from ivr.apps.voicemail.deposit import deposit
+from ivr.apps.voicemail.owner.access import access
 from ivr.post.mail import deliver_forever, purge_forever
 from ivr.post.texting import text_forever
 from ivr.say.prompts import PromptLibrary

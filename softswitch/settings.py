@@ -13,7 +13,7 @@ import psutil
 from billing.customers.names import Reserved
 from billing_client.mailboxes.words import DepositPace
 from billing_client.rules.numbering import as_address
-from ivr.apps.voicemail import VoicemailSettings
+from ivr.apps.voicemail.settings import VoicemailSettings
 from ivr.post.handover import MailSettings
 from ivr.settings import IvrSettings
 from media.settings import EngineSettings, MediaSettings

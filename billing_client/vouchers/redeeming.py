@@ -24,7 +24,7 @@ from billing_client.rules.numbering import digits_of
 from billing_client.secrets.keyring import KeyRing, KeyRingError
 from billing_client.vouchers.external import ExternalVouchers, receipt_columns
 from billing_client.vouchers.guessing import SHARED, Guesses
-from billing_client.vouchers.words import GuessSource, Redeemed, VoucherRejected, WantedReceipts
+from billing_client.vouchers.words import LONGEST_ID, GuessSource, Redeemed, VoucherRejected, WantedReceipts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from billing_client.secrets.keyring import KeyFile
     from billing_client.vouchers.words import RejectedReason, VoucherStore
 
-__all__ = ["LONGEST_CODE", "LONGEST_ID", "SHORTEST_ID", "StoreVouchers"]
+__all__ = ["LONGEST_CODE", "SHORTEST_ID", "StoreVouchers"]
 
 ATTEMPT = "SELECT * FROM voucher_attempt($1, $2, $3, $4, $5, $6, $7, $8)"
 REDEEM = """
@@ -46,7 +46,6 @@ FAILED = "SELECT delay, alarms FROM voucher_failed($1, $2, $3, $4, $5)"
 PRUNE = "SELECT prune_guesses($1), prune_receipts($1)"
 
 SHORTEST_ID: Final = 6
-LONGEST_ID: Final = 20
 LONGEST_CODE: Final = 64
 LONGEST_KEY: Final = 128
 HIDDEN_DIGITS: Final = 4
@@ -97,7 +96,6 @@ class StoreVouchers:
         self._pool = pool
         self._keys = keys
         self._prefix_digits = id_digits - HIDDEN_DIGITS
-        self._id_digits = id_digits
         self._allow_plain = allow_plain
         self._lock_after = lock_after
         self._lock_seconds = lock_seconds

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 __all__ = [
+    "LONGEST_ID",
     "Channel",
     "GuessSource",
     "Redeemed",
@@ -33,6 +34,8 @@ RejectedReason = Literal[
 ]  # fmt: skip
 
 
+LONGEST_ID: Final = 20
+"""Digits of a voucher's id."""
 LONGEST_NUMBER: Final = 64
 LONGEST_WAY: Final = 24
 

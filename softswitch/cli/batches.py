@@ -13,7 +13,6 @@ from softswitch.cli.context import Column, json_option
 from softswitch.cli.look import look
 from softswitch.cli.money import Amount
 from softswitch.cli.vouchers import numbers_option, progress
-from softswitch.settings import reserved_names
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -99,6 +98,8 @@ def generate(
         "expire_after_last_use_days": expires_after_last_use,
     }
     asked["password_digits"] = asked["password_digits"] or 0
+    from softswitch.settings import reserved_names
+
     batch, reserved = asked["batch"], reserved_names(shell.configuration())
     with shell.store() as actor:
         from billing.customers.generation import AccountGeneration

@@ -16,7 +16,6 @@ from billing_client.rules.currencies import amount_text as amount
 from softswitch.cli.context import FAILED, Column, json_option
 from softswitch.cli.documents import read_yaml, refused
 from softswitch.cli.look.carrier_audit import CARRIER_AUDIT, ZoneName, carrier_rows
-from softswitch.settings import reserved_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,6 +108,8 @@ def apply(shell: Shell, file: Path, yes: bool, dry_run: bool, as_json: bool) -> 
 
     Shows the difference first and asks. Applying the same file again changes nothing.
     """
+    from softswitch.settings import reserved_names
+
     document, reserved = read_yaml(file), reserved_names(shell.configuration())
     with shell.store() as actor:
         from billing.document import apply as documents

@@ -15,7 +15,6 @@ from rich.text import Text
 
 from billing_client.rules.currencies import amount_text as amount
 from ivr.apps import MENU, OFFERED
-from softswitch.settings import reachable_at
 from switch.sip.message.host import bare, with_port
 
 if TYPE_CHECKING:
@@ -131,6 +130,8 @@ class Welcome:
         yield "user", "an account's number, its password below" if self.summary else "an account's number"
 
     def _addresses(self, host: str) -> tuple[str, ...]:
+        from softswitch.settings import reachable_at
+
         return (self.configuration.sip.advertise,) if self.configuration.sip.advertise else reachable_at(host)
 
     def _show_accounts(self, summary: DemoSummary, *, with_passwords: bool) -> None:

@@ -26,8 +26,6 @@ __all__ = ["check_receipts", "read_access_numbers", "read_sms"]
 
 T = TypeVar("T")
 
-LONGEST_AUTH_CODE = 16
-LONGEST_CALL = 86_400
 REGISTERING: dict[str, Registering] = {"off": "off", "false": "off", "ask": "ask", "true": "ask", "always": "always"}
 """`ask_register`; a plain yes or no will do too."""
 

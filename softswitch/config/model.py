@@ -12,8 +12,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from billing_client.vouchers.redeeming import LONGEST_ID
-from ivr.apps.voicemail import VoicemailSettings
+from billing_client.vouchers.words import LONGEST_ID
+from ivr.apps.voicemail.settings import VoicemailSettings
 from ivr.settings import LoginSettings
 from softswitch.config.values import Endpoint
 from switch.settings import (

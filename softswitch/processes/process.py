@@ -15,8 +15,6 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-import uvloop
-
 from softswitch.config import load
 from softswitch.config.reading import Reloading
 from softswitch.processes import logs
@@ -64,6 +62,8 @@ def run_program(program: Program[Settings], start: Start) -> None:
     os.umask(0o077)  # what a process writes is its owner's: recordings, journals, sockets, logs
     configuration = load(start.file)
     logs.set_up(program.name, configuration.log)
+    import uvloop  # where no process runs, nobody needs it
+
     uvloop.run(_run(program, configuration, start))
 
 

@@ -24,8 +24,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import psycopg
-
 from softswitch.processes.leftover import end_leftover, forget_dead
 from softswitch.processes.runfiles import AlreadyRunningError, hold
 
@@ -133,6 +131,8 @@ class EmbeddedStore:
 
     def is_ready(self) -> bool:
         """Whether the server takes connections."""
+        import psycopg
+
         try:
             psycopg.connect(self._dsn("postgres"), connect_timeout=5).close()
         except psycopg.OperationalError:
@@ -157,6 +157,8 @@ class EmbeddedStore:
 
     def _takes_database(self) -> bool:
         """Whether the server takes connections and has our database now."""
+        import psycopg
+
         try:
             with psycopg.connect(self._dsn("postgres"), autocommit=True, connect_timeout=5) as connection:
                 found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from billing_client.selfcare import Quote
-from ivr.apps.selfcare import CardSettings, Desk, calling_card
+from ivr.apps.selfcare.calling_card import calling_card
+from ivr.apps.selfcare.desk import Desk
+from ivr.apps.selfcare.settings import CardSettings
 from ivr.say import grammar
 from ivr.scripted.scripted import ScriptedCaller
 from tests.ivr.selfcare_memory import MemorySelfCare, MemoryVouchers, debit

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from billing_client.selfcare import Quote
-from ivr.apps.selfcare import Desk, balance
+from ivr.apps.selfcare.balance import balance
+from ivr.apps.selfcare.desk import Desk
 from ivr.apps.selfcare.settings import CardSettings
 from ivr.apps.selfcare.telling import tell_balance, tell_time
 from ivr.say import grammar

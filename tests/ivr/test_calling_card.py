@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from billing_client.selfcare import Quote
-from ivr.apps.selfcare import callback
+from ivr.apps.selfcare.callback import callback
 from ivr.say import grammar
 from ivr.scripted.scripted import ScriptedCaller
 from ivr.verbs import DialRequest

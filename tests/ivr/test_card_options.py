@@ -9,7 +9,9 @@ from functools import partial
 import pytest
 
 from billing_client.selfcare import Quote
-from ivr.apps.selfcare import balance, callback, recharge
+from ivr.apps.selfcare.balance import balance
+from ivr.apps.selfcare.callback import callback
+from ivr.apps.selfcare.recharge import recharge
 from ivr.apps.selfcare.settings import Translation
 from ivr.scripted.scripted import ScriptedCaller
 from tests.ivr.card_stage import ANI, FRIEND, MENU, NUMBER, PIN, Cards, cards, known, tongue, unknown

@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ivr.apps.menu import Closed, Hours, Menu, Span, Target, menu, opening_at
+from ivr.apps.menu.attendant import menu
+from ivr.apps.menu.hours import Hours, Span, opening_at
+from ivr.apps.menu.settings import Closed, Menu, Target
 from ivr.scripted.scripted import ScriptedCaller, Story
 
 if TYPE_CHECKING:

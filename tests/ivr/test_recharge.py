@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from billing_client.vouchers.words import GuessSource, WantedReceipts
-from ivr.apps.selfcare import CardSettings, Desk, recharge
+from ivr.apps.selfcare.desk import Desk
+from ivr.apps.selfcare.recharge import recharge
+from ivr.apps.selfcare.settings import CardSettings
 from ivr.say import grammar
 from ivr.scripted.scripted import ScriptedCaller
 from tests.ivr.selfcare_memory import MemorySelfCare, MemoryVouchers, debit

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ivr.apps.selfcare import CardSettings, Desk, callback
+from ivr.apps.selfcare.callback import callback
+from ivr.apps.selfcare.desk import Desk
+from ivr.apps.selfcare.settings import CardSettings
 from switch.sip.session import Ended
 from tests.ivr.rtp_phone import RtpPhone
 from tests.ivr.selfcare_memory import MemorySelfCare, debit

@@ -15,7 +15,7 @@ from tests.ivr.voicemail_stage import Stage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ivr.apps.voicemail import KeyMapName
+    from ivr.apps.voicemail.keymaps import KeyMapName
     from ivr.scripted.scripted import ScriptedCaller
 
 LATER = "service-unavailable"

@@ -15,7 +15,7 @@ from tests.ivr.voicemail_stage import OPERATOR, STRANGER, Stage
 
 if TYPE_CHECKING:
     from billing_client.mailboxes.words import GreetingKind, Message, Sound
-    from ivr.apps.voicemail import KeyMapName
+    from ivr.apps.voicemail.keymaps import KeyMapName
     from ivr.scripted.scripted import ScriptedCaller
     from ivr.verbs import Ivr
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docs import make_key_maps
-from ivr.apps.voicemail import KEY_MAPS, State, keymaps
+from ivr.apps.voicemail import keymaps
 from ivr.apps.voicemail.desk import press
+from ivr.apps.voicemail.keymaps import KEY_MAPS, State
 from ivr.scripted.scripted import RECORDING
 from prompts import FOLDER
 from softswitch.speech.catalogue import read_catalogue
@@ -20,7 +21,7 @@ from tests.ivr.voicemail_presses import PRESSES
 from tests.ivr.voicemail_stage import BEGIN, Stage
 
 if TYPE_CHECKING:
-    from ivr.apps.voicemail import KeyMapName
+    from ivr.apps.voicemail.keymaps import KeyMapName
     from ivr.scripted.scripted import ScriptedCaller
 
 CALLER_STATES = frozenset({State.GREETING, State.REVIEW, State.URGENT})

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ivr.apps.voicemail import VoicemailSettings, deposit
+from ivr.apps.voicemail.deposit import deposit
+from ivr.apps.voicemail.settings import VoicemailSettings
 from ivr.scripted.scripted import ScriptedCaller
 from ivr.scripted.virtual_time import run_virtually
 from ivr.spool.outbox import Outbox
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from billing_client.mailboxes.words import Message
-    from ivr.apps.voicemail import Outbox as VoicemailOutbox
+    from ivr.apps.voicemail.outbox import Outbox as VoicemailOutbox
 
 
 class House:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from ivr.apps.selfcare import callback, prove_phone, recharge
+from ivr.apps.selfcare.callback import callback
+from ivr.apps.selfcare.phones import prove_phone
+from ivr.apps.selfcare.recharge import recharge
 from ivr.say import grammar
 from ivr.scripted.scripted import ScriptedCaller
 from tests.ivr.card_stage import ANI, CODE, FRIEND, MENU, NUMBER, PIN, cards, unknown

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from ivr.apps.voicemail import State
+from ivr.apps.voicemail.keymaps import State
 from ivr.scripted.scripted import RECORDING, ScriptedCaller
 from ivr.scripted.scripted_leg import seconds_of
 from tests.ivr.voicemail_stage import OPERATOR, STRANGER, Stage
 
 if TYPE_CHECKING:
-    from ivr.apps.voicemail import KeyMapName
+    from ivr.apps.voicemail.keymaps import KeyMapName
     from ivr.scripted.scripted import Story
 
 __all__ = ["PRESSES", "Press"]

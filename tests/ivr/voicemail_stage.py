@@ -14,7 +14,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from billing_client.mailboxes.words import Deposit, Sound
-from ivr.apps.voicemail import VoicemailSettings, access, deposit
+from ivr.apps.voicemail.deposit import deposit
+from ivr.apps.voicemail.owner.access import access
+from ivr.apps.voicemail.settings import VoicemailSettings
 from ivr.call.taking import wav
 from ivr.scripted.scripted import ScriptedCaller
 from ivr.scripted.scripted_leg import tone_samples
@@ -22,7 +24,7 @@ from tests.ivr.mailbox_memory import MemoryMailboxes, MemoryOutbox
 
 if TYPE_CHECKING:
     from billing_client.mailboxes.words import GreetingKind
-    from ivr.apps.voicemail import KeyMapName
+    from ivr.apps.voicemail.keymaps import KeyMapName
     from ivr.server.runner import Application
 
 __all__ = ["BEGIN", "OPERATOR", "PIN", "STRANGER", "Stage", "tone"]

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ivr.apps.menu import Closed, Span, Target
+from ivr.apps.menu.hours import Span
+from ivr.apps.menu.settings import Closed, Target
 from softswitch.config import ConfigurationInvalidError, check, load
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ivr.apps.menu import Menu
+    from ivr.apps.menu.settings import Menu
 
 FULL = """
 ivr:

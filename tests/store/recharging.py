@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from billing_client.secrets.keyring import KeyFile
 from billing_client.selfcare import StoreSelfCare
 from billing_client.vouchers.redeeming import StoreVouchers
-from ivr.apps.selfcare import Desk, recharge
+from ivr.apps.selfcare.desk import Desk
+from ivr.apps.selfcare.recharge import recharge
 from ivr.scripted.scripted import ScriptedCaller
 
 if TYPE_CHECKING:
