@@ -44,8 +44,10 @@ EXTEND_CALL: Final = "SELECT held, refusal FROM extend_call($1, $2, $3, $4)"
 EXTEND_CALLS: Final = "SELECT held, refusal FROM extend_calls($1, $2, $3, $4)"
 CALLS_ANSWERED: Final = "SELECT calls_answered($1, $2)"
 CALLS_MOVED: Final = "SELECT calls_moved($1, $2, $3)"
-FINISH_CALL: Final = "SELECT amount, billed_seconds, currency FROM finish_call($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-FINISH_CALLS: Final = "SELECT finish_calls($1, $2, $3, $4, $5, $6, $7, $8, $9) AS count"
+FINISH_CALL: Final = (
+    "SELECT amount, billed_seconds, currency FROM finish_call($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+)
+FINISH_CALLS: Final = "SELECT finish_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS count"
 ORPHANS: Final = "SELECT * FROM orphans($1)"
 SETTLE_ORPHAN: Final = "SELECT settle_orphan($1, $2, $3, $4, $5) AS settled"
 LOST_CALLS: Final = (
@@ -106,6 +108,10 @@ class CallStart:
     """How many calls at a time that forward carries. No column."""
     forwards: str | None = None
     """The id of the call that is forwarded: its legs count as one call of the account. None: not known."""
+    transferred_by: str | None = field(default=None, metadata={"most": 64})
+    """Number of the account that begins it to give another call away."""
+    beside: str | None = None
+    """A call of the same account that is held, or given away by this one: it does not count against the limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +151,8 @@ class CallFinish:
     is_started: bool = False
     """The store has taken the start: it knows the call, unless it has lost it since (a replica that lagged behind was
     promoted, a dump was restored)."""
+    transferred_by: str | None = None
+    """Number of the account that gave the call away while it ran."""
 
     @property
     def must_tell_start(self) -> bool:
@@ -187,10 +195,10 @@ def start_lists(starts: Iterable[CallStart], life: int, node: str) -> list[list[
 
 
 def finish_values(finish: CallFinish) -> tuple[Any, ...]:
-    """The arguments of `finish_call`, but for the start."""
+    """The arguments of `finish_calls`; `finish_call` takes the start before the last one."""
     return (
         finish.call_id, finish.ended_at, finish.answered_at, finish.billed_seconds, finish.amount, finish.cause,
-        finish.sip_status, finish.ended_by, finish.gateway_id,
+        finish.sip_status, finish.ended_by, finish.gateway_id, finish.transferred_by,
     )  # fmt: skip
 
 

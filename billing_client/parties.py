@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from asyncpg import Record
 
     from billing_client.bindings import BindingRow
+    from billing_client.rules.sending_on import Transfers
     from billing_client.rules.trunks import Trunk
 
 __all__ = ["AccountKind", "Parties", "Party", "Subscriber", "asked_names", "read_parties", "read_subscriber"]
@@ -97,6 +98,8 @@ class Party:
     """What it is spoken to in; empty: that of the media server."""
     shows: CallerRules = field(default_factory=CallerRules)
     """Which numbers it may show when it calls."""
+    transfers: Transfers = "outside"
+    """Whither it may send calls on: anywhere that it may call, inside only, or not at all."""
 
     @property
     def trunk(self) -> Trunk | None:
@@ -154,6 +157,7 @@ def _party(row: Record, now: datetime, opened: Callable[[str], str]) -> Party:
         *_PARTY(row), refusal(life, now), *_PARTY_MEANS(row), opened(row["password"]), *_PARTY_MAY(row),
         read_rules(row["answering"]), life,
         NumberTrust.parse(row["trust"]), row["language"], callerid.read_rules(row["shows"]),
+        row["transfers"],
     )  # fmt: skip
     return Party(*values)
 

@@ -243,11 +243,12 @@ class Store:
         """
         self._answered.pop(finish.call_id, None)
         start = calls.finish_start(finish, self._node) if finish.must_tell_start else None
-        values = calls.finish_values(finish)
-        found = await self._pool.fetch(calls.FINISH_CALL, *values, start)
+        *values, transferrer = calls.finish_values(finish)
+        found = await self._pool.fetch(calls.FINISH_CALL, *values, start, transferrer)
         if not found and finish.is_started and finish.start is not None:
             log.error("the store has lost a call that it had taken", extra={"call": finish.call_id})
-            found = await self._pool.fetch(calls.FINISH_CALL, *values, calls.finish_start(finish, self._node))
+            start = calls.finish_start(finish, self._node)
+            found = await self._pool.fetch(calls.FINISH_CALL, *values, start, transferrer)
         if not found:
             raise StoreRefused(f"unknown call {finish.call_id}")
         return Settlement(finish.call_id, found[0]["amount"], found[0]["billed_seconds"], found[0]["currency"])

@@ -65,6 +65,8 @@ class Call(models.Model):
     next_increment = models.IntegerField(null=True)
     first_price = money(null=True)
     next_price = money(null=True)
+    transferred_by = models.CharField(max_length=64, null=True)
+    """Number of the account that gave this call away, or began it to give another one away; null: nobody did."""
 
     class Meta:
         abstract = True
@@ -102,6 +104,9 @@ class ActiveCall(Call):
     forwards = models.CharField(max_length=64, null=True)
     """Of a forwarded call: the id of the call that is forwarded, whose legs count as one; its own where that is not
     known."""
+    beside = models.CharField(max_length=64, null=True)
+    """The id of a call of the same account that is held, or given away by this one: it did not count against this
+    one's limits."""
 
     class Meta:
         indexes = (

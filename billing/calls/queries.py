@@ -34,7 +34,7 @@ SELECT x.call_id, x.node, a.number AS account, c.name AS customer, x.direction, 
        coalesce(k.billed_seconds, x.billed_seconds) AS billed_seconds, x.amount + coalesce(k.amount, 0) AS amount,
        x.currency, x.prefix, x.first_price, x.next_price, x.connect_fee,
        coalesce(k.cause, x.cause) AS cause, coalesce(k.sip_status, x.sip_status) AS sip_status,
-       coalesce(k.ended_by, x.ended_by) AS ended_by, k.amount AS corrected_by, x.sip_call_id
+       coalesce(k.ended_by, x.ended_by) AS ended_by, k.amount AS corrected_by, x.transferred_by, x.sip_call_id
   FROM billing_xdr x
   JOIN billing_account a ON a.id = x.account_id
   JOIN billing_customer c ON c.id = a.customer_id

@@ -21,6 +21,7 @@ from billing.reading.reader import Reader, shown
 from billing.reading.values import amount
 from billing.tariffs.models import Product
 from billing_client.rules.lifecycle import LONGEST_DAYS, STATES
+from billing_client.rules.sending_on import TRANSFERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,12 +106,14 @@ def read_changes(written: Mapping[str, str]) -> dict[str, Any]:
         max_call_price=fields.money("max_call_price"),
         timezone=read_timezone(fields),
         language=read_language(fields),
+        transfers=fields.choice("transfers", TRANSFERS),
         sub_realm=fields.text("sub_realm"),
         balance=_adjustment(fields),
     )
     fields.end()
-    if "state" in changes and changes["state"] is None and not problems:
-        fields.problem("state", "cannot be none")
+    for name in ("state", "transfers"):
+        if name in changes and changes[name] is None and not problems:
+            fields.problem(name, "cannot be none")
     if problems:
         raise BatchError("\n".join(problems))
     if not changes:

@@ -148,6 +148,13 @@ class Account(Limited):
         PIN = "pin", "the PIN is always asked"
         OFF = "off", "its numbers do not identify"
 
+    class Transfers(models.TextChoices):
+        """Whither it may send its calls on: by transfer, or because its phone answers "moved"."""
+
+        OUTSIDE = "outside", "anywhere that it may call"
+        INSIDE = "inside", "to accounts and applications"
+        NOWHERE = "nowhere", "not at all"
+
     number = Identifier(max_length=64, unique=True)
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="accounts")
     kind = models.CharField(max_length=11, choices=Kind.choices)
@@ -165,6 +172,10 @@ class Account(Limited):
     """Only vouchers of the same sub-realm recharge the account."""
     ani = models.CharField(max_length=6, choices=Ani.choices, default="once", db_default=Value("once"))
     """How far its numbers of the outside identify it (`billing_client.rules.vouching`)."""
+    transfers = models.CharField(
+        max_length=7, choices=Transfers.choices, default="outside", db_default=Value("outside")
+    )
+    """Whither its phones may transfer or redirect calls, at its own expense."""
     state = state()
     activation_date = models.DateField(null=True, blank=True)
     """First day on which the account can be used, in the customer's time zone."""
@@ -194,6 +205,9 @@ class Account(Limited):
             *Limited.Meta.constraints,
             models.CheckConstraint(name="account_kind", condition=Q(kind__in=("debit", "credit", "subordinate"))),
             models.CheckConstraint(name="account_ani", condition=Q(ani__in=("enough", "once", "pin", "off"))),
+            models.CheckConstraint(
+                name="account_transfers", condition=Q(transfers__in=("outside", "inside", "nowhere"))
+            ),
             models.CheckConstraint(name="account_number_form", condition=Q(number__regex=r"^[^\s@]+$")),
             models.CheckConstraint(
                 name="account_answering_form", condition=Q(answering__mode__isnull=True) | Q(answering__mode__in=MODES)

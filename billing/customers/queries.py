@@ -28,9 +28,9 @@ SELECT a.number, a.display, a.kind, c.name AS customer, p.name AS product, g.nam
            'daily_limit', c.daily_limit::text,
            'daily_action', CASE WHEN c.daily_limit >= 0 THEN c.daily_action END,
            'spent_today', CASE WHEN c.daily_limit >= 0 THEN spent.in_day::text END)) AS customer_limits,
-       alert.at AS spending_alert_at, a.timezone, a.language, c.timezone AS billing_timezone, a.activation_date,
-       a.expiry_date, a.expire_after_first_use_days, a.expire_after_last_use_days, u.first_used_at, u.last_used_at,
-       u.renewed_at,
+       alert.at AS spending_alert_at, a.timezone, a.language, a.transfers, c.timezone AS billing_timezone,
+       a.activation_date, a.expiry_date, a.expire_after_first_use_days, a.expire_after_last_use_days,
+       u.first_used_at, u.last_used_at, u.renewed_at,
        json_build_object(
            'enabled', coalesce(m.enabled, true), 'has_pin', coalesce(m.pin, '') <> '',
            'ask_pin', coalesce(m.ask_pin, false), 'max_messages', m.max_messages, 'operator', coalesce(m.operator, ''),

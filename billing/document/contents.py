@@ -38,6 +38,7 @@ from billing.reading.reader import Once, Reader, place_of, read_list, shown
 from billing_client.names import LONGEST_PIN
 from billing_client.rules.lifecycle import LONGEST_DAYS, STATES
 from billing_client.rules.numbering import as_address
+from billing_client.rules.sending_on import TRANSFERS
 from billing_client.rules.vouching import ANI_RULES, IDENTIFIES
 
 if TYPE_CHECKING:
@@ -317,6 +318,7 @@ def _account(fields: Reader, reserved: Reserved) -> AccountSpec:
         expire_after_last_use_days=fields.integer("expire_after_last_use_days", least=1, most=LONGEST_DAYS),
         sub_realm=fields.optional_text("sub_realm", most=LONGEST_NUMBER),
         ani=fields.choice("ani", ANI_RULES),
+        transfers=fields.choice("transfers", TRANSFERS),
     )
     return AccountSpec(
         fields.path,

@@ -31,7 +31,8 @@ SELECT {COLUMNS}
 TRACE = f"SELECT {COLUMNS}, t.keys, t.body FROM billing_calltrace t WHERE t.call_id = %(call)s"
 
 XDR = """
-SELECT x.direction, a.number AS account, c.name AS customer, x.destination, x.country, g.name AS gateway, x.answered_at,
+SELECT x.direction, a.number AS account, c.name AS customer, x.destination, x.country, g.name AS gateway,
+       x.transferred_by, x.answered_at,
        x.ended_at, x.billed_seconds, x.amount, x.currency, x.prefix, x.connect_fee, x.first_increment, x.first_price,
        x.next_increment, x.next_price
   FROM billing_xdr x

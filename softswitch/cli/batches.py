@@ -161,8 +161,9 @@ def update(shell: Shell, /, settings: tuple[str, ...], everybody: bool, yes: boo
     """Change all accounts that the filters choose.
 
     Settings: state, product, activation_date, expiry_date, expire_after_first_use_days, expire_after_last_use_days,
-    max_calls, max_calls_in, max_calls_out, max_call_price, timezone, language, sub_realm, and balance=+5 or balance=-5,
-    which adds or takes. NAME=none takes a setting away. All accounts are changed or none; closed ones never are.
+    max_calls, max_calls_in, max_calls_out, max_call_price, timezone, language, transfers, sub_realm, and balance=+5 or
+    balance=-5, which adds or takes. NAME=none takes a setting away. All accounts are changed or none; closed ones never
+    are.
     """
     from datetime import UTC
 

@@ -178,6 +178,14 @@ class Call:
     def resume(self) -> None:
         self.phone.order("resume", call=self.identity)
 
+    def transfer(self, number: str) -> None:
+        """Gives the call away to a number (REFER)."""
+        self.phone.order("transfer", call=self.identity, uri=self.phone.uri(number))
+
+    def transfer_to(self, other: Call) -> None:
+        """Gives the call away to who is at the other end of another one (REFER with Replaces)."""
+        self.phone.order("transfer_to", call=self.identity, other=other.identity)
+
     def change_codecs(self, codecs: Sequence[str], *, method: str = "INVITE", late_offer: bool = False) -> None:
         """Offers other codecs with a re-INVITE or an UPDATE; `late_offer`: lets the other side offer."""
         self.phone.order("change", call=self.identity, codecs=list(codecs), method=method, late_offer=late_offer)
@@ -371,12 +379,14 @@ class Phone:
         self.wait(lambda: self._registrations > before, "answer to REGISTER", PATIENCE_SECONDS)
         return self.registration_code
 
+    def uri(self, number: str) -> str:
+        """A number as the phone dials it; a SIP URI as it is."""
+        return number if number.startswith("sip:") else f"sip:{number}@{self.settings.domain or self.settings.proxy}"
+
     def call(self, number: str, *, late_offer: bool = False, headers: Mapping[str, str] | None = None) -> Call:
         """Calls a number, or a whole SIP URI; returns at once."""
-        domain = self.settings.domain or self.settings.proxy
-        uri = number if number.startswith("sip:") else f"sip:{number}@{domain}"
         before = len(self.calls)
-        self.order("call", uri=uri, late_offer=late_offer, headers=dict(headers or {}))
+        self.order("call", uri=self.uri(number), late_offer=late_offer, headers=dict(headers or {}))
         self.wait(lambda: len(self.calls) > before, "call", PATIENCE_SECONDS)
         return self.calls[before]
 

@@ -363,6 +363,12 @@ class Worker:
         prm.opt.flag = pj.PJSUA_CALL_UNHOLD
         self.calls[call].reinvite(prm)
 
+    def do_transfer(self, call: int, uri: str) -> None:
+        self.calls[call].xfer(uri, pj.CallOpParam(True))
+
+    def do_transfer_to(self, call: int, other: int) -> None:
+        self.calls[call].xferReplaces(self.calls[other], pj.CallOpParam(True))
+
     def do_change(self, call: int, codecs: list[str], method: str = "INVITE", late_offer: bool = False) -> None:
         self.set_codecs(codecs)
         prm = pj.CallOpParam(True)

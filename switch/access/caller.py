@@ -312,9 +312,11 @@ def is_unproven(caller: Caller, flow: Flow) -> bool:
 def note_caller(trace: Trace, caller: Caller, source: str) -> None:
     """Explain how the caller was known."""
     if caller.forwarding is not None:
+        verb = "forwards" if caller.sent_on is None else "transfers" if caller.transfers else "has moved, and redirects"
         trace.add(
             "caller",
-            "account {account} forwards a call, and pays; {number} is shown",
+            "account {account} {verb} a call, and pays; {number} is shown",
+            verb=verb,
             account=caller.forwarding.account,
             number=caller.number,
         )

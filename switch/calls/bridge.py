@@ -57,14 +57,22 @@ class Bridge:
         "_invite",
         "_legs",
         "_links",
+        "_names",
+        "_offers",
         "_parked",
+        "_said",
         "_tags",
+        "_upstream",
         "relay",
+        "relay_name",
     )
 
     def __init__(self, legs: Legs, relay: Relay, call_id: str, invite: IncomingInvite) -> None:
         self._legs = legs
         self.relay = relay
+        self.relay_name = call_id
+        """Of the call at the relay."""
+        self._names = 0
         self._call_id = call_id
         self._invite = invite
         self._forwarding: Forwarding | None = None
@@ -82,6 +90,12 @@ class Bridge:
         """By the dialog whose ACK brings the answer: the dialog and INVITE that this answer belongs to."""
         self._parked: dict[Session, list[Requested]] = {}
         """By the dialog that has to acknowledge our 2xx first: what is to be sent in it then."""
+        self._offers: dict[Session, bytes] = {}
+        """What each side offered last, within the call."""
+        self._said: dict[Session, bytes] = {}
+        """How each side described itself last, be it as offer or as answer."""
+        self._upstream: Session | None = None
+        """The side to which this call is a leg of another one, where that is not the caller's."""
         self._held_back = False
         """Whether the relay lets the caller only listen: there is early media."""
 
@@ -102,19 +116,66 @@ class Bridge:
         """The other side of a dialog."""
         return self._links.get(session)
 
-    def _tag(self, session: Session) -> str:
-        if session in self._forks:
-            return self._tags.setdefault(session, f"b{len(self._tags) + 1}")
-        return CALLER_TAG
+    # who talks with whom ----------------------------------------------------------------------------------------
+    def offered(self, session: Session) -> bytes | None:
+        """What a side offered last; None: it has never made an offer."""
+        said = self._offers.get(session)
+        return self._invite.request.sdp if said is None and session in self._invite.sessions else said
+
+    def said(self, session: Session) -> bytes | None:
+        """How a side described itself last."""
+        said = self._said.get(session)
+        return self._invite.request.sdp if said is None and session in self._invite.sessions else said
+
+    def fresh_name(self) -> str:
+        """A name at the relay that this call has not had yet: for another pair, while the present one talks on."""
+        self._names += 1
+        return f"{self._call_id}.{self._names}"
+
+    def joins(self, stays: Session, comes: Session, relay_name: str, tags: tuple[str, str]) -> Session | None:
+        """`comes` talks with `stays` from now on, under that name at the relay, where their `tags` are these; returns
+        whose place that was."""
+        leaves = self._links.pop(stays, None)
+        if leaves is not None:
+            self._links.pop(leaves, None)
+        self._links |= {stays: comes, comes: stays}
+        self._tags |= dict(zip((stays, comes), tags, strict=True))
+        self.relay_name = relay_name
+        return leaves
+
+    def is_leg_of(self, forwarding: Forwarding | None, upstream: Session | None, relay: Relay) -> None:
+        """By that side this call is the leg of another one, whose relay serves both; without a forwarding it is none
+        any more, and `relay` serves it."""
+        if self._forwarding is None or self._upstream is not None:
+            self._forwarding, self._upstream, self.relay = forwarding, upstream, relay
+
+    @property
+    def payer_at(self) -> tuple[Relay, str, str]:
+        """By which relay, name and tag the payer is heard, or who is left of his call."""
+        lent = None if self._forwarding is None else self._forwarding.lent
+        return (self.relay, self.relay_name, CALLER_TAG) if lent is None else lent
+
+    def awaits_answer(self, session: Session, peer: Session, request: Request) -> None:
+        """The ACK of one side will bring the answer to what the other side's 2xx to `request` offered."""
+        self._awaiting_ack[session] = (peer, request)
+
+    def tag(self, session: Session) -> str:
+        """Of a side at the relay."""
+        tag = self._tags.get(session)
+        if tag is None and session in self._forks:
+            tag = self._tags[session] = f"b{len(self._tags) + 1}"
+        return tag or CALLER_TAG
 
     # session descriptions ---------------------------------------------------------------------------------------
     async def first_offer(self, sdp: bytes | None) -> bytes:
         """The caller's offer as the callees get it; empty without one."""
         return (
-            b"" if sdp is None else await self.relay.offer(self._call_id, CALLER_TAG, sdp, self._invite.flow.remote[0])
+            b""
+            if sdp is None
+            else await self.relay.offer(self.relay_name, CALLER_TAG, sdp, self._invite.flow.remote[0])
         )
 
-    def _source(self, session: Session) -> str:
+    def source(self, session: Session) -> str:
         """The address that a party's signalling comes from, and so its media but for NAT."""
         flow = session.dialog.flow
         if flow.transport != INNER:
@@ -122,31 +183,34 @@ class Bridge:
         else:
             expected = self._expected.get(session.dialog.call_id)
             host = flow.remote[0] if expected is None else expected.media_host
-        if self._forwarding is not None and session in self._forks:
+        is_downstream = session in self._forks if self._upstream is None else session is not self._upstream
+        if self._forwarding is not None and is_downstream:
             self._forwarding.media_host = host
         return host
 
     async def _offer(self, session: Session, sdp: bytes | None) -> bytes:
         if sdp is None:
             return b""
-        return await self.relay.offer(self._call_id, self._tag(session), sdp, self._source(session))
+        self._offers[session] = self._said[session] = sdp
+        return await self.relay.offer(self.relay_name, self.tag(session), sdp, self.source(session))
 
     async def _answer(self, offerer: Session | None, answerer: Session, sdp: bytes | None) -> bytes:
         if sdp is None:
             return b""
-        offering = CALLER_TAG if offerer is None else self._tag(offerer)
-        return await self.relay.answer(self._call_id, offering, self._tag(answerer), sdp, self._source(answerer))
+        self._said[answerer] = sdp
+        offering = CALLER_TAG if offerer is None else self.tag(offerer)
+        return await self.relay.answer(self.relay_name, offering, self.tag(answerer), sdp, self.source(answerer))
 
     async def _hold_back(self) -> None:
         """Before the final answer sound goes to the caller only: an unanswered call that both can talk in is free."""
         if not (self._held_back or self._invite.answered):
             self._held_back = True
-            await self._tell_relay(self.relay.hold_back(self._call_id, CALLER_TAG))
+            await self._tell_relay(self.relay.hold_back(self.relay_name, CALLER_TAG))
 
     async def _let_through(self) -> None:
         if self._held_back:
             self._held_back = False
-            await self._tell_relay(self.relay.let_through(self._call_id, CALLER_TAG))
+            await self._tell_relay(self.relay.let_through(self.relay_name, CALLER_TAG))
 
     async def _tell_relay(self, command: Awaitable[None]) -> None:
         """A relay that does not know a command is no reason to end a call."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from billing_client.types import StoreError
@@ -21,9 +20,12 @@ from switch.calls.crossing import Answer, reason_lines
 from switch.calls.decide import decide
 from switch.calls.invitation import login_for
 from switch.calls.ringing import Ringing
-from switch.calls.setup import SetUp
-from switch.calls.view import CallState, is_acceptance, leads_to_account
-from switch.money.payment import Payment, Times
+from switch.calls.setup import SetUp, was_not_heard
+from switch.calls.transfers.change import Joining, TryAgain
+from switch.calls.transfers.desk import Desk, asks_to_replace, is_change
+from switch.calls.transfers.sides import Sides
+from switch.calls.view import CallState, Timed, is_acceptance, leads_to_account, log_fields
+from switch.money.payment import Payment
 from switch.money.warning import warn_payer
 from switch.relay.ng import NgError, RelayUnavailable
 from switch.routing.plan import Refusal, called
@@ -50,7 +52,6 @@ from switch.trace.trace import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from datetime import datetime
 
     from billing_client.calls import EndedBy
     from billing_client.parties import Party
@@ -75,17 +76,18 @@ SETUP, RINGING, ANSWERED, ENDED = CallState
 _RETRY: Final = {503: (("Retry-After", "10"),)}
 
 
-class Call:
+class Call(Timed):
     """A B2BUA call with its money."""
 
     __slots__ = (
-        "_asked", "_inbox", "_refusal", "_ringing", "_shared", "_shown", "_task", "account", "answered_at", "began",
-        "bridge", "call_id", "callee", "caller", "chain", "dialled", "gateway", "invite", "ladder", "limit", "payment",
-        "plan", "started_at", "state", "trace",
+        "_asked", "_desk", "_inbox", "_refusal", "_ringing", "_shared", "_shown", "_task", "account", "bridge",
+        "call_id", "caller", "chain", "depth", "dialled", "gateway", "invite", "ladder", "limit", "payment", "plan",
+        "sides", "state", "trace",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, invite: IncomingInvite, shown: Shown) -> None:
         """`shown`: what the INVITE brings that may identify its sender."""
+        super().__init__(shared.utc(), shared.core.now)
         self._shared = shared
         self._shown = shown
         self.invite = invite
@@ -93,10 +95,6 @@ class Call:
         self.state = SETUP
         self.trace = Trace()
         self.ladder = shared.recorder.begin(invite.request.call_id, invite.flow)
-        self.started_at = shared.utc()
-        self.began = shared.core.now()
-        """The same moment in monotonic seconds."""
-        self.answered_at: datetime | None = None
         self.dialled = ""
         self.caller: Caller | None = None
         self.chain = NOBODY
@@ -110,33 +108,18 @@ class Call:
         self._ringing: Ringing | None = None
         self._refusal: Refusal | None = None
         """Given while the caller hears why the call is refused."""
-        self.callee: Session | None = None
-        """The leg that answered."""
+        self.sides = Sides(invite)
+        """Who talks on either side."""
+        self._desk: Desk | None = None
+        """What changes its parties, once somebody wants that."""
+        self.depth = 0
+        """How many calls one after the other were sent on for it."""
         self._asked: Request | None = None
         """The INVITE that it answered, until that is acknowledged."""
         self.gateway: Gateway | None = None
         self.bridge = Bridge(shared.legs, shared.relay, self.call_id, invite)
         self._inbox: list[SessionEvent | None] = [None]
         self._task: asyncio.Task[None] | None = None
-
-    def clock_set(self, seconds: float) -> tuple[str, datetime, datetime | None] | None:
-        """The clock of all records was set; returns what the store is to know of it, if it has the call."""
-        self.started_at += timedelta(seconds=seconds)
-        if self.answered_at is not None:
-            self.answered_at += timedelta(seconds=seconds)
-        return (self.call_id, self.started_at, self.answered_at) if self.payment.is_registered else None
-
-    def utc(self) -> datetime:
-        """Now, by this call's own clock: the wall's when it began, and monotonic since.
-
-        So start, answer and end of a call are as far apart as they were, whatever happens to the wall's clock.
-        """
-        return self.started_at + timedelta(seconds=self._shared.core.now() - self.began)
-
-    @property
-    def times(self) -> Times:
-        """Those that are recorded of a call that ends now."""
-        return Times(self.started_at, self.answered_at, self.utc())
 
     @property
     def warrant(self) -> Warrant | None:
@@ -163,7 +146,7 @@ class Call:
             while self._inbox:
                 event = self._inbox.pop(0)
                 try:
-                    await (self._set_up() if event is None else TABLE[type(event)][self.state](self, event))
+                    await (self._set_up() if event is None else self._deal_with(event))
                 except ParseError as error:
                     self._abort(error.status, error.reason)
                 except RelayUnavailable as error:
@@ -175,17 +158,16 @@ class Call:
                 except StoreError as error:
                     self._abort(error.sip_status, "Billing store unavailable")
                 except Exception:  # the supervisor of a call: one call's bug must not end the switch
-                    log.exception("call failed", extra=self.log_fields())
+                    log.exception("call failed", extra=log_fields(self))
                     self._abort(500, "Internal error")
         finally:
             self._task = None
 
-    def log_fields(self) -> dict[str, Any]:
-        """For log records: which call this is."""
-        payer = self.plan.payer if self.plan is not None else None
-        account = payer.number if payer else None
-        sip_call_id = self.invite.request.call_id
-        return {"call": self.call_id, "sip_call_id": sip_call_id, "dialled": self.dialled, "account": account}
+    async def _deal_with(self, event: SessionEvent) -> None:
+        if self._desk is None and self.state is ANSWERED and is_change(event):
+            self._desk = Desk(self._shared, self)
+        if self._desk is None or not await self._desk.takes(event):
+            await TABLE[type(event)][self.state](self, event)
 
     async def _requested(self, event: Requested) -> None:
         """A request within the call."""
@@ -198,13 +180,16 @@ class Call:
             await self.bridge.requested(event, to_account=to_account, wait=self._shared.messages.wait)
 
     async def _acknowledged(self, event: Acknowledged) -> None:
-        if self.invite.ack_seconds is not None and event.session is not self.callee:
+        if self.invite.ack_seconds is not None and event.session is not self.sides.callee:
             self._shared.check.unheard.acknowledged(self.invite.request, self.invite.flow)
         self.invite.request.forget_parsed()
         await self.bridge.acknowledged(event)
 
     async def _passed_over(self, event: SessionEvent) -> None:
         """It changes nothing, or comes too late to."""
+
+    async def _too_late_to_join(self, event: Joining) -> None:
+        self._shared.legs.reject(event.invite, 481, [reason(41, "No such call")])
 
     # setting up -------------------------------------------------------------------------------------------------
     async def _set_up(self) -> None:
@@ -218,11 +203,15 @@ class Call:
             await self._refuse(Refusal(483, 25, "Too many hops"))
             return
         hands = SetUp(shared, self, self.payment, as_dialled(self._shown, destination.hides))
-        decision = await decide(destination, hands)
+        is_call = request.get("Replaces") is None
+        decision = await (decide(destination, hands) if is_call else asks_to_replace(shared, self, hands))
         if isinstance(decision, Refusal):
             await self._refuse(decision)
         elif isinstance(decision, Verdict):
             self._end("failure", 21, 407)
+        elif isinstance(decision, Joining) and self.state is SETUP:
+            self._end("caller", 16, None)
+            decision.call.receive(decision)
         elif decision is not None and self.state is SETUP:
             self._ringing = hands.ringing
             await self._ringing.ring()
@@ -231,6 +220,10 @@ class Call:
         """Who calls is known."""
         self.caller, self.account = caller, account
         flow = self.invite.flow
+        if account is not None and caller.is_own and caller.gateway is None:
+            self._shared.talks.begins(self, account.account_id)
+        if caller.sent_on is not None:
+            self.depth = caller.sent_on.depth
         self.chain = chain_of(caller, account, flow)
         self.invite.login = login_for(caller.gateway, self._shared.core.agent.new_token)
         if caller.forwarding is not None and flow.transport == INNER:
@@ -286,7 +279,8 @@ class Call:
         branch, response = found
         self._ringing = None
         self.state = ANSWERED
-        self.callee, self._asked = event.session, event.invite.request
+        self._asked = event.invite.request
+        self.sides.answered(event.session, self.plan.callee if branch.is_phone and self.plan is not None else None)
         event.invite.owner = None  # other forks that answer are none of our business
         self.trace.add("answer", "{name} answered", name=branch.name)
         await self.bridge.answered(event.session, event.invite.request, response)
@@ -303,10 +297,29 @@ class Call:
         self.answered_at = self.utc()
         self._shared.recorder.answered(self.trace, self.ladder)
         self.payment.answered(self.answered_at, self._lasts_too_long)
-        if self.callee is not None:
-            legs = (self.callee, self.bridge.peer(self.callee))
+        self._stand()
+
+    def _stand(self) -> None:
+        """Write down what the next life needs to hang up on both sides."""
+        if self.sides.callee is not None and self.answered_at is not None:
+            legs = (self.sides.callee, self.bridge.peer(self.sides.callee))
             why, will = reason(41, "Switch was restarted"), self.payment.will(self.times, self.gateway)
             self._shared.standing.answered(self.call_id, legs, why, answered_at=self.answered_at, will=will)
+
+    # other parties ----------------------------------------------------------------------------------------------
+    def party_at(self, session: Session) -> Party | None:
+        """The account of ours whose phone is on that side; None: somebody else is, or nobody can say."""
+        caller = self.caller
+        if self.plan is None or self.plan.is_emergency:
+            return None
+        is_phone = caller is not None and caller.is_own and caller.gateway is None
+        return self.sides.phone_at(session, self.account if is_phone else None)
+
+    def gives_way(self, old: Session, new: Session, *, by: str | None, party: Party | None = None) -> None:
+        """`new` talks in the place of `old` from now on, `by` whose will; `party`: whose phone it is."""
+        self.sides.change(old, new, party)
+        self.payment.transferred_by = by
+        self._stand()
 
     async def _failed(self, event: Failed) -> None:
         await self._failed_late(event)
@@ -335,7 +348,7 @@ class Call:
 
     def funds_end_soon(self) -> None:
         """The payer is to be warned."""
-        warning = warn_payer(self.bridge.relay, self.call_id, self.trace)
+        warning = warn_payer(*self.bridge.payer_at, self.trace)
         self._shared.core.keep(asyncio.get_running_loop().create_task(warning))
 
     # the end ----------------------------------------------------------------------------------------------------
@@ -362,23 +375,16 @@ class Call:
         self._end("caller", reason_cause(event.request.all("Reason")) or 16, 487)
 
     async def _leg_ended(self, event: Ended) -> None:
-        by: EndedBy = "timer" if event.reason == "timer" else "callee" if event.session is self.callee else "caller"
+        by: EndedBy = (
+            "timer" if event.reason == "timer" else "callee" if event.session is self.sides.callee else "caller"
+        )
         if event.reason == "failed" or event.reason == "no-ack":
             by = "failure"
-        if event.reason == "no-ack" and event.session is not self.callee and self.invite.ack_seconds is not None:
-            self._was_not_heard()
+        if event.reason == "no-ack" and event.session is not self.sides.callee and self.invite.ack_seconds is not None:
+            was_not_heard(self._shared.check, self, self.payment)
         cause = reason_cause(event.request.all("Reason")) if event.request is not None else None
         self.trace.add("end", "{by} ended the call ({reason})", by=by, reason=event.reason)
         self._end(by, cause or (16 if event.reason == "bye" else 31), None, headers=reason_lines(event.request))
-
-    def _was_not_heard(self) -> None:
-        """Nobody acknowledged the answer at an address that somebody may have only written into a packet."""
-        self.payment.waive()
-        self.trace.add(
-            "funds", "the answer was not acknowledged in {seconds:.0f} s: nothing is charged", seconds=ACK_SECONDS
-        )
-        if self.caller is not None and not self.caller.is_application:  # the media server has shown its mark
-            self._shared.check.not_acknowledged(self.invite.request, self.invite.flow)
 
     def _end(
         self,
@@ -398,15 +404,17 @@ class Call:
             self.bridge.void_forwards()
             self.answered_at = None
             self.payment.waive()
+        if self._desk is not None:
+            self._desk.stop()
         if self._ringing is not None:
             self._ringing.stop(*(headers or [reason(cause, text)]))
         if was_answered:
-            self._bye_both(headers or [reason(cause, text)])
+            self.sides.hang_up(self._shared.legs, self._asked, headers or [reason(cause, text)])
         final = status if self.answered_at is None else 200
         # before it is over: whoever is killed between them has told it
         self.payment.settle(self.times, self.gateway, by, cause, final)
         self._shared.over(self, by, cause, final)
-        log.info("call ended", extra=self.log_fields() | {"by": by, "cause": cause, "status": status})
+        log.info("call ended", extra=log_fields(self) | {"by": by, "cause": cause, "status": status})
         self._let_go()
 
     def _let_go(self) -> None:
@@ -414,20 +422,8 @@ class Call:
 
         What the legs still have to do, such as BYE and CANCEL, they do by themselves.
         """
-        self._ringing = None
-        for leg in (self.invite, *self.invite.sessions, self.callee):
-            if leg is not None:
-                leg.owner = None
-        if self.callee is not None:
-            self.invite.transaction.user = None
-
-    def _bye_both(self, headers: list[tuple[str, str]]) -> None:
-        legs = self._shared.legs
-        if self.callee is not None and self.callee.state is State.ACCEPTED and self._asked is not None:
-            legs.acknowledge(self.callee, self._asked)  # RFC 3261 15: no BYE before the ACK
-        for session in (self.callee, *self.invite.sessions):
-            if session is not None:
-                legs.hang_up(session, headers)
+        self._ringing = self._desk = None
+        self.sides.let_go()
 
 
 def _always(handler: Handler) -> dict[CallState, Handler]:
@@ -445,6 +441,8 @@ TABLE: Final[dict[type[Any], dict[CallState, Handler]]] = {
     Withdrawn: _always(lambda call, event: call.bridge.withdrawn(event)),
     Replied: _always(lambda call, event: call.bridge.replied(event)),
     Acknowledged: _always(Call._acknowledged),
+    Joining: _always(Call._too_late_to_join),
+    TryAgain: _always(Call._passed_over),
 }
 """What an event does to a call, by the state in which it finds it. What changes the state: `rings` (also when the next
 one is rung), `_answered`, and `_end`, from any state and once; nothing leads back."""

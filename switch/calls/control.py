@@ -15,6 +15,7 @@ from switch.calls.view import CallState
 from switch.relay.watch import Relayed
 from switch.sip.digest import Verdict
 from switch.sip.message.errors import ParseError
+from switch.sip.message.flow import INNER
 from switch.sip.message.validate import stateless_tag
 from switch.trace.recorder import Ended
 
@@ -56,6 +57,10 @@ class CallControl:
     def invited(self, invite: IncomingInvite) -> None:
         """A new INVITE."""
         legs, check, request = self.shared.legs, self.shared.check, invite.request
+        joins = self.shared.joinings.pop(request.call_id, None) if invite.flow.transport == INNER else None
+        if joins is not None:
+            joins(invite)
+            return
         if self.draining:
             response = request.response(503, to_tag=stateless_tag(request), headers=[("Retry-After", "5")])
             legs.turn_away(invite, response)
@@ -82,8 +87,9 @@ class CallControl:
         self.calls.pop(call_id, None)
         self.shared.standing.over(call_id)
         self.shared.inside.occupancy.leave(call_id)
+        self.shared.talks.over(call)
         if relay.carries_media:
-            self.shared.core.keep(asyncio.get_running_loop().create_task(relay.delete(call_id)))
+            self.shared.core.keep(asyncio.get_running_loop().create_task(relay.delete(call.bridge.relay_name)))
         if not self.calls:
             self._idle.set()
 
@@ -119,7 +125,12 @@ class CallControl:
     def relayed(self) -> list[Relayed]:
         """Those whose sound passes a relay."""
         return [
-            Relayed(call.call_id, call.state is CallState.RINGING, call.state is CallState.ANSWERED)
+            Relayed(
+                call.call_id,
+                call.state is CallState.RINGING,
+                call.state is CallState.ANSWERED,
+                call.bridge.relay_name,
+            )
             for call in self.calls.values()
             if call.bridge.relay.carries_media
         ]
@@ -178,7 +189,10 @@ class CallControl:
 
     def clock_set(self, seconds: float) -> None:
         """The store's clock was set: calls that run began so much earlier or later by it."""
-        moved = [moment for call in self.calls.values() if (moment := call.clock_set(seconds)) is not None]
+        for call in self.calls.values():
+            call.move(seconds)
+        known = [call for call in self.calls.values() if call.payment.is_registered]
+        moved = [(call.call_id, call.started_at, call.answered_at) for call in known]
         self.shared.core.keep(asyncio.create_task(self._move(moved)))
 
     async def _move(self, calls: Sequence[tuple[str, datetime, datetime | None]]) -> None:
@@ -247,6 +261,6 @@ def _since_with(call: Call, place: tuple[str, int]) -> float | None:
         return None
     if call.invite.flow.remote[:2] == place:
         return call.began  # it was there before it sent the INVITE
-    if call.callee is not None and call.callee.dialog.flow.remote[:2] == place:
+    if call.sides.callee is not None and call.sides.callee.dialog.flow.remote[:2] == place:
         return call.began + ((call.answered_at or call.started_at) - call.started_at).total_seconds()
     return None

@@ -37,6 +37,7 @@ __all__ = [
     "extensions",
     "invitation_lines",
     "message_refusal",
+    "not_understood",
     "reason_lines",
     "replied",
     "too_many",
@@ -159,7 +160,7 @@ _LONGEST: Final[Mapping[str, int]] = {"INFO": 1_024, "MESSAGE": 1_300}
 """Bytes of a body; RFC 3428 section 8 for MESSAGE."""
 _STOPPED: Final[Mapping[str, int]] = {
     "OPTIONS": 200,  # a question about ourselves
-    "REFER": 403,  # who calls whom at whose expense is not for the other party to say
+    "REFER": 403,  # ours to do, or not at all: it never crosses (`switch.calls.transfers`)
     "NOTIFY": 481,  # we have subscribed to nothing
     "SUBSCRIBE": 489,
     "PUBLISH": 489,
@@ -185,10 +186,9 @@ def answer_within(request: Request, *, to_account: bool) -> Answer | None:
 
     `to_account`: the other party is a phone of ours, or a call that is forwarded to one.
     """
-    method = request.method
-    unknown = () if request.get("Require") is None else _not_understood(request)
-    if unknown:
-        return Answer(420, (("Unsupported", ", ".join(unknown)),))  # RFC 3261 section 8.2.2.3
+    method, refusal = request.method, not_understood(request)
+    if refusal is not None:
+        return refusal
     if method in _STOPPED:
         return Answer(_STOPPED[method], (("Accept", "application/sdp"),) if method == "OPTIONS" else ())
     if method not in _BODIES:
@@ -200,8 +200,12 @@ def answer_within(request: Request, *, to_account: bool) -> Answer | None:
     return _content_refusal(request)
 
 
-def _not_understood(request: Request) -> list[str]:
-    return [tag for tag in request.values("Require") if tag.lower() not in UNDERSTOOD]
+def not_understood(request: Request) -> Answer | None:
+    """How a request is answered that requires what we do not know (RFC 3261 section 8.2.2.3)."""
+    if request.get("Require") is None:
+        return None
+    unknown = [tag for tag in request.values("Require") if tag.lower() not in UNDERSTOOD]
+    return Answer(420, (("Unsupported", ", ".join(unknown)),)) if unknown else None
 
 
 def message_refusal(request: Request) -> Answer | None:

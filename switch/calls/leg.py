@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from switch.sip.transaction import ServerTransaction
 
 __all__ = ["Legs"]
+
+FRAGMENT: Final = "message/sipfrag;version=2.0"
+"""A part of a message, such as a status line (RFC 3420)."""
 
 
 class Legs:
@@ -102,6 +105,12 @@ class Legs:
             method, now, headers=headers, body=body, content_type=content_type, relates_to=relates_to
         )
         self._core.perform(outcome)
+
+    def notify(self, session: Session, event: str, state: str, fragment: str, relates_to: object) -> None:
+        """NOTIFY: how it goes with what somebody asked for within a call (RFC 3515)."""
+        core = self._core
+        headers = (("Event", event), ("Subscription-State", state), ("Contact", core.contact(session.dialog.flow)))
+        self.ask(session, "NOTIFY", headers, fragment.encode(), FRAGMENT, relates_to)
 
     def withdraw(self, session: Session) -> None:
         """CANCEL of a re-INVITE."""

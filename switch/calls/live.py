@@ -78,15 +78,17 @@ class LiveCalls:
         """Ask the relay about the calls that it was asked about the longest ago."""
         relay = self._control.shared.relay
         answered = {
-            call.call_id for call in calls if call.state is CallState.ANSWERED and call.bridge.relay.carries_media
+            call.call_id: call.bridge.relay_name
+            for call in calls
+            if call.state is CallState.ANSWERED and call.bridge.relay.carries_media
         }
         if not relay.carries_media:
             return
         known = {call_id: self._media[call_id] for call_id in self._media if call_id in answered}
-        oldest = [*(answered - known.keys()), *known][:MEDIA_AT_A_TIME]
+        oldest = [*(answered.keys() - known.keys()), *known][:MEDIA_AT_A_TIME]
         for call_id in oldest:
             try:
-                report = await relay.query(call_id)
+                report = await relay.query(answered[call_id])
             except NgError:
                 break
             known.pop(call_id, None)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from switch.calls.view import own_request
-from switch.routing.answering import Course, Deposit, RingPhones, Surroundings
-from switch.routing.caller import Forwarding
+from switch.routing.answering import Course, Deposit, ForwardTo, RingPhones, Surroundings
+from switch.routing.caller import Forwarding, SentOn
 from switch.routing.diversion import diverted, is_loop
 from switch.routing.forward import keeps_messages, public_number, shown
 from switch.routing.plan import CARD, Application, Refusal
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from switch.access.occupancy import Occupancy
     from switch.calls.view import CallView
     from switch.registrar.bindings import Location
-    from switch.routing.answering import ForwardTo, Step
+    from switch.routing.answering import Step
     from switch.routing.caller import Caller
     from switch.settings import SwitchSettings
     from switch.sip.element.core import Core
@@ -167,7 +167,17 @@ class Onward:
         longest = max((branch.ring_seconds or 0.0 for branch in branches), default=0.0)
         return Stage(branches, longest, forwards=True, decline_ends=step.decline_ends)
 
-    def _branch(self, forward: Forward, step: ForwardTo) -> Branch | None:
+    def moved(self, forward: Forward) -> Branch | None:
+        """The way on that a phone of the account names instead of answering: as a forward of its own; None: it may not
+        send calls on, or has sent this one on already."""
+        call, callee = self._call, self._callee
+        is_round = is_loop(own_request(call), callee.number, self._inside.settings.domains)
+        if is_round or callee.transfers == "nowhere" or forward.to in (callee.number, call.dialled):
+            return None
+        sent_on = SentOn(call.call_id, call.depth + 1, is_transfer=False)
+        return self._branch(forward, ForwardTo((forward,), 302, "deflection"), sent_on)
+
+    def _branch(self, forward: Forward, step: ForwardTo, sent_on: SentOn | None = None) -> Branch | None:
         call, callee = self._call, self._callee
         domain = self._inside.settings.domains[0]
         caller = call.caller
@@ -199,6 +209,7 @@ class Onward:
             language=_language(call, callee),
             public=public_number(forward, caller, call.account),
             hides=caller.is_hidden and forward.caller_id != "forwarder",
+            sent_on=sent_on,
         )
         seconds, special = float(forward.seconds), replace(invitation, forwarding=forwarding)
         return Branch(target, INNER_FLOW, ring_seconds=seconds, invitation=special)

@@ -6,12 +6,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from switch.access.unanswered import EarlySound, without_sound
 from switch.calls.hunt import Hunt
 from switch.calls.invitation import login_for
 from switch.calls.onward import Onward
+from switch.calls.transfers.moved import MOST_MOVES, forward_of, within_carrier
 from switch.calls.view import CallState
 from switch.routing.answering import Happened, RingPhones, happened
 from switch.routing.plan import Application
@@ -36,6 +37,12 @@ __all__ = ["Ringing"]
 log = logging.getLogger(__name__)
 
 
+_NOT_HIS: Final = frozenset({402, 403, 407})
+"""The funds and rights of who forwards are not the caller's."""
+_NOT_HIS_MOVED: Final = _NOT_HIS | {404}
+"""Nor is the number that a phone has moved to."""
+
+
 class Ringing:
     """The attempts of one call, stage by stage."""
 
@@ -45,6 +52,7 @@ class Ringing:
         "_call",
         "_gateways",
         "_hunt",
+        "_moves",
         "_onward",
         "_shared",
         "_sound",
@@ -59,6 +67,8 @@ class Ringing:
         self._gateways: GatewayWays | None = None
         """Where else the call may go."""
         self._onward: Onward | None = None
+        self._moves = 0
+        """Redirections that were followed."""
         self._attempts: dict[OutgoingInvite, Branch] = {}
         self._timers: dict[OutgoingInvite, asyncio.TimerHandle] = {}
         self._alive: set[OutgoingInvite] = set()
@@ -323,8 +333,12 @@ class Ringing:
             return None
         if self._retry_with_credentials(event, branch) or self._retry_reliably(event, branch):
             return None
-        if branch.invitation is not None and response.status in (402, 403, 407):
-            response = event.invite.request.response(480)  # the funds and rights of who forwards are not the caller's
+        moved = self._moved(response, branch) if 300 <= response.status < 400 else None
+        if moved is not None:
+            self._ring((moved,), await call.bridge.first_offer(call.invite.request.sdp))
+            return None
+        if branch.invitation is not None and response.status in (_NOT_HIS_MOVED if branch.is_moved else _NOT_HIS):
+            response = event.invite.request.response(480)
         self._learn(event, branch)
         if not hunt.failed(response):
             return None
@@ -348,6 +362,27 @@ class Ringing:
         hunt.go_on(*stages)
         await self.ring()
         return None
+
+    def _moved(self, response: Response, branch: Branch) -> Branch | None:
+        """Where a redirection leads that is followed."""
+        call, shared = self._call, self._shared
+        if self._moves >= MOST_MOVES:
+            return None
+        found: Branch | None = None
+        if branch.gateway is not None:
+            found = within_carrier(response, branch, shared.core)
+            said = "a redirection to {to}, its own address, is followed" if found else "its redirection is not followed"
+        elif branch.is_phone and self._onward is not None:
+            forward = forward_of(
+                response, shared.settings.domains, branch.ring_seconds or self._hunt.stage.ring_seconds
+            )
+            found = None if forward is None else self._onward.moved(forward)
+            said = "it has moved: the account sends the call on" if found else "it has moved, and may not send calls on"
+        else:
+            return None
+        call.trace.add("hunt", f"{{name}}: {said}", name=branch.name, to=found.uri if found else "")
+        self._moves += found is not None
+        return found
 
     def _learn(self, event: Failed, branch: Branch) -> None:
         """What a carrier or a trunk says of itself counts for later calls too."""

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from billing_client.types import StoreUnavailable
+from switch.access.unheard import ACK_SECONDS
 from switch.calls.ringing import Ringing
 from switch.money.start import Asked
 from switch.routing.plan import DialPlan, Refusal, nowhere
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from billing_client.parties import Parties, Party
     from switch.access.caller import Shown
+    from switch.access.check import CallerCheck
     from switch.calls.shared import Shared
     from switch.calls.view import CallView
     from switch.money.payment import Payment
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from switch.routing.plan import Plan
     from switch.trace.trace import Trace
 
-__all__ = ["SetUp"]
+__all__ = ["SetUp", "was_not_heard"]
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +100,9 @@ class SetUp:
         call, busy = self._call, self._admit_emergency(payer, caller) if plan.is_emergency else None
         if busy is not None:
             return busy
-        asked = Asked(call.call_id, call.dialled, call.started_at, call.invite.request.call_id)
+        sent_on = caller.sent_on
+        beside = self._shared.talks.held_by(payer.account_id) if sent_on is None else sent_on.call_id
+        asked = Asked(call.call_id, call.dialled, call.started_at, call.invite.request.call_id, beside)
         return await self._payment.authorise(
             plan, payer, caller, asked, call.trace, call.funds_ended, call.funds_end_soon
         )
@@ -116,3 +120,13 @@ class SetUp:
         if busy is None:
             return None
         return Refusal(486, 17, f"refused: two emergency calls of {busy} run already", "ann-too-many-calls")
+
+
+def was_not_heard(check: CallerCheck, call: CallView, payment: Payment) -> None:
+    """Nobody acknowledged the answer at an address that somebody may have only written into a packet."""
+    payment.waive()
+    call.trace.add(
+        "funds", "the answer was not acknowledged in {seconds:.0f} s: nothing is charged", seconds=ACK_SECONDS
+    )
+    if call.caller is not None and not call.caller.is_application:  # the media server has shown its mark
+        check.not_acknowledged(call.invite.request, call.invite.flow)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from switch.access.emergency import EmergencyCalls
 from switch.access.unanswered import UnansweredSound
+from switch.calls.transfers.talks import Talks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from switch.routing.plan import Books
     from switch.settings import SwitchSettings
     from switch.sip.element.core import Core
+    from switch.sip.session import IncomingInvite
     from switch.trace.recorder import Recorder
 
 __all__ = ["Shared"]
@@ -61,6 +63,9 @@ class Shared:
     messages: Pace
     forwards: dict[str, Forwarding]
     """INVITEs on their way to ourselves, by Call-ID."""
+    joinings: dict[str, Callable[[IncomingInvite], None]] = field(default_factory=dict)
+    """What those are given to that are to take a place in a call that runs, by Call-ID."""
+    talks: Talks = field(default_factory=Talks)
     unanswered: UnansweredSound = field(default_factory=UnansweredSound)
     emergencies: EmergencyCalls = field(default_factory=EmergencyCalls)
 

@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from switch.calls.crossing import Side
+from switch.money.payment import Times
 from switch.sip.mark import ACCEPTED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from billing_client.parties import Party
     from billing_client.rules.books import Gateway
     from switch.calls.bridge import Bridge
-    from switch.money.payment import Times
+    from switch.calls.transfers.sides import Sides
     from switch.routing.caller import Caller
     from switch.routing.plan import Plan, Refusal
     from switch.sip.mark import Chain
@@ -25,7 +28,16 @@ if TYPE_CHECKING:
     from switch.trace.ladder import Ladder
     from switch.trace.trace import Trace
 
-__all__ = ["CallState", "CallView", "is_acceptance", "leads_to_account", "own_request", "source_of"]
+__all__ = [
+    "CallState",
+    "CallView",
+    "Timed",
+    "is_acceptance",
+    "leads_to_account",
+    "log_fields",
+    "own_request",
+    "source_of",
+]
 
 
 class CallState(Enum):
@@ -35,6 +47,36 @@ class CallState(Enum):
     RINGING = "ringing"
     ANSWERED = "answered"
     ENDED = "ended"
+
+
+class Timed:
+    """When a call began, was answered, and ends, by its own clock: the wall's when it began, and monotonic since. So
+    they are as far apart as they were, whatever happens to the wall's clock."""
+
+    __slots__ = ("_clock", "answered_at", "began", "started_at")
+
+    def __init__(self, started_at: datetime, clock: Callable[[], float]) -> None:
+        """`clock`: monotonic seconds."""
+        self._clock = clock
+        self.started_at = started_at
+        self.began = clock()
+        """The same moment in monotonic seconds."""
+        self.answered_at: datetime | None = None
+
+    def move(self, seconds: float) -> None:
+        """The clock of all records was set."""
+        self.started_at += timedelta(seconds=seconds)
+        if self.answered_at is not None:
+            self.answered_at += timedelta(seconds=seconds)
+
+    def utc(self) -> datetime:
+        """Now, by this call's own clock."""
+        return self.started_at + timedelta(seconds=self._clock() - self.began)
+
+    @property
+    def times(self) -> Times:
+        """Those that are recorded of a call that ends now."""
+        return Times(self.started_at, self.answered_at, self.utc())
 
 
 class CallView(Protocol):
@@ -51,6 +93,10 @@ class CallView(Protocol):
     @property
     def invite(self) -> IncomingInvite:
         """What asks for it."""
+
+    @property
+    def sides(self) -> Sides:
+        """Who talks on either side."""
 
     @property
     def bridge(self) -> Bridge:
@@ -85,12 +131,20 @@ class CallView(Protocol):
         """The account of ours that calls."""
 
     @property
+    def depth(self) -> int:
+        """How many calls one after the other were sent on for it."""
+
+    @property
     def chain(self) -> Chain:
         """Who began all this, and through how many applications."""
 
     @property
     def plan(self) -> Plan | None:
         """What was decided about it."""
+
+    @property
+    def gateway(self) -> Gateway | None:
+        """The carrier that is rung, or answered."""
 
     @property
     def warrant(self) -> Warrant | None:
@@ -122,6 +176,14 @@ class CallView(Protocol):
         """Something happened on a leg."""
 
 
+def log_fields(call: CallView) -> dict[str, str | None]:
+    """For log records: which call this is."""
+    payer = call.plan.payer if call.plan is not None else None
+    account = payer.number if payer else None
+    sip_call_id = call.invite.request.call_id
+    return {"call": call.call_id, "sip_call_id": sip_call_id, "dialled": call.dialled, "account": account}
+
+
 def source_of(call: CallView) -> Side:
     """Who sent the INVITE."""
     caller = call.caller
@@ -137,7 +199,7 @@ def own_request(call: CallView) -> Request | None:
 
 def leads_to_account(call: CallView, session: Session) -> bool:
     """Whether what comes by one leg goes to an account of ours, or to a call of ours that may lead to one."""
-    if session in call.invite.sessions:
+    if session in call.sides.callers:
         return call.plan is not None and call.plan.callee is not None
     return source_of(call) is not Side.CARRIER
 
@@ -145,4 +207,4 @@ def leads_to_account(call: CallView, session: Session) -> bool:
 def is_acceptance(call: CallView, event: Requested) -> bool:
     """Whether the media server says that its call was accepted."""
     is_info = event.request.method == "INFO" and event.request.get(ACCEPTED) is not None
-    return is_info and event.session in call.invite.sessions
+    return is_info and event.session in call.sides.callers

@@ -21,6 +21,7 @@ from switch.calls.decide import decide
 from switch.explain.timeline import Timeline
 from switch.money.start import Asked, Registered, authorise
 from switch.routing.answering import Surroundings
+from switch.routing.caller import Forwarding, SentOn
 from switch.routing.diversion import MOST_FORWARDS
 from switch.routing.number import calling_number
 from switch.routing.plan import Application, Applications, DialPlan, Plan, Refusal, called, nowhere
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from billing_client.inquiry import Inquiry, Lock
     from billing_client.parties import Parties, Party
     from billing_client.rules.books import Rate, RateBook, RouteBook
-    from switch.routing.caller import Caller, Forwarding
+    from switch.routing.caller import Caller
     from switch.settings import CreditSettings, SwitchSettings
     from switch.sip.destination import Destinations
 
@@ -61,6 +62,8 @@ class Question:
     """When the rates count; account states, funds and registrations are those of now."""
     source: str | None = None
     """The address that it would come from, with or without a port; None: a phone of ours that knows its password."""
+    is_transfer: bool = False
+    """The account gives a call away to there."""
 
 
 @dataclass(slots=True)
@@ -193,8 +196,14 @@ class _Answering:
     async def identify(self, dialled: str) -> tuple[Parties, Caller] | Verdict:
         """By what is said of the caller; a phone of ours is taken to know its password."""
         ask = partial(self._inquiry.parties, at=self.at)
-        shown = as_dialled(self._forwarding or self._shown(), self._called.hides)
+        shown = as_dialled(self._forwarding or self._transfer() or self._shown(), self._called.hides)
         return await who_asks(shown, dialled, ask, lambda _, account: Verdict.ACCEPTED if account else Verdict.REFUSED)
+
+    def _transfer(self) -> Forwarding | None:
+        question = self._explanation.question
+        if not question.is_transfer:
+            return None
+        return Forwarding(question.caller, "transfer", number=question.caller, sent_on=SentOn(_CALL_ID))
 
     def _shown(self) -> ByCarrier | ByAddress | ByPassword:
         question, node = self._explanation.question, self._conditions.node

@@ -198,7 +198,13 @@ async def ask(path: Path, question: Question) -> dict[str, Any] | None:
     None: no switch answers there, or it does not reach the store.
     """
     began_at = asyncio.get_running_loop().time()
-    asked = {"from": question.caller, "to": question.dialled, "at": question.at.isoformat(), "source": question.source}
+    asked = {
+        "from": question.caller,
+        "to": question.dialled,
+        "at": question.at.isoformat(),
+        "source": question.source,
+        "transfer": question.is_transfer,
+    }
     answer = await _asked(path, asked)
     if answer is not None:
         answer["took_ms"] = round((asyncio.get_running_loop().time() - began_at) * 1000, 3)
@@ -228,6 +234,7 @@ def _question(asked: dict[str, Any]) -> Question:
         dialled=str(asked["to"]),
         at=datetime.fromisoformat(asked["at"]),
         source=asked["source"],
+        is_transfer=asked.get("transfer") is True,
     )
 
 

@@ -77,6 +77,7 @@ class Payment:
         "credit",
         "heard_at",
         "start",
+        "transferred_by",
         "warrant",
     )
 
@@ -94,6 +95,8 @@ class Payment:
         """What INVITEs to carriers show: given when the store has the call, or is to be told of it; until its end."""
         self.heard_at: float | None = None
         """Monotonic: when a call was last heard of that ends because its sound was lost; the silence since is free."""
+        self.transferred_by: str | None = None
+        """Number of the account that gave the call away while it ran."""
         self.start: CallStart | None = None
         """What the store was told of the call, or, as it was away, is to be told at its end."""
 
@@ -190,4 +193,5 @@ class Payment:
             gateway_id=gateway.gateway_id if gateway else None,
             start=start,
             is_started=self.is_registered,
+            transferred_by=self.transferred_by,
         )

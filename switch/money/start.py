@@ -42,6 +42,8 @@ class Asked:
     dialled: str
     started_at: datetime
     sip_call_id: str = ""
+    beside: str | None = None
+    """A call of the payer's that he holds, or gives away by this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ def _call_start(
         forward=forwarding.name if forwarding else None,
         forward_most=forwarding.most if forwarding else 0,
         forwards=forwarding.call_id if forwarding else None,
+        transferred_by=payer.number if caller.transfers else None,
+        beside=asked.beside,
     )
 
 

@@ -10,7 +10,7 @@ from array import array
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from switch.relay.ng import CALLER_TAG, NgError
+from switch.relay.ng import NgError
 
 if TYPE_CHECKING:
     from switch.relay.ng import Relay
@@ -44,9 +44,10 @@ def warning_wav() -> bytes:
     return file.getvalue()
 
 
-async def warn_payer(relay: Relay, call_id: str, trace: Trace) -> None:
-    """Let the payer of a call, who is always the caller, hear the tone."""
+async def warn_payer(relay: Relay, call_id: str, tag: str, trace: Trace) -> None:
+    """Let one party of a call at a relay hear the tone: the payer, who is always the caller, or whoever is on the line
+    that he has given away."""
     try:
-        await relay.play(call_id, CALLER_TAG, warning_wav(), WARNING_TIMES)
+        await relay.play(call_id, tag, warning_wav(), WARNING_TIMES)
     except NgError as error:
         trace.add("fault", "the warning tone cannot be heard: {error}", error=error)

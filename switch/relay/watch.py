@@ -35,6 +35,8 @@ class Relayed(NamedTuple):
     call_id: str
     is_ringing: bool
     is_answered: bool
+    name: str
+    """Of the call at the relay."""
 
 
 class Calls(Protocol):
@@ -80,7 +82,7 @@ class RelayWatch:
 
     async def ping(self, relay: NgRelay) -> bool:
         """Ask every relay whether it lives; end the calls of one that is dead. Whether one is back that was silent."""
-        places = {*relay.addresses, *filter(None, (relay.relay_of(call.call_id) for call in self._calls.relayed()))}
+        places = {*relay.addresses, *filter(None, (relay.relay_of(call.name) for call in self._calls.relayed()))}
         answers = await asyncio.gather(*(self._ping(relay, place) for place in places))
         return any(answers)
 
@@ -98,7 +100,7 @@ class RelayWatch:
             log.error("a media relay does not answer", extra={"relay": place})
         if silences + 1 >= MOST_SILENCES:
             for call in self._calls.relayed():
-                if call.is_answered and relay.relay_of(call.call_id) == place:
+                if call.is_answered and relay.relay_of(call.name) == place:
                     self._end(call, "The media relay has ended", self._answered_at.get(place, 0.0))
         return False
 
@@ -113,11 +115,11 @@ class RelayWatch:
         asked = [call for call in present if call.is_answered or call.call_id in self._rang & ringing]
         self._rang = ringing
         for call in asked:
-            place, asked_at = relay.relay_of(call.call_id), self._clock()
+            place, asked_at = relay.relay_of(call.name), self._clock()
             if place is not None and relay.is_away(place):
                 continue  # the call may still be heard: `ping` says when its relay is dead
             try:
-                known = await relay.query(call.call_id)
+                known = await relay.query(call.name)
             except RelayUnavailable:
                 continue
             if known is not None:

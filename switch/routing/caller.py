@@ -12,9 +12,22 @@ from switch.sip.mark import NOBODY
 if TYPE_CHECKING:
     from billing_client.rules.books import Gateway
     from billing_client.rules.vouching import Vouched
+    from switch.relay.ng import Relay
     from switch.sip.mark import Chain
 
-__all__ = ["Caller", "Forwarding"]
+__all__ = ["Caller", "Forwarding", "SentOn"]
+
+
+@dataclass(frozen=True, slots=True)
+class SentOn:
+    """Why an account, and no forward of its own, sends a call on: its phone said so, by transfer or by redirection."""
+
+    call_id: str
+    """Of the call that is given away: the account may have no more calls than that one."""
+    depth: int = 1
+    """How many calls were sent on one after the other, with this one."""
+    is_transfer: bool = True
+    """By REFER; else its phone answered that it has moved."""
 
 
 @dataclass(slots=True)
@@ -46,6 +59,10 @@ class Forwarding:
     media_host: str = "127.0.0.1"
     """The address that the forwarded party's signalling comes from, once it has described its media: the relay, which
     serves both calls as one, is told where to expect it."""
+    lent: tuple[Relay, str, str] | None = None
+    """The relay that serves both calls, their name there, and the tag of who was called; None: not known."""
+    sent_on: SentOn | None = None
+    """Given where the account's phone sends the call on; None: a forward of the account does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +92,17 @@ class Caller:
     """The number is withheld from who is called."""
     claimed: str = ""
     """A number that the phone of the account shows and that is not the account's."""
+
+    @property
+    def sent_on(self) -> SentOn | None:
+        """Given where a phone of the account sends a call on."""
+        return None if self.forwarding is None else self.forwarding.sent_on
+
+    @property
+    def transfers(self) -> SentOn | None:
+        """Given where a phone of the account transfers a call: it dials, though it is not there."""
+        sent_on = self.sent_on
+        return sent_on if sent_on is not None and sent_on.is_transfer else None
 
     @property
     def is_own(self) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from billing_client.rules.lifecycle import briefly
 from billing_client.rules.numbering import read
+from billing_client.rules.sending_on import may_send_on
 from switch.routing.identity import note_presented, presented, with_number, without_code
 from switch.routing.number import dialled_number, number_of
 from switch.settings import CallerIdSettings
@@ -218,7 +219,7 @@ def plan_call(
     if refusal is not None:
         return refusal
     if caller.forwarding is not None and dialled in dial_plan.emergency:
-        return Refusal(403, 21, "nobody forwards his calls to an emergency number")
+        return Refusal(403, 21, "nobody sends his calls on to an emergency number")
     if account is not None and dialled in dial_plan.emergency:
         trace.add(
             "rate", "{dialled} is an emergency number: free, whatever the funds; two calls at a time", dialled=dialled
@@ -230,6 +231,9 @@ def plan_call(
         note_presented(seen, account, caller, trace)
         return Plan(account, None, "outgoing", None, found, presented=seen, is_emergency=True)
     application = dial_plan.applications.find(dialled)
+    refusal = _sending_on(account, caller, is_inside=application is not None or callee is not None, trace=trace)
+    if refusal is not None:
+        return refusal
     if application is not None:
         return _to_application(application, account, dialled, caller, trace)
     refusal = _false_number(account, caller)
@@ -281,6 +285,20 @@ def _false_number(account: Party | None, caller: Caller) -> Refusal | None:
     if account is None or not caller.claimed or account.shows.foreign != "refuse":
         return None
     return Refusal(403, 21, f"{caller.claimed} is no number of account {account.number}", "ann-not-allowed")
+
+
+def _sending_on(account: Party | None, caller: Caller, *, is_inside: bool, trace: Trace) -> Refusal | None:
+    """Why the phone of an account may not send a call on to there."""
+    if caller.sent_on is None or account is None or may_send_on(account.transfers, inside=is_inside):
+        return None
+    trace.add(
+        "account",
+        "account {account} may send calls on: {transfers}",
+        account=account.number,
+        transfers=account.transfers,
+    )
+    where = "not at all" if account.transfers == "nowhere" else "inside only"
+    return Refusal(403, 21, f"{account.number} may transfer and redirect calls {where}")
 
 
 def _to_application(
@@ -358,7 +376,7 @@ def _to_account(
         return Plan(callee, None, "incoming", callee, ())
     # By its own number, whichever of its names was dialled: a dear line has no cheap alias.
     rate = _rate(account, callee.number, caller, dial_plan, at, trace)
-    direction: Direction = "internal" if caller.forwarding is None else "forwarded"
+    direction: Direction = "internal" if caller.forwarding is None or caller.transfers else "forwarded"
     return rate if isinstance(rate, Refusal) else Plan(account, rate, direction, callee, ())
 
 
@@ -368,7 +386,7 @@ def _to_outside(
     trace.add("callee", "{dialled} is no account of ours", dialled=dialled)
     if account is None or not account.may_call:
         return Refusal(404, 1, f"{dialled} is nobody of ours, and the caller may not call out")
-    is_forwarded = caller.forwarding is not None
+    is_forwarded = caller.forwarding is not None and not caller.transfers
     is_foreign = is_forwarded and "@" in dialled
     status = 0 if is_foreign else read(dialled).outside
     if status:

@@ -71,6 +71,17 @@ class Branch:
         return self.identity(number) if self.trunk is None else self.trunk.number(number)
 
     @property
+    def is_phone(self) -> bool:
+        """Whether it is a phone of the account that is called."""
+        return self.gateway is None and self.invitation is None and not self.is_server
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether a phone named it instead of answering."""
+        forwarding = None if self.invitation is None else self.invitation.forwarding
+        return forwarding is not None and forwarding.sent_on is not None
+
+    @property
     def name(self) -> str:
         """What to call it in explanations."""
         if self.invitation is not None:

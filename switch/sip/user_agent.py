@@ -241,7 +241,11 @@ class UserAgent:
     def _find(self, request: Request) -> Addressed | None:
         """The session of a request of the peer."""
         tag = request.to_tag
-        return None if tag is None else self._sessions.get((request.call_id, tag, request.from_tag or ""))
+        return None if tag is None else self.session(request.call_id, tag, request.from_tag or "")
+
+    def session(self, call_id: str, local_tag: str, remote_tag: str) -> Addressed | None:
+        """The session with that dialog."""
+        return self._sessions.get((call_id, local_tag, remote_tag))
 
     def _invited(
         self, request: Request, flow: Flow, transaction: InviteServerTransaction, now: float

@@ -29,6 +29,7 @@ KINDS: Final = {
     "ring": "ringing",
     "hunt": "hunting",
     "answer": "answered",
+    "transfer": "transfer",
     "refused": "refused",
     "fault": "trouble",
     "end": "the end",

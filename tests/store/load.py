@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many calls on one account, as switches make them: with slices, hang-ups at any moment, and a store that may be away.
+"""Many calls on one account, as switches make them: with slices, transfers, redirections, hang-ups at any moment, and a
+store that may be away.
 
 `python -m tests.store.load DSN NODE SECONDS CALLERS SEED` runs it as a process of its own and prints its tally.
 """
@@ -13,7 +14,7 @@ import random
 import sys
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from billing_client.store import Store
 from billing_client.types import StoreUnavailable
@@ -79,9 +80,10 @@ class Load:
                 self.tally.away += 1
                 await asyncio.sleep(0.05)
 
-    async def _call(self) -> None:
+    async def _call(self, **sent_on: Any) -> None:
+        """One call; one of five is sent on by another one, which `sent_on` tells of it."""
         self._calls += 1
-        start = self._desk.start_of(self._who, SLICE, LEAST, call_id=f"{self._node}-{self._calls}")
+        start = self._desk.start_of(self._who, SLICE, LEAST, call_id=f"{self._node}-{self._calls}", **sent_on)
         grant = await self._store.start_call(start)
         if grant.refusal is not None:
             self.tally.refused += 1
@@ -97,8 +99,13 @@ class Load:
             if grant.refusal is not None:
                 break
             locked = grant.locked
+        transferrer = None
+        if not sent_on and self._random.random() < 0.2:
+            transferrer = "101" if self._random.random() < 0.5 else None
+            moved = {"direction": "forwarded", "forward": "moved", "forward_most": 5, "forwards": start.call_id}
+            await self._call(beside=start.call_id, **({"transferred_by": "101"} if transferrer else moved))
         talked = self._random.choice([Decimal(0), locked, locked * Decimal("0.37"), locked + 1])
-        await self._finish(self._desk.finish_of(start.call_id, round(talked, 5)))
+        await self._finish(self._desk.finish_of(start.call_id, round(talked, 5), transferred_by=transferrer))
 
     async def _finish(self, finish: CallFinish) -> None:
         settlement = await self._delivered(finish)

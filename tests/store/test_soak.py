@@ -75,6 +75,11 @@ async def test_two_switches_two_hundred_callers_topups_and_withdrawals_never_pas
     assert sum(tally["refused"] for tally in tallies) > 0
     assert await tenant.balance(2) == (10 + moved - charged, 0, 10 + moved - charged)
     assert await tenant.sql.fetchval("SELECT count(*) FROM billing_xdr") == sum(tally["calls"] for tally in tallies)
+    (counted,) = await tenant.sql.fetch(
+        "SELECT count(*) FILTER (WHERE transferred_by = '101'), count(*) FILTER (WHERE direction = 'forwarded')"
+        "  FROM billing_xdr"
+    )
+    assert min(counted) > 0, "some were transferred, some redirected"
     assert await tenant.audit() == []
 
 

@@ -175,6 +175,8 @@ def _money(call: Mapping[str, Any]) -> Iterable[str]:
             f"rate {xdr['prefix']}: {price['connect_fee']} at the answer, {price['first_price']} a minute "
             f"for the first {xdr['first_increment']} s, then {price['next_price']} by {xdr['next_increment']} s"
         )
+    if xdr["transferred_by"]:
+        yield f"account {xdr['transferred_by']} gave it away"
     yield f"{xdr['billed_seconds']} s charged: {amount(xdr['amount'], unit)} {unit}"
     for entry in call["ledger"]:
         moved, freed = amount(entry["amount"], unit), amount(entry["released"], unit)
@@ -188,9 +190,12 @@ def _money(call: Mapping[str, Any]) -> Iterable[str]:
 @click.option("--to", "dialled", metavar="Y", required=True, help="The number dialled.")
 @click.option("--at", metavar="TIME", type=Instant(), help="When the rates count.  [default: now]")
 @click.option("--source-ip", metavar="A", help="Where it comes from: a carrier is known by it.")
+@click.option("--transfer", is_flag=True, help="The account transfers a call to there.")
 @json_option
 @click.pass_obj
-def explain(shell: Shell, caller: str, dialled: str, at: datetime | None, source_ip: str | None, as_json: bool) -> None:
+def explain(
+    shell: Shell, caller: str, dialled: str, at: datetime | None, source_ip: str | None, transfer: bool, as_json: bool
+) -> None:
     """Explain a call that is not made.
 
     Runs what live calls run, on the store as it is now; nothing rings and nothing is locked.
@@ -202,7 +207,8 @@ def explain(shell: Shell, caller: str, dialled: str, at: datetime | None, source
             from billing.customers.queries import number_of
 
             caller = number_of(caller)
-    question = Question(caller=caller, dialled=dialled, at=at or datetime.now(UTC), source=source_ip)
+    moment = at or datetime.now(UTC)
+    question = Question(caller=caller, dialled=dialled, at=moment, source=source_ip, is_transfer=transfer)
     answer = _ask(shell, question)
     if as_json:
         shell.json(answer)

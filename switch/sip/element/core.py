@@ -33,9 +33,11 @@ METHODS: Final = (
     "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "PRACK", "UPDATE", "INFO", "MESSAGE", "NOTIFY",
     "SUBSCRIBE", "REFER", "PUBLISH",
 )  # fmt: skip
-ALLOW: Final = ", ".join(m for m in METHODS if m not in ("REGISTER", "PUBLISH", "REFER", "NOTIFY"))
-"""What may be sent to us within a call; REFER and NOTIFY we know well enough to refuse them."""
-EXTENSIONS: Final = ("100rel", "timer", "path", "outbound")
+ALLOW: Final = ", ".join(m for m in METHODS if m not in ("REGISTER", "PUBLISH", "NOTIFY"))
+"""What may be sent to us within a call; NOTIFY we know well enough to refuse it."""
+SUPPORTED: Final = "100rel, timer, replaces, norefersub"
+"""Extensions that count within a call."""
+EXTENSIONS: Final = (*SUPPORTED.split(", "), "path", "outbound")
 _GRAIN_SECONDS: Final = 0.02
 """Timers may be so late: under load many are served at one waking, and most only let a transaction go."""
 
@@ -78,7 +80,7 @@ class Core:
             new_token=lambda: os.urandom(8).hex(),
             headers=(
                 ("Allow", ALLOW),
-                ("Supported", "100rel, timer"),
+                ("Supported", SUPPORTED),
             ),
             session_expires=session_expires,
             session_min_se=session_min_se,

@@ -138,7 +138,7 @@ class ReceivingSession(Session):
         """RFC 3261 section 12.2.1.2: the dialog is gone, or the peer is."""
         if self.state is State.EARLY or self.in_flight.accepting is not None:
             return False  # the peer may not know the dialog yet
-        return (status == 481 and method != "PRACK") or (status == 408 and method in REFRESHING)
+        return (status == 481 and method not in ("PRACK", "NOTIFY")) or (status == 408 and method in REFRESHING)
 
     def _after_the_end(self, request: Request, response: Response, relates_to: object, now: float) -> Outcome:
         if self.in_flight.unacknowledged is not None:

@@ -149,7 +149,8 @@ class Session:
     def _refusal(self, method: str, *, is_offer: bool) -> int | None:
         """How the peer would have to answer such a request now (RFC 3261 section 14.1, RFC 3311 section 5.1)."""
         if self.state in (State.ENDING, State.ENDED):
-            return 481
+            # what somebody asked for within a call may outlast it: RFC 5057 section 5.3
+            return None if method == "NOTIFY" else 481
         if self.state is State.ACCEPTED and method == "UPDATE":
             return 491  # it could arrive before our 2xx, in a dialog that the peer does not know yet
         return None if self.in_flight.may_send(method, self.invite, is_offer=is_offer) else 491

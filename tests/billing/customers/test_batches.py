@@ -346,7 +346,7 @@ def test_a_call_starts_while_its_account_is_being_updated(provider: Any, dsn: st
         updating.execute("UPDATE billing_account SET state = 'blocked'")
         calling.execute("SET lock_timeout = '2s'")
         answer = calling.execute(
-            "SELECT is_one_call_too_many('c', false, (SELECT id FROM billing_account WHERE number = '102'),"
+            "SELECT is_one_call_too_many('c', NULL, false, (SELECT id FROM billing_account WHERE number = '102'),"
             " NULL, NULL, NULL)"
         ).fetchone()
         assert answer == (False,)

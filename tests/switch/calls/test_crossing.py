@@ -241,8 +241,6 @@ async def test_the_reason_of_a_refusal_crosses_without_the_name_of_the_machine(w
 @pytest.mark.parametrize(
     ("method", "status", "lines"),
     [
-        ("REFER", 403, (("Refer-To", "<sip:420600000001@127.0.0.1>"),)),
-        ("REFER", 403, (("Refer-To", "<sip:103@127.0.0.1?Replaces=a%3Bto-tag%3Db>"), ("Refer-Sub", "false"))),
         ("NOTIFY", 481, (("Event", "talk"), ("Subscription-State", "active"))),
         ("NOTIFY", 481, (("Event", "hold"), ("Subscription-State", "active"))),
         ("NOTIFY", 481, (("Event", "check-sync;reboot=true"), ("Subscription-State", "terminated"))),
@@ -373,7 +371,7 @@ async def test_options_tell_the_same_of_every_name(world: World, user: str) -> N
             line for line in plain.headers if line[0] in told
         ]
         assert names(response, tuple((name, "") for name in ("Contact", "Server"))) == set()
-        assert "REFER" not in (response.get("Allow") or "")
+        assert "NOTIFY" not in (response.get("Allow") or "")
         await hears_nothing(bob, Arrived)
 
 

@@ -1,10 +1,10 @@
 -- Ends a call exactly once, whoever tells it first: its switch, a journal that comes late, or another switch. Frees
 -- its locks, charges no more than they held, writes the record. Asked again it answers from the record: what was
 -- charged; no row: the call is unknown. `start`: what `start_call` takes of it, where the store may never have had
--- that; or null.
+-- that; or null. `transferrer`: who gave the call away while it ran.
 CREATE OR REPLACE FUNCTION finish_call(
     call text, ends timestamptz, answered timestamptz, seconds integer, charge numeric,
-    q850 integer, status integer, who text, gateway bigint, start billing_activecall)
+    q850 integer, status integer, who text, gateway bigint, start billing_activecall, transferrer text DEFAULT NULL)
 RETURNS TABLE (amount numeric, billed_seconds integer, currency text) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -14,6 +14,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN QUERY SELECT * FROM settle_again(call, ends, answered, seconds, charge, q850, status, who);
         IF NOT FOUND AND start.call_id IS NOT NULL THEN
+            start.transferred_by := coalesce(transferrer, start.transferred_by);
             RETURN QUERY SELECT * FROM record_call(call, ends, answered, seconds, charge, q850, status, who, gateway,
                                                    start);
         END IF;
@@ -22,6 +23,7 @@ BEGIN
     charge := greatest(0, least(charge, c.locked));
     c.answered_at := coalesce(answered, c.answered_at);
     c.gateway_id := coalesce(gateway, c.gateway_id);
+    c.transferred_by := coalesce(transferrer, c.transferred_by);
     INSERT INTO billing_xdr (
         {call},
         ended_at, billed_seconds, amount, cause, sip_status, ended_by, held)

@@ -2,7 +2,8 @@
 -- first.
 CREATE OR REPLACE FUNCTION finish_calls(
     calls text[], ends timestamptz[], answers timestamptz[], seconds integer[], charges numeric[],
-    causes integer[], statuses integer[], who text[], gateways bigint[])
+    causes integer[], statuses integer[], who text[], gateways bigint[],
+    transferrers text[])
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     balances bigint[];
@@ -12,8 +13,9 @@ BEGIN
     PERFORM lock_in_order(NULL, NULL, NULL, balances);
     RETURN (
         SELECT count(*)
-          FROM unnest(calls, ends, answers, seconds, charges, causes, statuses, who, gateways)
-                   AS f (call, ends, answered, seconds, charge, cause, status, who, gateway),
+          FROM unnest(calls, ends, answers, seconds, charges, causes, statuses, who, gateways,
+                     transferrers)
+                   AS f (call, ends, answered, seconds, charge, cause, status, who, gateway, transferrer),
                LATERAL finish_call(f.call, f.ends, f.answered, f.seconds, f.charge, f.cause, f.status, f.who, f.gateway,
-                                   NULL));
+                                   NULL, f.transferrer));
 END $$;

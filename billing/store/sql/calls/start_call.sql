@@ -40,7 +40,7 @@ BEGIN
         END IF;
     END IF;
     IF (l.limited OR num_nonnulls(l.customer, l.callee, l.callee_customer) > 0) AND is_one_call_too_many(
-        c.call_id, c.direction = 'incoming', CASE WHEN l.limited THEN c.account_id END, l.customer, l.callee,
+        c.call_id, c.beside, c.direction = 'incoming', CASE WHEN l.limited THEN c.account_id END, l.customer, l.callee,
         l.callee_customer)
     THEN
         refusal := 'concurrency';
@@ -74,11 +74,11 @@ BEGIN
     END IF;
     INSERT INTO billing_activecall (
         {call},
-        life_id, locked, owes, limited, customer_id, callee_id, callee_customer_id, cap, forward, forwards)
+        life_id, locked, owes, limited, customer_id, callee_id, callee_customer_id, cap, forward, forwards, beside)
     VALUES (
         c.{call},
         c.life_id, granted, owes, CASE WHEN c.forward IS NULL THEN l.limited ELSE l.most_out IS NOT NULL END,
-        l.customer, l.callee, l.callee_customer, l.cap, c.forward, c.forwards)
+        l.customer, l.callee, l.callee_customer, l.cap, c.forward, c.forwards, c.beside)
     ON CONFLICT (call_id) DO NOTHING;
     IF NOT FOUND THEN
         UPDATE billing_balance SET locked = locked - granted WHERE id = c.balance_id AND granted > 0;

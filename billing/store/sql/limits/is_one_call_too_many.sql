@@ -3,9 +3,9 @@
 -- are counted one after another.
 -- Forwarded calls are outgoing calls of who forwards: all legs of one call that is forwarded are one, because only one
 -- of them is ever talked on. Together with the call that is forwarded, which `max_calls` counts already, they are one
--- call more for nobody.
-CREATE OR REPLACE FUNCTION is_one_call_too_many(call text, incoming boolean, account bigint, customer bigint,
-                                                callee bigint, callee_customer bigint)
+-- call more for nobody. The call `held` is held by the same account, or given away by this one: it does not count.
+CREATE OR REPLACE FUNCTION is_one_call_too_many(call text, held text, incoming boolean, account bigint,
+                                                customer bigint, callee bigint, callee_customer bigint)
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM lock_in_order(NULL, ARRAY[account, callee], ARRAY[customer, callee_customer], NULL);
@@ -16,7 +16,8 @@ BEGIN
                    + count(DISTINCT l.forwards) FILTER (WHERE l.account_id = a.id) AS calls_out,
                    count(*) FILTER (WHERE l.callee_id = a.id OR l.direction = 'incoming') AS calls_in
                 FROM billing_activecall l
-                WHERE (l.account_id = a.id AND l.limited OR l.callee_id = a.id) AND l.call_id <> call) AS live
+                WHERE (l.account_id = a.id AND l.limited OR l.callee_id = a.id)
+                  AND l.call_id <> call AND l.call_id IS DISTINCT FROM held) AS live
             WHERE a.id IN (account, callee)
             AND (a.max_calls <= live.calls
                 OR a.id = account AND NOT incoming AND a.max_calls_out <= live.calls_out
@@ -30,7 +31,8 @@ BEGIN
                    count(*) FILTER (WHERE l.customer_id = c.id AND l.direction <> 'incoming') AS calls_out,
                    count(*) FILTER (WHERE l.callee_customer_id = c.id OR l.direction = 'incoming') AS calls_in
                 FROM billing_activecall l
-                WHERE (l.customer_id = c.id OR l.callee_customer_id = c.id) AND l.call_id <> call) AS live
+                WHERE (l.customer_id = c.id OR l.callee_customer_id = c.id)
+                  AND l.call_id <> call AND l.call_id IS DISTINCT FROM held) AS live
             WHERE c.id IN (customer, callee_customer)
             AND (c.max_calls <= live.calls
                 OR c.id = customer AND NOT incoming AND c.max_calls_out <= live.calls_out

@@ -6,7 +6,7 @@
 CREATE OR REPLACE FUNCTION parties(calling text, called text) RETURNS TABLE (
     asked text, account_id bigint, number text, name text, display text, customer_id bigint, customer_name text,
     kind text, terms text, tariff_id bigint, balance_id bigint, currency text, available numeric, password text,
-    via text, may_call boolean, answering text, trust text, language text, shows text,
+    via text, may_call boolean, answering text, trust text, language text, shows text, transfers text,
     reached text, aor text, key text, contact text, received text, path text[], expires_at timestamptz,
     q double precision, call_id text, cseq bigint, instance text, reg_id integer, user_agent text, node text,
     socket text)
@@ -27,7 +27,7 @@ LANGUAGE sql STABLE AS $$
             || CASE WHEN a.trunk <> '{}' THEN jsonb_build_object('trunk', a.trunk, 'ranges', (
                SELECT jsonb_agg(jsonb_build_array(r.first, r.last) ORDER BY r.first)
                  FROM billing_numberrange r WHERE r.account_id = a.id)) ELSE '{}' END)::text,
-           t.name,
+           a.transfers, t.name,
            b.aor, b.key, b.contact, b.received, b.path::text[], b.expires_at, b.q,
            b.call_id, b.cseq, b.instance, b.reg_id, b.user_agent, b.node, b.socket
         FROM (SELECT CASE WHEN EXISTS (SELECT FROM billing_alias n WHERE n.name = called) THEN called
