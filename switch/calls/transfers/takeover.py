@@ -117,6 +117,8 @@ class TakeOver:
     def acknowledged(self) -> None:
         """The newcomer talks: who leaves is let go."""
         joining, call = self._joining, self._joining.call
+        if joining.forwarding is not None and joining.forwarding.is_void:
+            return  # only so that it can hang up: nobody could be connected
         self.is_over = True
         call.depth = max(call.depth + 1, joining.depth)
         call.trace.add("transfer", "account {by} has given the place of {who} away", by=joining.by, who=self._who)
