@@ -9,11 +9,11 @@ from typing import NoReturn
 
 import click
 
-from softswitch.cli import accounts, audit_log, batches, guessing, money, operate, prompts, run
+from softswitch.cli import accounts, batches, guessing, money, operate, prompts, run
 from softswitch.cli import voicemail as mailboxes
 from softswitch.cli import vouchers as paper
 from softswitch.cli.context import FAILED, STORE_UNREACHABLE, WRONG, Shell
-from softswitch.cli.look import carriers, catalogue, explain, look, replay
+from softswitch.cli.look import audit_log, carriers, catalogue, explain, look, replay
 from softswitch.config import ConfigurationInvalidError
 from softswitch.processes.child import ChildFailedError
 from softswitch.processes.runfiles import AlreadyRunningError

@@ -1,7 +1,7 @@
 -- Registers a call and locks its first slice, or says why not ("dead": this life was declared dead; for the others
--- see `billing_client.types.Grant`). Asked again with the same call it answers as before.
+-- see `billing_client.calls.Grant`). Asked again with the same call it answers as before.
 --
--- `c` is what a `billing_client.types.CallStart` says of the call, `callee_id` being whoever of ours is called.
+-- `c` is what a `billing_client.calls.CallStart` says of the call, `callee_id` being whoever of ours is called.
 -- Wanted are `want` of funds, or at least `minimum`; an `exempt` call passes every limit; `most`: how many calls at
 -- a time the forward carries that it goes by.
 CREATE OR REPLACE FUNCTION start_call(c billing_activecall, want numeric, minimum numeric, exempt boolean, most integer,
