@@ -203,7 +203,7 @@ class _Chunk:
         run = self._run
         wanted = {alias.name: {"allow_authentication": alias.allow_authentication} for alias in spec.aliases or ()}
         present = self._known_aliases.get(account.pk, {})
-        for name in present.keys() - wanted.keys():
+        for name in () if "aliases" in run.merge else present.keys() - wanted.keys():
             present[name].delete()
             run.changes.append(Change("alias", _masked(name), "", {"account": account.number}, None))
         for name, columns in wanted.items():

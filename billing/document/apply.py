@@ -62,7 +62,7 @@ def apply(
     if problems:
         raise ApplyError(problems)
     with APPLY.by(actor, name) as deed:
-        changes = _Application().apply(read)
+        changes = _Application(read.merge).apply(read)
         if dry_run:
             deed.nothing()
             transaction.set_rollback(True)
@@ -88,8 +88,8 @@ def _check_forwards(document: Document) -> None:
 class _Application:
     """One run over a document."""
 
-    def __init__(self) -> None:
-        self.run = Applying()
+    def __init__(self, merge: frozenset[str]) -> None:
+        self.run = Applying(merge)
 
     def apply(self, document: Document) -> list[Change]:
         for customer in document.customers:
@@ -135,7 +135,7 @@ class _Application:
         else:
             self.run.update(tariff, "tariff", spec.key, spec.columns)
         if spec.rates is not None:
-            self.run.changes += apply_rates(tariff.pk, spec.key, spec.rates)
+            self.run.changes += apply_rates(tariff.pk, spec.key, spec.rates, merge="rates" in self.run.merge)
 
     def _product(self, spec: Named) -> None:
         columns = dict(spec.columns)
@@ -161,7 +161,7 @@ class _Application:
             return
         wanted = {route.prefix: route for route in spec.routes}
         present = {route.prefix: route for route in GatewayRoute.objects.filter(gateway=gateway)}
-        for prefix in present.keys() - wanted.keys():
+        for prefix in () if "routes" in self.run.merge else present.keys() - wanted.keys():
             present[prefix].delete()
             self.run.changes.append(Change("route", f"{spec.key}/{prefix}", "", "present", None))
         for prefix, route in wanted.items():

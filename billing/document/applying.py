@@ -38,7 +38,9 @@ class ApplyError(Exception):
 class Applying:
     """One run over a document, and what it has changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, merge: frozenset[str] = frozenset()) -> None:
+        """`merge`: lists of things whose other entries stay."""
+        self.merge = merge
         self.changes: list[Change] = []
         self._found: dict[tuple[type[models.Model], str], models.Model] = {}
 

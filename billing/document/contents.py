@@ -68,6 +68,9 @@ LONGEST_COUNTRY = 60
 MOST_PROBLEMS = 20
 """A CSV file with more mistakes than these is not read on."""
 
+MERGED = ("aliases", "rates", "routes")
+"""Lists within things that `merge` may name."""
+
 LIMIT_ACTIONS = ("block", "lock", "alert")
 
 SHORTEST_CARD_PIN = 6
@@ -163,6 +166,8 @@ class Document:
     products: tuple[Named, ...]
     accounts: tuple[AccountSpec, ...]
     gateways: tuple[GatewaySpec, ...]
+    merge: frozenset[str] = frozenset()
+    """Lists within things, of `MERGED`, that are added to what there is; the others are complete."""
 
 
 def read_document(
@@ -177,9 +182,21 @@ def read_document(
         products=read_list(reader, "products", _product, key="name"),
         accounts=read_list(reader, "accounts", lambda fields: _account(fields, reserved), key="number"),
         gateways=read_list(reader, "gateways", _gateway, key="name"),
+        merge=_merged(reader),
     )
     reader.end()
     return read
+
+
+def _merged(reader: Reader) -> frozenset[str]:
+    names = reader.bare("merge")
+    if not isinstance(names or [], list):
+        reader.problem("merge", f"is not a list of {', '.join(MERGED)}")
+        return frozenset()
+    for index, name in enumerate(names or []):
+        if name not in MERGED:
+            reader.problem(f"merge[{index}]", f"{shown(name)} is none of {', '.join(MERGED)}")
+    return frozenset(map(str, names or []))
 
 
 def _customer(fields: Reader) -> Named:

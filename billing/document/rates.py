@@ -23,10 +23,12 @@ KEY_COLUMNS = 2
 Key = tuple[str, "datetime"]
 
 
-def apply_rates(tariff_id: int, tariff: str, rates: Iterable[RateSpec]) -> list[Change]:
-    """Make these the rates of the tariff; those that do not differ are not touched."""
+def apply_rates(tariff_id: int, tariff: str, rates: Iterable[RateSpec], *, merge: bool = False) -> list[Change]:
+    """Make these the rates of the tariff, `merge`: besides those there are; what does not differ is not touched."""
     wanted = {(rate.prefix, rate.effective_from): astuple(rate)[KEY_COLUMNS:] for rate in rates}
     present = _present(tariff_id)
+    if merge:
+        present = {key: terms for key, terms in present.items() if key in wanted}
     changes = [*_differences(tariff, present, wanted)]
     if not changes:
         return []

@@ -93,6 +93,7 @@ def samples() -> dict[str, Sample]:
     from billing.customers.generation import AccountGeneration
     from billing.customers.generation import generate as generate_accounts
     from billing.document.apply import apply
+    from billing.exporting.actions import export
     from billing.guessing.actions import unlock
     from billing.money.actions import topup, withdraw
     from billing.numbers.actions import forget_number
@@ -125,6 +126,7 @@ def samples() -> dict[str, Sample]:
         "accounts.update": update,
         "batches.assign": lambda actor, _: batches.assign(actor, "Spring", ["101"]),
         "calls.disconnect": lambda actor, _: disconnect(actor, "c1", "fraud"),
+        "document.export": lambda actor, _: [list(things) for _, things in export(actor, secrets=True)],
         "document.apply": lambda actor, _: apply(actor, {"customers": [{"name": "Other", "currency": "EUR"}]}),
         "guessing.unlock": lambda actor, _: unlock(actor, "phone", "101"),
         "mailboxes.delete": lambda actor, _: voicemail.delete(actor, "6f96"),
@@ -150,6 +152,7 @@ SHOWS = {
     "accounts.export",
     "accounts.note",
     "passwords.seal",
+    "document.export",
     "vouchers.export",
     "vouchers.rotate-key",
     "vouchers.show",
@@ -190,7 +193,7 @@ def test_every_action_is_walked_by_the_next_test(dsn: str) -> None:
 NAMES = {
     "accounts.activate", "accounts.block", "accounts.close", "accounts.export", "accounts.forget_number",
     "accounts.generate", "accounts.note", "accounts.password", "accounts.suspend", "accounts.unblock",
-    "accounts.update", "batches.assign", "calls.disconnect", "document.apply", "guessing.unlock",
+    "accounts.update", "batches.assign", "calls.disconnect", "document.apply", "document.export", "guessing.unlock",
     "mailboxes.delete", "mailboxes.greeting", "mailboxes.reset_pin", "mailboxes.unlock", "money.topup",
     "money.withdraw", "passwords.seal", "vouchers.activate", "vouchers.block", "vouchers.export",
     "vouchers.generate", "vouchers.rotate-key", "vouchers.show", "vouchers.unblock",
