@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 
-from softswitch.cli import accounts, audit_log, batches, export, guessing, money, operate, prompts, run
+from softswitch.cli import accounts, audit_log, batches, export, guessing, money, operate, prompts, remove, run
 from softswitch.cli import voicemail as mailboxes
 from softswitch.cli import vouchers as paper
 from softswitch.cli.context import FAILED, STORE_UNREACHABLE, WRONG, Shell
@@ -56,6 +56,7 @@ SECTIONS: dict[str, list[click.Command]] = {
         operate.disconnect,
         money.apply,
         export.export,
+        remove.remove,
         mailboxes.voicemail,
         paper.vouchers,
         prompts.prompts,

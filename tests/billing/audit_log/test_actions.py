@@ -56,6 +56,14 @@ INSERT INTO billing_voicemessage (id, account_id, folder, caller, caller_name, r
     SELECT '6f9619ff-8b86-d011-b42d-00c04fc964ff', id, 'new', '102', '', now(), 2, false
       FROM billing_account WHERE number = '101'"""
 
+IDLE = {
+    "customers": [{"name": "Idle", "currency": "USD"}],
+    "tariffs": [{"name": "Unused", "currency": "USD"}, {"name": "Idle", "currency": "USD"}],
+    "products": [{"name": "Idle", "tariff": "Unused"}],
+    "gateways": [{"name": "idle", "host": "192.0.2.99", "routes": ["1"]}],
+}
+"""Things that nothing stands against the removal of."""
+
 
 def modules() -> Iterator[ModuleType]:
     """Every module of billing that can be imported once Django runs."""
@@ -83,6 +91,12 @@ def vouchers(move: str) -> Sample:
     from billing.vouchers.actions import Numbers, set_state
 
     return lambda actor, _: set_state(actor, "Paper", Numbers(1, 2) if move == "block" else Numbers(), move)
+
+
+def removal(kind: str, name: str) -> Sample:
+    from billing.removing.actions import remove
+
+    return lambda actor, _: remove(actor, kind, name)
 
 
 def samples() -> dict[str, Sample]:
@@ -136,6 +150,11 @@ def samples() -> dict[str, Sample]:
         "money.topup": lambda actor, _: topup(actor, "101", Decimal(5), "k", "cash"),
         "money.withdraw": lambda actor, _: withdraw(actor, "101", Decimal(5), "k", "mistyped"),
         "passwords.seal": lambda actor, at: seal(actor, KeyFile(at / "keys")),
+        "customers.remove": removal("customer", "Idle"),
+        "tariffs.remove": removal("tariff", "Idle"),
+        "products.remove": removal("product", "Idle"),
+        "gateways.remove": removal("gateway", "idle"),
+        "routes.remove": removal("route", "idle/1"),
         "vouchers.activate": vouchers("activate"),
         "vouchers.block": vouchers("block"),
         "vouchers.export": lambda actor, at: paper.export(
@@ -169,6 +188,7 @@ def tenant(dsn: str, tmp_path: Path) -> Iterator[Any]:
         from billing.vouchers.generation import Generation, generate
 
         office.apply(DOCUMENT)
+        office.apply(IDLE)
         paper = Generation(customer="Acme", batch="Paper", count=6, amount=Decimal(5))
         generate(ACTOR, paper, None, lambda _done, _total: None)
         with psycopg.connect(dsn) as connection:
@@ -194,6 +214,7 @@ NAMES = {
     "accounts.activate", "accounts.block", "accounts.close", "accounts.export", "accounts.forget_number",
     "accounts.generate", "accounts.note", "accounts.password", "accounts.suspend", "accounts.unblock",
     "accounts.update", "batches.assign", "calls.disconnect", "document.apply", "document.export", "guessing.unlock",
+    "customers.remove", "tariffs.remove", "products.remove", "gateways.remove", "routes.remove",
     "mailboxes.delete", "mailboxes.greeting", "mailboxes.reset_pin", "mailboxes.unlock", "money.topup",
     "money.withdraw", "passwords.seal", "vouchers.activate", "vouchers.block", "vouchers.export",
     "vouchers.generate", "vouchers.rotate-key", "vouchers.show", "vouchers.unblock",
