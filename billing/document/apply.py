@@ -22,12 +22,13 @@ from billing.document.answering import forwards_of
 from billing.document.applying import ApplyError, Applying, at, needed, same_currency
 from billing.document.caller_id import merge_caller_id
 from billing.document.change import Change
-from billing.document.contents import read_document
+from billing.document.contents import COMPLETED, read_document
 from billing.document.forward_targets import GatewayPlace, at_gateway
 from billing.document.noting import note
 from billing.document.owners import foreign_numbers, taken_numbers, trunk_problems
 from billing.document.rates import apply_rates
 from billing.money.models import Balance
+from billing.removing.actions import KINDS, RemovalError, remove
 from billing.tariffs.models import Product, Tariff
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def apply(
         raise ApplyError(problems)
     with APPLY.by(actor, name) as deed:
         changes = _Application(read.merge).apply(read)
+        changes += _complete(actor, read)
         if dry_run:
             deed.nothing()
             transaction.set_rollback(True)
@@ -83,6 +85,27 @@ def _check_forwards(document: Document) -> None:
     ]
     if problems:
         raise ApplyError(problems)
+
+
+def _complete(actor: Actor, document: Document) -> list[Change]:
+    """Remove what complete lists leave out. Raises ApplyError with all that stands against it."""
+    problems, changes = [], []
+    for name in COMPLETED:
+        if name not in document.complete:
+            continue
+        kind = name.removesuffix("s")
+        named = {spec.key for spec in getattr(document, name)}
+        there = KINDS[kind]._default_manager.order_by("name").values_list("name", flat=True)
+        for key in [one for one in there if one not in named]:
+            try:
+                remove(actor, kind, key, reason="not in a complete list")
+            except RemovalError as error:
+                problems.append(f"complete: {error}, and is not in {name}")
+            else:
+                changes.append(Change(kind, key, "", "present", None))
+    if problems:
+        raise ApplyError(problems)
+    return changes
 
 
 class _Application:

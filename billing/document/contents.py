@@ -70,6 +70,8 @@ MOST_PROBLEMS = 20
 
 MERGED = ("aliases", "rates", "routes")
 """Lists within things that `merge` may name."""
+COMPLETED = ("gateways", "products", "tariffs", "customers")
+"""Lists that `complete` may name, in the order in which what they leave out goes."""
 
 LIMIT_ACTIONS = ("block", "lock", "alert")
 
@@ -168,6 +170,8 @@ class Document:
     gateways: tuple[GatewaySpec, ...]
     merge: frozenset[str] = frozenset()
     """Lists within things, of `MERGED`, that are added to what there is; the others are complete."""
+    complete: frozenset[str] = frozenset()
+    """Lists of the document, of `COMPLETED`, that leave out what is to go."""
 
 
 def read_document(
@@ -182,21 +186,25 @@ def read_document(
         products=read_list(reader, "products", _product, key="name"),
         accounts=read_list(reader, "accounts", lambda fields: _account(fields, reserved), key="number"),
         gateways=read_list(reader, "gateways", _gateway, key="name"),
-        merge=_merged(reader),
+        merge=_lists(reader, "merge", MERGED),
+        complete=_lists(reader, "complete", COMPLETED),
     )
     reader.end()
     return read
 
 
-def _merged(reader: Reader) -> frozenset[str]:
-    names = reader.bare("merge")
-    if not isinstance(names or [], list):
-        reader.problem("merge", f"is not a list of {', '.join(MERGED)}")
+def _lists(reader: Reader, field: str, known: tuple[str, ...]) -> frozenset[str]:
+    """The field `merge` or `complete`: names of lists."""
+    names = reader.bare(field) or []
+    if not isinstance(names, list):
+        reader.problem(field, f"is not a list of {', '.join(known)}")
         return frozenset()
-    for index, name in enumerate(names or []):
-        if name not in MERGED:
-            reader.problem(f"merge[{index}]", f"{shown(name)} is none of {', '.join(MERGED)}")
-    return frozenset(map(str, names or []))
+    for index, name in enumerate(names):
+        if name not in known:
+            reader.problem(f"{field}[{index}]", f"{shown(name)} is none of {', '.join(known)}")
+        elif name in COMPLETED and not isinstance(reader.bare(name), list):
+            reader.problem(f"{field}[{index}]", f"the document has no list {name}: all of them would go")
+    return frozenset(map(str, names))
 
 
 def _customer(fields: Reader) -> Named:

@@ -85,3 +85,38 @@ def test_what_nothing_stands_against_is_removed_and_noted(office: Any, dsn: str)
             "SELECT action, subject FROM billing_auditlog WHERE action LIKE '%.remove'"
         ).fetchall()
     assert noted == [(f"{kind}s.remove", name) for kind, name in things]
+
+
+def test_a_complete_list_removes_what_it_leaves_out(office: Any) -> None:
+    only = {"customers": [{"name": "Acme"}], "complete": ["customers"]}
+    assert [str(change) for change in office.apply(only, dry_run=True)] == ["- customer Idle"]
+    assert [str(change) for change in office.apply(only)] == ["- customer Idle"]
+    assert office.apply(only) == []
+
+
+def test_a_complete_list_that_leaves_out_what_is_in_use_is_refused_with_all_that_is(office: Any) -> None:
+    from billing.document.apply import ApplyError
+
+    with pytest.raises(ApplyError) as refused:
+        office.apply({"customers": [], "products": [], "complete": ["customers", "products"]})
+    assert refused.value.problems == [
+        "complete: product Home stays: 1 account: 101, and is not in products",
+        "complete: customer Acme stays: 1 account: 101, and is not in customers",
+    ]
+    assert office.apply(DOCUMENT) == []
+
+
+@pytest.mark.parametrize(
+    ("complete", "mistake"),
+    [
+        (["accounts"], "complete[0]: 'accounts' is none of gateways, products, tariffs, customers"),
+        (["gateways"], "complete[0]: the document has no list gateways: all of them would go"),
+        ("gateways", "complete: is not a list of gateways, products, tariffs, customers"),
+    ],
+)
+def test_a_list_that_cannot_be_complete_is_a_mistake(office: Any, complete: Any, mistake: str) -> None:
+    from billing.document.apply import ApplyError
+
+    with pytest.raises(ApplyError) as refused:
+        office.apply({"complete": complete})
+    assert refused.value.problems == [mistake]
