@@ -14,6 +14,7 @@ from billing.carriers.models import Gateway
 from billing.customers.models import Account, Customer, usual_calls_out
 from billing.document.contents import ALWAYS
 from billing.tariffs.models import Product, Rate, Tariff
+from billing_client.rules.trunks import NumberRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,13 +71,13 @@ def accounts(customer: str | None, *, secrets: bool) -> Iterator[Thing]:
     found = Account.objects.select_related("customer__balance", "balance", "product", "batch", "mailbox")
     if customer is not None:
         found = found.filter(customer__name=customer)
-    found = found.prefetch_related("aliases").order_by("batch__name", "control_number", "number")
+    found = found.prefetch_related("aliases", "ranges", "networks").order_by("batch__name", "control_number", "number")
     for one in found.iterator(chunk_size=AT_A_TIME):
         yield _account(one, secrets=secrets)
 
 
 def _account(one: Account, *, secrets: bool) -> Thing:
-    hidden = {"number", "customer", "kind"} | (set() if secrets else SECRET)
+    hidden = {"number", "customer", "kind", "trunk"} | (set() if secrets else SECRET)
     said: Thing = {"number": one.number, "customer": one.customer.name, "kind": one.kind}
     if one.kind != "subordinate" and one.balance.currency != one.customer.balance.currency:
         said["currency"] = one.balance.currency
@@ -90,6 +91,10 @@ def _account(one: Account, *, secrets: bool) -> Thing:
     ]
     if aliases:
         said["aliases"] = aliases
+    if one.trunk:
+        ranges = sorted((each.first, each.last) for each in one.ranges.all())
+        networks = sorted(each.network for each in one.networks.all())
+        said["trunk"] = {**one.trunk, "ranges": [str(NumberRange(*each)) for each in ranges], "addresses": networks}
     voicemail = _said(one.mailbox, set()) if hasattr(one, "mailbox") else {}
     if voicemail:
         said["voicemail"] = voicemail
