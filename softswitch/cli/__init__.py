@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 
-from softswitch.cli import accounts, audit_log, batches, export, guessing, money, operate, prompts, remove, run
+from softswitch.cli import accounts, batches, export, guessing, money, operate, prompts, remove, run
 from softswitch.cli import voicemail as mailboxes
 from softswitch.cli import vouchers as paper
 from softswitch.cli.context import FAILED, STORE_UNREACHABLE, WRONG, Shell
