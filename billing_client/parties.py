@@ -156,8 +156,8 @@ def _party(row: Record, now: datetime, opened: Callable[[str], str]) -> Party:
     values: tuple[Any, ...] = (
         *_PARTY(row), refusal(life, now), *_PARTY_MEANS(row), opened(row["password"]), *_PARTY_MAY(row),
         read_rules(row["answering"]), life,
-        NumberTrust.parse(row["trust"]), row["language"], callerid.read_rules(row["shows"]),
-        row["transfers"],
+        NumberTrust.parse(row["trust"]), row["language"],
+        callerid.read_rules(row["shows"], row["number"], tuple(row["names"])), row["transfers"],
     )  # fmt: skip
     return Party(*values)
 

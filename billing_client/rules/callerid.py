@@ -117,20 +117,18 @@ NO_STYLE: Final = CarrierStyle()
 
 
 @lru_cache(maxsize=4096)
-def read_rules(written: str | None) -> CallerRules:
-    """Rules of an account as the store writes them in JSON."""
-    if written is None:
-        return CallerRules()
-    values = json.loads(written)
-    own = [name.removesuffix("@pstn") for name in values.get("names") or ()]
-    names = [*own, *map(str, values.get("numbers") or ())]
+def read_rules(written: str | None, number: str, names: tuple[str, ...] = ()) -> CallerRules:
+    """Rules of an account as the store writes them in JSON; None: the usual ones. `names`: all that are its own."""
+    values = json.loads(written) if written else {}
+    own = [number, *sorted(name.removesuffix("@pstn") for name in names if name != number)]
+    may_show = [*own, *map(str, values.get("numbers") or ())]
     default = str(values.get("default") or "")
     foreign = values.get("foreign")
     ranges = tuple(NumberRange(*one) for one in values.get("ranges") or ())
     if not default and ranges:
         default = str(ranges[0].first)
     return CallerRules(
-        names=frozenset([*names, default] if default else names),
+        names=frozenset([*may_show, default] if default else may_show),
         default=default or next(filter(is_public, own), ""),
         hides=values.get("hide") is True,
         foreign=foreign if foreign in FOREIGN else "replace",

@@ -79,15 +79,15 @@ def test_a_telephone_system_gets_numbers_in_its_form(trunk: Trunk, called: str, 
 )
 def test_what_a_telephone_system_shows_is_found_in_its_range_however_it_writes_it(claimed: str, shown: str) -> None:
     written: dict[str, Any] = {
-        "names": ["501"], "ranges": [list(RANGE)], "trunk": {"country": "420", "national_prefix": "0"},
+        "ranges": [list(RANGE)], "trunk": {"country": "420", "national_prefix": "0"},
     }  # fmt: skip
-    assert read_rules(json.dumps(written)).find(claimed) == shown
+    assert read_rules(json.dumps(written), "501").find(claimed) == shown
 
 
 def test_a_trunk_shows_its_first_number_unless_another_is_said() -> None:
-    written: dict[str, Any] = {"names": ["501"], "ranges": [list(RANGE)], "trunk": {"sharing": "order"}}
-    assert read_rules(json.dumps(written)).default == "420222333000"
-    assert read_rules(json.dumps({**written, "default": "420222333001"})).default == "420222333001"
+    written: dict[str, Any] = {"ranges": [list(RANGE)], "trunk": {"sharing": "order"}}
+    assert read_rules(json.dumps(written), "501").default == "420222333000"
+    assert read_rules(json.dumps({**written, "default": "420222333001"}), "501").default == "420222333001"
 
 
 def test_a_trunk_is_read_as_the_store_writes_it() -> None:

@@ -107,7 +107,8 @@ def test_who_forwarded_is_told_by_a_public_number_or_not_at_all(seen: Presented,
 # what an account may show -----------------------------------------------------------------------------------------
 def account(number: str = "101", **rules: Any) -> Party:
     """One with these rules."""
-    shows = read_rules(json.dumps({"names": [number], **rules}))
+    names = tuple(rules.pop("names", ()))
+    shows = read_rules(json.dumps(rules), number, names)
     return replace(ALICES, number=number, name=number, shows=shows)
 
 
@@ -115,8 +116,8 @@ def account(number: str = "101", **rules: Any) -> Party:
     ("rules", "default"),
     [
         ({"names": ["101"]}, ""),
-        ({"names": ["101", ALICE, BOB]}, ALICE),
-        ({"names": [BOB, ALICE]}, BOB),
+        ({"names": ["101", BOB, ALICE]}, ALICE),
+        ({"number": BOB, "names": [BOB, ALICE]}, BOB),
         ({"names": ["101", "420603123456@pstn"]}, "420603123456"),
         ({"names": ["101", ALICE], "default": BOB}, BOB),
         ({"names": ["101"], "numbers": [FALSE]}, ""),
@@ -145,7 +146,7 @@ def test_nobody_is_shown_by_a_name_within_the_house() -> None:
 
 def test_keys_of_a_later_version_do_no_harm() -> None:
     assert read_style('{"asserted": "tel", "hologram": true, "domain": null}') == CarrierStyle(asserted="tel")
-    assert read_rules('{"names": ["101"], "foreign": "pray"}') == CallerRules(names=frozenset({"101"}))
+    assert read_rules('{"foreign": "pray"}', "101") == CallerRules(names=frozenset({"101"}))
 
 
 # live calls -------------------------------------------------------------------------------------------------------
