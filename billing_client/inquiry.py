@@ -16,6 +16,8 @@ from billing_client.link.pool import UNREACHABLE, Link, connect
 from billing_client.types import StoreUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import asyncpg
 
     from billing_client.parties import Parties
@@ -96,7 +98,7 @@ class Inquiry:
         """
         await self.routes()
         await self.parties(caller="", ani=None, dialled="")
-        await self.rates(0, "0")
+        await self.rates([0], "0")
         await self.locks(0)
         await self.try_call(_NO_CALL)
 
@@ -126,9 +128,9 @@ class Inquiry:
         """As `Store.load_routes`."""
         return await snapshots.load_routes(self._fetch)
 
-    async def rates(self, tariff_id: int | None, number: str) -> RateBook:
-        """Of one tariff the rates whose prefixes `number` begins with: all that its price can depend on."""
-        return await snapshots.rates_of(self._fetch, tariff_id, number)
+    async def rates(self, tariff_ids: Iterable[int], number: str) -> RateBook:
+        """Of some tariffs the rates whose prefixes `number` begins with: all that price and cost can depend on."""
+        return await snapshots.rates_of(self._fetch, tariff_ids, number)
 
     async def try_call(self, start: CallStart) -> Grant:
         """What `Store.start_call` would answer: the store's own function, in a transaction that is taken back."""

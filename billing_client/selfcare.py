@@ -251,7 +251,9 @@ class StoreSelfCare:
         """See `SelfCare`."""
         account = await self._pool.fetch(BY_ALIAS, names.asked_name(destination))
         digits = prefixed(account[0]["number"] if account else destination)
-        book = await snapshots.rates_of(self._pool.fetch, status.tariff_id, digits)
+        book = await snapshots.rates_of(
+            self._pool.fetch, [] if status.tariff_id is None else [status.tariff_id], digits
+        )
         rate = None if status.tariff_id is None else book.rate_for(status.tariff_id, digits, self._utc())
         if rate is None:
             return Quote("unknown")

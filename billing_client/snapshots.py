@@ -13,25 +13,26 @@ from billing_client.rules.books import Gateway, RateBook, Route, RouteBook, Tari
 from billing_client.rules.callerid import read_style
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     import asyncpg
 
     Fetch = Callable[..., Awaitable[Sequence[asyncpg.Record]]]
     """A statement and its arguments; its rows."""
 
-__all__ = ["RATES_OF", "ROUTE_STATEMENTS", "load_rates", "load_routes", "rates_of"]
+__all__ = ["RATES_OF", "ROUTE_STATEMENTS", "TARIFFS_OF", "load_rates", "load_routes", "rates_of"]
 
 GATEWAYS = """
 SELECT id AS gateway_id, name, host, port, transport, enabled, inbound, outbound, any_port, username, password,
        number_format, forwarded_caller, identifies, vendor, addresses, sources, registers, register_seconds, realm,
-       caller_id::text AS style
+       cost_tariff_id, caller_id::text AS style
   FROM billing_gateway"""
 ROUTES = "SELECT gateway_id, prefix, position, strip, prepend FROM billing_gatewayroute ORDER BY id"
 ADDRESSES = "SELECT name FROM addresses()"
 NETWORKS = """
 SELECT n.network::text, a.number FROM billing_trunknetwork n JOIN billing_account a ON a.id = n.account_id"""
-TARIFFS = "SELECT id, currency, revision FROM billing_tariff"
+TARIFFS = "SELECT id, currency, revision, routing, least_margin FROM billing_tariff"
+TARIFFS_OF = f"{TARIFFS} WHERE id = ANY($1::bigint[])"
 # Terms travel as one text each, so that a reader parses those that many rates share only once.
 _TERMS = """
 SELECT id, prefix,
@@ -70,20 +71,22 @@ async def load_rates(connection: asyncpg.Connection[Any], known: RateBook | None
         if table is None or table.revision != row["revision"]:
             table = TariffTable(row["currency"], row["revision"])
             await _load_tariff(connection, row["id"], table)
+        table.routing, table.least_margin = row["routing"], row["least_margin"]
         tables[row["id"]] = table
     return RateBook(tables)
 
 
-async def rates_of(fetch: Fetch, tariff_id: int | None, number: str) -> RateBook:
-    """Of one tariff the rates whose prefixes `number` begins with: all that its price can depend on."""
-    if tariff_id is None:
-        return RateBook({})
+async def rates_of(fetch: Fetch, tariff_ids: Iterable[int], number: str) -> RateBook:
+    """Of some tariffs the rates whose prefixes `number` begins with: all that its price and its cost can depend on."""
     digits = prefixed(number)
     prefixes = [digits[:length] for length in range(len(digits) + 1)]
-    table = TariffTable()
-    for rate_id, prefix, text in await fetch(RATES_OF, tariff_id, prefixes):
-        table.append(rate_id, prefix, terms(text))
-    return RateBook({tariff_id: table})
+    tables: dict[int, TariffTable] = {}
+    for row in await fetch(TARIFFS_OF, list(tariff_ids)):
+        table = tables[row["id"]] = TariffTable(row["currency"], row["revision"])
+        table.routing, table.least_margin = row["routing"], row["least_margin"]
+        for rate_id, prefix, text in await fetch(RATES_OF, row["id"], prefixes):
+            table.append(rate_id, prefix, terms(text))
+    return RateBook(tables)
 
 
 async def _load_tariff(connection: asyncpg.Connection[Any], tariff_id: int, table: TariffTable) -> None:

@@ -87,6 +87,7 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
             "mailbox_numbers": tuple(_mailbox_numbers(configuration)),
             "flood": FloodSettings(**shared(security.flood, FloodSettings), drop_user_agents=security.drop_user_agents),
             "caller_id": configuration.caller_id,
+            "routing": configuration.routing,
             "credit": configuration.credit,
             "trace": configuration.trace,
             "relay": RelaySettings(

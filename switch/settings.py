@@ -30,6 +30,7 @@ __all__ = [
     "MessageSettings",
     "RegistrationSettings",
     "RelaySettings",
+    "RoutingSettings",
     "SessionTimerSettings",
     "SubscriptionSettings",
     "SwitchSettings",
@@ -176,6 +177,21 @@ class CallerIdSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingSettings:
+    """What becomes of a call that a carrier does not take (see docs/carriers.md)."""
+
+    failover: tuple[int, ...] = field(
+        default=(401, 407, 408, 500, 501, 502, 503, 504, 505, 513), metadata={"read": "failover status"}
+    )
+    """final answers of a carrier, as SIP statuses, after which the next one is asked; 3xx always. Those that are a word
+    of the callee, or a block (486, 600, 603, 607, 608), never"""
+    attempts: int = field(default=8, metadata={"least": 1, "most": 100})
+    """addresses of carriers that one call is offered to, one after the other; then the last answer counts"""
+    setup_seconds: int = field(default=40, metadata={"least": 5, "most": 300})
+    """seconds since the call began after which no further carrier is asked"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Calls with applications at the same time."""
 
@@ -224,6 +240,7 @@ class SwitchSettings(CallSettings):
     """Dialled for one's own mailbox: whoever subscribes to one of these means his own lamp."""
     session_timer: SessionTimerSettings = field(default_factory=SessionTimerSettings)
     caller_id: CallerIdSettings = field(default_factory=CallerIdSettings)
+    routing: RoutingSettings = field(default_factory=RoutingSettings)
     flood: FloodSettings = field(default_factory=FloodSettings)
     messages: MessageSettings = field(default_factory=MessageSettings)
     credit: CreditSettings = field(default_factory=CreditSettings)

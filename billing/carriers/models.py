@@ -72,6 +72,10 @@ class Gateway(models.Model):
     register_seconds = models.PositiveIntegerField(default=600, db_default=Value(600))
     realm = models.CharField(max_length=255, blank=True, db_default=Value(""))
     """The only realm whose challenges are answered; empty: any."""
+    cost_tariff = models.ForeignKey(
+        "billing.Tariff", on_delete=models.PROTECT, null=True, blank=True, related_name="gateways", db_index=False
+    )
+    """What its calls cost us."""
 
     class Meta:
         constraints = (

@@ -173,6 +173,8 @@ class _Application:
 
     def _gateway(self, spec: GatewaySpec) -> None:
         gateway, columns = Gateway.objects.filter(name=spec.key).first(), dict(spec.columns)
+        if columns.get("cost_tariff") is not None:
+            columns["cost_tariff"] = self.run.find(Tariff, spec, "cost_tariff", columns["cost_tariff"])
         if spec.caller_id is not None:
             columns["caller_id"] = merge_caller_id(gateway.caller_id if gateway else {}, spec.caller_id)
         if gateway is None:

@@ -34,6 +34,7 @@ def carrier_columns(fields: Reader) -> dict[str, Any]:
         "registers": fields.flag("registers"),
         "register_seconds": fields.integer("register_seconds", least=30, most=86_400) or 600,
         "realm": fields.text("realm"),
+        "cost_tariff": fields.optional_text("cost_tariff"),
     }
 
 

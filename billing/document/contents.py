@@ -235,7 +235,11 @@ def _limits(fields: Reader) -> dict[str, Any]:
 
 def _tariff(fields: Reader, base: Path | None) -> TariffSpec:
     name = fields.text("name", required=True)
-    columns = fields.given(currency=fields.currency("currency"))
+    columns = fields.given(
+        currency=fields.currency("currency"),
+        routing=fields.choice("routing", ("order", "cost")),
+        least_margin=fields.money("least_margin"),
+    )
     rates = read_list(fields, "rates", _rate) if fields.has("rates") else None
     file = fields.optional_text("rates_file", most=LONGEST_PATH)
     once = Once("rate")

@@ -13,10 +13,20 @@ __all__ = ["Product", "Rate", "Tariff"]
 
 
 class Tariff(models.Model):
-    """A price list in one currency."""
+    """A price list in one currency: what calls are sold for, or what a carrier takes for them."""
+
+    class Routing(models.TextChoices):
+        """By what carriers are put in order."""
+
+        ORDER = "order"
+        COST = "cost"
 
     name = Identifier(max_length=120, unique=True)
     currency = currency()
+    routing = models.CharField(max_length=5, choices=Routing.choices, default="order", db_default=Value("order"))
+    """By what the carriers of calls that are charged by it are put in order."""
+    least_margin = money(null=True)
+    """What a minute must leave of its price when the carrier is paid; None: anything."""
     revision = models.BigIntegerField(db_default=0, editable=False)
     """Grows with every change of a rate (triggers do it), so that readers reload only what changed."""
 

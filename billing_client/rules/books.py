@@ -33,12 +33,15 @@ __all__ = [
     "RateBook",
     "Route",
     "RouteBook",
+    "Routing",
     "TariffTable",
     "Terms",
     "prefixed",
 ]
 
 ForwardedCaller = Literal["original", "forwarder"]
+Routing = Literal["order", "cost"]
+"""The order of the routes, or what the carriers cost."""
 NumberFormat = Literal["digits", "e164"]
 """`420777123001` or `+420777123001`."""
 
@@ -112,6 +115,8 @@ class Gateway:
     """How long a registration shall last."""
     realm: str = ""
     """The only realm whose challenges are answered; empty: any."""
+    cost_tariff_id: int | None = None
+    """What its calls cost us; None: not known."""
 
     @property
     def places(self) -> tuple[tuple[str, int | None], ...]:
@@ -144,6 +149,8 @@ class Route:
     """Leading digits to remove."""
     prepend: str = ""
     """Digits to put before the rest; they may begin with a +, which is for numbers of E.164."""
+    cost: Rate | None = None
+    """What a call costs us there, where that has been looked up."""
 
     @property
     def _has_plus(self) -> bool:
@@ -186,12 +193,18 @@ class Terms(NamedTuple):
 class TariffTable:
     """The rates of one tariff; `append` them by length of prefix, then prefix, then newest first."""
 
-    __slots__ = ("_ids", "_index", "_keys", "_lengths", "_shared", "_terms", "currency", "revision")
+    __slots__ = (
+        "_ids", "_index", "_keys", "_lengths", "_shared", "_terms", "currency", "least_margin", "revision", "routing",
+    )  # fmt: skip
 
     def __init__(self, currency: str = "", revision: int = 0) -> None:
         """`revision` tells one state of the tariff from another."""
         self.currency = currency
         self.revision = revision
+        self.routing: Routing = "order"
+        """By what the carriers of a call are put in order."""
+        self.least_margin: Decimal | None = None
+        """What a minute must leave of its price; None: anything, also less than nothing."""
         self._keys = array("Q")
         self._ids = array("q")
         self._index = array("I")

@@ -39,6 +39,7 @@ SIP_TRANSPORTS = {"udp": None, "tcp": None, **{name: LATER.format(name) for name
 READERS: Final[dict[str, Callable[[str], Any]]] = {
     "dsn": values.dsn,
     "domain": values.domain,
+    "failover status": values.failover_status,
     "host": values.host,
     "http endpoint": values.http_endpoint,
     "ipv4": values.ip_version(4),

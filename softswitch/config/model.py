@@ -24,6 +24,7 @@ from switch.settings import (
     FloodLimits,
     MessageSettings,
     RegistrationSettings,
+    RoutingSettings,
     SessionTimerSettings,
     SubscriptionSettings,
     TraceSettings,
@@ -382,6 +383,7 @@ class Configuration:
     store: Store = field(default_factory=Store)
     sip: Sip = field(default_factory=Sip)
     caller_id: CallerIdSettings = field(default_factory=CallerIdSettings)
+    routing: RoutingSettings = field(default_factory=RoutingSettings)
     security: Security = field(default_factory=Security)
     media: Media = field(default_factory=Media)
     credit: CreditSettings = field(default_factory=CreditSettings)

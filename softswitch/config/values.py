@@ -257,6 +257,14 @@ def star_code(value: str) -> str:
     return value
 
 
+def failover_status(value: str) -> int:
+    """A final SIP status after which another carrier may be asked: none that is a word of the callee, or a block."""
+    status = integer(400, 699)(value)
+    if status in (486, 600, 603, 607, 608):
+        raise WrongValueError(f"{status} is a word about this call, which no other carrier is asked after")
+    return status
+
+
 def public_number(value: str) -> str:
     """A number that the world can dial, in its one spelling; empty: none."""
     found = read(value).text if value else ""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from switch.calls.crossing import replied
+from switch.settings import RoutingSettings
 from switch.sip.choose import best_response
 from switch.sip.message.reason import q850_cause, reason, reason_cause
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Hunt", "Result"]
 
 # A carrier that is broken, overloaded, out of order or does not know us is no word about the callee.
-_FAILOVER: Final = frozenset({401, 407, 408, 500, 501, 502, 503, 504, 505, 513})
+_FAILOVER: Final = frozenset(RoutingSettings().failover)
+_BLOCKED: Final = frozenset({607, 608})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Hunt:
     """Where the search stands."""
 
     stages: Sequence[Stage]
+    failover: frozenset[int] = _FAILOVER
+    """Statuses of a gateway after which the next one is asked."""
     _index: int = -1
     _open: int = 0
     _responses: list[Response] = field(default_factory=list)
@@ -105,7 +109,19 @@ class Hunt:
         if self.stage.gateway is None and not self.stage.is_trunk:
             return False
         response = best_response(self._responses)
-        return response.status in _FAILOVER or 300 <= response.status < 400
+        return response.status in self.failover or 300 <= response.status < 400
+
+    @property
+    def asked(self) -> int:
+        """Gateways' addresses that were asked so far."""
+        return sum(stage.gateway is not None for stage in self.stages[: self._index + 1])
+
+    def is_block(self) -> bool:
+        """Whether a network blocks the call, rather than somebody declining it: 607, 608 (RFC 8197, 8688), or 603 as
+        ATIS-1000099 has it ("603+"), with a phrase of its own."""
+        response = best_response(self._responses)
+        is_plus = response.status == 603 and response.reason.strip().lower() == "network blocked"
+        return self.stage.gateway is not None and (is_plus or response.status in _BLOCKED)
 
     def should_fail_over(self) -> bool:
         """Whether the next stage is to be tried for that."""

@@ -63,7 +63,7 @@ class Ringing:
     def __init__(self, shared: Shared, call: CallView) -> None:
         self._shared = shared
         self._call = call
-        self._hunt = Hunt([])
+        self._hunt = Hunt([], frozenset(shared.settings.routing.failover))
         self._gateways: GatewayWays | None = None
         """Where else the call may go."""
         self._onward: Onward | None = None
@@ -342,6 +342,10 @@ class Ringing:
         self._learn(event, branch)
         if not hunt.failed(response):
             return None
+        if hunt.is_block():
+            call.trace.add("hunt", "the network of {name} blocks the call; nobody has declined it", name=branch.name)
+        if self._has_asked_enough():
+            return hunt.result()
         if self._gateways is not None and hunt.is_last and hunt.says_nothing():
             hunt.stages = [*hunt.stages, *await self._gateways.more()]
             if call.invite.answered:
@@ -383,6 +387,19 @@ class Ringing:
         call.trace.add("hunt", f"{{name}}: {said}", name=branch.name, to=found.uri if found else "")
         self._moves += found is not None
         return found
+
+    def _has_asked_enough(self) -> bool:
+        """Whether no further carrier is asked, though another one would deserve a try."""
+        call, hunt, limits = self._call, self._hunt, self._shared.settings.routing
+        is_emergency = call.plan is not None and call.plan.is_emergency
+        if self._gateways is None or is_emergency or not hunt.says_nothing():
+            return False
+        seconds = self._shared.core.now() - call.began
+        if hunt.asked < limits.attempts and seconds < limits.setup_seconds:
+            return False
+        text = "no further carrier is asked after {asked} addresses and {seconds:.0f} s"
+        call.trace.add("hunt", text, asked=hunt.asked, seconds=seconds)
+        return True
 
     def _learn(self, event: Failed, branch: Branch) -> None:
         """What a carrier or a trunk says of itself counts for later calls too."""

@@ -111,6 +111,10 @@ class CallView(Protocol):
         """Its messages, where they are kept."""
 
     @property
+    def began(self) -> float:
+        """When it began; monotonic."""
+
+    @property
     def started_at(self) -> datetime:
         """When it was asked for."""
 

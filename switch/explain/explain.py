@@ -72,6 +72,8 @@ class Explanation:
 
     question: Question
     trace: Trace
+    dialled: str = ""
+    """What is called, as routes and rates have it."""
     plan: Plan | None = None
     refusal: Refusal | None = None
     """Why there would be no call; None: it would ring."""
@@ -162,7 +164,7 @@ class _Answering:
         flow = INNER_FLOW if forwarders else None
         domains = (*conditions.domains, "")
         self._called = called(_uri(explanation.question.dialled), domains, flow, emergency, conditions.caller_id)
-        self._dialled = self._called.number
+        self._dialled = explanation.dialled = self._called.number
 
     async def run(self) -> None:
         """Explain; raises StoreError."""
@@ -225,7 +227,9 @@ class _Answering:
     async def dial_plan(self, ends: Parties, dialled: str) -> DialPlan:
         """The tariffs and routes of the inquiry."""
         conditions, account = self._conditions, ends.caller
-        rates = await self._inquiry.rates(account.tariff_id if account else None, self._rated(ends))
+        wanted = {account.tariff_id if account else None}
+        wanted |= {gateway.cost_tariff_id for gateway in self._routes.gateways.values()}
+        rates = await self._inquiry.rates([one for one in wanted if one is not None], self._rated(ends))
         self._rates = rates
         return DialPlan(
             rates,

@@ -19,16 +19,17 @@ from typing import TYPE_CHECKING, Any, Final
 from billing_client.inquiry import Inquiry
 from billing_client.types import StoreError
 from switch.explain.explain import Conditions, Question, explain
+from switch.routing.carriers.choice import minute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from billing_client.rules.books import RateBook, RouteBook
+    from billing_client.rules.books import RateBook, Route, RouteBook
     from switch.explain.explain import Explanation, Node
     from switch.routing.carriers.lines import Lines
     from switch.routing.carriers.rests import Rests
-    from switch.routing.plan import Books
+    from switch.routing.plan import Books, Plan
     from switch.settings import SwitchSettings
     from switch.sip.destination import Destinations
     from switch.sip.element.core import Core
@@ -53,7 +54,7 @@ class SwitchInquiry(Inquiry):
         """As the switch's calls see them now."""
         return self.books.routes
 
-    async def rates(self, tariff_id: int | None, number: str) -> RateBook:
+    async def rates(self, tariff_ids: Iterable[int], number: str) -> RateBook:
         """As the switch's calls see them now."""
         return self.books.rates
 
@@ -254,6 +255,9 @@ def answer_of(found: Explanation) -> dict[str, Any]:
         "currency": None if payer is None else payer.currency,
         "first_slice": found.first_slice,
         "longest_seconds": found.longest_seconds,
+        "routes": []
+        if plan is None
+        else [_route(order, route, plan, found.dialled) for order, route in enumerate(plan.routes, 1)],
         "locks": [
             {
                 "call_id": lock.call_id,
@@ -272,6 +276,22 @@ def answer_of(found: Explanation) -> dict[str, Any]:
     }
     written: dict[str, Any] = json.loads(json.dumps(answer, default=_plain))
     return written
+
+
+def _route(order: int, route: Route, plan: Plan | None, dialled: str) -> dict[str, Any]:
+    """One way out, with what a minute of the call is sold and bought for."""
+    price = None if plan is None or plan.rate is None else minute(plan.rate)
+    paid = None if route.cost is None else minute(route.cost)
+    return {
+        "order": order,
+        "gateway": route.gateway.name,
+        "vendor": route.gateway.vendor,
+        "prefix": route.prefix,
+        "number": route.number(dialled),
+        "price": price,
+        "cost": paid,
+        "margin": None if price is None or paid is None else price - paid,
+    }
 
 
 def _plain(value: object) -> str:

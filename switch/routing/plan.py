@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from billing_client.rules.lifecycle import briefly
 from billing_client.rules.numbering import read
 from billing_client.rules.sending_on import may_send_on
+from switch.routing.carriers.choice import chosen
 from switch.routing.identity import note_presented, presented, with_number, without_code
 from switch.routing.number import dialled_number, number_of
 from switch.settings import CallerIdSettings
@@ -410,6 +411,10 @@ def _to_outside(
     direction: Direction = "forwarded" if is_forwarded else "outgoing"
     if is_foreign:
         return Plan(account, rate, direction, None, found)
+    if account.tariff_id is not None:
+        found = chosen(found, rate, account.tariff_id, dial_plan.rates, dialled, at, trace)
+        if not found:
+            return Refusal(480, 34, "no carrier is taken for it", "ann-unavailable")
     seen = presented(account, caller, dial_plan.caller_id.default_number)
     note_presented(seen, account, caller, trace)
     if dial_plan.caller_id.without_number == "refuse":

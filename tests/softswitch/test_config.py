@@ -158,6 +158,10 @@ ivr:
     [
         ("nod: a\n", 'config.yaml:1: nod: unknown key (did you mean "node"?)'),
         ("\nsip:\n  listn: []\n", 'config.yaml:3: sip.listn: unknown key (did you mean "listen"?)'),
+        (
+            "routing: {failover: [503, 603]}\n",
+            "config.yaml:1: routing.failover[1]: 603 is a word about this call, which no other carrier is asked after",
+        ),
         ("xyzzy: 1\n", "config.yaml:1: xyzzy: unknown key; known here: caller_id, credit, data_dir, demo, domains"),
         ("node: a\nnode: b\n", "config.yaml:2: node: given twice, first in line 1"),
         ("sip: [1]\n", "config.yaml:1: sip: expected keys of its own below it"),

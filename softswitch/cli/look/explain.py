@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from switch.trace.recorder import Record
     from switch.trace.trace import Step
 
-__all__ = ["explain", "trace"]
+__all__ = ["asked", "explain", "trace"]
 
 MOST_CALLS = 20
 TRACES = (
@@ -209,14 +209,14 @@ def explain(
             caller = number_of(caller)
     moment = at or datetime.now(UTC)
     question = Question(caller=caller, dialled=dialled, at=moment, source=source_ip, is_transfer=transfer)
-    answer = _ask(shell, question)
+    answer = asked(shell, question)
     if as_json:
         shell.json(answer)
     else:
         _show_answer(shell, answer)
 
 
-def _ask(shell: Shell, question: Question) -> dict[str, Any]:
+def asked(shell: Shell, question: Question) -> dict[str, Any]:
     """The running switch answers, which is ready for it; where none runs, this process does on the store."""
     from billing_client.types import StoreError as Refused
     from softswitch.explaining.menus import with_menus

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks addresses that gave no sign of life whether they live again (OPTIONS), so that no call has to find out."""
+"""Asks addresses of carriers and trunks that gave no sign of life whether they live again (OPTIONS), so that no call has to find out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from switch.routing.carriers.gateways import gateway_uri
+from switch.sip.message.host import bracketed
 from switch.sip.message.message import Request
 from switch.sip.message.uri import Uri
 from switch.sip.ways import House
@@ -45,17 +46,18 @@ class Health:
     def _ask(self, rest: Rest) -> None:
         core = self._core
         gateway = next((one for one in self._routes().gateways.values() if one.name == rest.gateway), None)
-        if gateway is None or core.destinations.carrier_refusal(rest.hop.host, rest.hop.port) is not None:
+        ask = core.destinations.carrier_refusal if gateway is not None else core.destinations.elsewhere_refusal
+        if ask(rest.hop.host, rest.hop.port) is not None:
             return
         try:
             flow = core.transport.flow_to(rest.hop)
         except LookupError:
             return
-        uri, token = gateway_uri(gateway), core.agent.new_token
-        host = flow.local[0] if ":" not in flow.local[0] else f"[{flow.local[0]}]"
+        place, token = Uri("sip", None, bracketed(rest.hop.host), rest.hop.port), core.agent.new_token
+        uri = place if gateway is None else gateway_uri(gateway)  # a trunk's address, where it is no gateway
         lines = [
             ("Max-Forwards", "70"),
-            ("From", f"<{Uri('sip', 'ping', host)}>;tag={token()}"),
+            ("From", f"<{Uri('sip', 'ping', bracketed(flow.local[0]))}>;tag={token()}"),
             ("To", f"<{uri}>"),
             ("Call-ID", token()),
             ("CSeq", "1 OPTIONS"),

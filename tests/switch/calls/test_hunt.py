@@ -58,6 +58,38 @@ def test_nobody_else_is_disturbed_after_a_decline_everywhere() -> None:
     assert hunt.result().status == 603
 
 
+@pytest.mark.parametrize(
+    ("status", "phrase", "blocked"),
+    [
+        (603, "Decline", False),
+        (603, "Network Blocked", True),
+        (607, "Unwanted", True),
+        (608, "Rejected", True),
+        (486, "Busy Here", False),
+    ],
+)
+def test_a_block_by_the_network_is_told_from_a_decline_and_no_other_gateway_is_asked(
+    status: int, phrase: str, blocked: bool
+) -> None:
+    hunt = Hunt([gateway("a"), gateway("b")])
+    hunt.next_stage()
+    hunt.failed(Response(status, phrase, []))
+    assert hunt.is_block() is blocked
+    assert not hunt.should_fail_over()
+    assert (hunt.result().status, hunt.result().text) == (status, phrase), "the caller hears it as it was said"
+
+
+def test_the_statuses_after_which_another_carrier_is_asked_are_the_operators() -> None:
+    hunt = Hunt([gateway("a"), gateway("b")], frozenset({404}))
+    hunt.next_stage()
+    hunt.failed(response(404))
+    assert hunt.should_fail_over()
+    hunt = Hunt([gateway("a"), gateway("b")], frozenset({404}))
+    hunt.next_stage()
+    hunt.failed(response(500))
+    assert not hunt.should_fail_over()
+
+
 @pytest.mark.parametrize(("status", "fails_over"), [(503, True), (408, True), (302, True), (486, False), (404, False)])
 def test_only_what_says_nothing_of_the_callee_leads_to_the_next_gateway(status: int, fails_over: bool) -> None:
     hunt = Hunt([gateway("a"), gateway("b")])

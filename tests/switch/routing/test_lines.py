@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from switch.settings import RoutingSettings
 from switch.sip.message.message import Request
 from switch.sip.session import Failed
 from switch.sip.user_agent import Arrived, Invited
@@ -173,3 +175,49 @@ async def test_calls_from_a_network_of_the_carrier_are_its_own_and_others_are_ch
         assert destinations.place("198.51.100.7", 5999) is not None
         assert destinations.place("198.51.101.7", 5060) is None
         assert first.local[1]
+
+
+async def test_a_call_goes_to_the_cheapest_carrier_and_to_none_that_costs_more_than_it_brings(world: World) -> None:
+    async with carriers(world) as (first, second), world.phone("101") as alice:
+        for name, price in (("dear", "0.08"), ("cheap", "0.01")):
+            await world.sql.execute("INSERT INTO billing_tariff (name, currency) VALUES ($1, 'USD')", name)
+            await world.sql.execute(
+                "INSERT INTO billing_rate (tariff_id, prefix, first_price, next_price, connect_fee, effective_from)"
+                " SELECT id, '420', $2::text::numeric, $2::text::numeric, 0, '2020-01-01' FROM billing_tariff"
+                " WHERE name = $1",
+                name,
+                price,
+            )
+        for gateway, name in (("sample-carrier", "dear"), ("sample-carrier-b", "cheap")):
+            await world.sql.execute(
+                "UPDATE billing_gateway SET cost_tariff_id = (SELECT id FROM billing_tariff WHERE name = $2)"
+                " WHERE name = $1",
+                gateway,
+                name,
+            )
+        await world.routes_reloaded()
+        await alice.call(OUTSIDE)
+        await declined(first, alice)
+        await policy(world, "routing = 'cost'")
+        await alice.call(OUTSIDE)
+        await declined(second, alice)
+        await policy(world, "least_margin = 5")
+        await alice.call(OUTSIDE)
+        assert (await alice.expect(Failed)).response.status == 480
+
+
+async def policy(world: World, setting: str) -> None:
+    """What the tariffs say of carriers; the switch learns it."""
+    before = world.switch.books.rates
+    await world.sql.execute(f"UPDATE billing_tariff SET {setting}")
+    await until(lambda: world.switch.books.rates is not before)
+
+
+async def test_a_call_is_offered_to_so_many_addresses_and_no_more(world: World) -> None:
+    async with carriers(world) as (first, second), world.phone("101") as alice:
+        world.switch.settings = replace(world.switch.settings, routing=RoutingSettings(attempts=1))
+        await alice.call(OUTSIDE)
+        invite = (await first.expect(Invited)).invite
+        first.perform(invite.reject(500, first.now()))
+        assert (await alice.expect(Failed)).response.status == 500
+        assert not [one for one in second.received if isinstance(one, Request)]

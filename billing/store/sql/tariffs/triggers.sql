@@ -11,6 +11,9 @@ CREATE TRIGGER tariff_keeps_currency BEFORE UPDATE OF currency ON billing_tariff
 CREATE TRIGGER tariffs_changed AFTER INSERT OR DELETE ON billing_tariff
     FOR EACH STATEMENT EXECUTE FUNCTION notify('rates');
 
+CREATE TRIGGER tariff_policy_changed AFTER UPDATE OF routing, least_margin ON billing_tariff
+    FOR EACH STATEMENT EXECUTE FUNCTION notify('rates');
+
 -- billing_rate
 
 CREATE TRIGGER rates_inserted AFTER INSERT ON billing_rate REFERENCING NEW TABLE AS changed
