@@ -151,17 +151,20 @@ def load_demo(
     carriers: Sequence[tuple[str, int]] = (("127.0.0.1", 5070), ("127.0.0.1", 5071)),
     keys: KeyFile | None = None,
     id_digits: int = 11,
+    *,
+    registers: bool = False,
 ) -> DemoSummary:
     """Load the demo tenant; if it is there, it stays as it has become but for the carriers' addresses.
 
     `carriers` are the addresses (host, port) of the sample carrier and of the second one that calls fail over to.
     `keys` seal the tenant's vouchers, whose ids have `id_digits`; None: it gets none, and none are told.
+    `registers`: the second carrier wants us to register there.
     """
     addresses = dict(zip(GATEWAYS, carriers, strict=False))
     with transaction.atomic():
         created = not Customer.objects.filter(name=CUSTOMER).exists()
         if created:
-            apply(actor, _document(addresses), name="demo tenant")
+            apply(actor, _document(addresses, registers=registers), name="demo tenant")
         else:
             present = Gateway.objects.filter(name__in=addresses).values_list("name", flat=True)
             apply(actor, {"gateways": [_address(name, addresses[name]) for name in present]}, name="demo tenant")
@@ -185,7 +188,8 @@ def _codes(actor: Actor, keys: KeyFile) -> tuple[str, ...]:
     return tuple(row["pin"] for row in show(actor, VOUCHERS, Numbers(), keys) if row["state"] == "active")
 
 
-def _document(addresses: Mapping[str, tuple[str, int]]) -> dict[str, Any]:
+def _document(addresses: Mapping[str, tuple[str, int]], *, registers: bool) -> dict[str, Any]:
+    line = {"registers": True, "username": "softswitch", "password": passwords(1)[0], "register_seconds": 60}
     return {
         "customers": [{"name": CUSTOMER, "currency": "USD", "credit_limit": "20.00"}],
         "tariffs": [{"name": TARIFF, "currency": "USD", "rates": list(RATES)}],
@@ -202,6 +206,7 @@ def _document(addresses: Mapping[str, tuple[str, int]]) -> dict[str, Any]:
                 # The sample carrier verifies the numbers that it brings: by them its callers are known.
                 "identifies": "yes",
                 "routes": [{"prefix": prefix, "order": order} for prefix in OUTSIDE],
+                **(line if registers and name == GATEWAYS[-1] else {}),
             }
             for order, (name, address) in enumerate(addresses.items(), start=1)
         ],

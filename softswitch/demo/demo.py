@@ -67,7 +67,7 @@ def _load(actor: Actor, configuration: Configuration, *, with_vouchers: bool) ->
     from billing.demo import load_demo
 
     keys = KeyFile(keys_file(configuration)) if with_vouchers else None
-    return load_demo(actor, _carriers(configuration), keys, configuration.vouchers.id_digits)
+    return load_demo(actor, _carriers(configuration), keys, configuration.vouchers.id_digits, registers=True)
 
 
 def _carriers(configuration: Configuration) -> list[tuple[str, int]]:

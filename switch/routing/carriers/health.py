@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks addresses of carriers and trunks that gave no sign of life whether they live again (OPTIONS), so that no call has to find out."""
+"""Asks silent addresses of carriers and trunks whether they live again (OPTIONS), so that no call has to find out."""
 
 from __future__ import annotations
 
