@@ -21,6 +21,7 @@ PARTS: Final[Mapping[str, Sequence[Sequence[str]]]] = {
         ("bench.micro.register",),
         ("bench.micro.recording",),
         ("bench.micro.lamp",),
+        ("bench.micro.choice",),
     ),
     "store": (("bench.store",),),
     "vouchers": (("bench.vouchers",),),

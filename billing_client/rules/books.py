@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -215,6 +216,11 @@ class TariffTable:
     def __len__(self) -> int:
         return len(self._keys)
 
+    @property
+    def longest(self) -> int:
+        """Digits of its longest prefix."""
+        return self._lengths[-1] if self._lengths else 0
+
     def append(self, rate_id: int, prefix: str, terms: Terms) -> None:
         """Add a rate after those before it; ValueError if it is out of order or the prefix is not digits."""
         key = _key(prefix)
@@ -264,6 +270,13 @@ class RateBook:
     def __init__(self, tariffs: Mapping[int, TariffTable]) -> None:
         """`tariffs` by identifier."""
         self.tariffs = tariffs
+        self.choices: dict[tuple[object, ...], object] = {}
+        """What was chosen by these tariffs, kept by whoever chooses."""
+
+    @cached_property
+    def longest(self) -> int:
+        """Digits of the longest prefix of all."""
+        return max((table.longest for table in self.tariffs.values()), default=0)
 
     @classmethod
     def of(cls, tariffs: Mapping[int, Iterable[Rate]], currency: str = "USD") -> RateBook:
