@@ -18,10 +18,11 @@ from switch.sip.message.reason import q850_cause, reason, reason_cause
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from switch.calls.view import CallView
     from switch.routing.ways import Stage
     from switch.sip.message.message import HeaderLines, Response
 
-__all__ = ["Hunt", "Result"]
+__all__ = ["Hunt", "Result", "is_final"]
 
 # A carrier that is broken, overloaded, out of order or does not know us is no word about the callee.
 _FAILOVER: Final = frozenset(RoutingSettings().failover)
@@ -153,3 +154,18 @@ class Hunt:
         elif response.status == 487:
             return Result(480, 19, "No answer", None)
         return Result(response.status, None, response.reason, response)
+
+
+def is_final(hunt: Hunt, call: CallView, name: str, limits: RoutingSettings, now: float) -> bool:
+    """Whether a finished stage is the last of its call whatever else could be asked: carriers enough were, for long
+    enough; emergency calls have no such bounds. Tells of it, and of a block by the network of `name`."""
+    if hunt.is_block():
+        call.trace.add("hunt", "the network of {name} blocks the call; nobody has declined it", name=name)
+    is_emergency = call.plan is not None and call.plan.is_emergency
+    seconds = now - call.began
+    is_within = hunt.asked < limits.attempts and seconds < limits.setup_seconds
+    if hunt.stage.gateway is None or is_emergency or is_within or not hunt.says_nothing():
+        return False
+    text = "no further carrier is asked after {asked} addresses and {seconds:.0f} s"
+    call.trace.add("hunt", text, asked=hunt.asked, seconds=seconds)
+    return True

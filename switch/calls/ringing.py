@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from switch.access.unanswered import EarlySound, without_sound
-from switch.calls.hunt import Hunt
+from switch.calls.hunt import Hunt, is_final
 from switch.calls.invitation import login_for
 from switch.calls.onward import Onward
 from switch.calls.transfers.moved import MOST_MOVES, forward_of, within_carrier
@@ -342,9 +342,7 @@ class Ringing:
         self._learn(event, branch)
         if not hunt.failed(response):
             return None
-        if hunt.is_block():
-            call.trace.add("hunt", "the network of {name} blocks the call; nobody has declined it", name=branch.name)
-        if self._has_asked_enough():
+        if is_final(hunt, call, branch.name, self._shared.settings.routing, self._shared.core.now()):
             return hunt.result()
         if self._gateways is not None and hunt.is_last and hunt.says_nothing():
             hunt.stages = [*hunt.stages, *await self._gateways.more()]
@@ -387,19 +385,6 @@ class Ringing:
         call.trace.add("hunt", f"{{name}}: {said}", name=branch.name, to=found.uri if found else "")
         self._moves += found is not None
         return found
-
-    def _has_asked_enough(self) -> bool:
-        """Whether no further carrier is asked, though another one would deserve a try."""
-        call, hunt, limits = self._call, self._hunt, self._shared.settings.routing
-        is_emergency = call.plan is not None and call.plan.is_emergency
-        if self._gateways is None or is_emergency or not hunt.says_nothing():
-            return False
-        seconds = self._shared.core.now() - call.began
-        if hunt.asked < limits.attempts and seconds < limits.setup_seconds:
-            return False
-        text = "no further carrier is asked after {asked} addresses and {seconds:.0f} s"
-        call.trace.add("hunt", text, asked=hunt.asked, seconds=seconds)
-        return True
 
     def _learn(self, event: Failed, branch: Branch) -> None:
         """What a carrier or a trunk says of itself counts for later calls too."""

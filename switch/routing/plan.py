@@ -389,8 +389,7 @@ def _to_outside(
         return Refusal(404, 1, f"{dialled} is nobody of ours, and the caller may not call out")
     is_forwarded = caller.forwarding is not None and not caller.transfers
     is_foreign = is_forwarded and "@" in dialled
-    status = 0 if is_foreign else read(dialled).outside
-    if status:
+    if status := 0 if is_foreign else read(dialled).outside:
         return Refusal(status, 28, f"{dialled} is nobody of ours, and no telephone number", "ann-invalid-number")
     found = () if is_foreign else dial_plan.routes.routes_for(dialled, dial_plan.emergency)
     if not found and not is_foreign:
@@ -411,10 +410,9 @@ def _to_outside(
     direction: Direction = "forwarded" if is_forwarded else "outgoing"
     if is_foreign:
         return Plan(account, rate, direction, None, found)
-    if account.tariff_id is not None:
-        found = chosen(found, rate, account.tariff_id, dial_plan.rates, dialled, at, trace)
-        if not found:
-            return Refusal(480, 34, "no carrier is taken for it", "ann-unavailable")
+    found = chosen(found, rate, account.tariff_id or 0, dial_plan.rates, dialled, at, trace)
+    if not found:
+        return Refusal(480, 34, "no carrier is taken for it", "ann-unavailable")
     seen = presented(account, caller, dial_plan.caller_id.default_number)
     note_presented(seen, account, caller, trace)
     if dial_plan.caller_id.without_number == "refuse":
