@@ -201,6 +201,14 @@ class Baresip:
             time.sleep(0.05)
         return True
 
+    def wait_log(self, words: str) -> None:
+        """Waits until it has said so."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while words not in self.log:
+            if time.monotonic() > deadline:
+                raise PhoneError(f"baresip {self.number} does not say {words!r}")
+            time.sleep(0.05)
+
     @property
     def lamp(self) -> list[str]:
         """What its lamp was told, oldest first: "new/old (urgent new/urgent old)"."""

@@ -11,7 +11,6 @@ import pytest
 from tests.e2e.baresip import Baresip
 from tests.e2e.conversation import assert_both_hear, connect
 from tests.e2e.system import DOMAIN
-from tests.e2e.test_baresip import assert_echo
 from tests.relays import through_both
 
 if TYPE_CHECKING:
@@ -157,14 +156,24 @@ def test_baresip_gives_a_call_away_and_is_given_away(system: System, phones: Pho
         assert_both_hear(call, third)
         call.hang_up()
         third.wait_ended()
-        again = phones.registered().call(baresip.number)
-        baresip.wait_event("CALL_INCOMING", 2)
-        baresip.order("accept")
-        again.wait_answered()
-        again.transfer(carol.settings.number)
+
+
+def test_baresip_is_given_away(system: System, phones: Phones, tmp_path: Path) -> None:
+    """It is heard by its tone. That it hears is seen by its log: plugged into its own microphone, baresip 1.0.0 drops
+    all that comes after a new source in the same stream now and then ("Connection timed out")."""
+    carol = phones.registered()
+    with Baresip(system.subscriber(), system.proxy, DOMAIN, tmp_path / "baresip") as baresip:
+        baresip.wait_registered()
+        call = phones.registered().call(baresip.number)
+        baresip.answer()
+        call.wait_answered()
+        call.play(440)
+        baresip.wait_log("incoming rtp for")
+        call.transfer(carol.settings.number)
         third = carol.incoming()
         third.answer()
         third.wait_answered()
-        again.wait_ended()
+        call.wait_ended()
+        assert third.hears(440)
         third.play(880)
-        assert_echo(baresip, third)
+        baresip.wait_log("SSRC changed")

@@ -80,6 +80,7 @@ def test_requests_are_made_where_the_function_was_asked() -> None:
         "switch/routing/carriers/lines.py",  # the same
         "switch/routing/outside.py",  # forwards, each address asked about; the same gateway for a large request
         "switch/calls/onward.py",  # the media server of the settings
+        "switch/calls/transfers/moved.py",  # a carrier's 3xx: an address of the same carrier, asked about
         "switch/relay/server_watch.py",
         "switch/registrar/bindings.py",  # bindings, asked about at each look-up
         "switch/sip/transport/listeners.py",

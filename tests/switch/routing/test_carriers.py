@@ -296,7 +296,7 @@ async def test_a_carrier_that_insists_on_them_sends_them_to_us(world: World) -> 
         await alice.connected()
 
 
-@pytest.mark.parametrize("tag", ["precondition", "replaces", "100rel, something"])
+@pytest.mark.parametrize("tag", ["precondition", "gruu", "100rel, something"])
 async def test_what_we_do_not_know_is_still_refused_by_us(world: World, tag: str) -> None:
     async with carriers(world) as (first, _), world.phone("101") as alice:
         await alice.register()
