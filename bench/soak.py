@@ -81,7 +81,7 @@ def tenant(callers: int, password: str) -> dict[str, Any]:
                 ],
             }
         ],
-        "products": [{"name": "Soak product", "tariff": "Soak tariff"}],
+        "products": [{"name": "Soak product", "tariff": "Soak tariff", "inside": "Soak tariff"}],
         "accounts": [
             {
                 "number": str(first + caller),

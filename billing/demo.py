@@ -193,7 +193,7 @@ def _document(addresses: Mapping[str, tuple[str, int]], *, registers: bool) -> d
     return {
         "customers": [{"name": CUSTOMER, "currency": "USD", "credit_limit": "20.00"}],
         "tariffs": [{"name": TARIFF, "currency": "USD", "rates": list(RATES)}],
-        "products": [{"name": PRODUCT, "tariff": TARIFF}],
+        "products": [{"name": PRODUCT, "tariff": TARIFF, "inside": TARIFF}],
         "accounts": [
             {"customer": CUSTOMER, "product": PRODUCT, "password": passwords(1)[0], **account, **_card(account)}
             for account in ACCOUNTS

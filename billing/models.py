@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from billing.audit_log.models import AuditLog
 from billing.calls.models import ActiveCall, Correction, Node, Spending, SpendingAlert, Xdr
-from billing.carriers.models import Gateway, GatewayRoute
+from billing.carriers.models import EmergencyRoute, Gateway, GatewayRoute
 from billing.customers.models import Account, AccountUse, Alias, Batch, Customer, usual_calls_out
+from billing.emergency.models import EmergencyCall
 from billing.money.models import Balance, LedgerEntry
 from billing.numbers.models import NumberRange, NumberWay, RingBack, TrunkNetwork
 from billing.registrations.models import Binding, Subscription
@@ -31,6 +32,8 @@ __all__ = [
     "CallTrace",
     "Correction",
     "Customer",
+    "EmergencyCall",
+    "EmergencyRoute",
     "Gateway",
     "GatewayRoute",
     "Greeting",

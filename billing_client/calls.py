@@ -85,7 +85,9 @@ class CallStart:
     caller: str = field(metadata={"most": 255})
     """Calling number (CLI)."""
     dialled: str = field(metadata={"most": 255})
-    """Called number (CLD)."""
+    """Called number (CLD), in its one form."""
+    typed: str = field(default="", metadata={"most": 64})
+    """As it was dialled, where that is another."""
     direction: Direction
     started_at: datetime
     want: Decimal

@@ -31,7 +31,7 @@ SELECT c.call_id, a.number, c.dialled, c.started_at, c.locked
  WHERE c.balance_id = $1 AND c.locked > 0 ORDER BY c.locked DESC, c.started_at LIMIT $2"""
 _NODE: Final = "inquiry"
 _STATEMENTS: Final = (
-    parties.PARTIES,
+    parties.PARTIES_INSIDE,
     *snapshots.ROUTE_STATEMENTS,
     snapshots.RATES_OF,
     _LOCKS,
@@ -117,12 +117,12 @@ class Inquiry:
             raise StoreUnavailable(f"the store does not answer: {error}") from error
 
     async def parties(
-        self, *, caller: str | None, ani: str | None, dialled: str, at: datetime | None = None
+        self, *, caller: str | None, ani: str | None, dialled: str, inside: str = "", at: datetime | None = None
     ) -> Parties:
         """As `Store.parties`; the life of accounts is looked at as it is `at` that instant, now by default."""
         asked = parties.asked_names(caller, ani, dialled)
-        found = await self._fetch(parties.PARTIES, *asked)
-        return parties.read_parties(*asked, found, at or datetime.now(UTC))
+        found = await self._fetch(parties.PARTIES_INSIDE, *asked, inside)
+        return parties.read_parties(*asked, found, at or datetime.now(UTC), inside=inside)
 
     async def routes(self) -> RouteBook:
         """As `Store.load_routes`."""

@@ -11,6 +11,7 @@ from billing_client.bindings import binding
 from billing_client.names import asked_name, name
 from billing_client.rules import callerid
 from billing_client.rules.callerid import CallerRules
+from billing_client.rules.dialling import Dialled, NumberPlan, Place, place_of, plan_of
 from billing_client.rules.incoming import AnsweringRules, read_rules
 from billing_client.rules.lifecycle import LifeTerms, refusal
 from billing_client.rules.vouching import NumberTrust
@@ -29,13 +30,16 @@ if TYPE_CHECKING:
 __all__ = ["AccountKind", "Parties", "Party", "Subscriber", "asked_names", "read_parties", "read_subscriber"]
 
 SUBSCRIBER: Final = "SELECT * FROM subscriber($1)"
-PARTIES: Final = "SELECT * FROM parties($1, $2)"
+PARTIES: Final = "SELECT *, $2 AS target FROM parties($1, $2)"
+PARTIES_INSIDE: Final = """
+SELECT p.*, w.name AS target FROM (SELECT called_name($1, $2, $3) AS name OFFSET 0) w, LATERAL parties($1, w.name) p"""
+"""As `PARTIES`, where what is dialled may be an extension."""
 
 AccountKind = Literal["debit", "credit", "subordinate"]
 Identified = Literal["account", "alias", "ani", "pin", "range"]
 """By its number, another name, the number that it calls from, a PIN, or a range of numbers."""
 
-HOT: Final = (SUBSCRIBER, PARTIES)
+HOT: Final = (SUBSCRIBER, PARTIES, PARTIES_INSIDE)
 """Prepared as soon as a connection opens."""
 
 _PARTY = itemgetter(
@@ -100,6 +104,16 @@ class Party:
     """Which numbers it may show when it calls."""
     transfers: Transfers = "outside"
     """Whither it may send calls on: anywhere that it may call, inside only, or not at all."""
+    extension: str = ""
+    """What its colleagues dial and see; empty: it has none."""
+    plan: NumberPlan = field(default_factory=NumberPlan)
+    """How its phones dial, where that differs from the node."""
+    place: Place = field(default_factory=Place)
+    """Where its phones are, for who helps in an emergency."""
+    inside_id: int | None = None
+    """The tariff of its calls within its customer; None: they are free."""
+    between_id: int | None = None
+    """The tariff of its calls to other customers of ours; None: they cost what calls to their public number cost."""
 
     @property
     def trunk(self) -> Trunk | None:
@@ -119,6 +133,12 @@ class Parties:
     callee: Party | None
     bindings: tuple[BindingRow, ...]
     """Unexpired bindings of `callee.name`, best q first."""
+    dialled: Dialled | None = None
+    """The number in its one form, by the plan of the account that calls; None: as it was asked for."""
+    is_inside: bool = False
+    """The callee was found by its extension, or by another short name, within the customer of who calls."""
+    apart: str = ""
+    """Why an account that has the name is not the one that is called; empty: there is none."""
 
 
 def asked_names(caller: str | None, ani: str | None, dialled: str) -> tuple[str, str]:
@@ -139,16 +159,30 @@ def read_subscriber(
 
 
 def read_parties(
-    calling: str, called: str, rows: Sequence[Record], now: datetime, opened: Callable[[str], str] = str
+    calling: str,
+    called: str,
+    rows: Sequence[Record],
+    now: datetime,
+    opened: Callable[[str], str] = str,
+    *,
+    inside: str = "",
 ) -> Parties:
-    """The answer of the function `parties`, as it is `now`; `opened` opens their passwords."""
+    """The answer of the function `parties`, as it is `now`; `opened` opens their passwords. `inside`: what may have
+    been found as an extension."""
     caller = [row for row in rows if row["asked"] == calling]
+    target = rows[0]["target"] if rows else called
     reached = rows[0]["reached"] if rows else called
     callee = [row for row in rows if row["asked"] == reached]
+    is_inside = (
+        bool(inside and caller and callee)
+        and caller[0]["customer_id"] == callee[0]["customer_id"]
+        and (target == inside or target != called)
+    )
     found = _party(callee[0], now, opened) if callee else None
-    if found is not None and reached != called:
+    if found is not None and reached != target:
         found = replace(found, via="range")
-    return Parties(_party(caller[0], now, opened) if caller else None, found, _bindings(callee))
+    calls = _party(caller[0], now, opened) if caller else None
+    return Parties(calls, found, _bindings(callee), is_inside=is_inside)
 
 
 def _party(row: Record, now: datetime, opened: Callable[[str], str]) -> Party:
@@ -158,6 +192,7 @@ def _party(row: Record, now: datetime, opened: Callable[[str], str]) -> Party:
         read_rules(row["answering"]), life,
         NumberTrust.parse(row["trust"]), row["language"],
         callerid.read_rules(row["shows"], row["number"], tuple(row["names"])), row["transfers"],
+        row["extension"], plan_of(row["plan"]), place_of(row["place"]), row["inside_id"], row["between_id"],
     )  # fmt: skip
     return Party(*values)
 

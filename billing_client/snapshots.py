@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from billing_client.rules.books import Gateway, RateBook, Route, RouteBook, TariffTable, Terms, prefixed
+from billing_client.rules.books import EmergencyRoute, Gateway, RateBook, Route, RouteBook, TariffTable, Terms, prefixed
 from billing_client.rules.callerid import read_style
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ SELECT id AS gateway_id, name, host, port, transport, enabled, inbound, outbound
        cost_tariff_id, caller_id::text AS style
   FROM billing_gateway"""
 ROUTES = "SELECT gateway_id, prefix, position, strip, prepend FROM billing_gatewayroute ORDER BY id"
+EMERGENCY_ROUTES = "SELECT gateway_id, number, country, area, position, send FROM billing_emergencyroute ORDER BY id"
 ADDRESSES = "SELECT name FROM addresses()"
 NETWORKS = """
 SELECT n.network::text, a.number FROM billing_trunknetwork n JOIN billing_account a ON a.id = n.account_id"""
@@ -42,7 +43,7 @@ SELECT id, prefix,
 _IN_ORDER = "ORDER BY length(prefix), prefix, effective_from DESC"
 RATES = f"{_TERMS} WHERE tariff_id = $1 {_IN_ORDER}"
 RATES_OF = f"{_TERMS} WHERE tariff_id = $1 AND prefix = ANY($2::text[]) {_IN_ORDER}"
-ROUTE_STATEMENTS: Final = (GATEWAYS, ROUTES, ADDRESSES, NETWORKS)
+ROUTE_STATEMENTS: Final = (GATEWAYS, ROUTES, EMERGENCY_ROUTES, ADDRESSES, NETWORKS)
 RATES_AT_A_TIME: Final = 500
 """Few enough that decoding them does not hold up the event loop."""
 
@@ -54,7 +55,8 @@ async def load_routes(fetch: Fetch, opened: Callable[[str], str] = str) -> Route
     routes = [Route(gateways[row[0]], *row[1:]) for row in map(tuple, await fetch(ROUTES))]
     addresses = [row["name"] for row in await fetch(ADDRESSES)]
     networks = [(row[0], row[1]) for row in await fetch(NETWORKS)]
-    return RouteBook(gateways.values(), routes, addresses, networks)
+    emergency = [EmergencyRoute(gateways[row[0]], *row[1:]) for row in map(tuple, await fetch(EMERGENCY_ROUTES))]
+    return RouteBook(gateways.values(), routes, addresses, networks, emergency)
 
 
 def _gateway(row: asyncpg.Record) -> Gateway:

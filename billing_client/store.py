@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from billing_client import bindings, calls, lamps, names, parties, snapshots
 from billing_client.calls import Grant, Settlement
+from billing_client.emergencies import NOTE_EMERGENCY
 from billing_client.link.clock import StoreClock
 from billing_client.link.gathering import Gathering
 from billing_client.link.listener import Listener
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from billing_client.bindings import BindingRow
     from billing_client.calls import CallFinish, CallStart
+    from billing_client.emergencies import EmergencyNote
     from billing_client.lamps import SubscriptionRow
     from billing_client.mailboxes.words import MessageCounts
     from billing_client.parties import Parties, Subscriber
@@ -160,11 +162,15 @@ class Store:
         found = await self._pool.fetch(parties.SUBSCRIBER, names.asked_name(name))
         return parties.read_subscriber(name, found, self._utc(), self._opened)
 
-    async def parties(self, *, caller: str | None, ani: str | None, dialled: str) -> Parties:
-        """Both ends of a call: the caller by SIP name, or else by `<ani>@pstn`; the callee by number or alias."""
+    async def parties(self, *, caller: str | None, ani: str | None, dialled: str, inside: str = "") -> Parties:
+        """Both ends of a call: the caller by SIP name, or else by `<ani>@pstn`; the callee by number or alias, but
+        first, where `inside` are a few digits, by what these mean within the caller's customer."""
         asked = parties.asked_names(caller, ani, dialled)
-        found = await self._pool.fetch(parties.PARTIES, *asked)
-        return parties.read_parties(*asked, found, self._utc(), self._opened)
+        if inside:
+            found = await self._pool.fetch(parties.PARTIES_INSIDE, *asked, inside)
+        else:
+            found = await self._pool.fetch(parties.PARTIES, *asked)
+        return parties.read_parties(*asked, found, self._utc(), self._opened, inside=inside)
 
     # Calls
 
@@ -214,6 +220,11 @@ class Store:
         else:
             found = await self._pool.fetch(calls.EXTEND_CALLS, *map(list, zip(*slices, strict=True)))
         return [Grant(row["held"], row["refusal"]) for row in found]
+
+    async def note_emergency(self, note: EmergencyNote, recipients: Sequence[str]) -> None:
+        """Keep that somebody called for help, and have an e-mail tell of it."""
+        values = (note.call_id, self._node, note.account, note.customer, note.dialled, note.callback, note.location)
+        await self._pool.fetch(NOTE_EMERGENCY, *values, note.gateways, list(recipients))
 
     def call_answered(self, call_id: str, at: datetime) -> None:
         """Note when a call was answered, for its settlement if we die; written with others, a moment later."""

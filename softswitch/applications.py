@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from billing_client.answering import StoreAnswering
+from billing_client.emergencies import StoreEmergencies
 from billing_client.mailboxes.mailboxes import StoreMailboxes
 from billing_client.secrets.keyring import KeyFile
 from billing_client.secrets.passwords import Passwords
@@ -79,9 +80,12 @@ async def compose(settings: IvrSettings) -> Applications:
         for channel, sender in used.items()
         if sender is not None
     }
+    emergencies = (
+        None if settings.mail is None else await StoreEmergencies.connect(settings.store_dsn, node=settings.node)
+    )
     library = PromptLibrary(FOLDER, settings.prompts_dir)
     await asyncio.to_thread(_preload, library, settings)
-    return Applications(settings, Doors(mailboxes, answering, selfcare, vouchers, receipts), library, sms)
+    return Applications(settings, Doors(mailboxes, answering, selfcare, vouchers, receipts, emergencies), library, sms)
 
 
 def _preload(library: PromptLibrary, settings: IvrSettings) -> None:
@@ -117,6 +121,8 @@ class Doors:
     vouchers: StoreVouchers
     receipts: Mapping[Channel, StoreReceipts]
     """Of the channels that something is sent by."""
+    emergencies: StoreEmergencies | None = None
+    """Where e-mails are sent."""
 
     async def close(self) -> None:
         """Let go of all."""
@@ -126,6 +132,8 @@ class Doors:
         await self.vouchers.close()
         for queue in self.receipts.values():
             await queue.close()
+        if self.emergencies is not None:
+            await self.emergencies.close()
 
 
 class Applications:
@@ -194,6 +202,8 @@ class Applications:
         if settings.mail is not None:
             work.append(deliver_forever(self.depositor, settings.mail))
             work.append(deliver_forever(receipts["email"], settings.mail))
+            if self._doors.emergencies is not None:
+                work.append(deliver_forever(self._doors.emergencies, settings.mail))
         if self._sms is not None:
             work.append(text_forever(receipts["sms"], self._sms, settings.language))
         return work

@@ -85,6 +85,13 @@ class Finding:
     text: str
 
 
+EMERGENCIES = """
+SELECT (SELECT count(*) FROM billing_emergencyroute)
+       + (SELECT count(*) FROM billing_gatewayroute WHERE prefix IN ('', '112', '911')),
+       count(*), count(*) FILTER (WHERE gateways = '')
+  FROM billing_emergencycall WHERE at > now() - interval '1 day'"""
+
+
 def examine(configuration: Configuration) -> Iterator[Finding]:
     """Looks at everything; each finding comes as soon as it is known."""
     pid = running_pid(up_file(configuration))
@@ -214,6 +221,7 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
             locked, misnamed = _locked(connection), _misnamed(connection, configuration)
             cards = _short_pins(connection)
             keys = _keys(configuration, connection)
+            help_calls = _emergencies(connection)
     except (StoreError, psycopg.OperationalError) as error:
         yield Finding("store", Verdict.BAD, str(error).strip())
         return
@@ -226,6 +234,7 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
     apart = abs(row[0] - middle) if row else 0.0
     verdict = Verdict.GOOD if apart < CLOCK_SECONDS else Verdict.BAD
     yield Finding("clock", verdict, f"{apart:.1f} s apart from the store's clock")
+    yield from help_calls
     if locked:
         text = f'{locked} locked for wrong codes or PINs; "softswitch guessing" shows them'
         yield Finding("guessing", Verdict.WARNING, text)
@@ -262,6 +271,21 @@ def _keys(configuration: Configuration, connection: psycopg.Connection[tuple[Any
         except KeyRingError as error:
             return [Finding("keys", Verdict.BAD, f"passwords of accounts and gateways cannot be opened: {error}")]
         return [Finding("keys", Verdict.GOOD, f"{path} opens the passwords in the store")] if found else []
+    return []
+
+
+def _emergencies(connection: psycopg.Connection[tuple[Any, ...]]) -> list[Finding]:
+    """Whether calls for help have a way, and those of the last day."""
+    with suppress(psycopg.errors.UndefinedTable):  # a store that no table was made in yet
+        ways, calls, unheard = connection.execute(EMERGENCIES).fetchone() or (0, 0, 0)
+        found = []
+        if not ways:
+            text = "no gateway takes emergency calls: say `emergency` of one (docs/numbers.md)"
+            found.append(Finding("emergency", Verdict.WARNING, text))
+        if calls:
+            text = f"{calls} emergency calls in the last 24 hours, {unheard} of them without any gateway"
+            found.append(Finding("emergency", Verdict.WARNING, text))
+        return found
     return []
 
 

@@ -94,6 +94,7 @@ def switch_settings(configuration: Configuration) -> SwitchSettings:
                 addresses=tuple(_relay_addresses(configuration)), secrets=_relay_secrets(configuration)
             ),
             "number_price": security.number_max_price,
+            "numbers": configuration.numbers,
             "media_server": _media_server(configuration),
             "media_secret": media_secret(configuration),
             "application_limits": _application_limits(configuration),
@@ -165,6 +166,7 @@ def explain_conditions(configuration: Configuration) -> Conditions:
         ring_seconds=configuration.sip.ring_seconds,
         number_price=configuration.security.number_max_price,
         caller_id=configuration.caller_id,
+        numbers=configuration.numbers,
     )
 
 

@@ -227,6 +227,7 @@ class Switch:
             marks=_marks(self.settings),
             clock=time.time,
             destinations=lambda: self.core.destinations,
+            settings=lambda: self.settings,
         )
         messages = Pace(lambda: self.settings.messages, time.monotonic)
         self._compose_calls(messages, forwards)

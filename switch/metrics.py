@@ -46,6 +46,8 @@ class _SwitchCollector(Collector):
         shared = self._control.shared
         text = "Calls in which a callee was heard for long and did not answer"
         yield CounterMetricFamily("softswitch_long_unanswered_sounds", text, shared.unanswered.count)
+        text = "Emergency calls, those that were refused too"
+        yield CounterMetricFamily("softswitch_emergency_calls", text, shared.emergencies.count)
         text = "Emergency calls of who makes many of them"
         yield CounterMetricFamily("softswitch_emergency_alarms", text, shared.emergencies.alarms)
         resting = GaugeMetricFamily(

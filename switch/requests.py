@@ -11,7 +11,7 @@ from billing_client.types import StoreError
 from switch.calls.crossing import MESSAGES, message_refusal, replied, too_many
 from switch.lamp.lamp import ALLOW_EVENTS
 from switch.routing.identity import ANONYMOUS
-from switch.routing.number import dialled_number
+from switch.routing.number import number_of
 from switch.sip.digest import Verdict
 from switch.sip.element.core import ALLOW, EXTENSIONS
 from switch.sip.message.address import NameAddr
@@ -114,7 +114,7 @@ class Requests:
     async def _pass_on(self, arrived: Arrived, shown: Shown) -> None:
         """A message, from one who may send it, to all phones of an account (RFC 3261 section 16)."""
         core, request = self._core, arrived.request
-        dialled = dialled_number(request.uri.user or "")
+        dialled = number_of(request.uri)
         try:
             found = await self._check.identify(shown, request, arrived.flow, dialled)
         except StoreError:
@@ -136,7 +136,7 @@ class Requests:
             return
         targets = self._location.lookup(parties.callee.name, parties.bindings)
         try:
-            prepared = self._prepare(request, sender, dialled)
+            prepared = self._prepare(request, sender, dialled.text)
         except ParseError as error:
             self._answer(arrived, error.status)
             return

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from billing_client.rules.callerid import WITHOUT_NUMBER
+from billing_client.rules.dialling import NumberPlan
 from billing_client.rules.numbering import Emergency
 
 if TYPE_CHECKING:
@@ -155,6 +156,9 @@ class CallSettings:
     """how long SIGTERM waits for running calls before it ends them; 0: not at all"""
     emergency_numbers: tuple[str, ...] = field(default=("112", "911"), metadata={"read": "telephone"})
     """always let through, with the caller's identity. A route whose prefix is one of them takes that number only"""
+    emergency_mail: tuple[str, ...] = field(default=(), metadata={"read": "sender"})
+    """whom an e-mail tells of each emergency call, at once ([numbers.md](numbers.md#emergency-calls)); it goes by
+    `voicemail.email`"""
     emergency_services: Mapping[str, str] = field(default_factory=dict)
     """which of them a phone gets that dials a service by name (RFC 5031): `{police: "110"}` for
     `urn:service:sos.police`; others get the first"""
@@ -243,6 +247,8 @@ class SwitchSettings(CallSettings):
     routing: RoutingSettings = field(default_factory=RoutingSettings)
     flood: FloodSettings = field(default_factory=FloodSettings)
     messages: MessageSettings = field(default_factory=MessageSettings)
+    numbers: NumberPlan = field(default_factory=NumberPlan)
+    """How phones dial, where neither their account nor its customer says it."""
     credit: CreditSettings = field(default_factory=CreditSettings)
     relay: RelaySettings = field(default_factory=RelaySettings)
     trace: TraceSettings = field(default_factory=TraceSettings)

@@ -49,6 +49,9 @@ class Call(models.Model):
     direction = models.CharField(max_length=9, choices=Direction.choices)
     caller = models.CharField(max_length=255)
     dialled = models.CharField(max_length=255)
+    """The number in its one form."""
+    typed = models.CharField(max_length=64, default="", db_default=Value(""))
+    """As it was dialled, where that is another."""
     destination = models.CharField(max_length=120)
     country = models.CharField(max_length=60)
     gateway_id = models.BigIntegerField(null=True)

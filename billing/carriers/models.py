@@ -9,7 +9,7 @@ from django.db.models import Q, Value
 
 from billing.store.fields import Identifier, SealedPassword
 
-__all__ = ["Gateway", "GatewayRoute"]
+__all__ = ["EmergencyRoute", "Gateway", "GatewayRoute"]
 
 
 class Gateway(models.Model):
@@ -108,4 +108,28 @@ class GatewayRoute(models.Model):
         constraints = (
             models.UniqueConstraint(name="route_once", fields=("gateway", "prefix")),
             models.CheckConstraint(name="route_prefix_digits", condition=Q(prefix__regex=r"^[0-9]*$")),
+        )
+
+
+class EmergencyRoute(models.Model):
+    """Emergency calls of phones in a country and area may leave through the gateway, lower `position` first."""
+
+    gateway = models.ForeignKey(Gateway, on_delete=models.CASCADE, related_name="emergency_routes", db_index=False)
+    number = Identifier(max_length=18, blank=True)
+    """The emergency number; empty: any."""
+    country = Identifier(max_length=2, blank=True)
+    """ISO 3166-1, capitals; empty: any."""
+    area = Identifier(max_length=8, blank=True)
+    """Area code within the country; empty: any."""
+    position = models.PositiveSmallIntegerField(default=1, db_default=1)
+    send = models.CharField(max_length=18, blank=True, db_default=Value(""))
+    """The number that the gateway gets; empty: as it was dialled."""
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(name="emergency_route_once", fields=("gateway", "number", "country", "area")),
+            models.CheckConstraint(
+                name="emergency_route_digits",
+                condition=Q(number__regex=r"^[0-9]*$") & Q(area__regex=r"^[0-9]*$") & Q(send__regex=r"^[+]?[0-9]*$"),
+            ),
         )

@@ -46,6 +46,11 @@ def limit_action() -> models.CharField[str, str]:
     return models.CharField(max_length=5, choices=LimitAction.choices, default=default, db_default=Value(default))
 
 
+def json_object() -> models.JSONField[Any, Any]:
+    """Things that are said by name; empty: none is."""
+    return models.JSONField(default=dict, blank=True, db_default=Value({}, models.JSONField()))
+
+
 def most_calls() -> models.PositiveIntegerField[Any, Any]:
     """A limit of simultaneous calls; null: any number."""
     return models.PositiveIntegerField(null=True, blank=True)
@@ -90,6 +95,10 @@ class Customer(Limited):
     """The billing time zone (IANA): in which its accounts' days begin."""
     alias_authentication = models.BooleanField(default=True, db_default=Value(True))
     """False: no alias of its accounts registers or calls by itself, whatever the alias says."""
+    numbering = json_object()
+    """How its phones dial (`billing_client.rules.dialling.NumberPlan`), where that differs from the node."""
+    emergency = json_object()
+    """`location`: where its phones are, for who helps; `callback`: the number to call back."""
     created_at = created_at()
 
     class Meta(Limited.Meta):
@@ -157,6 +166,8 @@ class Account(Limited):
 
     number = Identifier(max_length=64, unique=True)
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="accounts")
+    extension = Identifier(max_length=6, blank=True, default="", db_default=Value(""))
+    """What its colleagues dial and see; another customer may have the same. Empty: it has none."""
     kind = models.CharField(max_length=11, choices=Kind.choices)
     balance = models.ForeignKey(Balance, on_delete=models.PROTECT, related_name="accounts")
     """Its own, or its customer's if it is subordinate (a trigger sees to it)."""
@@ -192,12 +203,16 @@ class Account(Limited):
     """Of its own customer (a trigger sees to it)."""
     control_number = models.PositiveIntegerField(null=True, blank=True)
     """Its place in the batch, from 1."""
-    answering = models.JSONField(default=dict, blank=True, db_default=Value({}, models.JSONField()))
+    answering = json_object()
     """How it takes its calls; `billing.document.answering` has the form. Empty: its phones ring."""
     caller_id = models.JSONField(default=dict, blank=True, db_default=Value({}, models.JSONField()))
     """Which numbers it may show; `billing.document.caller_id` has the form. Empty: its own, and hides none."""
     trunk = models.JSONField(default=dict, blank=True, db_default=Value({}, models.JSONField()))
     """How it is called if it is a telephone system; `billing.document.trunks` has the form. Empty: it is none."""
+    numbering = json_object()
+    """How its phones dial, where that differs from the customer."""
+    emergency = json_object()
+    """Where they are, and the number to call back, where that differs from the customer."""
     created_at = created_at()
 
     class Meta(Limited.Meta):
@@ -207,6 +222,10 @@ class Account(Limited):
             models.CheckConstraint(name="account_ani", condition=Q(ani__in=("enough", "once", "pin", "off"))),
             models.CheckConstraint(
                 name="account_transfers", condition=Q(transfers__in=("outside", "inside", "nowhere"))
+            ),
+            models.CheckConstraint(name="account_extension_form", condition=Q(extension__regex=r"^[0-9]{0,6}$")),
+            models.UniqueConstraint(
+                name="account_extension", fields=("customer", "extension"), condition=~Q(extension="")
             ),
             models.CheckConstraint(name="account_number_form", condition=Q(number__regex=r"^[^\s@]+$")),
             models.CheckConstraint(

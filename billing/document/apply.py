@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db import transaction
 
 from billing.audit_log.action import Action
-from billing.carriers.models import Gateway, GatewayRoute
+from billing.carriers.models import EmergencyRoute, Gateway, GatewayRoute
 from billing.customers.models import Customer
 from billing.customers.names import FREE
 from billing.document.accounts import apply_accounts
@@ -22,7 +22,7 @@ from billing.document.answering import forwards_of
 from billing.document.applying import ApplyError, Applying, at, needed, same_currency
 from billing.document.caller_id import merge_caller_id
 from billing.document.change import Change
-from billing.document.contents import COMPLETED, read_document
+from billing.document.contents import COMPLETED, PRODUCT_TARIFFS, read_document
 from billing.document.forward_targets import GatewayPlace, at_gateway
 from billing.document.noting import note
 from billing.document.owners import foreign_numbers, taken_numbers, trunk_problems
@@ -32,12 +32,13 @@ from billing.removing.actions import KINDS, RemovalError, remove
 from billing.tariffs.models import Product, Tariff
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from billing.audit_log.actor import Actor
     from billing.customers.names import Reserved
-    from billing.document.contents import Document, GatewaySpec, Named, TariffSpec
+    from billing.document.contents import Document, GatewaySpec, Named, RouteSpec, TariffSpec
+    from billing.document.numbering import EmergencySpec
 
 __all__ = ["ApplyError", "apply"]
 
@@ -162,8 +163,11 @@ class _Application:
 
     def _product(self, spec: Named) -> None:
         columns = dict(spec.columns)
-        if "tariff" in columns:
-            columns["tariff"] = self.run.find(Tariff, spec, "tariff", columns["tariff"])
+        for field in PRODUCT_TARIFFS:
+            if columns.get(field):
+                columns[field] = self.run.find(Tariff, spec, field, columns[field])
+            elif field in columns:
+                columns[field] = None
         product = Product.objects.filter(name=spec.key).first()
         if product is None:
             needed(spec, "tariff", columns.get("tariff"))
@@ -182,17 +186,35 @@ class _Application:
             gateway = self.run.create(Gateway, "gateway", "name", spec.key, columns)
         else:
             self.run.update(gateway, "gateway", spec.key, columns)
-        if spec.routes is None:
-            return
-        wanted = {route.prefix: route for route in spec.routes}
+        if spec.routes is not None:
+            self._routes(gateway, spec.key, spec.routes)
+        if spec.emergency is not None:
+            self._emergency_routes(gateway, spec.key, spec.emergency)
+
+    def _routes(self, gateway: Gateway, name: str, routes: Iterable[RouteSpec]) -> None:
+        wanted = {route.prefix: route for route in routes}
         present = {route.prefix: route for route in GatewayRoute.objects.filter(gateway=gateway)}
         for prefix in () if "routes" in self.run.merge else present.keys() - wanted.keys():
             present[prefix].delete()
-            self.run.changes.append(Change("route", f"{spec.key}/{prefix}", "", "present", None))
+            self.run.changes.append(Change("route", f"{name}/{prefix}", "", "present", None))
         for prefix, route in wanted.items():
             columns = {"position": route.position, "strip": route.strip, "prepend": route.prepend}
-            key = f"{spec.key}/{prefix}"
+            key = f"{name}/{prefix}"
             if prefix in present:
                 self.run.update(present[prefix], "route", key, columns)
             else:
                 self.run.create(GatewayRoute, "route", "prefix", key, {"gateway": gateway, **columns}, prefix)
+
+    def _emergency_routes(self, gateway: Gateway, name: str, routes: Iterable[EmergencySpec]) -> None:
+        wanted = {route.key: route for route in routes}
+        present = {(r.number, r.country, r.area): r for r in EmergencyRoute.objects.filter(gateway=gateway)}
+        for key in present.keys() - wanted.keys():
+            present[key].delete()
+            self.run.changes.append(Change("emergency route", f"{name}/{'/'.join(key)}", "", "present", None))
+        for key, route in wanted.items():
+            columns, shown = {"position": route.position, "send": route.send}, f"{name}/{'/'.join(key)}"
+            if key in present:
+                self.run.update(present[key], "emergency route", shown, columns)
+            else:
+                where = {"gateway": gateway, "country": route.country, "area": route.area, **columns}
+                self.run.create(EmergencyRoute, "emergency route", "number", shown, where, route.number)

@@ -2,15 +2,17 @@
 """The document that `softswitch apply` takes: read into values, every mistake named by its path.
 
     customers: [{name: Acme, currency: USD, credit_limit: 20, state: active, max_calls: 10, daily_limit: 50,
-                 timezone: America/New_York, alias_authentication: true}]
+                 timezone: America/New_York, alias_authentication: true,
+                 numbering: {country: US, area: "212"}, emergency: {location: "1 Main Street, New York"}}]
     tariffs:   [{name: Retail, currency: USD, rates: [{prefix: "420", price: 0.09}], rates_file: retail.csv}]
-    products:  [{name: Home, tariff: Retail}]
+    products:  [{name: Home, tariff: Retail, inside: Colleagues, between: Neighbours}]
     accounts:  [{number: "101", customer: Acme, kind: debit, product: Home, opening_balance: 10, aliases: ["420777"],
                  timezone: Europe/Prague, language: cs, voicemail: {pin: "4829"}, activation_date: 2026-12-23,
                  expiry_date: 2027-03-20, expire_after_first_use_days: 25, expire_after_last_use_days: 60,
-                 ani: once, batch: Spring}]
+                 ani: once, batch: Spring, extension: "11", numbering: {area: "646"},
+                 emergency: {callback: "16465550100", location: "2nd floor"}}]
     gateways:  [{name: carrier, host: 192.0.2.1, number_format: e164, identifies: no,
-                 routes: ["420", {prefix: "1", order: 2}]}]
+                 routes: ["420", {prefix: "1", order: 2}], emergency: [{country: US, area: "212", number: "911"}]}]
 
 A thing that is named is made or changed to what is said of it; what is not said stays. Lists inside a thing (rates,
 aliases, routes) are complete: what they leave out goes. Things not named are left alone.
@@ -30,6 +32,7 @@ from billing.customers.names import FREE, Reserved, alias_problem
 from billing.document.answering import read_answering
 from billing.document.caller_id import read_account_caller_id, read_gateway_caller_id
 from billing.document.carriers import carrier_columns
+from billing.document.numbering import EmergencySpec, read_emergency, read_extension, read_numbering, read_place
 from billing.document.trunks import TrunkSpec, read_trunk_section
 from billing.document.voicemail import VoicemailSpec, read_voicemail
 from billing.reading.line_error import LineError
@@ -74,6 +77,8 @@ COMPLETED = ("gateways", "products", "tariffs", "customers")
 """Lists that `complete` may name, in the order in which what they leave out goes."""
 
 LIMIT_ACTIONS = ("block", "lock", "alert")
+PRODUCT_TARIFFS = ("tariff", "inside", "between")
+"""Of calls to the outside, within a customer, and between customers."""
 
 SHORTEST_CARD_PIN = 6
 PIN = re.compile(rf"[0-9]{{{SHORTEST_CARD_PIN},{LONGEST_PIN}}}@pin|[^\s@#]+#[0-9]{{2,16}}@pin")
@@ -153,10 +158,11 @@ class RouteSpec:
 
 @dataclass(frozen=True, slots=True)
 class GatewaySpec(Named):
-    """A gateway; `routes` is None if the document does not speak of them."""
+    """A gateway; `routes` and `emergency` are None if the document does not speak of them."""
 
     routes: tuple[RouteSpec, ...] | None
     caller_id: dict[str, Any] | None = None
+    emergency: tuple[EmergencySpec, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +225,8 @@ def _customer(fields: Reader) -> Named:
         daily_action=fields.choice("daily_action", LIMIT_ACTIONS),
         timezone=read_timezone(fields) or "UTC",
         alias_authentication=fields.flag("alias_authentication") is not False,
+        numbering=read_numbering(fields),
+        emergency=read_place(fields),
     )
     return Named(fields.path, name, columns | _limits(fields))
 
@@ -326,7 +334,8 @@ def _as_place(mistake: str) -> str:
 
 def _product(fields: Reader) -> Named:
     name = fields.text("name", required=True)
-    return Named(fields.path, name, fields.given(tariff=fields.optional_text("tariff")))
+    tariffs = {key: fields.optional_text(key) for key in PRODUCT_TARIFFS}
+    return Named(fields.path, name, fields.given(**tariffs))
 
 
 def _account(fields: Reader, reserved: Reserved) -> AccountSpec:
@@ -348,6 +357,9 @@ def _account(fields: Reader, reserved: Reserved) -> AccountSpec:
         sub_realm=fields.optional_text("sub_realm", most=LONGEST_NUMBER),
         ani=fields.choice("ani", ANI_RULES),
         transfers=fields.choice("transfers", TRANSFERS),
+        extension=read_extension(fields, reserved),
+        numbering=read_numbering(fields),
+        emergency=read_place(fields),
     )
     return AccountSpec(
         fields.path,
@@ -411,7 +423,9 @@ def _gateway(fields: Reader) -> GatewaySpec:
         **carrier_columns(fields),
     )
     routes = read_list(fields, "routes", _route, short="prefix", key="prefix") if fields.has("routes") else None
-    return GatewaySpec(fields.path, name, columns, routes, read_gateway_caller_id(fields))
+    return GatewaySpec(
+        fields.path, name, columns, routes, caller_id=read_gateway_caller_id(fields), emergency=read_emergency(fields)
+    )
 
 
 def _route(fields: Reader) -> RouteSpec:

@@ -39,6 +39,15 @@ class Product(models.Model):
 
     name = Identifier(max_length=120, unique=True)
     tariff = models.ForeignKey(Tariff, on_delete=models.PROTECT, related_name="products")
+    """Of calls to the outside."""
+    inside = models.ForeignKey(
+        Tariff, on_delete=models.PROTECT, null=True, blank=True, related_name="inside_products", db_index=False
+    )
+    """Of calls to accounts of the same customer; null: they are free."""
+    between = models.ForeignKey(
+        Tariff, on_delete=models.PROTECT, null=True, blank=True, related_name="between_products", db_index=False
+    )
+    """Of calls to accounts of other customers; null: as calls to the outside, by the public number."""
 
     def __str__(self) -> str:
         return self.name

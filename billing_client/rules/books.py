@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from billing_client.rules.vouching import Identifies
 
 __all__ = [
+    "EmergencyRoute",
     "ForwardedCaller",
     "Gateway",
     "NumberFormat",
@@ -305,6 +306,30 @@ class RateBook:
         return [] if table is None else table.matching(prefixed(number))
 
 
+@dataclass(frozen=True, slots=True)
+class EmergencyRoute:
+    """Calls for help of phones in a country and area may leave through `gateway`, lower `order` first."""
+
+    gateway: Gateway
+    number: str
+    """The emergency number; empty: any. The same of the next two."""
+    country: str
+    area: str
+    order: int
+    send: str = ""
+    """The number that the gateway gets; empty: as it was dialled."""
+
+    def serves(self, number: str, country: str, area: str) -> bool:
+        """Whether it is for this number, dialled there."""
+        is_there = self.country in {"", country} and self.area in {"", area}
+        return is_there and self.number in {"", number} and self.gateway.enabled and self.gateway.outbound
+
+    @property
+    def rank(self) -> tuple[bool, bool, bool, int]:
+        """What is said of one place, then of one number, goes before what is said of all."""
+        return not self.area, not self.country, not self.number, self.order
+
+
 class RouteBook:
     """Gateways and the prefixes that they serve, and the addresses that accounts call from."""
 
@@ -314,6 +339,7 @@ class RouteBook:
         routes: Iterable[Route],
         addresses: Iterable[str] = (),
         networks: Iterable[tuple[str, str]] = (),
+        emergency: Iterable[EmergencyRoute] = (),
     ) -> None:
         """Disabled gateways and routes through them are left out. `addresses`: names of accounts that are IP addresses;
         what only looks like one is left out. `networks` of trunks, each with the number of its account."""
@@ -339,6 +365,7 @@ class RouteBook:
             else:
                 self._by_prefix.setdefault(route.prefix, []).append(route)
         self._longest = max(map(len, self._by_prefix), default=0)
+        self._emergency = sorted(emergency, key=lambda one: one.rank)
 
     def routes_for(self, number: str, alone: Container[str] = ()) -> tuple[Route, ...]:
         """Routes in the order to try: longest prefix first, then by `order`; a gateway at most once.
@@ -351,6 +378,24 @@ class RouteBook:
             prefix = digits[:length]
             if length < len(digits) and prefix in alone:
                 continue
+            for route in self._by_prefix.get(prefix, ()):
+                found.setdefault(route.gateway.gateway_id, route)
+        return tuple(found.values())
+
+    def emergency_routes_for(self, number: str, country: str, area: str) -> tuple[Route, ...]:
+        """Routes of a call for help from there, in the order to try; a gateway at most once.
+
+        After those of the place come routes for just this number, and at last those for everything: never those that
+        only begin like it, as a country does.
+        """
+        found: dict[int, Route] = {}
+        for one in self._emergency:
+            if one.serves(number, country, area):
+                sent = one.send or number
+                found.setdefault(
+                    one.gateway.gateway_id, Route(one.gateway, number, one.order, strip=len(number), prepend=sent)
+                )
+        for prefix in (number, ""):
             for route in self._by_prefix.get(prefix, ()):
                 found.setdefault(route.gateway.gateway_id, route)
         return tuple(found.values())

@@ -24,6 +24,7 @@ __all__ = [
     "digits_of",
     "e164",
     "is_credential",
+    "is_global",
     "name_problem",
     "read",
     "shown",
@@ -65,6 +66,8 @@ class Number:
     """In the one spelling."""
     refusal: int = 0
     """SIP status for who dials it; 0: it may be dialled."""
+    plus: bool = field(default=False, compare=False)
+    """It was written with a +: whatever the number plan, it is one of the whole world."""
 
     @property
     def outside(self) -> int:
@@ -121,7 +124,7 @@ def read(written: str) -> Number:
     if digits_of(number):
         if len(number) > _MOST_CHARACTERS:
             return Number("wrong", number[:_MOST_SHOWN], _INCOMPLETE)
-        return Number("number", number)
+        return Number("number", number, plus=text.lstrip("-. ()").startswith("+"))
     if len(text) > _MOST_CHARACTERS:
         return Number("wrong", text[:_MOST_SHOWN], _NOT_FOUND)
     return _code(text) or Number("name", text)
@@ -166,8 +169,12 @@ def as_address(written: str) -> IPv4Address | IPv6Address | None:
 def e164(number: str) -> str:
     """A number with its plus, if the whole world can dial it (ITU-T E.164: no country code begins with 0); extensions,
     emergency numbers and names as they are."""
-    is_global = digits_of(number) and _SHORTEST_E164 <= len(number) <= _LONGEST_E164 and number[0] != "0"
-    return f"+{number}" if is_global else number
+    return f"+{number}" if is_global(number) else number
+
+
+def is_global(number: str) -> bool:
+    """Whether the whole world can dial these digits."""
+    return bool(digits_of(number)) and _SHORTEST_E164 <= len(number) <= _LONGEST_E164 and number[0] != "0"
 
 
 def shown(text: str) -> str:

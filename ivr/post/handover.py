@@ -18,7 +18,9 @@ from dataclasses import dataclass, field
 from email.utils import parseaddr
 from typing import TYPE_CHECKING, Final
 
+from billing_client.emergencies import EmergencyEmail
 from billing_client.vouchers.receipts import Receipt
+from ivr.post.emergencytext import compose_emergency
 from ivr.post.mailtext import compose
 from ivr.post.receipttext import compose_receipt
 
@@ -63,7 +65,7 @@ class Refusals:
     reason: str = ""
 
 
-def hand_over(settings: MailSettings, email: Email | Receipt) -> Refusals:
+def hand_over(settings: MailSettings, email: Email | EmergencyEmail | Receipt) -> Refusals:
     """Give an e-mail to the server; blocks."""
     message = _composed(settings, email)
     everybody = email.recipients
@@ -86,7 +88,9 @@ def hand_over(settings: MailSettings, email: Email | Receipt) -> Refusals:
         return Refusals(later=everybody, reason=f"{type(error).__name__}: {error}")
 
 
-def _composed(settings: MailSettings, email: Email | Receipt) -> EmailMessage:
+def _composed(settings: MailSettings, email: Email | EmergencyEmail | Receipt) -> EmailMessage:
+    if isinstance(email, EmergencyEmail):
+        return compose_emergency(email, settings.sender)
     if isinstance(email, Receipt):
         return compose_receipt(email, settings.sender, settings.language)
     return compose(email, settings.sender, settings.language)
@@ -104,7 +108,7 @@ def _octets(text: str | bytes) -> bytes:
     return text if isinstance(text, bytes) else text.encode()
 
 
-async def hand_over_apart(settings: MailSettings, email: Email | Receipt) -> Refusals:
+async def hand_over_apart(settings: MailSettings, email: Email | EmergencyEmail | Receipt) -> Refusals:
     """`hand_over` in a process of its own, which ends with it whatever becomes of us."""
     process = None
     try:

@@ -21,6 +21,7 @@ from ivr.post.handover import MailSettings, Refusals, hand_over_apart
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from billing_client.emergencies import EmergencyEmail
     from billing_client.mailboxes.words import Email
     from billing_client.vouchers.receipts import Receipt
 
@@ -39,7 +40,7 @@ GRACE_SECONDS: Final = 10.0
 PURGE_PAUSE_SECONDS: Final = 600.0
 PURGED_AT_A_TIME: Final = 200
 
-Letter = TypeVar("Letter", bound="Email | Receipt")
+Letter = TypeVar("Letter", bound="Email | EmergencyEmail | Receipt")
 HandOver = Callable[[MailSettings, Letter], Awaitable[Refusals]]
 
 log = logging.getLogger(__name__)

@@ -28,6 +28,8 @@ ENDINGS = {
 }
 """For people, in the order to tell them."""
 
+EMERGENCY = ("112", "911")
+"""Nobody who needs help is left with an echo."""
 REFUSALS = {"486": 486, "480": 480, "404": 404, "500": 500}
 
 
@@ -43,6 +45,8 @@ class Behaviour:
 
 def behaviour(number: str, gateway: int) -> Behaviour:
     """What gateway `gateway` (0 is the first) does with a number."""
+    if number in EMERGENCY:
+        return Behaviour(status=404)
     ending = number[-3:]
     if ending == "408":
         return Behaviour(status=0) if gateway == 0 else Behaviour()

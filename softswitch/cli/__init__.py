@@ -13,7 +13,7 @@ from softswitch.cli import accounts, batches, export, guessing, money, operate, 
 from softswitch.cli import voicemail as mailboxes
 from softswitch.cli import vouchers as paper
 from softswitch.cli.context import FAILED, STORE_UNREACHABLE, WRONG, Shell
-from softswitch.cli.look import audit_log, carriers, catalogue, explain, look, replay, route
+from softswitch.cli.look import audit_log, carriers, catalogue, explain, look, number, replay, route
 from softswitch.config import ConfigurationInvalidError
 from softswitch.processes.child import ChildFailedError
 from softswitch.processes.runfiles import AlreadyRunningError
@@ -49,7 +49,7 @@ SECTIONS: dict[str, list[click.Command]] = {
         catalogue.vendor,
         catalogue.find,
     ],
-    "Explain": [explain.trace, explain.explain, route.route, replay.replay],
+    "Explain": [explain.trace, explain.explain, route.route, number.number, replay.replay],
     "Act": [
         money.topup,
         money.withdraw,

@@ -38,6 +38,8 @@ SIP_TRANSPORTS = {"udp": None, "tcp": None, **{name: LATER.format(name) for name
 
 READERS: Final[dict[str, Callable[[str], Any]]] = {
     "dsn": values.dsn,
+    "country": values.country,
+    "digits or none": values.digits_or_none,
     "domain": values.domain,
     "failover status": values.failover_status,
     "host": values.host,
@@ -53,6 +55,7 @@ READERS: Final[dict[str, Callable[[str], Any]]] = {
     "public ipv6": values.public_address(values.ip_version(6)),
     "secret": values.secret,
     "sender": values.sender,
+    "short number": values.short_number,
     "sip endpoint": values.endpoint(transports=SIP_TRANSPORTS),
     "smtp server": values.tcp_server,
     "star code": values.star_code,

@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from billing_client.rules.dialling import NumberPlan
 from billing_client.vouchers.words import LONGEST_ID
 from ivr.apps.voicemail.settings import VoicemailSettings
 from ivr.settings import LoginSettings
@@ -384,6 +385,7 @@ class Configuration:
     sip: Sip = field(default_factory=Sip)
     caller_id: CallerIdSettings = field(default_factory=CallerIdSettings)
     routing: RoutingSettings = field(default_factory=RoutingSettings)
+    numbers: NumberPlan = field(default_factory=NumberPlan)
     security: Security = field(default_factory=Security)
     media: Media = field(default_factory=Media)
     credit: CreditSettings = field(default_factory=CreditSettings)

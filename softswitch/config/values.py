@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from billing.reading.reader import did_you_mean
 from billing.reading.values import amount, flag, whole_number
 from billing_client.rules.callerid import is_public
+from billing_client.rules.countries import is_country
 from billing_client.rules.numbering import digits_of, read
 from softswitch.config.document import WrongValueError
 from switch.sip.message.host import bare, with_port
@@ -54,6 +55,7 @@ __all__ = [
 
 Number = TypeVar("Number", int, float)
 LEAST_SECRET = 16
+LONGEST_AREA = 8
 LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 
 
@@ -82,6 +84,29 @@ def telephone(value: str) -> str:
     if found.kind != "number":
         raise WrongValueError(f'"{value}" is no telephone number')
     return found.text
+
+
+def country(value: str) -> str:
+    """A country whose numbers are known (ISO 3166-1)."""
+    if not re.fullmatch(r"[A-Za-z]{2}", value) or not is_country(value):
+        raise WrongValueError(f'"{value}" is no country such as "CZ" or "US"')
+    return value.upper()
+
+
+def digits_or_none(value: str) -> str:
+    """A prefix or an area code; `none` says that there is none."""
+    if value.lower() == "none":
+        return ""
+    if not digits_of(value) or len(value) > LONGEST_AREA:
+        raise WrongValueError(f'expected up to {LONGEST_AREA} digits, or none, not "{value}"')
+    return value
+
+
+def short_number(value: str) -> str:
+    """A short number, `x` being any digit."""
+    if not re.fullmatch(r"[0-9]{2,14}x{0,12}", value):
+        raise WrongValueError(f'"{value}" is no short number such as "1188" or "116xxx"')
+    return value
 
 
 def money(value: str) -> Decimal:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from billing_client.parties import Party
     from billing_client.rules.books import Gateway, RouteBook
+    from billing_client.rules.numbering import Number
     from billing_client.rules.vouching import Vouched
     from switch.routing.number import Identity
     from switch.sip.destination import Destinations
@@ -116,12 +117,12 @@ Shown = ByCarrier | ByAddress | ByPassword | ByServer | Forwarding
 class Ask(Protocol):
     """Looks both ends of a call up."""
 
-    async def __call__(self, *, caller: str | None, ani: str | None, dialled: str) -> Parties:
-        """Who calls by that name, or from that number, and who is called; raises StoreError."""
+    async def __call__(self, *, caller: str | None, ani: str | None, dialled: Number) -> Parties:
+        """Who calls by that name, or from that number, and who is called by the number plan; raises StoreError."""
 
 
 async def who_asks(
-    shown: Shown, dialled: str, ask: Ask, verify: Callable[[ByPassword, Party | None], Verdict]
+    shown: Shown, dialled: Number, ask: Ask, verify: Callable[[ByPassword, Party | None], Verdict]
 ) -> tuple[Parties, Caller] | Verdict:
     """Both ends of a call or message, and who sends it; or why that is not known. `verify` judges the password that
     was brought, by that of the account. Raises StoreError."""
@@ -149,7 +150,7 @@ async def who_asks(
             return parties, _own(shown, account, number)
         case ByServer():
             parties = await ask(caller=shown.served.number, ani=None, dialled=dialled)
-            return parties, _served_caller(shown, parties.caller, dialled)
+            return parties, _served_caller(shown, parties.caller, dialled.text)
         case Forwarding():
             parties = await ask(caller=shown.account, ani=None, dialled=dialled)
             is_hidden = shown.hides is True

@@ -20,6 +20,7 @@ from switch.access.caller import (
     shown_by_carrier,
     who_asks,
 )
+from switch.access.dialling import ByPlan
 from switch.access.unheard import Unheard
 from switch.routing.number import asserted, claimed, hides
 from switch.sip.digest import Verdict
@@ -31,12 +32,14 @@ if TYPE_CHECKING:
 
     from billing_client.parties import Parties, Party
     from billing_client.rules.books import Gateway
+    from billing_client.rules.numbering import Number
     from billing_client.store import Store
     from switch.access.caller import Shown
     from switch.access.doorkeeper import Doorkeeper
     from switch.access.reach import PartyMemory, StoreReach
     from switch.routing.caller import Caller, Forwarding
     from switch.routing.plan import Books
+    from switch.settings import SwitchSettings
     from switch.sip.destination import Destinations
     from switch.sip.digest import Credentials
     from switch.sip.mark import Marks
@@ -65,9 +68,13 @@ class CallerCheck:
         marks: Marks | None = None,
         clock: Callable[[], float],
         destinations: Callable[[], Destinations],
+        settings: Callable[[], SwitchSettings],
     ) -> None:
         """`forwards`: INVITEs on their way to ourselves. `marks`: by which the media server is known, whose word of who
         calls is taken."""
+        self._ask = ByPlan(
+            self._parties, lambda: settings().numbers, lambda: settings().emergency_numbers, memory.last_known
+        )
         self._forwards = forwards
         self.marks = marks
         self.unheard = Unheard()
@@ -124,29 +131,29 @@ class CallerCheck:
         if self.unheard.not_acknowledged(request, flow, asyncio.get_running_loop().time()):
             log.warning("calls of an address are not acknowledged", extra={"source": flow.remote[0]})
 
-    async def _parties(self, *, caller: str | None, ani: str | None, dialled: str) -> Parties:
+    async def _parties(self, *, caller: str | None, ani: str | None, dialled: str, inside: str) -> Parties:
         """Both ends from the store, or from memory while that is away; raises StoreError."""
         calling = caller or (f"{ani}@pstn" if ani else "")
         dialled = "" if is_credential(dialled) else dialled
         if not self._reach.is_away:
             changes = self._memory.changes
             try:
-                parties = await self._store.parties(caller=caller, ani=ani, dialled=dialled)
+                parties = await self._store.parties(caller=caller, ani=ani, dialled=dialled, inside=inside)
             except StoreUnavailable:
                 self._reach.lost()
             else:
-                self._memory.keep(calling, dialled, parties, changes)
+                self._memory.keep(calling, dialled, parties, changes, inside)
                 return parties
-        parties = self._memory.recall(calling, dialled, datetime.fromtimestamp(self._clock(), UTC))
+        parties = self._memory.recall(calling, dialled, datetime.fromtimestamp(self._clock(), UTC), inside)
         if parties.caller is None and caller is not None:
             raise StoreUnavailable(f"nothing is known of {caller} while the store is away")
         return parties
 
     async def identify(
-        self, shown: Shown, request: Request, flow: Flow, dialled: str
+        self, shown: Shown, request: Request, flow: Flow, dialled: Number
     ) -> tuple[Parties, Caller] | Verdict:
         """Both ends of a call or message, and who sends it, or why that is not known. Raises StoreError."""
-        return await who_asks(shown, dialled, self._parties, partial(self._verify, request, flow))
+        return await who_asks(shown, dialled, self._ask, partial(self._verify, request, flow))
 
     def _verify(self, request: Request, flow: Flow, shown: ByPassword, account: Party | None) -> Verdict:
         credentials = shown.credentials

@@ -26,6 +26,8 @@ class EmergencyCalls:
     """Those that run, and those of the last hour."""
 
     def __init__(self) -> None:
+        self.count = 0
+        """Calls for help since the start, refused ones too."""
         self.alarms = 0
         """Raised since the start."""
         self._running: dict[str, frozenset[str]] = {}

@@ -101,11 +101,12 @@ class PartyMemory:
         """How often something was dropped: an answer that was asked for before the last time may be old."""
         return self._changes
 
-    def keep(self, calling: str, dialled: str, parties: Parties, changes: int) -> None:
+    def keep(self, calling: str, dialled: str, parties: Parties, changes: int, inside: str = "") -> None:
         """Remember what the store said when there had been so many changes."""
         if changes != self._changes:
             return
-        for name, party in ((calling, parties.caller), (dialled, parties.callee)):
+        called = _inside(parties.caller, inside) if parties.is_inside else dialled
+        for name, party in ((calling, parties.caller), (called, parties.callee)):
             if party is None or self._parties.get(name) is party:
                 continue
             self._forget(name)
@@ -118,10 +119,17 @@ class PartyMemory:
         """Whether a name is remembered."""
         return name in self._parties
 
-    def recall(self, calling: str, dialled: str, now: datetime) -> Parties:
+    def last_known(self, name: str) -> Party | None:
+        """An account as last heard of under this name."""
+        return self._parties.get(name)
+
+    def recall(self, calling: str, dialled: str, now: datetime, inside: str = "") -> Parties:
         """Both ends as last heard of, in the state that their days have brought them to; None for whom we do not
         remember."""
-        return Parties(self._recalled(calling, now), self._recalled(dialled, now), ())
+        caller = self._recalled(calling, now)
+        colleague = self._recalled(_inside(caller, inside), now) if inside else None
+        callee = colleague or self._recalled(dialled, now)
+        return Parties(caller, callee, (), is_inside=colleague is not None)
 
     def _recalled(self, name: str, now: datetime) -> Party | None:
         party = self._parties.get(name)
@@ -146,6 +154,11 @@ class PartyMemory:
             names.discard(name)
             if not names:
                 del self._names[party.number]
+
+
+def _inside(caller: Party | None, number: str) -> str:
+    """Under which name somebody is remembered whom a colleague calls by his extension; no account has it."""
+    return "" if caller is None else f"{caller.customer_id} {number}"
 
 
 async def learn_registered(

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from billing_client.calls import EndedBy
-    from billing_client.parties import Party
+    from billing_client.parties import Parties, Party
     from billing_client.rules.books import Gateway
     from switch.access.caller import Shown
     from switch.calls.hunt import Result
@@ -82,7 +82,7 @@ class Call(Timed):
     __slots__ = (
         "_asked", "_desk", "_inbox", "_refusal", "_ringing", "_shared", "_shown", "_task", "account", "bridge",
         "call_id", "caller", "chain", "depth", "dialled", "gateway", "invite", "ladder", "limit", "payment", "plan",
-        "sides", "state", "trace",
+        "sides", "state", "trace", "typed",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, invite: IncomingInvite, shown: Shown) -> None:
@@ -96,6 +96,7 @@ class Call(Timed):
         self.trace = Trace()
         self.ladder = shared.recorder.begin(invite.request.call_id, invite.flow)
         self.dialled = ""
+        self.typed = ""
         self.caller: Caller | None = None
         self.chain = NOBODY
         """Who began all this, and through how many applications."""
@@ -216,9 +217,12 @@ class Call(Timed):
             self._ringing = hands.ringing
             await self._ringing.ring()
 
-    def is_from(self, caller: Caller, account: Party | None) -> None:
-        """Who calls is known."""
+    def is_from(self, caller: Caller, ends: Parties) -> None:
+        """Who calls is known, and by his number plan who is called."""
+        account = ends.caller
         self.caller, self.account = caller, account
+        if ends.dialled is not None and ends.dialled.text != self.dialled:
+            self.dialled, self.typed = ends.dialled.text, ends.dialled.typed
         flow = self.invite.flow
         if account is not None and caller.is_own and caller.gateway is None:
             self._shared.talks.begins(self, account.account_id)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from billing_client.parties import Parties, Party
+    from billing_client.rules.numbering import Number
     from switch.routing.caller import Caller
     from switch.routing.plan import Called, DialPlan, Plan
     from switch.trace.trace import Trace
@@ -42,7 +43,7 @@ class Hands(Protocol):
     def is_over(self) -> bool:
         """Nobody waits for the decision any more: the caller has hung up."""
 
-    async def identify(self, dialled: str) -> tuple[Parties, Caller] | Verdict:
+    async def identify(self, dialled: Number) -> tuple[Parties, Caller] | Verdict:
         """Both ends of the call, and who asks for it; or why that is not known. Raises StoreError."""
 
     async def dial_plan(self, ends: Parties, dialled: str) -> DialPlan:
@@ -62,15 +63,18 @@ async def decide(called: Called, hands: Hands) -> Plan | Refusal | Verdict | Non
     """The plan of a call that may ring; or why it may not; None: it was over before. Raises StoreError, ParseError."""
     if called.refusal is not None:
         return called.refusal
-    found = await hands.identify(called.number)
+    found = await hands.identify(called.meant)
     if isinstance(found, Verdict):
         return found
     if hands.is_over():
         return None
     ends, caller = found
     note_caller(hands.trace, caller, hands.source)
-    dial_plan = await hands.dial_plan(ends, called.number)
-    plan = plan_call(ends, called.number, caller, dial_plan, hands.at, hands.trace)
+    number = _number(ends, called, hands.trace)
+    if isinstance(number, Refusal):
+        return number
+    dial_plan = await hands.dial_plan(ends, number)
+    plan = plan_call(ends, number, caller, dial_plan, hands.at, hands.trace)
     await hands.planned(ends, plan)
     if isinstance(plan, Refusal):
         return plan
@@ -80,3 +84,18 @@ async def decide(called: Called, hands: Hands) -> Plan | Refusal | Verdict | Non
     if refusal is not None:
         return refusal
     return None if hands.is_over() else plan
+
+
+def _number(ends: Parties, called: Called, trace: Trace) -> str | Refusal:
+    """The number in its one form, and why it is that."""
+    dialled = ends.dialled
+    if dialled is None:
+        return called.number
+    if dialled.why:
+        trace.add("number", "{typed} is {number}: {why}", typed=dialled.typed, number=dialled.text, why=dialled.why)
+    if ends.apart:
+        trace.add("number", "{why}", why=ends.apart)
+    if dialled.refusal:
+        text = f"{dialled.typed} is no whole number: {dialled.why}"
+        return Refusal(dialled.refusal, 28, text, "ann-invalid-number")
+    return dialled.text

@@ -60,6 +60,8 @@ class Hunt:
     stages: Sequence[Stage]
     failover: frozenset[int] = _FAILOVER
     """Statuses of a gateway after which the next one is asked."""
+    tries_every: bool = False
+    """No answer of a gateway ends the search before every one was tried: somebody calls for help."""
     _index: int = -1
     _open: int = 0
     _responses: list[Response] = field(default_factory=list)
@@ -110,7 +112,7 @@ class Hunt:
         if self.stage.gateway is None and not self.stage.is_trunk:
             return False
         response = best_response(self._responses)
-        return response.status in self.failover or 300 <= response.status < 400
+        return self.tries_every or response.status in self.failover or 300 <= response.status < 400
 
     @property
     def asked(self) -> int:

@@ -14,6 +14,7 @@ from switch.calls.crossing import (
     with_privacy,
     without_ways,
 )
+from switch.calls.location import location_lines, location_part
 from switch.calls.view import source_of
 from switch.routing.diversion import diverted_by
 from switch.routing.identity import ANONYMOUS, Presented, diversion_lines, identity_lines
@@ -84,6 +85,7 @@ class Invitations:
         lines += [("Route", route) for route in branch.routes]
         lines += self._crossing_lines(call, branch)
         lines += identity
+        lines += location_lines(self._known_location(call, branch))
         # what is required of us is our affair: a far end that cannot do it is spoken to without (100rel: `Bridge`)
         supported = dict.fromkeys((*extensions(asked, "Supported"), *extensions(asked, "Require"), "timer"))
         lines.append(("Supported", ", ".join(supported)))
@@ -97,10 +99,21 @@ class Invitations:
 
     def _content(self, call: CallView, branch: Branch, description: bytes) -> tuple[str, bytes]:
         """The body of a branch's INVITE: the description that the relay made, and what of the caller's goes with it."""
+        known = location_part(self._known_location(call, branch))
+        if known is not None:
+            return joined(description, (known,))
         if call.invite.request.sdp is call.invite.request.body:
             return DESCRIPTION, description
         others = beside_description(call.invite.request, _target(call, branch), is_emergency=self._is_emergency(call))
         return joined(description, others) if others else (DESCRIPTION, description)
+
+    def _known_location(self, call: CallView, branch: Branch) -> str:
+        """Where who calls for help is, unless his phone says it; empty: not known, or nobody's business."""
+        request, account = call.invite.request, call.account
+        is_told = bool(request.content.locations) or request.get("Geolocation") is not None
+        if branch.gateway is None or account is None or is_told or not self._is_emergency(call):
+            return ""
+        return account.place.location
 
     def _crossing_lines(self, call: CallView, branch: Branch) -> HeaderLines:
         """The caller's header lines that cross, and where the call has been."""
@@ -147,10 +160,23 @@ class Invitations:
             number, display = special.number, special.display
         else:
             number, display = (caller.number, caller.display) if caller else ("anonymous", "")
+        if special is None:
+            number = self._as_dialled(call, number)
         is_shown = self._is_emergency(call) or (special is not None and special.hides_privacy)
         if caller is not None and caller.is_hidden and not is_shown:
             return ANONYMOUS
         return NameAddr(display, str(Uri("sip", branch.identity(number), domain)))
+
+    def _as_dialled(self, call: CallView, number: str) -> str:
+        """A caller's number as who is called would dial it: a colleague's extension, or by the number plan."""
+        caller, account = call.caller, call.account
+        callee = call.plan.callee if call.plan is not None else None
+        if callee is None or caller is None:
+            return number
+        is_colleague = account is not None and account.customer_id == callee.customer_id
+        if is_colleague and account is not None and account.extension and number == account.number and caller.is_own:
+            return account.extension
+        return callee.plan.within(self._settings().numbers).shown(number)
 
     def _is_emergency(self, call: CallView) -> bool:
         """Whether who helps must know who calls, whatever the caller or his phone says of privacy."""

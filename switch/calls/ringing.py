@@ -86,6 +86,7 @@ class Ringing:
             self._onward = Onward(shared.inside, call, plan.callee, parties.bindings)
             self._hunt.stages = await self._next_step(None)
         elif plan.routes:
+            self._hunt.tries_every = plan.is_emergency
             self._gateways = shared.outside.gateways(plan.routes, call.dialled, call.trace)
             self._hunt.stages = await self._gateways.more()
         else:

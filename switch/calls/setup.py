@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
 
-from billing_client.types import StoreUnavailable
+from billing_client.emergencies import EmergencyNote
+from billing_client.types import StoreError, StoreUnavailable
 from switch.access.unheard import ACK_SECONDS
 from switch.calls.ringing import Ringing
 from switch.money.start import Asked
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from billing_client.parties import Parties, Party
+    from billing_client.rules.numbering import Number
     from switch.access.caller import Shown
     from switch.access.check import CallerCheck
     from switch.calls.shared import Shared
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["SetUp", "was_not_heard"]
 
 log = logging.getLogger(__name__)
+
+NOTED_AGAIN_SECONDS: Final = (1.0, 5.0, 30.0, 120.0, 600.0, 3600.0)
 
 
 class SetUp:
@@ -62,7 +68,7 @@ class SetUp:
         """The caller has been answered meanwhile, because he gave up."""
         return self._call.invite.answered
 
-    async def identify(self, dialled: str) -> tuple[Parties, Caller] | Verdict:
+    async def identify(self, dialled: Number) -> tuple[Parties, Caller] | Verdict:
         """By what the INVITE shows."""
         invite = self._call.invite
         found = await self._shared.check.identify(self._shown, invite.request, invite.flow, dialled)
@@ -70,7 +76,7 @@ class SetUp:
             self._challenge(found)
         elif not self.is_over():
             ends, caller = found
-            self._call.is_from(caller, ends.caller)
+            self._call.is_from(caller, ends)
         return found
 
     def _challenge(self, verdict: Verdict) -> None:
@@ -85,7 +91,9 @@ class SetUp:
         return DialPlan.of(self._shared.settings, self._shared.books)
 
     async def planned(self, ends: Parties, plan: Plan | Refusal) -> None:
-        """A callee who is not remembered is no stranger while the store is away."""
+        """A callee who is not remembered is no stranger while the store is away; whoever calls for help is told of."""
+        if ends.caller is not None and self._call.dialled in self._shared.settings.emergency_numbers:
+            self._tell_of_emergency(ends.caller, plan)
         if not isinstance(plan, Refusal):
             self._call.goes_by(plan)
         elif ends.callee is None and self._shared.till.reach.is_away:
@@ -102,10 +110,38 @@ class SetUp:
             return busy
         sent_on = caller.sent_on
         beside = self._shared.talks.held_by(payer.account_id) if sent_on is None else sent_on.call_id
-        asked = Asked(call.call_id, call.dialled, call.started_at, call.invite.request.call_id, beside)
+        asked = Asked(call.call_id, call.dialled, call.started_at, call.invite.request.call_id, beside, call.typed)
         return await self._payment.authorise(
             plan, payer, caller, asked, call.trace, call.funds_ended, call.funds_end_soon
         )
+
+    def _tell_of_emergency(self, account: Party, plan: Plan | Refusal) -> None:
+        """An alarm, and an e-mail, whatever becomes of the call."""
+        call, shared, place = self._call, self._shared, account.place
+        ways = () if isinstance(plan, Refusal) else plan.routes
+        note = EmergencyNote(
+            call_id=call.call_id,
+            account=account.number,
+            customer=account.customer_name,
+            dialled=call.dialled,
+            callback=place.callback,
+            location=place.location,
+            gateways=", ".join(route.gateway.name for route in ways)[:255],
+        )
+        shared.emergencies.count += 1
+        log.warning("an emergency call", extra={"call": note.call_id, **asdict(note)})
+        shared.core.keep(asyncio.get_running_loop().create_task(self._note_emergency(note)))
+
+    async def _note_emergency(self, note: EmergencyNote) -> None:
+        """In the store; while that is away, again and again for a while."""
+        for seconds in NOTED_AGAIN_SECONDS:
+            try:
+                await self._shared.till.store.note_emergency(note, self._shared.settings.emergency_mail)
+            except StoreError as error:
+                log.warning("an emergency call is not noted yet", extra={"call": note.call_id, "reason": str(error)})
+                await asyncio.sleep(seconds)
+            else:
+                return
 
     def _admit_emergency(self, account: Party, caller: Caller) -> Refusal | None:
         """Let two emergency calls of an account run, and two that come from the address of a carrier."""

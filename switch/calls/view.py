@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from billing_client.parties import Party
+    from billing_client.parties import Parties, Party
     from billing_client.rules.books import Gateway
     from switch.calls.bridge import Bridge
     from switch.calls.transfers.sides import Sides
@@ -124,7 +124,11 @@ class CallView(Protocol):
 
     @property
     def dialled(self) -> str:
-        """Who is called."""
+        """Who is called, in the one form of a number."""
+
+    @property
+    def typed(self) -> str:
+        """What was dialled, where that is another."""
 
     @property
     def caller(self) -> Caller | None:
@@ -164,7 +168,7 @@ class CallView(Protocol):
     def limit(self) -> Refusal | None:
         """Why the media server was not asked for what the call wanted of it."""
 
-    def is_from(self, caller: Caller, account: Party | None) -> None:
+    def is_from(self, caller: Caller, ends: Parties) -> None:
         """Who calls is known."""
 
     def goes_by(self, plan: Plan) -> None:

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from billing_client.rules.dialling import NumberPlan
 from billing_client.rules.numbering import Emergency, digits_of
 from billing_client.rules.rating import seconds_covered
 from switch.access.caller import ByAddress, ByCarrier, ByPassword, as_dialled, known_carrier, who_asks
+from switch.access.dialling import ByPlan
 from switch.calls.decide import decide
 from switch.explain.timeline import Timeline
 from switch.money.start import Asked, Registered, authorise
@@ -24,7 +26,7 @@ from switch.routing.answering import Surroundings
 from switch.routing.caller import Forwarding, SentOn
 from switch.routing.diversion import MOST_FORWARDS
 from switch.routing.number import calling_number
-from switch.routing.plan import Application, Applications, DialPlan, Plan, Refusal, called, nowhere
+from switch.routing.plan import Application, Applications, DialPlan, Plan, Refusal, called, nowhere, priced_by
 from switch.settings import CallerIdSettings
 from switch.sip.digest import Verdict
 from switch.sip.message.errors import ParseError
@@ -41,11 +43,12 @@ if TYPE_CHECKING:
     from billing_client.inquiry import Inquiry, Lock
     from billing_client.parties import Parties, Party
     from billing_client.rules.books import Rate, RateBook, RouteBook
+    from billing_client.rules.numbering import Number
     from switch.routing.caller import Caller
     from switch.settings import CreditSettings, SwitchSettings
     from switch.sip.destination import Destinations
 
-__all__ = ["Conditions", "Explanation", "Question", "explain"]
+__all__ = ["Conditions", "Explanation", "Question", "explain", "uri_of"]
 
 _CALL_ID: Final = "explain"
 _INDENT: Final = "    "
@@ -113,7 +116,13 @@ class Conditions:
     ring_seconds: float = 60.0
     number_price: Decimal | None = None
     caller_id: CallerIdSettings = field(default_factory=CallerIdSettings)
+    numbers: NumberPlan = field(default_factory=NumberPlan)
     node: Node | None = None
+
+    @property
+    def known_emergency(self) -> Emergency:
+        """The numbers that are always let through."""
+        return Emergency(self.emergency, self.emergency_services)
 
     @classmethod
     def of(cls, settings: SwitchSettings, node: Node | None = None) -> Conditions:
@@ -126,6 +135,7 @@ class Conditions:
             applications=Applications.of(settings),
             number_price=settings.number_price,
             caller_id=settings.caller_id,
+            numbers=settings.numbers,
             ring_seconds=settings.ring_seconds,
             node=node,
         )
@@ -156,14 +166,16 @@ class _Answering:
         self._inquiry = inquiry
         self._routes = routes
         self._rates: RateBook | None = None
+        self._rated: tuple[int | None, str] = None, ""
+        """The tariff that prices the call, and by which number."""
         self._explanation = explanation
         self._conditions = conditions
         self._forwarding = forwarding
         self._forwarders = forwarders
-        emergency = Emergency(conditions.emergency, conditions.emergency_services)
+        emergency = conditions.known_emergency
         flow = INNER_FLOW if forwarders else None
         domains = (*conditions.domains, "")
-        self._called = called(_uri(explanation.question.dialled), domains, flow, emergency, conditions.caller_id)
+        self._called = called(uri_of(explanation.question.dialled), domains, flow, emergency, conditions.caller_id)
         self._dialled = explanation.dialled = self._called.number
 
     async def run(self) -> None:
@@ -195,11 +207,16 @@ class _Answering:
         """Somebody waits for the answer."""
         return False
 
-    async def identify(self, dialled: str) -> tuple[Parties, Caller] | Verdict:
+    async def identify(self, dialled: Number) -> tuple[Parties, Caller] | Verdict:
         """By what is said of the caller; a phone of ours is taken to know its password."""
-        ask = partial(self._inquiry.parties, at=self.at)
+        conditions = self._conditions
+        look_up = partial(self._inquiry.parties, at=self.at)
+        ask = ByPlan(look_up, lambda: conditions.numbers, lambda: conditions.emergency, lambda _name: None)
         shown = as_dialled(self._forwarding or self._transfer() or self._shown(), self._called.hides)
-        return await who_asks(shown, dialled, ask, lambda _, account: Verdict.ACCEPTED if account else Verdict.REFUSED)
+        found = await who_asks(shown, dialled, ask, lambda _, account: Verdict.ACCEPTED if account else Verdict.REFUSED)
+        if not isinstance(found, Verdict) and found[0].dialled is not None:
+            self._dialled = self._explanation.dialled = found[0].dialled.text
+        return found
 
     def _transfer(self) -> Forwarding | None:
         question = self._explanation.question
@@ -227,9 +244,10 @@ class _Answering:
     async def dial_plan(self, ends: Parties, dialled: str) -> DialPlan:
         """The tariffs and routes of the inquiry."""
         conditions, account = self._conditions, ends.caller
-        wanted = {account.tariff_id if account else None}
-        wanted |= {gateway.cost_tariff_id for gateway in self._routes.gateways.values()}
-        rates = await self._inquiry.rates([one for one in wanted if one is not None], self._rated(ends))
+        tariff_id, number = (None, self._dialled) if account is None else priced_by(account, ends.callee, self._dialled)
+        self._rated = tariff_id, number
+        wanted = {tariff_id} | {gateway.cost_tariff_id for gateway in self._routes.gateways.values()}
+        rates = await self._inquiry.rates([one for one in wanted if one is not None], number)
         self._rates = rates
         return DialPlan(
             rates,
@@ -238,15 +256,13 @@ class _Answering:
             conditions.applications,
             conditions.number_price,
             conditions.caller_id,
+            conditions.numbers,
         )
-
-    def _rated(self, ends: Parties) -> str:
-        return ends.callee.number if ends.callee is not None else self._dialled
 
     async def planned(self, ends: Parties, plan: Plan | Refusal) -> None:
         """What matched too, and how long the funds would last."""
         if self._rates is not None:
-            self._note_rejections(ends.caller, self._rates, self._rated(ends), self._routes, plan)
+            self._note_rejections(self._rates, self._routes, plan)
         if isinstance(plan, Refusal):
             return
         explanation = self._explanation
@@ -278,16 +294,14 @@ class _Answering:
         return None
 
     # what only an explanation tells -----------------------------------------------------------------------------
-    def _note_rejections(
-        self, payer: Party | None, rates: RateBook, rated: str, routes: RouteBook, plan: Plan | Refusal
-    ) -> None:
+    def _note_rejections(self, rates: RateBook, routes: RouteBook, plan: Plan | Refusal) -> None:
         """What matched too and was not taken."""
         at = self.at
         chosen = plan.rate.rate_id if isinstance(plan, Plan) and plan.rate is not None else None
         is_rated = not isinstance(plan, Plan) or plan.rate is not None
-        tariff_id = payer.tariff_id if payer is not None and is_rated else None
-        longest = rates.rate_for(tariff_id, rated, at) if tariff_id is not None else None
-        for rate in rates.matching(tariff_id, rated) if tariff_id is not None else ():
+        tariff_id, number = self._rated
+        longest = rates.rate_for(tariff_id, number, at) if tariff_id is not None and is_rated else None
+        for rate in rates.matching(tariff_id, number) if tariff_id is not None and is_rated else ():
             if rate.rate_id == chosen or rate.blocked:
                 continue
             self.trace.add(
@@ -363,7 +377,7 @@ class _Answering:
             self.trace.steps.append(step._replace(template=_INDENT + step.template))
 
 
-def _uri(text: str) -> Uri:
+def uri_of(text: str) -> Uri:
     """What is asked about, as a phone would dial it: a number, or a URI."""
     if text.lower().startswith(("sip:", "sips:", "tel:", "urn:")):
         with suppress(ParseError):

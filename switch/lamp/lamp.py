@@ -16,7 +16,7 @@ from billing_client.types import StoreError
 from switch.lamp.news import PAUSE_SECONDS, TOLD_AT_A_TIME, News
 from switch.lamp.records import Records, resumed_dialog
 from switch.lamp.unsolicited import Unsolicited
-from switch.routing.number import dialled_number
+from switch.routing.number import NOBODY, number_of
 from switch.sip.digest import Verdict
 from switch.sip.message.errors import ParseError
 from switch.sip.message.uri import Uri
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from billing_client.lamps import SubscriptionRow
     from billing_client.parties import Parties, Subscriber
+    from billing_client.rules.numbering import Number
     from billing_client.store import Store
     from switch.access.caller import Shown
     from switch.access.check import CallerCheck
@@ -214,7 +215,7 @@ class Lamp:
         if isinstance(found, Verdict):
             self._challenge(arrived, found)
             return
-        number, status = _owner(found[0], dialled)
+        number, status = _owner(found[0], dialled.text)
         if status:
             self._answer(arrived, status)
             return
@@ -223,11 +224,11 @@ class Lamp:
         except ParseError as error:
             self._answer(arrived, error.status)
 
-    def _dialled(self, request: Request) -> str:
-        """Whose mailbox is meant; empty: the sender's own."""
-        number = dialled_number(request.uri.user or "")
-        is_own = request.to_tag is not None or number in self._settings().mailbox_numbers
-        return "" if is_own else number
+    def _dialled(self, request: Request) -> Number:
+        """Whose mailbox is meant; nobody's: the sender's own."""
+        number = number_of(request.uri)
+        is_own = request.to_tag is not None or number.text in self._settings().mailbox_numbers
+        return NOBODY if is_own else number
 
     def _accept(self, arrived: Arrived, wanted: Wanted, number: str) -> None:
         """Raises ParseError."""

@@ -44,6 +44,7 @@ class Asked:
     sip_call_id: str = ""
     beside: str | None = None
     """A call of the payer's that he holds, or gives away by this one."""
+    typed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ def _call_start(
         balance_id=payer.balance_id,
         caller=caller.number,
         dialled=asked.dialled,
+        typed=asked.typed,
         direction=plan.direction,
         started_at=asked.started_at,
         want=credit.first_want,

@@ -8,19 +8,20 @@ of a request, so that who is called and who calls are the same to routing, ratin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from billing_client.rules.numbering import read
+from billing_client.rules.numbering import Number, read
 from switch.sip.message.address import NameAddr
 from switch.sip.message.errors import ParseError
 
 if TYPE_CHECKING:
-    from billing_client.rules.numbering import Number
     from switch.sip.message.message import Request
     from switch.sip.message.uri import Uri
 
-__all__ = ["Identity", "asserted", "calling_number", "claimed", "dialled_number", "hides", "number_of"]
+__all__ = ["NOBODY", "Identity", "asserted", "calling_number", "claimed", "dialled_number", "hides", "number_of"]
 
+NOBODY: Final = Number("nothing", "")
+"""Nobody is dialled."""
 _DIALLED = frozenset({"number", "code", "name"})
 
 

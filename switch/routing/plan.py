@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from billing_client.rules.dialling import NumberPlan
 from billing_client.rules.lifecycle import briefly
-from billing_client.rules.numbering import read
+from billing_client.rules.numbering import Number, digits_of, is_global, read
 from billing_client.rules.sending_on import may_send_on
 from switch.routing.carriers.choice import chosen
 from switch.routing.identity import note_presented, presented, with_number, without_code
@@ -44,6 +45,7 @@ __all__ = [
     "dialled_number",
     "nowhere",
     "plan_call",
+    "priced_by",
 ]
 
 _MATCH: Final = "{destination} by prefix {prefix}, the longest one in force (since {since}): "
@@ -131,13 +133,21 @@ class DialPlan:
     """The most that a minute, or the answer, may cost where the payer is known by the calling number alone; None: any
     price."""
     caller_id: CallerIdSettings = USUAL
+    numbers: NumberPlan = field(default_factory=NumberPlan)
+    """Where phones are that neither account nor customer says it of."""
 
     @classmethod
     def of(cls, settings: SwitchSettings, books: Books) -> DialPlan:
         """That of a switch, with the tariffs and routes of this moment."""
         applications = Applications.of(settings)
         return cls(
-            books.rates, books.routes, settings.emergency, applications, settings.number_price, settings.caller_id
+            books.rates,
+            books.routes,
+            settings.emergency,
+            applications,
+            settings.number_price,
+            settings.caller_id,
+            settings.numbers,
         )
 
     def is_dear(self, rate: Rate) -> bool:
@@ -190,6 +200,13 @@ class Called:
     """Given for what nobody may dial."""
     hides: bool | None = None
     """Whether a star code before the number withholds the caller's, or shows it; None: there is none."""
+    plus: bool = False
+    """It was written with a +."""
+
+    @property
+    def meant(self) -> Number:
+        """For the number plan of who calls."""
+        return Number("number" if digits_of(self.number) else "name", self.number, plus=self.plus)
 
 
 def called(
@@ -207,7 +224,7 @@ def called(
     if found.refusal and found.kind != "nothing":
         return Called(found.text, Refusal(found.refusal, 28, f"{found.text} is nothing that can be dialled"))
     is_ours = flow is None or flow.transport != INNER or uri.host in domains
-    return Called(found.text if is_ours else f"{found.text}@{uri.host}", hides=hides)
+    return Called(found.text if is_ours else f"{found.text}@{uri.host}", hides=hides, plus=found.plus)
 
 
 def plan_call(
@@ -225,12 +242,7 @@ def plan_call(
         trace.add(
             "rate", "{dialled} is an emergency number: free, whatever the funds; two calls at a time", dialled=dialled
         )
-        found = dial_plan.routes.routes_for(dialled, dial_plan.emergency)
-        if not found:
-            return Refusal(404, 3, "no route")
-        seen = presented(account, replace(caller, is_hidden=False), dial_plan.caller_id.default_number)
-        note_presented(seen, account, caller, trace)
-        return Plan(account, None, "outgoing", None, found, presented=seen, is_emergency=True)
+        return _for_help(account, dialled, caller, dial_plan, trace)
     application = dial_plan.applications.find(dialled)
     refusal = _sending_on(account, caller, is_inside=application is not None or callee is not None, trace=trace)
     if refusal is not None:
@@ -244,7 +256,24 @@ def plan_call(
         if _calls_own_second_number(account, callee, caller) and dial_plan.applications.is_served:
             return _to_own_mailbox(callee, caller, trace)
         return _to_account(callee, account, dialled, caller, dial_plan, at, trace)
-    return _to_outside(account, dialled, caller, dial_plan, at, trace)
+    least = parties.dialled.least if parties.dialled is not None else 0
+    return _to_outside(account, dialled, caller, dial_plan, at, trace, least)
+
+
+def _for_help(account: Party, dialled: str, caller: Caller, dial_plan: DialPlan, trace: Trace) -> Plan | Refusal:
+    """A call to an emergency number: by the routes of where the phone is, with the number to call back."""
+    where = account.plan.within(dial_plan.numbers)
+    place = " ".join(filter(None, (where.country, where.area))) or "no country that is set"
+    found = dial_plan.routes.emergency_routes_for(dialled, where.country, where.area)
+    names = ", ".join(route.gateway.name for route in found) or "no gateway"
+    trace.add("route", "emergency calls from {place} leave by {names}, each is tried", place=place, names=names)
+    if not found:
+        return Refusal(404, 3, f"no gateway takes emergency calls from {place}")
+    seen = presented(account, replace(caller, is_hidden=False), dial_plan.caller_id.default_number)
+    if account.place.callback:
+        seen = replace(seen, number=account.place.callback, payer=account.place.callback)
+    note_presented(seen, account, caller, trace)
+    return Plan(account, None, "outgoing", None, found, presented=seen, is_emergency=True)
 
 
 def _known(account: Party | None, caller: Caller, trace: Trace) -> Party | None:
@@ -375,14 +404,38 @@ def _to_account(
     if account is None or caller.gateway is not None:
         trace.add("rate", "a call from a carrier costs the callee nothing")
         return Plan(callee, None, "incoming", callee, ())
-    # By its own number, whichever of its names was dialled: a dear line has no cheap alias.
-    rate = _rate(account, callee.number, caller, dial_plan, at, trace)
+    rate = _rate_between(account, callee, dialled, caller, dial_plan, at, trace)
     direction: Direction = "internal" if caller.forwarding is None or caller.transfers else "forwarded"
     return rate if isinstance(rate, Refusal) else Plan(account, rate, direction, callee, ())
 
 
+def priced_by(account: Party, callee: Party | None, dialled: str) -> tuple[int | None, str]:
+    """The tariff that prices a call, and the number that it is priced by; no tariff within a customer: it is free."""
+    if callee is None:
+        return account.tariff_id, dialled
+    # By its own number, whichever of its names was dialled: a dear line has no cheap alias.
+    if account.customer_id == callee.customer_id:
+        return account.inside_id, callee.number
+    if account.between_id is not None:
+        return account.between_id, callee.number
+    # As from anywhere else: by its public number. Other digits are no beginning of a country, and priced by the rate
+    # for everything alone.
+    return account.tariff_id, next((number for number in (callee.number, dialled) if is_global(number)), "")
+
+
+def _rate_between(
+    account: Party, callee: Party, dialled: str, caller: Caller, dial_plan: DialPlan, at: datetime, trace: Trace
+) -> Rate | Refusal | None:
+    """What a call between two accounts of ours costs."""
+    tariff_id, number = priced_by(account, callee, dialled)
+    if tariff_id is None and account.customer_id == callee.customer_id:
+        trace.add("rate", "a call within {customer} is free", customer=account.customer_name)
+        return None
+    return _rate(account, tariff_id, number, caller, dial_plan, at, trace)
+
+
 def _to_outside(
-    account: Party | None, dialled: str, caller: Caller, dial_plan: DialPlan, at: datetime, trace: Trace
+    account: Party | None, dialled: str, caller: Caller, dial_plan: DialPlan, at: datetime, trace: Trace, least: int = 0
 ) -> Plan | Refusal:
     trace.add("callee", "{dialled} is no account of ours", dialled=dialled)
     if account is None or not account.may_call:
@@ -392,6 +445,8 @@ def _to_outside(
     if status := 0 if is_foreign else read(dialled).outside:
         return Refusal(status, 28, f"{dialled} is nobody of ours, and no telephone number", "ann-invalid-number")
     found = () if is_foreign else dial_plan.routes.routes_for(dialled, dial_plan.emergency)
+    # A short number is the beginning of no country: only what is said of just these numbers serves it.
+    found = tuple(route for route in found if len(route.prefix) >= least)
     if not found and not is_foreign:
         return Refusal(404, 1, f"{dialled} is nobody of ours, and no gateway serves it", "ann-invalid-number")
     for route in found:
@@ -404,7 +459,7 @@ def _to_outside(
             number=route.number(dialled),
         )
     # Digits at somebody else's host are no telephone number: only a rate for everything prices them.
-    rate = _rate(account, "" if is_foreign else dialled, caller, dial_plan, at, trace)
+    rate = _rate(account, account.tariff_id, "" if is_foreign else dialled, caller, dial_plan, at, trace, least)
     if isinstance(rate, Refusal):
         return rate
     direction: Direction = "forwarded" if is_forwarded else "outgoing"
@@ -423,11 +478,19 @@ def _to_outside(
 
 
 def _rate(
-    account: Party, dialled: str, caller: Caller, dial_plan: DialPlan, at: datetime, trace: Trace
+    account: Party,
+    tariff_id: int | None,
+    dialled: str,
+    caller: Caller,
+    dial_plan: DialPlan,
+    at: datetime,
+    trace: Trace,
+    least: int = 0,
 ) -> Rate | Refusal:
-    rate = None if account.tariff_id is None else dial_plan.rates.rate_for(account.tariff_id, dialled, at)
-    if rate is None:
-        where = dialled or "addresses elsewhere"
+    """The rate of the longest prefix; a shorter one than `least` digits is none of this number's."""
+    rate = None if tariff_id is None else dial_plan.rates.rate_for(tariff_id, dialled, at)
+    if rate is None or len(rate.prefix) < least:
+        where = dialled or "what has no public number"
         return Refusal(403, 21, f"the tariff of {account.number} has no rate for {where}", "ann-not-allowed")
     trace.add(
         "rate",

@@ -21,6 +21,7 @@ KINDS: Final = {
     "caller": "who is calling",
     "account": "account state",
     "callee": "who is called",
+    "number": "number",
     "rate": "rate",
     "route": "routes",
     "funds": "funds",

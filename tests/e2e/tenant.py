@@ -65,7 +65,7 @@ def tenant(accounts: list[Subscriber], network: str, port: int) -> dict[str, Any
                 ],
             }
         ],
-        "products": [{"name": "End-to-end product", "tariff": TARIFF}],
+        "products": [{"name": "End-to-end product", "tariff": TARIFF, "inside": TARIFF}],
         "accounts": [
             {
                 "number": one.number,

@@ -21,6 +21,7 @@ from tests.switch.phone import sdp
 from tests.switch.routing.test_plan import ALICE, BOB, NOW, PHONE, RATES, ROUTES
 
 if TYPE_CHECKING:
+    from billing_client.rules.numbering import Number
     from switch.routing.caller import Caller
     from tests.switch.conftest import World
 
@@ -46,7 +47,7 @@ class Fake:
         """Whether that step is done."""
         return self._over_after in self.done
 
-    async def identify(self, dialled: str) -> tuple[Parties, Caller] | Verdict:
+    async def identify(self, dialled: Number) -> tuple[Parties, Caller] | Verdict:
         """Alice, unless told otherwise."""
         self.done.append("identify")
         verdict: Verdict | None = self._answers.get("verdict")

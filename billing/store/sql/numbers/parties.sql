@@ -7,6 +7,7 @@ CREATE OR REPLACE FUNCTION parties(calling text, called text) RETURNS TABLE (
     asked text, account_id bigint, number text, name text, display text, customer_id bigint, customer_name text,
     kind text, terms text, tariff_id bigint, balance_id bigint, currency text, available numeric, password text,
     via text, may_call boolean, answering text, trust text, language text, shows text, names text[], transfers text,
+    extension text, plan text, place text, inside_id bigint, between_id bigint,
     reached text, aor text, key text, contact text, received text, path text[], expires_at timestamptz,
     q double precision, call_id text, cseq bigint, instance text, reg_id integer, user_agent text, node text,
     socket text)
@@ -27,7 +28,7 @@ LANGUAGE sql STABLE AS $$
                 WHEN a.caller_id <> '{}' THEN a.caller_id::text END,
            ARRAY(SELECT o.name FROM billing_alias o
                   WHERE o.account_id = a.id AND o.claimed_at IS NULL AND o.name NOT LIKE '%@pin'),
-           a.transfers, t.name,
+           a.transfers, a.extension, a.plan, a.place, p.inside_id, p.between_id, t.name,
            b.aor, b.key, b.contact, b.received, b.path::text[], b.expires_at, b.q,
            b.call_id, b.cseq, b.instance, b.reg_id, b.user_agent, b.node, b.socket
         FROM (SELECT CASE WHEN EXISTS (SELECT FROM billing_alias o WHERE o.name = called) THEN called

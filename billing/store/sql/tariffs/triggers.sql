@@ -1,7 +1,10 @@
 -- billing_product
 
-CREATE TRIGGER product_check_currency AFTER UPDATE OF tariff_id ON billing_product FOR EACH ROW
-    WHEN (OLD.tariff_id <> NEW.tariff_id) EXECUTE FUNCTION product_check_currency();
+CREATE TRIGGER product_check_currency AFTER UPDATE OF tariff_id, inside_id, between_id ON billing_product
+    FOR EACH ROW EXECUTE FUNCTION product_check_currency();
+
+CREATE TRIGGER product_check_currencies AFTER INSERT ON billing_product
+    FOR EACH ROW EXECUTE FUNCTION product_check_currency();
 
 -- billing_tariff
 
