@@ -16,7 +16,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from billing_client.rules.callerid import NO_STYLE
-from billing_client.rules.numbering import as_address, digits_of, e164
+from billing_client.rules.numbering import as_address, digits_of, e164, is_global
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
@@ -395,8 +395,9 @@ class RouteBook:
                 found.setdefault(
                     one.gateway.gateway_id, Route(one.gateway, number, one.order, strip=len(number), prepend=sent)
                 )
-        for prefix in (number, ""):
-            for route in self._by_prefix.get(prefix, ()):
+        for route in self.routes_for(number):
+            # a short number begins like the numbers of some country, and is none of it
+            if is_global(number) or route.prefix in (number, ""):
                 found.setdefault(route.gateway.gateway_id, route)
         return tuple(found.values())
 

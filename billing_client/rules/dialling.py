@@ -127,7 +127,7 @@ class DialRules:
     def normal(self, typed: str, *, has_plus: bool) -> Dialled:
         """The rules, in their order; the first that fits counts."""
         if has_plus and typed[0] != "0":
-            return Dialled(typed, typed, "+ begins a number of the world")
+            return Dialled(typed, typed)
         for pattern, fixed in self.short:
             if pattern.fullmatch(typed):
                 return Dialled(typed, typed, "a short number stays as it is dialled", least=fixed)

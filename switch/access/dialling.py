@@ -72,7 +72,8 @@ class ByPlan:
 def _settled(found: Parties, number: Dialled) -> Parties:
     """Both ends, and what was dialled."""
     if found.is_inside and found.callee is not None:
-        return replace(found, dialled=Dialled(number.typed, number.typed, "an extension within the company"))
+        why = "an extension within the company" if found.callee.extension == number.typed else ""
+        return replace(found, dialled=Dialled(number.typed, number.typed, why))
     why = apart(found, number)
     if why:
         return replace(found, dialled=number, callee=None, bindings=(), apart=why)
