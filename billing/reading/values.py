@@ -43,7 +43,7 @@ def amount(written: str) -> Decimal | None:
 
 def whole_number(written: str) -> int | None:
     """A whole number of at most 18 digits; None: it is none."""
-    return int(written) if _WHOLE.fullmatch(written.strip()) else None
+    return int(written.strip()) if _WHOLE.fullmatch(written.strip()) else None
 
 
 def flag(written: str) -> bool | None:
