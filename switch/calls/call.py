@@ -95,8 +95,7 @@ class Call(Timed):
         self.state = SETUP
         self.trace = Trace()
         self.ladder = shared.recorder.begin(invite.request.call_id, invite.flow)
-        self.dialled = ""
-        self.typed = ""
+        self.dialled = self.typed = ""
         self.caller: Caller | None = None
         self.chain = NOBODY
         """Who began all this, and through how many applications."""
@@ -219,8 +218,7 @@ class Call(Timed):
 
     def is_from(self, caller: Caller, ends: Parties) -> None:
         """Who calls is known, and by his number plan who is called."""
-        account = ends.caller
-        self.caller, self.account = caller, account
+        self.caller, self.account = caller, (account := ends.caller)
         if ends.dialled is not None and ends.dialled.text != self.dialled:
             self.dialled, self.typed = ends.dialled.text, ends.dialled.typed
         flow = self.invite.flow

@@ -14,10 +14,10 @@ from switch.calls.crossing import (
     with_privacy,
     without_ways,
 )
-from switch.calls.location import location_lines, location_part
 from switch.calls.view import source_of
 from switch.routing.diversion import diverted_by
 from switch.routing.identity import ANONYMOUS, Presented, diversion_lines, identity_lines
+from switch.routing.location import location_lines, location_part
 from switch.sip.login import Login
 from switch.sip.message.address import NameAddr
 from switch.sip.message.body import DESCRIPTION, joined

@@ -26,7 +26,8 @@ from switch.routing.answering import Surroundings
 from switch.routing.caller import Forwarding, SentOn
 from switch.routing.diversion import MOST_FORWARDS
 from switch.routing.number import calling_number
-from switch.routing.plan import Application, Applications, DialPlan, Plan, Refusal, called, nowhere, priced_by
+from switch.routing.plan import Application, Applications, DialPlan, Plan, Refusal, called, nowhere
+from switch.routing.prices import priced_by
 from switch.settings import CallerIdSettings
 from switch.sip.digest import Verdict
 from switch.sip.message.errors import ParseError

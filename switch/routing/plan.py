@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Final
 
 from billing_client.rules.dialling import NumberPlan
 from billing_client.rules.lifecycle import briefly
-from billing_client.rules.numbering import Number, digits_of, is_global, read
+from billing_client.rules.numbering import Number, digits_of, read
 from billing_client.rules.sending_on import may_send_on
+from switch.routing.applications import VOICEMAIL_ACCESS, Application, Applications
 from switch.routing.carriers.choice import chosen
 from switch.routing.identity import note_presented, presented, with_number, without_code
 from switch.routing.number import dialled_number, number_of
+from switch.routing.prices import priced_by
 from switch.settings import CallerIdSettings
 from switch.sip.message.flow import INNER
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Container
     from datetime import datetime
     from decimal import Decimal
 
@@ -45,7 +47,6 @@ __all__ = [
     "dialled_number",
     "nowhere",
     "plan_call",
-    "priced_by",
 ]
 
 _MATCH: Final = "{destination} by prefix {prefix}, the longest one in force (since {since}): "
@@ -56,61 +57,7 @@ _PAID: Final = (
 _FREE: Final = _MATCH + "free"
 _BLOCKED: Final = _MATCH + "blocked"
 CARD: Final = "calling_card"
-_VOICEMAIL_ACCESS: Final = "voicemail-access"
-_APPLICATIONS: Final = {"voicemail": _VOICEMAIL_ACCESS}
-"""Applications that go by another name in the configuration."""
 USUAL: Final = CallerIdSettings()
-
-
-@dataclass(frozen=True, slots=True)
-class Application:
-    """An application of the media server."""
-
-    name: str
-    target: str | None = None
-    """Number of the account whose mailbox, or other thing, it is about."""
-    params: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Applications:
-    """What callers dial to talk to the media server."""
-
-    access_numbers: Mapping[str, str] = field(default_factory=dict)
-    """Numbers and the applications behind them; `menu:NAME` is the auto attendant of that name. `NUMBER%`: what is
-    dialled after the number is the application's argument."""
-    feature_codes: Sequence[str] = ()
-    """Star codes; what is dialled after one is its argument."""
-    is_served: bool = False
-    """Whether there is a media server."""
-
-    @classmethod
-    def of(cls, settings: SwitchSettings) -> Applications:
-        """Those of a switch."""
-        return cls(settings.access_numbers, settings.feature_codes, settings.media_server is not None)
-
-    def find(self, dialled: str) -> Application | None:
-        """What is dialled, if it is an application."""
-        if not self.is_served:
-            return None
-        name, _, menu = self.access_numbers.get(dialled, "").partition(":")
-        if name:
-            return Application(_APPLICATIONS.get(name, name), params=(("name", menu),) if menu else ())
-        fitting = [code for code in self.feature_codes if dialled.startswith(code)]
-        if not fitting or read(dialled).kind != "code":
-            return self._one_stage(dialled)
-        code = max(fitting, key=len)
-        argument = dialled[len(code) :].rstrip("#")
-        return Application("feature", params=(("code", code), *((("argument", argument),) if argument else ())))
-
-    def _one_stage(self, dialled: str) -> Application | None:
-        """An access number with the destination dialled right after it."""
-        fitting = [key[:-1] for key in self.access_numbers if key.endswith("%") and dialled.startswith(key[:-1])]
-        if not fitting or read(dialled).kind != "number":
-            return None
-        number = max(fitting, key=len)
-        params = (("access", number), ("argument", dialled[len(number) :].rstrip("#")))
-        return Application(self.access_numbers[f"{number}%"], params=params)
 
 
 @dataclass(slots=True)
@@ -367,7 +314,7 @@ def _to_own_mailbox(callee: Party, caller: Caller, trace: Trace) -> Plan:
         account=callee.number,
     )
     trace.add("rate", "a call from a carrier costs the callee nothing")
-    application = Application(_VOICEMAIL_ACCESS, target=callee.number)
+    application = Application(VOICEMAIL_ACCESS, target=callee.number)
     return Plan(callee, None, "incoming", None, (), application)
 
 
@@ -407,20 +354,6 @@ def _to_account(
     rate = _rate_between(account, callee, dialled, caller, dial_plan, at, trace)
     direction: Direction = "internal" if caller.forwarding is None or caller.transfers else "forwarded"
     return rate if isinstance(rate, Refusal) else Plan(account, rate, direction, callee, ())
-
-
-def priced_by(account: Party, callee: Party | None, dialled: str) -> tuple[int | None, str]:
-    """The tariff that prices a call, and the number that it is priced by; no tariff within a customer: it is free."""
-    if callee is None:
-        return account.tariff_id, dialled
-    # By its own number, whichever of its names was dialled: a dear line has no cheap alias.
-    if account.customer_id == callee.customer_id:
-        return account.inside_id, callee.number
-    if account.between_id is not None:
-        return account.between_id, callee.number
-    # As from anywhere else: by its public number. Other digits are no beginning of a country, and priced by the rate
-    # for everything alone.
-    return account.tariff_id, next((number for number in (callee.number, dialled) if is_global(number)), "")
 
 
 def _rate_between(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
+from billing_client.rules.numbering import read
 from billing_client.rules.sending_on import may_send_on
 from switch.calls.crossing import Answer, not_understood
 from switch.calls.transfers.change import Joining, PartyOffer, TryAgain
@@ -281,7 +282,7 @@ async def asks_to_replace(shared: Shared, call: CallView, hands: Hands) -> Joini
     """What becomes of an INVITE with Replaces (RFC 3891): a phone may take the place of one of the same customer; None:
     nobody waits for it any more. Raises ParseError, StoreError."""
     replaced = replaced_dialog(call.invite.request)
-    identified = await hands.identify(call.dialled)
+    identified = await hands.identify(read(call.dialled))
     if isinstance(identified, Verdict) or replaced is None or hands.is_over():
         return identified if isinstance(identified, Verdict) else None
     ends, caller = identified
