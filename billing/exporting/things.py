@@ -6,6 +6,8 @@ A column that a model gains is exported from then on; what is no part of a docum
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import models
@@ -41,7 +43,8 @@ def tariffs(customer: str | None) -> Iterator[Thing]:
     """All tariffs with their rates, or those that accounts of this customer are charged by."""
     found = Tariff.objects.order_by("name")
     if customer is not None:
-        found = found.filter(products__accounts__customer__name=customer).distinct()
+        uses = (f"{kind}products__accounts__customer__name" for kind in ("", "inside_", "between_"))
+        found = found.filter(reduce(or_, (models.Q(**{use: customer}) for use in uses))).distinct()
     for one in found:
         rates = [_rate(rate) for rate in Rate.objects.filter(tariff=one).order_by("prefix", "effective_from")]
         yield {"name": one.name, "currency": one.currency, "rates": rates}
@@ -59,7 +62,7 @@ def _rate(rate: Rate) -> Thing:
 
 def products(customer: str | None) -> Iterator[Thing]:
     """All products, or those that accounts of this customer have."""
-    found = Product.objects.select_related("tariff").order_by("name")
+    found = Product.objects.select_related("tariff", "inside", "between").order_by("name")
     if customer is not None:
         found = found.filter(accounts__customer__name=customer).distinct()
     for one in found:
@@ -103,13 +106,21 @@ def _account(one: Account, *, secrets: bool) -> Thing:
 
 def gateways(*, secrets: bool) -> Iterator[Thing]:
     """All gateways with their routes."""
-    for one in Gateway.objects.prefetch_related("routes").order_by("name"):
+    for one in Gateway.objects.prefetch_related("routes", "emergency_routes").order_by("name"):
         said = {"name": one.name, **_said(one, {"name"} | (set() if secrets else SECRET))}
         routes = [
             {"prefix": route.prefix, "order": route.position, **_said(route, {"gateway", "prefix", "position"})}
             for route in sorted(one.routes.all(), key=lambda route: route.prefix)
         ]
-        yield {**said, "routes": routes} if routes else said
+        if routes:
+            said["routes"] = routes
+        rescue = [
+            {**_said(route, {"gateway", "position"}), "order": route.position}
+            for route in sorted(one.emergency_routes.all(), key=lambda route: (route.country, route.area, route.number))
+        ]
+        if rescue:
+            said["emergency"] = rescue
+        yield said
 
 
 def _named(found: models.QuerySet[Customer], name: str | None) -> models.QuerySet[Customer]:
