@@ -383,18 +383,13 @@ class RouteBook:
         return tuple(found.values())
 
     def emergency_routes_for(self, number: str, country: str, area: str) -> tuple[Route, ...]:
-        """Routes of a call for help from there, in the order to try; a gateway at most once.
-
-        After those of the place come routes for just this number, and at last those for everything: never those that
-        only begin like it, as a country does.
-        """
+        """Routes of a call for help from there, in the order to try; a gateway at most once. After those of the place
+        come routes for just this number, then those for everything: never those that it only begins like."""
         found: dict[int, Route] = {}
         for one in self._emergency:
             if one.serves(number, country, area):
-                sent = one.send or number
-                found.setdefault(
-                    one.gateway.gateway_id, Route(one.gateway, number, one.order, strip=len(number), prepend=sent)
-                )
+                route = Route(one.gateway, number, one.order, strip=len(number), prepend=one.send or number)
+                found.setdefault(one.gateway.gateway_id, route)
         for route in self.routes_for(number):
             # a short number begins like the numbers of some country, and is none of it
             if is_global(number) or route.prefix in (number, ""):

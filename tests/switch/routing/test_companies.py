@@ -17,11 +17,14 @@ import pytest
 from billing_client.rules.dialling import NumberPlan
 from switch.sip.session import Failed
 from tests.patience import PATIENCE_SECONDS
+from tests.softswitch.support import softswitch, write_configuration
 from tests.switch.explain.test_explained import asked
 from tests.switch.phone import sdp
 from tests.switch.routing.test_gateways import carriers
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from switch.settings import SwitchSettings
     from tests.switch.conftest import World
     from tests.switch.phone import Phone
@@ -233,3 +236,20 @@ async def test_a_message_by_extension_reaches_the_colleague_alone(world: World) 
         request = petr.make("MESSAGE", uri, ("Content-Type", "text/plain"), body=b"hello")
         response = await petr.authenticated(request)
         assert response.status == 480  # the colleague has no phone
+
+
+async def test_the_command_tells_which_number_is_dialled_and_whom_it_reaches(world: World, tmp_path: Path) -> None:
+    await companies(world)
+    file = write_configuration(tmp_path)
+    store = f"store: {{dsn: '{world.switch.settings.store_dsn}'}}\n"
+    file.write_text(file.read_text(encoding="utf-8") + store, encoding="utf-8")
+    words = ("number", "--from", "praha-101", "--json", "00420777123001", "777123001", "302", "101", "112", "00112")
+    done = await asyncio.to_thread(softswitch, file, *words)
+    rows = {row["dialled"]: row for row in json.loads(done.stdout)}
+    assert {rows[one]["number"] for one in ("00420777123001", "777123001")} == {"420777123001"}
+    assert rows["00420777123001"]["shown"] == "777123001"
+    assert rows["302"]["reached"] == "praha-102 of Praha"
+    assert rows["101"]["reached"] == "the outside"
+    assert "dials by extensions" in rows["101"]["why"]
+    assert rows["112"]["number"] == "112"
+    assert "no whole number" in rows["00112"]["why"]
