@@ -12,7 +12,7 @@ from switch.sip.user_agent import Arrived, Invited
 from tests.switch.calls.test_bridge import connect
 from tests.switch.following import media, settings
 from tests.switch.phone import sdp
-from tests.switch.routing.test_gateways import OUTSIDE, carriers
+from tests.switch.routing.test_gateways import OUTSIDE, carriers, help_by_the_first
 from tests.switch.test_requests import uri
 
 if TYPE_CHECKING:
@@ -179,6 +179,7 @@ async def test_a_body_that_is_no_session_description_stays_here(world: World) ->
 async def test_where_somebody_is_goes_to_those_who_come_to_help_only(world: World) -> None:
     """A neighbour of A7."""
     async with carriers(world) as (carrier, _), world.phone("101") as alice:
+        await help_by_the_first(world)
         await alice.call("112", ("Geolocation", "<https://lost.example/me>"), ("Charge", "1"))
         request = (await carrier.ringing()).request
         assert request.get("Geolocation") == "<https://lost.example/me>"

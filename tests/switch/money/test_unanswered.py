@@ -23,7 +23,7 @@ from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port, media_ports
 from tests.switch.following import MOBILE, answering, follow_me
 from tests.switch.phone import sdp
-from tests.switch.routing.test_gateways import carriers
+from tests.switch.routing.test_gateways import carriers, help_by_the_first
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -261,6 +261,7 @@ async def test_a_call_that_nobody_pays_for_ends_after_so_long_and_a_paid_one_doe
 async def test_two_emergency_calls_of_an_account_run_and_a_third_is_refused_with_an_alarm(world: World) -> None:
     """Case L20: whatever the funds, and with the store away."""
     async with carriers(world) as (carrier, _), world.phone("105") as poor, world.phone("102") as other:
+        await help_by_the_first(world)
         await world.sql.execute("UPDATE billing_account SET max_calls_out = 0 WHERE number = '105'")
         shared = world.switch.control.shared
         running = []
@@ -289,6 +290,7 @@ async def test_two_emergency_calls_of_an_account_run_and_a_third_is_refused_with
 async def test_an_emergency_call_is_not_ended_for_its_length(world: World) -> None:
     """Case L20, its neighbour."""
     async with carriers(world) as (carrier, _), world.phone("105") as poor:
+        await help_by_the_first(world)
         await poor.call("112")
         invite = await carrier.ringing()
         carrier.perform(invite.accept(carrier.now(), body=sdp(41000)))

@@ -37,6 +37,15 @@ async def carriers(world: World) -> AsyncIterator[tuple[Phone, Phone]]:
         yield first, second
 
 
+async def help_by_the_first(world: World) -> None:
+    """The first gateway alone takes calls for help."""
+    await world.sql.execute("UPDATE billing_gateway SET enabled = false WHERE name = 'sample-carrier-b'")
+    await world.sql.execute(
+        "INSERT INTO billing_gatewayroute (gateway_id, prefix) SELECT id, '112' FROM billing_gateway"
+    )
+    await world.routes_reloaded()
+
+
 async def test_an_outside_call_leaves_by_the_first_gateway_and_is_charged(world: World) -> None:
     async with carriers(world) as (first, _), world.phone("101") as alice:
         await alice.call(OUTSIDE)

@@ -1,5 +1,5 @@
--- The name that somebody calls who dials a few digits: of the account of his own customer that has them as its extension,
--- or whose name they are; else the number that his number plan makes of them.
+-- The name that somebody calls who dials a few digits: of the account of his own customer that has them as its
+-- extension, or whose name they are; else the number that his number plan makes of them.
 CREATE OR REPLACE FUNCTION called_name(calling text, called text, inside text) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT coalesce(
         (SELECT e.number
