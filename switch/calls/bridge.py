@@ -127,6 +127,10 @@ class Bridge:
         said = self._said.get(session)
         return self._invite.request.sdp if said is None and session in self._invite.sessions else said
 
+    def said_since(self, session: Session) -> bytes | None:
+        """How a side described itself last within the call; None: it is as it was when the call was set up."""
+        return self._said.get(session)
+
     def fresh_name(self) -> str:
         """A name at the relay that this call has not had yet: for another pair, while the present one talks on."""
         self._names += 1

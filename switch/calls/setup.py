@@ -130,6 +130,8 @@ class SetUp:
         )
         shared.emergencies.count += 1
         log.warning("an emergency call", extra={"call": note.call_id, **asdict(note)})
+        if not shared.emergencies.is_to_be_told(account.number, shared.core.now()):
+            return
         shared.core.keep(asyncio.get_running_loop().create_task(self._note_emergency(note)))
 
     async def _note_emergency(self, note: EmergencyNote) -> None:

@@ -9,9 +9,9 @@ from switch.routing.carriers.gateways import (
     GATEWAY_RESPONSE_SECONDS,
     GATEWAY_RING_SECONDS,
     MAX_ADDRESSES,
-    RESOLVE_SECONDS,
     GatewayWays,
 )
+from switch.routing.carriers.uris import RESOLVE_SECONDS
 from switch.routing.ways import Branch, Stage
 from switch.sip.message.host import bracketed
 from switch.sip.message.uri import Uri

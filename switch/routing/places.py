@@ -16,7 +16,7 @@ from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final, Protocol
 
-from switch.routing.carriers.gateways import place_uri
+from switch.routing.carriers.uris import place_uri
 from switch.sip.destination import Carrier, Destinations
 from switch.sip.message.host import literal
 from switch.sip.ways import DEFAULT_PORT

@@ -52,8 +52,13 @@ class Talks:
 
 
 def _is_held(call: CallView) -> bool:
-    """Whether its caller holds it."""
+    """Whether its caller holds it. Most callers have never held anybody: each call of a telephone system with hundreds
+    of them is looked at when another one begins, so only descriptions that came within the call are read."""
     if call.state is not CallState.ANSWERED:
         return False
-    said = [call.bridge.said(session) for session in call.invite.sessions if call.bridge.peer(session) is not None]
-    return any(sdp is not None and is_hold(sdp) for sdp in said)
+    bridge = call.bridge
+    for session in call.invite.sessions:
+        said = bridge.said_since(session)
+        if said is not None and bridge.peer(session) is not None and is_hold(said):
+            return True
+    return False

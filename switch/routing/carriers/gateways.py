@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from switch.routing.carriers.uris import RESOLVE_SECONDS, gateway_uri, place_uri
 from switch.routing.ways import Branch, Stage
-from switch.sip.message.host import bracketed
-from switch.sip.message.uri import Uri
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -28,10 +27,7 @@ __all__ = [
     "GATEWAY_RESPONSE_SECONDS",
     "GATEWAY_RING_SECONDS",
     "MAX_ADDRESSES",
-    "RESOLVE_SECONDS",
     "GatewayWays",
-    "gateway_uri",
-    "place_uri",
 ]
 
 GATEWAY_RING_SECONDS: Final = 180.0
@@ -39,8 +35,6 @@ GATEWAY_RESPONSE_SECONDS: Final = 5.0
 """A carrier sends 100 within 200 ms (RFC 3261 section 17.2.1); after this long it is taken for dead."""
 MAX_ADDRESSES: Final = 4
 """Of one gateway that are tried."""
-RESOLVE_SECONDS: Final = 2.0
-"""How long a call waits for a name that nobody has resolved yet; it goes on being resolved beside the call."""
 
 
 class GatewayWays:
@@ -129,18 +123,3 @@ class GatewayWays:
             seconds=max(0.0, rest.until - now),
             why=rest.why,
         )
-
-
-def gateway_uri(gateway: Gateway, user: str | None = None) -> Uri:
-    """Where a gateway is; without a port, wherever the DNS says (RFC 3263)."""
-    host = bracketed(gateway.host)
-    return Uri("sip", user, host, gateway.port, _params(gateway))
-
-
-def place_uri(gateway: Gateway, host: str, port: int | None) -> Uri:
-    """Where one of its places is."""
-    return Uri("sip", None, bracketed(host), port, _params(gateway))
-
-
-def _params(gateway: Gateway) -> dict[str, str | None]:
-    return {} if gateway.transport == "udp" else {"transport": gateway.transport}

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from switch.routing.carriers.gateways import gateway_uri
+from switch.routing.carriers.uris import gateway_uri
 from switch.sip.message.host import bracketed
 from switch.sip.message.message import Request
 from switch.sip.message.uri import Uri

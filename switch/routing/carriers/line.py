@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from switch.routing.carriers.gateways import gateway_uri
 from switch.routing.carriers.rests import retry_after
+from switch.routing.carriers.uris import gateway_uri
 from switch.sip.login import Login
 from switch.sip.message.address import NameAddr
 from switch.sip.message.errors import ParseError

@@ -9,8 +9,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from switch.routing.carriers.gateways import RESOLVE_SECONDS, place_uri
 from switch.routing.carriers.line import Line
+from switch.routing.carriers.uris import RESOLVE_SECONDS, place_uri
 from switch.sip.ways import House
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from media.app import run as run_relay
 from media.settings import MediaSettings
-from switch.access.emergency import EmergencyCalls
+from switch.access.emergency import ALARM_SECONDS, MOST_TOLD, EmergencyCalls
 from switch.access.unanswered import EarlySound, UnansweredSound
 from switch.relay.ng import NgError, NoRelay
 from switch.settings import RelaySettings
@@ -272,6 +272,11 @@ async def test_two_emergency_calls_of_an_account_run_and_a_third_is_refused_with
             await poor.call("112")
             assert (await poor.expect(Failed)).response.status == 486
         assert shared.emergencies.alarms == 38
+        noted = "SELECT count(*) FROM billing_emergencycall WHERE account = '105'"
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await world.sql.fetchval(noted) < MOST_TOLD:  # noqa: ASYNC110 (nobody sets an event for it)
+                await asyncio.sleep(0.02)
+        assert shared.emergencies.count == 40
         with pytest.raises(TimeoutError):
             await carrier.expect(Invited, 0.2)
         await other.call("112")
@@ -313,3 +318,11 @@ async def test_emergency_calls_count_for_the_account_and_for_the_carrier_that_br
     calls.ended("call 0")
     assert calls.begin("fourth", ["account 4", "address 192.0.2.1"], 3600.0) is None
     assert not calls.is_alarming(["address 192.0.2.1"], 3600.0), "two of them are an hour old"
+
+
+async def test_a_phone_that_dials_for_help_on_and_on_fills_no_mailbox_and_no_table() -> None:
+    """Case L20, its neighbour."""
+    calls = EmergencyCalls()
+    assert [calls.is_to_be_told("105", float(second)) for second in range(MOST_TOLD + 5)].count(True) == MOST_TOLD
+    assert calls.is_to_be_told("106", 1.0), "nobody else is silenced"
+    assert calls.is_to_be_told("105", ALARM_SECONDS)
